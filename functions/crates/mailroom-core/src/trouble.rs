@@ -1,0 +1,132 @@
+//! What can go wrong with a profile, in words for the person who owns the mailbox.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The code of a profile's error: part of the contract with our users' clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The IMAP server cannot be reached.
+    ImapConnect,
+    /// TLS with the IMAP server failed: an untrusted, expired or foreign certificate, or no STARTTLS.
+    ImapTls,
+    /// The IMAP server refused the login.
+    ImapAuth,
+    /// The mailbox does not exist or may not be read.
+    ImapMailbox,
+    /// The IMAP server asks us to come back later.
+    ImapThrottled,
+    /// The IMAP server said something that is no IMAP, refused a command, or hung up.
+    ImapProtocol,
+    /// The IMAP server did not answer in time.
+    ImapTimeout,
+    /// The OpenID discovery document cannot be had.
+    Oauth2Discovery,
+    /// The OAuth2 grant is gone: someone has to sign in again.
+    Oauth2Grant,
+    /// The OAuth2 provider refused the client.
+    Oauth2Client,
+    /// The SMTP server cannot be reached.
+    SmtpConnect,
+    /// TLS with the SMTP server failed.
+    SmtpTls,
+    /// The SMTP server refused the login.
+    SmtpAuth,
+    /// The SMTP server asks us to come back later.
+    SmtpThrottled,
+    /// The SMTP server refused the message.
+    SmtpRejected,
+    /// The SMTP server did not answer in time.
+    SmtpTimeout,
+    /// The host is private, or does not resolve to an address we may connect to.
+    HostNotAllowed,
+    /// The profile has no credential stored.
+    SecretMissing,
+    /// Our own trouble: nothing the owner could change.
+    Internal,
+}
+
+/// Who can mend a trouble, and so what it does to the profile's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It goes away by itself: retried with backoff, never paused.
+    Transient,
+    /// The server named a pause, or one is due: wait, then go on as before.
+    Throttled,
+    /// Only a change of the profile, or at the mail server, mends it.
+    Owner,
+    /// Only a new sign-in mends it.
+    Authorization,
+}
+
+impl ErrorCode {
+    /// Who can mend it. Exhaustive on purpose: a new code has to be decided here.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::ImapConnect
+            | Self::ImapProtocol
+            | Self::ImapTimeout
+            | Self::Oauth2Discovery
+            | Self::SmtpConnect
+            | Self::SmtpRejected
+            | Self::SmtpTimeout
+            | Self::Internal => Class::Transient,
+            Self::ImapThrottled | Self::SmtpThrottled => Class::Throttled,
+            Self::ImapTls
+            | Self::ImapAuth
+            | Self::ImapMailbox
+            | Self::Oauth2Client
+            | Self::SmtpTls
+            | Self::SmtpAuth
+            | Self::HostNotAllowed
+            | Self::SecretMissing => Class::Owner,
+            Self::Oauth2Grant => Class::Authorization,
+        }
+    }
+}
+
+/// One failure of a profile, as its owner reads it. Never holds a secret, a mail's content or a Rust type's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind of failure.
+    pub code: ErrorCode,
+    /// One sentence for the owner, with the server's own words where it gave any.
+    pub message: String,
+    /// The pause the server asked for, if it named one.
+    pub retry_after: Option<Duration>,
+}
+
+impl Trouble {
+    /// The longest message kept: a server's words are quoted, not archived.
+    pub const MAX_MESSAGE_CHARS: usize = 500;
+
+    /// A trouble with `message` cut to [`Self::MAX_MESSAGE_CHARS`] and freed of control characters.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl AsRef<str>) -> Self {
+        let message = message
+            .as_ref()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(Self::MAX_MESSAGE_CHARS)
+            .collect();
+        Self { code, message, retry_after: None }
+    }
+
+    /// The same trouble, with the pause that the server asked for.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.retry_after = pause;
+        self
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Trouble {}
