@@ -1,0 +1,231 @@
+//! Which profiles a run polls, and what becomes of the run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use futures_util::future::join_all;
+use mailroom_core::ports::{Credentials, Handover, Page, PortError, Profiles, Schedules};
+use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
+use mailroom_core::schedule::{self, PollRequest, Range};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::event::{self, Event, Record, UnknownEvent};
+use crate::poller::{Company, Poller};
+
+/// Kept at the end of an invocation for what must still be written.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// The fetch function over its ports.
+pub struct Fetch<P, C, H, S> {
+    poller: Arc<Poller<P, C, H>>,
+    schedules: S,
+}
+
+/// Why an invocation failed as a whole. What fails for one profile is in its status instead.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The event is not one of ours.
+    #[error(transparent)]
+    Event(#[from] UnknownEvent),
+    /// A service that everything depends on failed.
+    #[error("the run could not be planned")]
+    Port(#[from] PortError),
+}
+
+/// Who asks for a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// The interval's schedule: later rounds have to be asked for.
+    Schedule,
+    /// A later round.
+    Round,
+}
+
+impl<P, C, H, S> Fetch<P, C, H, S>
+where
+    P: Profiles + 'static,
+    C: Credentials + 'static,
+    H: Handover + 'static,
+    S: Schedules,
+{
+    pub(crate) fn new(poller: Arc<Poller<P, C, H>>, schedules: S) -> Self {
+        Self { poller, schedules }
+    }
+
+    /// Handles one event within `deadline_ms` (milliseconds since 1970) and answers as its source expects.
+    ///
+    /// # Errors
+    /// When the event is not understood, or a plan could not be made at all.
+    pub async fn handle(
+        &self,
+        payload: serde_json::Value,
+        deadline_ms: u64,
+    ) -> Result<SqsBatchResponse, FetchError> {
+        let end = clock::instant_of(deadline_ms).checked_sub(CLOSING_TIME).unwrap_or_else(clock::instant);
+        match Event::parse(payload)? {
+            Event::Schedule(interval) => {
+                self.plan(interval, Caller::Schedule, end).await?;
+                Ok(event::partial_failure(Vec::new()))
+            }
+            Event::Queue(records) => {
+                let mut failed = Vec::new();
+                for record in records {
+                    if let Err(error) = self.serve(&record, end).await {
+                        error!(queue.message = %record.id, error = %Chain(&error), "a poll request failed and will be delivered again");
+                        failed.push(record.id);
+                    }
+                }
+                Ok(event::partial_failure(failed))
+            }
+        }
+    }
+
+    /// Does what one message of the poll queue asks for.
+    async fn serve(&self, record: &Record, end: Instant) -> Result<(), PortError> {
+        let request = record.request.as_ref().map_err(|why| PortError::Corrupt(why.clone()))?;
+        let interval_of = |seconds: u32| {
+            RefreshInterval::from_seconds(seconds).map_err(|why| PortError::Corrupt(format!("refresh_interval {why}")))
+        };
+        match request {
+            PollRequest::Range { refresh_interval, shard, range, .. } => {
+                let page = self.listening(interval_of(*refresh_interval)?, *shard, Some(range)).await?;
+                let due = page.profiles.into_iter().filter(|p| schedule::is_due(p, clock::now())).collect();
+                self.poll_all(due, end).await
+            }
+            PollRequest::Profile { profile_id, .. } => {
+                let id = ProfileId::parse(profile_id)
+                    .map_err(|why| PortError::Corrupt(format!("profile_id {why}")))?;
+                match self.poller.profiles().get(id).await? {
+                    Some(profile) if schedule::is_due(&profile, clock::now()) => {
+                        self.poll_all(vec![profile], end).await
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
+            PollRequest::Round { refresh_interval, .. } => {
+                self.plan(interval_of(*refresh_interval)?, Caller::Round, end).await
+            }
+        }
+    }
+
+    /// Polls an interval's due profiles, or has the poll queue do it.
+    async fn plan(&self, interval: RefreshInterval, caller: Caller, end: Instant) -> Result<(), PortError> {
+        if caller == Caller::Schedule {
+            self.ask_for_later_rounds(interval).await?;
+        }
+        let shards = self.all_listening(interval).await?;
+        let listening: usize = shards.iter().map(|(_, page)| page.profiles.len() + page.unreadable).sum();
+        if listening == 0 {
+            return self.retire(interval).await;
+        }
+        let now = clock::now();
+        let due: Vec<(u8, Vec<Profile>)> = shards
+            .into_iter()
+            .map(|(shard, page)| {
+                (shard, page.profiles.into_iter().filter(|p| schedule::is_due(p, now)).collect())
+            })
+            .collect();
+        let count: usize = due.iter().map(|(_, profiles)| profiles.len()).sum();
+        info!(interval = interval.seconds(), listening, due = count, "planned");
+        if count <= schedule::BATCH {
+            return self.poll_all(due.into_iter().flat_map(|(_, profiles)| profiles).collect(), end).await;
+        }
+        let keys: Vec<(u8, Vec<String>)> = due
+            .iter()
+            .map(|(shard, profiles)| (*shard, profiles.iter().map(schedule::sort_key).collect()))
+            .collect();
+        self.poller.handover().request(&schedule::batches(interval, &keys)).await
+    }
+
+    async fn ask_for_later_rounds(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        let rounds: Vec<_> = schedule::later_rounds(interval)
+            .into_iter()
+            .map(|delay| {
+                let request = PollRequest::Round {
+                    version: PollRequest::VERSION,
+                    refresh_interval: interval.seconds(),
+                };
+                (request, delay)
+            })
+            .collect();
+        if rounds.is_empty() { Ok(()) } else { self.poller.handover().request(&rounds).await }
+    }
+
+    async fn listening(
+        &self,
+        interval: RefreshInterval,
+        shard: u8,
+        range: Option<&Range>,
+    ) -> Result<Page, PortError> {
+        self.poller.profiles().listening(interval, shard, range).await
+    }
+
+    async fn all_listening(&self, interval: RefreshInterval) -> Result<Vec<(u8, Page)>, PortError> {
+        join_all((0..schedule::SHARDS).map(|shard| async move {
+            self.listening(interval, shard, None).await.map(|page| (shard, page))
+        }))
+        .await
+        .into_iter()
+        .collect()
+    }
+
+    /// Removes the schedule of an interval that nobody uses. The default interval's is part of the deployment, so that
+    /// there is always one.
+    async fn retire(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        if interval == RefreshInterval::DEFAULT {
+            return Ok(());
+        }
+        self.schedules.remove(interval).await?;
+        // A profile that came meanwhile found its schedule in place, and lost it just now.
+        let came = self.all_listening(interval).await?.iter().any(|(_, page)| !page.profiles.is_empty());
+        if came { self.schedules.ensure(interval).await } else { Ok(()) }
+    }
+
+    /// Polls these profiles at once, each in a task of its own.
+    async fn poll_all(&self, profiles: Vec<Profile>, end: Instant) -> Result<(), PortError> {
+        let company = if profiles.len() == 1 { Company::Alone } else { Company::Others };
+        let mut tasks = JoinSet::new();
+        let mut owners = HashMap::new();
+        for profile in profiles {
+            let poller = Arc::clone(&self.poller);
+            let owner = profile.clone();
+            let task = tasks.spawn(async move { poller.poll(profile, company, end).await });
+            owners.insert(task.id(), owner);
+        }
+        let mut first_error = None;
+        while let Some(ended) = tasks.join_next_with_id().await {
+            let result = match ended {
+                Ok((_, result)) => result,
+                Err(panic) => match owners.get(&panic.id()) {
+                    Some(profile) => self.poller.panicked(profile).await,
+                    None => Ok(()),
+                },
+            };
+            if let Err(error) = result {
+                warn!(error = %Chain(&error), "a profile could not be handled");
+                first_error = first_error.or(Some(error));
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+}
+
+/// An error and its sources, on one line: printed where it is logged, and nowhere else.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

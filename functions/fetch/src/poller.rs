@@ -1,0 +1,375 @@
+//! One profile's poll: from its settings to its status.
+
+use std::time::Duration;
+
+use mailroom_core::cursor::Cursor;
+use mailroom_core::health::{self, Outcome};
+use mailroom_core::poll::{self, Care, Plan, Todo, Wanted};
+use mailroom_core::ports::{Credential, Credentials, Handover, Hold, Lease, PortError, Profiles};
+use mailroom_core::profile::{Auth, Profile, Server};
+use mailroom_core::schedule::PollRequest;
+use mailroom_core::trouble::{ErrorCode, Trouble};
+use mailroom_mail::imap::{Connector, ImapError, Login, Opened};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::budget::Budget;
+use crate::clock;
+use crate::page::{Clerk, Handled};
+
+/// What one profile may take of an invocation that it shares.
+const PROFILE_TIME: Duration = Duration::from_secs(60);
+
+/// How long a lease lasts without a sign of life. Renewed with each page.
+const LEASE_TIME: Duration = Duration::from_secs(60);
+
+/// A page is begun only with this much time left, and twice what the last one took.
+const PAGE_TIME: Duration = Duration::from_secs(2);
+
+/// Whether other profiles share the invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// A death of the function would be theirs too.
+    Others,
+    /// Whatever happens concerns this profile only.
+    Alone,
+}
+
+/// Polls profiles; shared by all tasks of an invocation, and kept while the function is warm.
+pub(crate) struct Poller<P, C, H> {
+    profiles: P,
+    credentials: C,
+    handover: H,
+    imap: Connector,
+    budget: Budget,
+}
+
+/// Why a poll did not end well.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The owner is told.
+    Trouble(Trouble),
+    /// The owner is told, and the mail that is next counts as tried: it may be what the server stumbles over.
+    Stumbled(Trouble),
+    /// A service of ours failed, or the profile is no longer this run's.
+    Port(PortError),
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+/// What a poll came to.
+enum Done {
+    /// The mailbox was read as far as there was time, and these many mails became jobs.
+    Read { handed_over: usize, more: bool },
+    /// Another run is at it, or the profile is gone.
+    NotOurs,
+    /// The profile has to be polled once more, soon and in an invocation of its own: it was edited meanwhile, or is
+    /// suspected of killing the function.
+    Postponed,
+}
+
+impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
+    pub(crate) fn new(profiles: P, credentials: C, handover: H, imap: Connector) -> Self {
+        Self { profiles, credentials, handover, imap, budget: Budget::new() }
+    }
+
+    pub(crate) const fn profiles(&self) -> &P {
+        &self.profiles
+    }
+
+    pub(crate) const fn handover(&self) -> &H {
+        &self.handover
+    }
+
+    /// Polls a profile, and writes what came of it into its status.
+    ///
+    /// # Errors
+    /// When a service of ours failed, so that the status may not say it.
+    pub(crate) async fn poll(
+        &self,
+        mut profile: Profile,
+        company: Company,
+        end: Instant,
+    ) -> Result<(), PortError> {
+        let end = match company {
+            Company::Others => end.min(clock::instant() + PROFILE_TIME),
+            Company::Alone => end,
+        };
+        // The deadline of the connection's operations is `end` too; this one is for what has none of its own.
+        let attempt = self.attempt(&mut profile, company, end);
+        let result = match tokio::time::timeout_at(end + Duration::from_secs(1), attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Trouble(Trouble::new(
+                ErrorCode::ImapTimeout,
+                "The mailbox could not be read in the time there was; it is tried again.",
+            ))),
+        };
+        match result {
+            Ok(Done::Read { handed_over, more }) => {
+                if handed_over > 0 {
+                    info!(profile.id = %profile.id, handed_over, more, "mail was handed over");
+                }
+                if more {
+                    self.poll_again(&profile).await?;
+                }
+                self.record(&profile, &Outcome::Success { handed_over }).await
+            }
+            Ok(Done::NotOurs) => {
+                info!(profile.id = %profile.id, "another run polls this profile, or it is gone");
+                Ok(())
+            }
+            Ok(Done::Postponed) => self.poll_again(&profile).await,
+            Err(Failure::Trouble(trouble) | Failure::Stumbled(trouble)) => {
+                warn!(profile.id = %profile.id, code = ?trouble.code, "the poll failed: {trouble}");
+                self.record(&profile, &Outcome::Failure(trouble)).await
+            }
+            Err(Failure::Port(PortError::Lost)) => {
+                info!(profile.id = %profile.id, "the profile was taken over, edited or deleted during the poll");
+                Ok(())
+            }
+            Err(Failure::Port(error)) => Err(error),
+        }
+    }
+
+    /// Tells the owner of a profile whose task panicked. The lease is left to run out, and counts the try.
+    pub(crate) async fn panicked(&self, profile: &Profile) -> Result<(), PortError> {
+        error!(profile.id = %profile.id, "the profile's task panicked");
+        let trouble =
+            Trouble::new(ErrorCode::Internal, "Mailroom failed while reading this mailbox; it is tried again.");
+        self.record(profile, &Outcome::Failure(trouble)).await
+    }
+
+    async fn poll_again(&self, profile: &Profile) -> Result<(), PortError> {
+        let request =
+            PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.id.to_string() };
+        self.handover.request(&[(request, Duration::ZERO)]).await
+    }
+
+    async fn record(&self, profile: &Profile, outcome: &Outcome) -> Result<(), PortError> {
+        let Some(status) = health::after(&profile.status, outcome, clock::now()) else { return Ok(()) };
+        match self.profiles.record(profile.id, profile.version, &status).await {
+            // Edited or deleted meanwhile: what we have seen is no longer about it.
+            Ok(()) | Err(PortError::Lost) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the mailbox and hands over what is new. `profile` becomes what it is under the lease.
+    async fn attempt(
+        &self,
+        profile: &mut Profile,
+        company: Company,
+        end: Instant,
+    ) -> Result<Done, Failure> {
+        let server = imap_server(profile)?;
+        let mut opened = self.open(profile, &server, end).await?;
+        if decide(&mut opened, profile, &server).await? == Plan::Idle {
+            opened.session.logout().await;
+            return Ok(Done::Read { handed_over: 0, more: false });
+        }
+
+        let now = clock::now();
+        let Some((lease, fresh)) = self.profiles.lease(profile.id, now, lease_until(now, end)).await? else {
+            return Ok(Done::NotOurs);
+        };
+        let edited = fresh.version != profile.version || fresh.secret_version != profile.secret_version;
+        *profile = fresh;
+        let care = Care::after(lease.tries);
+        if edited || (care != Care::Pages && company == Company::Others) {
+            self.profiles.release(&lease, lease.tries.saturating_sub(1)).await?;
+            return Ok(Done::Postponed);
+        }
+
+        let mut tries = lease.tries;
+        let result = self.hand_over(opened, profile, &server, &lease, &mut tries, end).await;
+        if let Err(failure) = &result {
+            // This try ended with a word, so it does not count, unless the next mail may be the reason.
+            let counted = match failure {
+                Failure::Stumbled(_) => tries,
+                Failure::Trouble(_) | Failure::Port(_) => tries.saturating_sub(1),
+            };
+            if let Err(error) = self.profiles.release(&lease, counted).await {
+                warn!(profile.id = %profile.id, error = %crate::planner::Chain(&error), "the lease was not given back and has to run out");
+            }
+        }
+        result
+    }
+
+    async fn open(
+        &self,
+        profile: &Profile,
+        server: &Server,
+        end: Instant,
+    ) -> Result<Opened, Failure> {
+        let credential = self.credential(profile).await?;
+        let login = Login { login: profile.auth.login(), credential: &credential };
+        let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
+        self.imap
+            .open(server, login, &profile.mailbox, above, end)
+            .await
+            .map_err(|error| Failure::Trouble(error.trouble(server)))
+    }
+
+    async fn credential(&self, profile: &Profile) -> Result<Credential, Failure> {
+        match &profile.auth {
+            Auth::Plain { .. } => {}
+            Auth::Oauth2 { .. } => {
+                return Err(Failure::Trouble(Trouble::new(
+                    ErrorCode::Oauth2Grant,
+                    "Nobody has signed in for this profile yet: sign in to let Mailroom read the mailbox.",
+                )));
+            }
+        }
+        let stored = match &profile.secret_version {
+            Some(version) => self.credentials.credential(profile.id, version).await?,
+            None => None,
+        };
+        stored.ok_or_else(|| {
+            Failure::Trouble(Trouble::new(
+                ErrorCode::SecretMissing,
+                "No password is stored for this profile: enter it again.",
+            ))
+        })
+    }
+
+    /// Hands over page by page, from the cursor as it stands under the lease. `tries` is kept as the table has it.
+    async fn hand_over(
+        &self,
+        mut opened: Opened,
+        profile: &Profile,
+        server: &Server,
+        lease: &Lease,
+        tries: &mut u32,
+        end: Instant,
+    ) -> Result<Done, Failure> {
+        let (todo, start, goal, cut) = match decide(&mut opened, profile, server).await? {
+            Plan::Work { todo, start, end, more } => (todo, start, end, more),
+            // Another run was quicker, and is done.
+            Plan::Idle | Plan::ListAbove(_) => {
+                self.profiles.release(lease, tries.saturating_sub(1)).await?;
+                opened.session.logout().await;
+                return Ok(Done::Read { handed_over: 0, more: false });
+            }
+        };
+        let mut care = Care::after(lease.tries);
+        let pages = poll::pages(&todo, care);
+        let mut clerk = Clerk::new(self, profile, server, opened.state.uid_validity).await?;
+        let mut cursor = start;
+        let mut handed_over = 0;
+        let mut slowest = PAGE_TIME;
+        let count = pages.len();
+        let mut left = count;
+        for page in pages {
+            let begun = clock::instant();
+            if begun + slowest * 2 > end {
+                break;
+            }
+            let Handled { jobs } = match clerk.page(&mut opened.session, page, care).await {
+                Ok(handled) => handled,
+                // Our own time ran out in the middle of a page, and something was achieved: the rest comes next.
+                Err(Failure::Trouble(_)) if left < count && clock::instant() >= end => break,
+                Err(failure) => return Err(failure),
+            };
+            handed_over += jobs;
+            left -= 1;
+            let now = clock::now();
+            cursor = if left == 0 { goal } else { after_page(cursor, page, now) };
+            let hold = if left == 0 { Hold::Release } else { Hold::Until(lease_until(now, end)) };
+            self.profiles.move_cursor(lease, &cursor, hold).await?;
+            *tries = 1;
+            care = if care == Care::Pages { Care::Pages } else { Care::OneByOne };
+            slowest = slowest.max(begun.elapsed());
+        }
+        if todo.is_empty() {
+            self.profiles.move_cursor(lease, &goal, Hold::Release).await?;
+        } else if left > 0 {
+            self.profiles.release(lease, tries.saturating_sub(1)).await?;
+        }
+        opened.session.logout().await;
+        // Without any progress there is no point in trying at once.
+        let progress = count == 0 || left < count;
+        let more = progress && (left > 0 || cut);
+        Ok(Done::Read { handed_over, more })
+    }
+
+    pub(crate) const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}
+
+/// Decides what to do, listing once more where the first listing does not reach far enough.
+async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Result<Plan, Failure> {
+    let wanted = Wanted {
+        start_from: profile.start_from,
+        include_seen: profile.include_seen,
+        max_message_bytes: profile.max_message_bytes,
+    };
+    let mut plan = poll::plan(
+        profile.cursor.as_ref(),
+        &opened.state,
+        opened.listing.as_ref(),
+        &wanted,
+        clock::now(),
+    );
+    if let Plan::ListAbove(above) = plan {
+        let listing = opened.session.list(above).await.map_err(|e| Failure::Trouble(e.trouble(server)))?;
+        plan = poll::plan(profile.cursor.as_ref(), &opened.state, Some(&listing), &wanted, clock::now());
+        opened.listing = Some(listing);
+    }
+    if let Plan::ListAbove(_) = plan {
+        // The whole mailbox is listed: only a listing cut at its bound can still be too short.
+        return Err(Failure::Trouble(Trouble::new(
+            ErrorCode::ImapProtocol,
+            "The server names no next UID, and the mailbox is too large to find it by listing.",
+        )));
+    }
+    Ok(plan)
+}
+
+fn imap_server(profile: &Profile) -> Result<Server, Failure> {
+    profile.imap.clone().ok_or_else(|| {
+        Failure::Trouble(Trouble::new(ErrorCode::HostNotAllowed, "The profile listens but names no IMAP host."))
+    })
+}
+
+/// The cursor after a page: past its messages. What was not wanted between them needs no place of its own.
+fn after_page(cursor: Cursor, page: &[Todo], now: OffsetDateTime) -> Cursor {
+    page.iter().fold(cursor, |cursor, message| cursor.advanced(message.uid, message.arrived, now))
+}
+
+/// A lease until the run's end, or less: a run that dies must not block the mailbox for long.
+fn lease_until(now: OffsetDateTime, end: Instant) -> OffsetDateTime {
+    let left = end.saturating_duration_since(clock::instant()) + Duration::from_secs(3);
+    now.saturating_add(time::Duration::try_from(left.min(LEASE_TIME)).unwrap_or(time::Duration::MINUTE))
+}
+
+/// What an error during the fetch of mail means: the server may stumble over the mail itself.
+pub(crate) fn stumbled(error: &ImapError, server: &Server) -> Failure {
+    let trouble = error.trouble(server);
+    match trouble.code {
+        ErrorCode::ImapProtocol => Failure::Stumbled(trouble),
+        ErrorCode::ImapConnect
+        | ErrorCode::ImapTls
+        | ErrorCode::ImapAuth
+        | ErrorCode::ImapMailbox
+        | ErrorCode::ImapThrottled
+        | ErrorCode::ImapTimeout
+        | ErrorCode::Oauth2Discovery
+        | ErrorCode::Oauth2Grant
+        | ErrorCode::Oauth2Client
+        | ErrorCode::SmtpConnect
+        | ErrorCode::SmtpTls
+        | ErrorCode::SmtpAuth
+        | ErrorCode::SmtpThrottled
+        | ErrorCode::SmtpRejected
+        | ErrorCode::SmtpTimeout
+        | ErrorCode::HostNotAllowed
+        | ErrorCode::SecretMissing
+        | ErrorCode::Internal => Failure::Trouble(trouble),
+    }
+}
