@@ -306,6 +306,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
 async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Result<Plan, Failure> {
     let wanted = Wanted {
         start_from: profile.start_from,
+        created_at: profile.created_at,
         include_seen: profile.include_seen,
         max_message_bytes: profile.max_message_bytes,
     };

@@ -45,6 +45,8 @@ pub struct Listing {
 pub struct Wanted {
     /// What counts at the first poll.
     pub start_from: StartFrom,
+    /// When the profile was made: with [`StartFrom::Now`], older mail is never announced.
+    pub created_at: OffsetDateTime,
     /// Whether read mail counts.
     pub include_seen: bool,
     /// A larger mail is fetched without its body.
@@ -93,6 +95,17 @@ pub enum Plan {
     },
 }
 
+impl Wanted {
+    /// The arrival before which mail never counts, whatever becomes of the mailbox.
+    fn start_point(&self) -> OffsetDateTime {
+        match self.start_from {
+            StartFrom::Now => self.created_at,
+            StartFrom::All => OffsetDateTime::UNIX_EPOCH,
+            StartFrom::Date(date) => date.midnight().assume_utc(),
+        }
+    }
+}
+
 /// Whether to list a mailbox together with opening it, and above which UID.
 ///
 /// `None`: a first poll from now on needs UIDNEXT only.
@@ -113,12 +126,12 @@ pub fn list_above(cursor: Option<&Cursor>, start_from: StartFrom) -> Option<u32>
 /// - UIDVALIDITY changed, or UIDNEXT below what it was: UIDs have lost their meaning. Back to the latest arrival less
 ///   [`Cursor::LOOK_BACK`], and the ledger drops what was handed over already.
 ///
-/// `None` where UIDNEXT is needed and missing: a listing has to tell.
+/// `Err` holds the plan to follow instead: where UIDNEXT is needed and missing, a listing has to tell.
 fn basis(
     cursor: Option<&Cursor>,
     state: &MailboxState,
     listing: Option<&Listing>,
-    start_from: StartFrom,
+    wanted: &Wanted,
     now: OffsetDateTime,
 ) -> Result<Cursor, Plan> {
     // The highest UID there is: UIDNEXT says so, or else a whole listing.
@@ -136,14 +149,10 @@ fn basis(
         floor: highest.and_then(Uid::new).map(|up_to| Floor { up_to, since }),
     };
     let Some(cursor) = cursor else {
-        return match start_from {
-            StartFrom::All => Ok(Cursor {
-                uid_validity: state.uid_validity,
-                last_uid: 0,
-                newest: OffsetDateTime::UNIX_EPOCH,
-                floor: None,
-            }),
-            StartFrom::Date(date) => Ok(afresh(date.midnight().assume_utc())),
+        let start = wanted.start_point();
+        return match wanted.start_from {
+            StartFrom::All => Ok(Cursor { floor: None, ..afresh(start) }),
+            StartFrom::Date(_) => Ok(afresh(start)),
             StartFrom::Now => match highest {
                 Some(last_uid) => {
                     Ok(Cursor { uid_validity: state.uid_validity, last_uid, newest: now, floor: None })
@@ -158,8 +167,7 @@ fn basis(
         _ => state.uid_next.is_some_and(|next| next.get() <= cursor.last_uid),
     };
     if renumbered {
-        // A profile that wants everything has no start point to keep to.
-        let since = cursor.newest.saturating_sub(Cursor::LOOK_BACK);
+        let since = cursor.newest.saturating_sub(Cursor::LOOK_BACK).max(wanted.start_point());
         return Ok(Cursor { newest: cursor.newest, ..afresh(since) });
     }
     Ok(Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor })
@@ -176,11 +184,12 @@ pub fn plan(
     wanted: &Wanted,
     now: OffsetDateTime,
 ) -> Plan {
-    let start = match basis(cursor, state, listing, wanted.start_from, now) {
+    let start = match basis(cursor, state, listing, wanted, now) {
         Ok(start) => start,
         Err(plan) => return plan,
     };
-    let nothing_above = state.exists == 0 || state.uid_next.is_some_and(|next| next.get() - 1 <= start.last_uid);
+    let nothing_above =
+        state.exists == 0 || state.uid_next.is_some_and(|next| next.get() - 1 <= start.last_uid);
     let empty = Listing { above: start.last_uid, messages: Vec::new(), cut: false };
     let listing = match listing {
         _ if nothing_above => &empty,
@@ -198,8 +207,7 @@ pub fn plan(
     for message in listing.messages.iter().filter(|m| m.uid.get() > start.last_uid) {
         let wanted_at_all = (wanted.include_seen || !message.seen) && !below_floor(message);
         if wanted_at_all {
-            let extent =
-                if message.size > wanted.max_message_bytes { Extent::Header } else { Extent::Whole };
+            let extent = if message.size > wanted.max_message_bytes { Extent::Header } else { Extent::Whole };
             todo.push(Todo { uid: message.uid, extent, size: message.size, arrived: message.arrived });
             end = end.advanced(message.uid, message.arrived, now);
         } else {
@@ -280,3 +288,6 @@ pub fn pages(todo: &[Todo], care: Care) -> Vec<&[Todo]> {
     }
     pages
 }
+
+#[cfg(test)]
+mod tests;
