@@ -143,3 +143,79 @@ fn backoff(count: u32) -> Duration {
     let doublings = count.saturating_sub(1).min(10);
     (Duration::seconds(15) * 2_i32.pow(doublings)).min(MAX_BACKOFF)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration as StdDuration;
+
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+    fn failed(status: &Status, code: ErrorCode, now: OffsetDateTime) -> Status {
+        after(status, &Outcome::Failure(Trouble::new(code, "no")), now).unwrap()
+    }
+
+    #[test]
+    fn an_idle_check_writes_at_most_every_five_minutes() {
+        let idle = Outcome::Success { handed_over: 0 };
+        let ok = after(&Status::default(), &idle, NOW).unwrap();
+        assert_eq!(ok.state, State::Ok);
+        assert_eq!(after(&ok, &idle, NOW + Duration::seconds(299)), None);
+        assert!(after(&ok, &idle, NOW + SUCCESS_LAG).is_some());
+        let busy = after(&ok, &Outcome::Success { handed_over: 1 }, NOW + Duration::SECOND).unwrap();
+        assert_eq!(busy.last_message_at, Some(NOW + Duration::SECOND));
+    }
+
+    #[test]
+    fn success_clears_the_error_and_the_pause() {
+        let bad = failed(&Status::default(), ErrorCode::ImapConnect, NOW);
+        let good = after(&bad, &Outcome::Success { handed_over: 0 }, NOW).unwrap();
+        assert_eq!((good.state, good.error, good.not_before), (State::Ok, None, None));
+    }
+
+    #[test]
+    fn transient_trouble_backs_off_and_never_pauses() {
+        let mut status = Status::default();
+        let mut pauses = Vec::new();
+        for _ in 0..20 {
+            status = failed(&status, ErrorCode::ImapTimeout, NOW);
+            assert_eq!(status.state, State::Failing);
+            pauses.push((status.not_before.unwrap() - NOW).whole_seconds());
+        }
+        assert_eq!(pauses[..4], [15, 30, 60, 120]);
+        assert!(pauses.iter().all(|pause| *pause <= MAX_BACKOFF.whole_seconds()));
+        assert_eq!(status.error.unwrap().count, 20);
+    }
+
+    #[test]
+    fn only_five_refusals_in_a_row_make_it_hourly() {
+        let mut status = Status::default();
+        for n in 1..=5 {
+            status = failed(&status, ErrorCode::ImapAuth, NOW + Duration::minutes(n));
+            assert_eq!(status.state, State::Misconfigured);
+            assert_eq!(status.not_before.is_some(), n == 5, "refusal {n}");
+        }
+        let error = status.error.clone().unwrap();
+        assert_eq!((error.count, error.since), (5, NOW + Duration::MINUTE));
+        // A timeout in between is no refusal, and ends the row.
+        let timeout = failed(&status, ErrorCode::ImapTimeout, NOW);
+        assert_eq!(failed(&timeout, ErrorCode::ImapAuth, NOW).error.unwrap().count, 1);
+    }
+
+    #[test]
+    fn a_server_that_asks_for_a_pause_gets_it_within_reason() {
+        let asked = |pause| {
+            let trouble = Trouble::new(ErrorCode::ImapThrottled, "slow down").retry_after(pause);
+            let status = after(&Status::default(), &Outcome::Failure(trouble), NOW).unwrap();
+            assert_eq!(status.state, State::Throttled);
+            status.not_before.unwrap() - NOW
+        };
+        assert_eq!(asked(Some(StdDuration::from_secs(90))), Duration::seconds(90));
+        assert_eq!(asked(Some(StdDuration::from_secs(86_400))), MAX_BACKOFF);
+        assert_eq!(asked(Some(StdDuration::MAX)), DEFAULT_THROTTLE);
+        assert_eq!(asked(None), DEFAULT_THROTTLE);
+    }
+}

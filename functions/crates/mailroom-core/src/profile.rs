@@ -282,3 +282,32 @@ impl Profile {
     /// The default of `max_message_bytes`: 25 MiB, what the large providers accept.
     pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 26_214_400;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_or_addresses_and_nothing_else() {
+        for good in ["imap.example.com", "IMAP.Example.COM.", "localhost", "127.0.0.1", "::1", "a_b.example"]
+        {
+            assert!(Host::parse(good).is_ok(), "{good}");
+        }
+        assert_eq!(Host::parse("IMAP.Example.COM.").unwrap().as_str(), "imap.example.com");
+        let long = format!("{}.com", "a".repeat(64));
+        for bad in
+            ["", ".", "a..b", "-a.com", "a b", "http://a", "a:993", "a/b", "[::1]", "m\u{fc}ller.de", &long]
+        {
+            assert!(Host::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn mailboxes_are_utf8_and_inbox_has_one_name() {
+        assert_eq!(Mailbox::parse("inBox").unwrap().as_str(), "INBOX");
+        assert_eq!(Mailbox::parse("Entw\u{fc}rfe/2026").unwrap().as_str(), "Entw\u{fc}rfe/2026");
+        for bad in ["", "a*", "%", "a\r\nb", "a\0"] {
+            assert!(Mailbox::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -115,3 +115,81 @@ pub fn batches(interval: RefreshInterval, due: &[(u8, Vec<String>)]) -> Vec<(Pol
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(seconds: u32) -> RefreshInterval {
+        RefreshInterval::from_seconds(seconds).unwrap()
+    }
+
+    #[test]
+    fn intervals_below_a_minute_get_their_later_rounds() {
+        let seconds = |n| later_rounds(interval(n)).iter().map(Duration::as_secs).collect::<Vec<_>>();
+        assert_eq!(seconds(10), [10, 20, 30, 40, 50]);
+        assert_eq!(seconds(15), [15, 30, 45]);
+        assert_eq!(seconds(20), [20, 40]);
+        assert_eq!(seconds(30), [30]);
+        assert!(seconds(60).is_empty());
+    }
+
+    #[test]
+    fn only_the_intervals_we_keep_are_intervals() {
+        for seconds in [0, 1, 9, 11, 25, 45, 59, 61, 90, 86_401, 86_460, u32::MAX] {
+            assert!(RefreshInterval::from_seconds(seconds).is_err(), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn batches_cover_every_profile_once_and_end_within_half_the_interval() {
+        let keys = |n: usize| (0..n).map(|i| format!("imap.example.com#{i:04}")).collect::<Vec<_>>();
+        let due = [(0, keys(250)), (3, keys(0)), (7, keys(101))];
+        let batches = batches(interval(300), &due);
+        assert_eq!(batches.len(), 5);
+        assert!(batches.iter().all(|(_, delay)| *delay < Duration::from_secs(150)));
+        let covered: usize = batches
+            .iter()
+            .map(|(request, _)| match request {
+                PollRequest::Range { shard, range, .. } => {
+                    let (_, keys) = due.iter().find(|(s, _)| s == shard).unwrap();
+                    keys.iter().filter(|key| (&range.from..=&range.to).contains(key)).count()
+                }
+                PollRequest::Profile { .. } | PollRequest::Round { .. } => 0,
+            })
+            .sum();
+        assert_eq!(covered, 351);
+    }
+
+    #[test]
+    fn delays_stay_within_what_a_queue_can() {
+        let due: Vec<_> = (0..16).map(|shard| (shard, vec!["k".to_owned(); 1000])).collect();
+        assert!(batches(interval(86_400), &due).iter().all(|(_, delay)| *delay < MAX_DELAY));
+    }
+
+    #[test]
+    fn poll_requests_of_every_version_shipped_are_still_read() {
+        for (wire, expected) in [
+            (
+                r#"{"kind":"range","version":1,"refresh_interval":300,"shard":3,"range":{"from":"a#1","to":"b#2"}}"#,
+                PollRequest::Range {
+                    version: 1,
+                    refresh_interval: 300,
+                    shard: 3,
+                    range: Range { from: "a#1".to_owned(), to: "b#2".to_owned() },
+                },
+            ),
+            (
+                r#"{"kind":"profile","version":1,"profile_id":"01JDC"}"#,
+                PollRequest::Profile { version: 1, profile_id: "01JDC".to_owned() },
+            ),
+            (
+                r#"{"kind":"round","version":1,"refresh_interval":10}"#,
+                PollRequest::Round { version: 1, refresh_interval: 10 },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<PollRequest>(wire).unwrap(), expected);
+            assert_eq!(serde_json::to_string(&expected).unwrap(), wire);
+        }
+    }
+}
