@@ -1,1 +1,5 @@
 //! To be written.
+pub mod certificates;
+pub mod dovecot;
+pub mod lmtp;
+pub mod tied;

@@ -1,0 +1,218 @@
+//! The IMAP server on this machine: a private instance of Dovecot, with nothing under `/etc` and nothing left behind.
+//!
+//! Any login name works with one password, and a mailbox exists as soon as it is named. Mail comes in by LMTP
+//! ([`crate::lmtp`]). Mailboxes live in a folder of the system's temporary directory, because as root the mail belongs to
+//! another user, who may not be able to enter the folder of the project.
+
+mod config;
+mod install;
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::certificates::Certificates;
+use crate::tied::Tied;
+
+pub use install::ensure_installed;
+
+/// How long the server may take until it greets.
+const START_TIME: Duration = Duration::from_secs(15);
+
+/// Ports are chosen free, but another process may take one before the server does.
+const TRIES: usize = 3;
+
+/// Why there is no mail server.
+#[derive(Debug, thiserror::Error)]
+pub enum DovecotError {
+    /// It is not installed, and we may not install it.
+    #[error("Dovecot is not installed. Type: {0}")]
+    Missing(&'static str),
+    /// It could not be installed.
+    #[error("Dovecot could not be installed ({command}):\n{output}")]
+    Install {
+        /// What was tried.
+        command: String,
+        /// What it printed last.
+        output: String,
+    },
+    /// It did not come up.
+    #[error("Dovecot did not start:\n{log}")]
+    Start {
+        /// The end of its log.
+        log: String,
+    },
+    /// A file or a port could not be had.
+    #[error("{doing}")]
+    System {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl DovecotError {
+    fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::System { doing, source }
+    }
+}
+
+/// The ports of a running server, each open on every address of [`crate::certificates::Leaf::address`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// IMAP with implicit TLS.
+    pub imaps: u16,
+    /// IMAP with STARTTLS.
+    pub imap: u16,
+    /// LMTP, without TLS; on 127.0.0.1 only.
+    pub lmtp: u16,
+}
+
+/// A running server. Dropping it stops it and forgets its mailboxes.
+#[derive(Debug)]
+pub struct Dovecot {
+    // Dropped in this order: the process first, then the files under it.
+    process: Tied,
+    _state: TempDir,
+    ports: Ports,
+    log: PathBuf,
+    config: PathBuf,
+}
+
+impl Dovecot {
+    /// The password of every login name.
+    pub const PASSWORD: &str = "pass";
+
+    /// Starts a server, installing it where that is possible. `dir` receives its configuration and its log.
+    ///
+    /// # Errors
+    /// When it is not installed and cannot be, or does not come up.
+    pub fn start(dir: &Path, certificates: &Certificates) -> Result<Self, DovecotError> {
+        let program = ensure_installed()?;
+        fs::create_dir_all(dir).map_err(DovecotError::system(format!("cannot make {}", dir.display())))?;
+        let mut last = None;
+        for _ in 0..TRIES {
+            match Self::try_start(&program, dir, certificates) {
+                Err(DovecotError::Start { log }) if log.contains("Address already in use") => {
+                    last = Some(DovecotError::Start { log });
+                }
+                result => return result,
+            }
+        }
+        Err(last.unwrap_or(DovecotError::Start { log: String::new() }))
+    }
+
+    fn try_start(program: &Path, dir: &Path, certificates: &Certificates) -> Result<Self, DovecotError> {
+        let state = state_folder()?;
+        let ports = Ports { imaps: free_port()?, imap: free_port()?, lmtp: free_port()? };
+        let log = dir.join("dovecot.log");
+        let config = dir.join("dovecot.conf");
+        // What an earlier run wrote must not be taken for this one's.
+        let _ = fs::remove_file(&log);
+        let text = config::text(state.path(), &log, ports, certificates)?;
+        fs::write(&config, text)
+            .map_err(DovecotError::system(format!("cannot write {}", config.display())))?;
+
+        let args = [Path::new("-F"), Path::new("-c"), &config];
+        let mut process = Tied::spawn(program, args, |command| {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        })
+        .map_err(DovecotError::system(format!("cannot start {}", program.display())))?;
+        let begun = Instant::now();
+        while !(greets(ports.imap) && greets(ports.lmtp)) {
+            let ended = process.has_ended().unwrap_or(true);
+            if ended || begun.elapsed() > START_TIME {
+                return Err(DovecotError::Start { log: tail(&log, 20) });
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { process, _state: state, ports, log, config })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Where mail is delivered.
+    #[must_use]
+    pub fn lmtp(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.lmtp))
+    }
+
+    /// Its configuration, for `doveadm -c`.
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The process id of its master process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The last lines of its log, for a report of a failure.
+    #[must_use]
+    pub fn log_tail(&self, lines: usize) -> String {
+        tail(&self.log, lines)
+    }
+}
+
+/// A folder for sockets and mail that its users can enter. Its path is short: a socket's may have 107 bytes.
+fn state_folder() -> Result<TempDir, DovecotError> {
+    let folder = tempfile::Builder::new()
+        .prefix("mailroom-dovecot-")
+        .tempdir()
+        .map_err(DovecotError::system("cannot make a temporary folder"))?;
+    let open_up = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(DovecotError::system(format!("cannot open up {}", path.display())))
+    };
+    open_up(folder.path(), 0o755)?;
+    let mail = folder.path().join("mail");
+    fs::create_dir(&mail).map_err(DovecotError::system(format!("cannot make {}", mail.display())))?;
+    // Like /tmp: the users of mail make their homes here.
+    open_up(&mail, 0o1777)?;
+    Ok(folder)
+}
+
+fn free_port() -> Result<u16, DovecotError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(DovecotError::system("no free port"))
+}
+
+/// Whether a server says something on this port: the listener alone proves little, since the master process opens it
+/// before any service works.
+fn greets(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
+    if stream.set_read_timeout(Some(Duration::from_secs(2))).is_err() {
+        return false;
+    }
+    let mut line = String::new();
+    matches!(BufReader::new(stream).read_line(&mut line), Ok(n) if n > 0)
+}
+
+fn tail(path: &Path, lines: usize) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all.iter().skip(all.len().saturating_sub(lines)).copied().collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests;
