@@ -53,6 +53,11 @@ impl Digest {
 pub struct JobId(String);
 
 impl JobId {
+    /// For [`crate::fit`] alone.
+    pub(crate) fn text(&mut self) -> &mut String {
+        &mut self.0
+    }
+
     /// From the profile's id and the mail's digest, never from headers: those collide.
     #[must_use]
     pub fn new(profile: ProfileId, mail: Digest) -> Self {
@@ -75,6 +80,11 @@ impl JobId {
 pub struct ConversationId(String);
 
 impl ConversationId {
+    /// For [`crate::fit`] alone.
+    pub(crate) fn text(&mut self) -> &mut String {
+        &mut self.0
+    }
+
     /// The conversation of a mail: that of the first message it refers to, else of the one it answers, else its own.
     ///
     /// The oldest entry of References names the thread's root (RFC 5322 §3.6.4); `In-Reply-To` does where a client
@@ -248,3 +258,10 @@ impl FlowJob {
     /// The largest job in bytes of JSON: 256 KiB, the least that an SQS queue anywhere accepts, less its attributes.
     pub const MAX_BYTES: usize = 256 * 1024 - 1024;
 }
+
+/// The JSON Schema (2020-12) of [`FlowJob`], as it is served to those who read jobs.
+pub const FLOW_JOB_SCHEMA: &str = include_str!("flow-job.v1.json");
+
+#[cfg(test)]
+#[path = "job/tests.rs"]
+mod tests;

@@ -1,13 +1,15 @@
 //! What Mailroom decides, and nothing of how it is done.
 //!
 //! Read in this order: [`profile`] (what a mailbox's owner describes), [`cursor`] (how far we are), [`poll`] (from a
-//! cursor and a server's listing to what has to be done), [`job`] (what a flow receives), [`health`] (what the owner
-//! is shown), [`schedule`] (what one run checks), [`ports`] (what the decisions need from the world).
+//! cursor and a server's listing to what has to be done), [`job`] (what a flow receives), [`fit`] (what of it goes
+//! first when it is too large), [`health`] (what the owner is shown), [`schedule`] (what one run checks), [`ports`]
+//! (what the decisions need from the world).
 //!
 //! Deliberately absent: I/O, clocks, async runtimes, AWS, IMAP. Time comes in as an argument; every function gives
 //! the same answer for the same arguments.
 
 pub mod cursor;
+pub mod fit;
 pub mod health;
 pub mod job;
 pub mod poll;

@@ -1,0 +1,171 @@
+use serde_json::{Value, json};
+use time::macros::datetime;
+use ulid::Ulid;
+
+use super::*;
+
+fn profile(n: u128) -> ProfileId {
+    ProfileId::new(Ulid::from(n))
+}
+
+fn validator() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_str(FLOW_JOB_SCHEMA).unwrap();
+    jsonschema::meta::validate(&schema).expect("the schema is a schema");
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+fn full() -> FlowJob {
+    let person = |name: &str, address: &str| Address {
+        name: Some(name.to_owned()),
+        address: Some(address.to_owned()),
+    };
+    let digest = Digest::of(b"raw");
+    FlowJob {
+        version: 1,
+        job_id: JobId::new(profile(7), digest),
+        flow_schema_id: "add-to-queue".to_owned(),
+        profile_id: profile(7).to_string(),
+        profile_name: "Support".to_owned(),
+        login: "support@example.com".to_owned(),
+        mailbox: "INBOX".to_owned(),
+        uid_validity: Some(1_700_000_000),
+        uid: 4712,
+        received_at: Some(datetime!(2026-11-01 08:00:00.123 UTC)),
+        fetched_at: datetime!(2026-11-01 08:01:00 UTC),
+        kind: Kind::Message,
+        conversation_id: ConversationId::new(profile(7), &[], &[], Some("a@b"), digest),
+        message: MessageContent {
+            message_id: Some("a@b".to_owned()),
+            in_reply_to: vec!["b@c".to_owned()],
+            references: vec!["c@d".to_owned()],
+            date: Some(datetime!(2026-11-01 09:00:00 +01:00)),
+            subject: Some("Grüße".to_owned()),
+            from: vec![person("Ann", "ann@example.org")],
+            sender: vec![],
+            reply_to: vec![],
+            to: vec![Address { name: None, address: Some("support@example.com".to_owned()) }],
+            cc: vec![Address { name: Some("nobody".to_owned()), address: None }],
+            bcc: vec![],
+            text: Some("Hello\n".to_owned()),
+            html: Some("<p>Hello".to_owned()),
+            truncated: false,
+            headers: vec![("Received".to_owned(), "from a by b".to_owned())],
+            attachments: vec![Attachment {
+                filename: Some("a.pdf".to_owned()),
+                content_type: "application/pdf".to_owned(),
+                size: 1,
+                content_id: None,
+                inline: false,
+                key: "mail/a/0".to_owned(),
+            }],
+            size: 20480,
+            sha256: digest.to_hex(),
+        },
+        raw: Some(ObjectRef { bucket: "b".to_owned(), key: "mail/a.eml".to_owned() }),
+    }
+}
+
+/// A mail that could not be read: next to nothing is known.
+fn bare() -> FlowJob {
+    FlowJob {
+        uid_validity: None,
+        received_at: None,
+        kind: Kind::Quarantined,
+        message: MessageContent { sha256: Digest::of(b"").to_hex(), ..MessageContent::default() },
+        raw: None,
+        ..full()
+    }
+}
+
+#[test]
+fn jobs_are_what_the_schema_says() {
+    let validator = validator();
+    for job in [full(), bare()] {
+        let value = serde_json::to_value(&job).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        assert_eq!(serde_json::from_value::<FlowJob>(value).unwrap(), job);
+    }
+}
+
+#[test]
+fn the_schema_requires_every_field_and_allows_no_other() {
+    let validator = validator();
+    for path in ["", "/message", "/raw", "/message/attachments/0", "/message/from/0"] {
+        let whole = serde_json::to_value(full()).unwrap();
+        let names: Vec<String> = whole.pointer(path).unwrap().as_object().unwrap().keys().cloned().collect();
+        for name in names {
+            let mut without = whole.clone();
+            without.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(&name);
+            assert!(!validator.is_valid(&without), "{path}/{name} is not required");
+        }
+        let mut more = whole.clone();
+        more.pointer_mut(path).unwrap().as_object_mut().unwrap().insert("more".to_owned(), json!(1));
+        assert!(!validator.is_valid(&more), "{path} allows other fields");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_no_job_holds() {
+    let validator = validator();
+    for (path, value) in [
+        ("/version", json!(2)),
+        ("/uid", json!(0)),
+        ("/uid_validity", json!(0)),
+        ("/kind", json!("other")),
+        ("/job_id", json!("x")),
+        ("/fetched_at", json!("yesterday")),
+        ("/message/date", json!("Sun, 1 Nov 2026 09:00:00 +0100")),
+        ("/message/headers/0", json!(["Received"])),
+        ("/message/headers/0", json!(["Received", "a", "b"])),
+        ("/message/attachments/0/filename", json!("../a.pdf")),
+        ("/message/attachments/0/content_type", json!("Application/PDF")),
+    ] {
+        let mut job = serde_json::to_value(full()).unwrap();
+        *job.pointer_mut(path).unwrap() = value.clone();
+        assert!(!validator.is_valid(&job), "{path} may be {value}");
+    }
+}
+
+#[test]
+fn every_kind_is_in_the_schema() {
+    let schema: Value = serde_json::from_str(FLOW_JOB_SCHEMA).unwrap();
+    let kinds = [Kind::Message, Kind::AutoReply, Kind::Bounce, Kind::Oversize, Kind::Quarantined];
+    assert_eq!(schema.pointer("/properties/kind/enum").unwrap(), &serde_json::to_value(kinds).unwrap());
+}
+
+fn conversation(references: &[&str], in_reply_to: &[&str], id: Option<&str>) -> ConversationId {
+    let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    ConversationId::new(profile(1), &owned(references), &owned(in_reply_to), id, Digest::of(b"mail"))
+}
+
+/// RFC 5322 §3.6.4: a reply's References are its parent's and the parent's Message-ID.
+#[test]
+fn a_thread_is_one_conversation() {
+    let first = conversation(&[], &[], Some("1@a"));
+    let reply = conversation(&["1@a"], &["1@a"], Some("2@b"));
+    let reply_to_reply = conversation(&["1@a", "2@b"], &["2@b"], Some("3@a"));
+    assert_eq!(first, reply);
+    assert_eq!(first, reply_to_reply);
+}
+
+/// A client that writes no References still names the mail it answers: right for the first answer.
+#[test]
+fn an_answer_without_references_joins_the_mail_it_answers() {
+    assert_eq!(conversation(&[], &["1@a"], Some("2@b")), conversation(&[], &[], Some("1@a")));
+}
+
+#[test]
+fn mail_without_any_id_is_a_conversation_of_its_own() {
+    let of = |raw: &[u8]| ConversationId::new(profile(1), &[], &[], None, Digest::of(raw));
+    assert_ne!(of(b"a"), of(b"b"));
+    assert_eq!(of(b"a"), of(b"a"));
+}
+
+#[test]
+fn profiles_do_not_share_conversations() {
+    let of = |n| ConversationId::new(profile(n), &[], &[], Some("1@a"), Digest::of(b"mail"));
+    assert_ne!(of(1), of(2));
+    assert_eq!(of(1).as_str().len(), 32);
+}
