@@ -1,0 +1,252 @@
+//! Fetching bodies: small ones many at a time, large ones in chunks.
+//!
+//! No size that a server tells is trusted with memory. Everything is asked for with an offset and a length
+//! (`BODY.PEEK[]<0.262144>`), so that no literal is larger than a chunk; a message that fills its chunk is continued.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mailroom_core::cursor::Uid;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::argument::uid_set;
+use super::error::{ImapError, Malformed, Step};
+use super::response::{Content, Fetch, Response, Section};
+use super::session::{Session, UIDS_PER_COMMAND, is_about_the_gone};
+use super::wire::Tag;
+
+/// Bytes asked for at once. A message that is larger is fetched in chunks of this size.
+const CHUNK: u64 = 256 * 1024;
+
+/// Chunks of one message under way at once: at 100 ms of round trip, 10 MB/s.
+const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// The most of a header block that is fetched; servers accept a tenth of it.
+const MAX_HEADER: u64 = 256 * 1024;
+
+/// What messages may have altogether beyond what was announced for them: servers estimate, and one may lie.
+const SLACK: u64 = 4 * 1024 * 1024;
+
+/// A message's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its UID.
+    pub uid: Uid,
+    /// The bytes, or the first of them.
+    pub bytes: Vec<u8>,
+    /// Whether these are all: `false` where there are more than were allowed.
+    pub complete: bool,
+}
+
+/// Bytes that one call may still bring.
+struct Allowance(u64);
+
+impl Allowance {
+    fn take(&mut self, bytes: usize) -> Result<(), Malformed> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.0 = self.0.checked_sub(bytes).ok_or(Malformed::Sizes)?;
+        Ok(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Fetches whole messages, given with their announced sizes (RFC822.SIZE), each up to `max_bytes_each`.
+    ///
+    /// A message that is gone is left out. The order is that of `messages`. All together may have what was announced,
+    /// `max_bytes_each` and [`SLACK`] beyond, and not more: one that lies can then be fetched alone.
+    ///
+    /// # Errors
+    /// Unless the server has said OK to all of it.
+    pub async fn fetch(
+        &mut self,
+        messages: &[(Uid, u64)],
+        max_bytes_each: u64,
+    ) -> Result<Vec<Fetched>, ImapError> {
+        let announced =
+            messages.iter().map(|(_, size)| (*size).min(max_bytes_each)).fold(0, u64::saturating_add);
+        let mut allowance = Allowance(announced.saturating_add(max_bytes_each).saturating_add(SLACK));
+        let small: Vec<Uid> =
+            messages.iter().filter(|(_, size)| *size < CHUNK).map(|(uid, _)| *uid).collect();
+        let mut bodies: BTreeMap<Uid, Vec<u8>> = BTreeMap::new();
+        for batch in small.chunks(UIDS_PER_COMMAND) {
+            self.first_bytes(batch, Section::Whole, CHUNK, &mut allowance, &mut bodies).await?;
+        }
+
+        let mut fetched = Vec::with_capacity(messages.len());
+        for (uid, size) in messages {
+            let start = match bodies.remove(uid) {
+                Some(start) => start,
+                None if *size < CHUNK => continue,
+                None => Vec::new(),
+            };
+            let empty = start.is_empty() && *size < CHUNK;
+            if empty && *size > 0 {
+                return Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Empty });
+            }
+            let unfinished = start.is_empty() && !empty || length(&start) >= CHUNK;
+            let whole = if unfinished {
+                // One more than allowed, to see whether there is more.
+                self.rest(*uid, *size, start, max_bytes_each.saturating_add(1), &mut allowance).await?
+            } else {
+                Some(start)
+            };
+            if let Some(mut bytes) = whole {
+                let complete = length(&bytes) <= max_bytes_each;
+                bytes.truncate(usize::try_from(max_bytes_each).unwrap_or(usize::MAX));
+                fetched.push(Fetched { uid: *uid, bytes, complete });
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Fetches header blocks, each up to [`MAX_HEADER`]. A message that is gone is left out.
+    ///
+    /// # Errors
+    /// Unless the server has said OK to all of it.
+    pub async fn fetch_headers(&mut self, uids: &[Uid]) -> Result<Vec<Fetched>, ImapError> {
+        let mut allowance = Allowance(SLACK);
+        let mut headers = BTreeMap::new();
+        for batch in uids.chunks(UIDS_PER_COMMAND) {
+            self.first_bytes(batch, Section::Header, MAX_HEADER, &mut allowance, &mut headers).await?;
+        }
+        let mut fetched = Vec::with_capacity(headers.len());
+        for uid in uids {
+            if let Some(bytes) = headers.remove(uid) {
+                let complete = length(&bytes) < MAX_HEADER;
+                fetched.push(Fetched { uid: *uid, bytes, complete });
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Fetches the first `most` bytes of a section of several messages, by one command.
+    async fn first_bytes(
+        &mut self,
+        uids: &[Uid],
+        section: Section,
+        most: u64,
+        allowance: &mut Allowance,
+        bodies: &mut BTreeMap<Uid, Vec<u8>>,
+    ) -> Result<(), ImapError> {
+        self.wire.begin()?;
+        self.wire.max_literal = most;
+        let name = match section {
+            Section::Whole => "",
+            Section::Header => "HEADER",
+        };
+        let set = uid_set(uids.iter().copied());
+        let tag = self.wire.command(&format!("UID FETCH {set} (UID BODY.PEEK[{name}]<0.{most}>)"));
+        self.wire.flush(Step::Fetch).await?;
+        let sink = |response| {
+            let Some((uid, content)) = content(response) else { return Ok(()) };
+            if content.section != section || content.origin.unwrap_or(0) != 0 || !uids.contains(&uid) {
+                return Ok(());
+            }
+            if let Some(bytes) = content.bytes {
+                allowance.take(bytes.len())?;
+                bodies.insert(uid, bytes);
+            }
+            Ok(())
+        };
+        match self.wire.complete(tag, Step::Fetch, sink).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_about_the_gone(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fetches a message from where `bytes` ends, until it ends or has `most` bytes. `None`: it is gone.
+    ///
+    /// Up to the announced size, several chunks are asked for at once; from there on one by one, until one comes
+    /// short. A message of whose middle there is nothing was deleted meanwhile.
+    async fn rest(
+        &mut self,
+        uid: Uid,
+        announced: u64,
+        mut bytes: Vec<u8>,
+        most: u64,
+        allowance: &mut Allowance,
+    ) -> Result<Option<Vec<u8>>, ImapError> {
+        self.wire.begin()?;
+        self.wire.max_literal = CHUNK;
+        let mut asked: VecDeque<(Tag, u64, u64)> = VecDeque::new();
+        let mut next = length(&bytes);
+        let mut ended = next >= most;
+        let mut gone = false;
+        loop {
+            while !ended
+                && next < most
+                && asked.len() < CHUNKS_IN_FLIGHT
+                && (asked.is_empty() || next <= announced)
+            {
+                let size = CHUNK.min(most - next);
+                let tag = self
+                    .wire
+                    .command(&format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{size}>)", uid = uid.get()));
+                asked.push_back((tag, next, size));
+                next += size;
+            }
+            let Some((tag, offset, size)) = asked.pop_front() else { break };
+            self.wire.flush(Step::Fetch).await?;
+            let chunk = self.chunk(tag, uid, offset, size).await?;
+            if ended {
+                continue;
+            }
+            match chunk {
+                Some(chunk) => {
+                    allowance
+                        .take(chunk.len())
+                        .map_err(|what| ImapError::Malformed { step: Step::Fetch, what })?;
+                    ended = length(&chunk) < size;
+                    bytes.extend_from_slice(&chunk);
+                }
+                None => {
+                    ended = true;
+                    gone = offset == 0 || offset < announced;
+                }
+            }
+        }
+        if bytes.is_empty() && !gone && announced > 0 {
+            return Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Empty });
+        }
+        Ok((!gone).then_some(bytes))
+    }
+
+    /// Reads the answer to one chunk; `None` where there is nothing at this offset.
+    async fn chunk(
+        &mut self,
+        tag: Tag,
+        uid: Uid,
+        offset: u64,
+        size: u64,
+    ) -> Result<Option<Vec<u8>>, ImapError> {
+        let mut chunk = None;
+        let sink = |response| {
+            let Some((theirs, content)) = content(response) else { return Ok(()) };
+            if theirs == uid && content.section == Section::Whole {
+                if content.origin.unwrap_or(0) != offset {
+                    return Err(Malformed::Fetch);
+                }
+                if content.bytes.as_deref().is_some_and(|bytes| length(bytes) > size) {
+                    return Err(Malformed::LongLiteral);
+                }
+                chunk = content.bytes;
+            }
+            Ok(())
+        };
+        match self.wire.complete(tag, Step::Fetch, sink).await {
+            Ok(_) => Ok(chunk),
+            Err(error) if is_about_the_gone(&error) => Ok(chunk),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn content(response: Response) -> Option<(Uid, Content)> {
+    let Response::Fetch(fetch) = response else { return None };
+    let Fetch { uid, content, .. } = *fetch;
+    Some((uid?, content?))
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,232 @@
+//! From what went wrong to what the mailbox's owner reads. The only place where this is decided.
+
+use mailroom_core::profile::{Security, Server};
+use mailroom_core::trouble::{ErrorCode, Trouble};
+
+use super::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
+use crate::net::NetError;
+use crate::tls::TlsError;
+
+impl ImapError {
+    /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
+    /// could be changed.
+    #[must_use]
+    pub fn trouble(&self, server: &Server) -> Trouble {
+        let at = format!("{} (port {})", server.host, server.port);
+        let protocol = |message: String| Trouble::new(ErrorCode::ImapProtocol, message);
+        match self {
+            Self::Net(error) => of_net(error, &at),
+            Self::Tls(error) => of_tls(error, server, &at),
+            Self::Timeout(step) => {
+                let hint = match (step, server.security) {
+                    (Step::Greeting, Security::StartTls) => {
+                        "; if this port expects TLS from the first byte, set the security to \"tls\""
+                    }
+                    _ => "; it is tried again",
+                };
+                Trouble::new(
+                    ErrorCode::ImapTimeout,
+                    format!("{at} did not answer in time while we waited for {step}{hint}."),
+                )
+            }
+            Self::Broken { step, .. } => protocol(format!(
+                "The connection to {at} broke while we waited for {step}; it is tried again."
+            )),
+            Self::HungUp(step) => {
+                protocol(format!("{at} hung up while we waited for {step}; it is tried again."))
+            }
+            Self::Refused { step, reply } => of_refusal(*step, reply, &at),
+            Self::Malformed { step, what } => of_malformed(*step, *what, &at),
+            Self::NoPasswordLogin => Trouble::new(
+                ErrorCode::ImapAuth,
+                format!(
+                    "{at} does not accept a login with a password; sign in with OAuth2 if the provider has it."
+                ),
+            ),
+            Self::Unsendable => Trouble::new(
+                ErrorCode::ImapAuth,
+                "The login or the password holds a character that cannot be sent: enter both again.",
+            ),
+            Self::CannotMove => Trouble::new(
+                ErrorCode::ImapMailbox,
+                format!("{at} cannot move messages: choose to keep them or to mark them as seen."),
+            ),
+            Self::NotWritable(NotWritable::ReadOnly) => Trouble::new(
+                ErrorCode::ImapMailbox,
+                format!(
+                    "{at} lets this login read the mailbox but not change it: allow it, or choose to keep messages as they are."
+                ),
+            ),
+            Self::NotWritable(NotWritable::Renumbered) => {
+                protocol(format!("{at} has made the mailbox anew while it was read; it is tried again."))
+            }
+            Self::Spent => Trouble::new(
+                ErrorCode::Internal,
+                "The connection to the mail server was used after it had failed; it is tried again.",
+            ),
+        }
+    }
+}
+
+fn of_net(error: &NetError, at: &str) -> Trouble {
+    match error {
+        NetError::Resolve(_) => Trouble::new(
+            ErrorCode::ImapConnect,
+            format!("The host name of {at} cannot be resolved: check how it is written."),
+        ),
+        NetError::HostNotAllowed => Trouble::new(
+            ErrorCode::HostNotAllowed,
+            format!(
+                "{at} lies in a network that Mailroom does not connect to: use a host with a public address."
+            ),
+        ),
+        NetError::Connect(source) => Trouble::new(
+            ErrorCode::ImapConnect,
+            format!("{at} cannot be connected to ({}): check host and port.", source.kind()),
+        ),
+        NetError::TimedOut => Trouble::new(
+            ErrorCode::ImapConnect,
+            format!("{at} does not answer: check host and port, and whether a firewall stands in the way."),
+        ),
+    }
+}
+
+fn of_tls(error: &TlsError, server: &Server, at: &str) -> Trouble {
+    let tls = |message: String| Trouble::new(ErrorCode::ImapTls, message);
+    match error {
+        TlsError::Expired => {
+            tls(format!("The certificate of {at} has expired: its administrator has to renew it."))
+        }
+        TlsError::NotYetValid => tls(format!("The certificate of {at} is not valid yet.")),
+        TlsError::UnknownIssuer => tls(format!(
+            "The certificate of {at} is not signed by an authority that Mailroom trusts: the server needs a public certificate with its whole chain."
+        )),
+        TlsError::WrongName => tls(format!(
+            "The certificate of {at} is for another host name: use the name that the provider gives for IMAP."
+        )),
+        TlsError::Certificate(_) => tls(format!("The certificate of {at} cannot be accepted.")),
+        TlsError::NotTls => match server.security {
+            Security::Tls => tls(format!(
+                "{at} does not speak TLS from the first byte: set the security to \"starttls\", or use another port, usually 993."
+            )),
+            Security::StartTls => tls(format!("{at} offers STARTTLS, but does not speak TLS after it.")),
+        },
+        TlsError::Handshake(_) => {
+            tls(format!("{at} and Mailroom have no way of TLS in common; TLS 1.2 or 1.3 is needed."))
+        }
+        // Nothing is known of the server's TLS then.
+        TlsError::Broken(_) => Trouble::new(
+            ErrorCode::ImapConnect,
+            format!("The connection to {at} broke during the TLS handshake; it is tried again."),
+        ),
+    }
+}
+
+fn of_malformed(step: Step, what: Malformed, at: &str) -> Trouble {
+    match what {
+        Malformed::Greeting => {
+            Trouble::new(ErrorCode::ImapProtocol, format!("{at} does not speak IMAP: check host and port."))
+        }
+        Malformed::Injection | Malformed::PreauthBeforeTls => {
+            Trouble::new(ErrorCode::ImapTls, format!("{at} cannot be trusted with a login: {what}."))
+        }
+        Malformed::LongLine
+        | Malformed::LongLiteral
+        | Malformed::ForeignTag
+        | Malformed::Fetch
+        | Malformed::Continuation
+        | Malformed::NoExists
+        | Malformed::Empty
+        | Malformed::Sizes => Trouble::new(
+            ErrorCode::ImapProtocol,
+            format!("{at} does not keep to IMAP while we wait for {step}: {what}."),
+        ),
+    }
+}
+
+fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
+    let code = code_of_refusal(step, reply);
+    let said = match (reply.refusal, reply.words.is_empty()) {
+        (_, false) => format!(": \"{}\"", reply.words),
+        (Refusal::No, true) => " (NO)".to_owned(),
+        (Refusal::Bad, true) => " (BAD)".to_owned(),
+        (Refusal::Bye, true) => " (BYE)".to_owned(),
+    };
+    let (what, hint) = match (code, step) {
+        (ErrorCode::ImapAuth, _) => {
+            ("refused the login", "Check login and password; many providers want an app password.")
+        }
+        (ErrorCode::ImapTls, _) => {
+            ("refused STARTTLS", "Use a port with TLS from the first byte, usually 993.")
+        }
+        (ErrorCode::ImapThrottled, _) => {
+            ("asks us to come back later", "Fewer programs on this mailbox, or a longer interval, may help.")
+        }
+        (ErrorCode::ImapMailbox, Step::Move) => (
+            "cannot move messages to the mailbox named for it",
+            "Check that it exists and may be written to.",
+        ),
+        (ErrorCode::ImapMailbox, _) => {
+            ("refused to open the mailbox", "Check its name and that the login may read it.")
+        }
+        (_, Step::Login) => ("cannot log us in at the moment", "It is tried again."),
+        _ => ("did not do what was asked", "It is tried again."),
+    };
+    Trouble::new(code, format!("{at} {what}{said}. {hint}")).retry_after(reply.pause)
+}
+
+/// What a refusal means, by its code, and without one by what was asked for. Exhaustive on purpose.
+fn code_of_refusal(step: Step, reply: &Reply) -> ErrorCode {
+    if reply.throttled {
+        return ErrorCode::ImapThrottled;
+    }
+    match reply.code {
+        Some(Code::Throttled | Code::Limit | Code::OverQuota) => ErrorCode::ImapThrottled,
+        Some(Code::Unavailable | Code::InUse | Code::ServerBug | Code::Corruption | Code::ClientBug) => {
+            ErrorCode::ImapProtocol
+        }
+        Some(
+            Code::AuthenticationFailed | Code::AuthorizationFailed | Code::Expired | Code::PrivacyRequired,
+        ) if step == Step::Login => ErrorCode::ImapAuth,
+        Some(
+            Code::Nonexistent | Code::TryCreate | Code::NoPerm | Code::Cannot | Code::AuthorizationFailed,
+        ) if matches!(step, Step::Open | Step::Move) => ErrorCode::ImapMailbox,
+        Some(
+            Code::Alert
+            | Code::ContactAdmin
+            | Code::AuthenticationFailed
+            | Code::AuthorizationFailed
+            | Code::Expired
+            | Code::PrivacyRequired
+            | Code::Nonexistent
+            | Code::TryCreate
+            | Code::NoPerm
+            | Code::Cannot
+            | Code::ExpungeIssued,
+        )
+        | None => by_step(step, reply.refusal),
+    }
+}
+
+fn by_step(step: Step, refusal: Refusal) -> ErrorCode {
+    match (step, refusal) {
+        (Step::Login, Refusal::No) => ErrorCode::ImapAuth,
+        (Step::StartTls, Refusal::No | Refusal::Bad) => ErrorCode::ImapTls,
+        (Step::Open, Refusal::No) => ErrorCode::ImapMailbox,
+        (
+            Step::Connect
+            | Step::Tls
+            | Step::Greeting
+            | Step::StartTls
+            | Step::Capability
+            | Step::Login
+            | Step::Open
+            | Step::List
+            | Step::Fetch
+            | Step::Store
+            | Step::Move
+            | Step::Logout,
+            Refusal::No | Refusal::Bad | Refusal::Bye,
+        ) => ErrorCode::ImapProtocol,
+    }
+}

@@ -1,0 +1,146 @@
+//! TLS, the same for every protocol: rustls with ring, the public roots and one optional bundle beside them.
+//!
+//! Certificates are always verified; there is no switch. The public roots are compiled in, because reading the
+//! operating system's costs milliseconds at every cold start.
+
+use std::io;
+use std::sync::Arc;
+
+use mailroom_core::profile::Host;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+
+/// How all sessions of a process begin TLS. Cheap to clone; tickets for resumption are shared.
+#[derive(Clone)]
+pub struct Tls {
+    connector: TlsConnector,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+/// Why the extra certificates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// It is no PEM text.
+    #[error("the CA bundle is no PEM text: {0}")]
+    Pem(rustls_pki_types::pem::Error),
+    /// It is empty.
+    #[error("the CA bundle holds no certificate")]
+    Empty,
+    /// A certificate in it cannot be used, or TLS cannot be set up at all.
+    #[error("the CA bundle cannot be used")]
+    Unusable(#[source] rustls::Error),
+}
+
+/// Why there is no TLS with a server.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate's time is over.
+    #[error("the server's certificate has expired")]
+    Expired,
+    /// The certificate's time has not begun.
+    #[error("the server's certificate is not valid yet")]
+    NotYetValid,
+    /// Nobody we trust has signed it.
+    #[error("the server's certificate is signed by nobody we trust")]
+    UnknownIssuer,
+    /// It is another host's certificate.
+    #[error("the server's certificate is for another host name")]
+    WrongName,
+    /// The certificate is refused for another reason.
+    #[error("the server's certificate is refused")]
+    Certificate(#[source] rustls::Error),
+    /// The server's first bytes are no TLS.
+    #[error("the server does not speak TLS on this port")]
+    NotTls,
+    /// The handshake failed.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] rustls::Error),
+    /// The connection broke during the handshake.
+    #[error("the connection broke during the TLS handshake")]
+    Broken(#[source] io::Error),
+}
+
+impl Tls {
+    /// Trusts the public roots and, in addition, the certificates in `extra_ca_pem`.
+    ///
+    /// # Errors
+    /// When the bundle is no PEM text or holds no usable certificate.
+    pub fn new(extra_ca_pem: Option<&[u8]>) -> Result<Self, BundleError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(pem) = extra_ca_pem {
+            let before = roots.len();
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                roots.add(certificate.map_err(BundleError::Pem)?).map_err(BundleError::Unusable)?;
+            }
+            if roots.len() == before {
+                return Err(BundleError::Empty);
+            }
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(BundleError::Unusable)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Begins TLS with `host` over `stream`. Has no deadline of its own: the caller has one for the session.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub async fn connect<S>(&self, host: &Host, stream: S) -> Result<TlsStream<S>, TlsError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Ok(name) = ServerName::try_from(host.as_str().to_owned()) else {
+            // A host that no certificate can name.
+            return Err(TlsError::WrongName);
+        };
+        self.connector.connect(name, stream).await.map_err(TlsError::from_handshake)
+    }
+}
+
+impl TlsError {
+    /// tokio-rustls wraps what rustls says into an I/O error.
+    fn from_handshake(error: io::Error) -> Self {
+        match error.downcast::<rustls::Error>() {
+            Ok(error) => Self::from_rustls(error),
+            Err(error) => Self::Broken(error),
+        }
+    }
+
+    /// rustls' enums are open, so what is not known here by name is a refusal like any other.
+    fn from_rustls(error: rustls::Error) -> Self {
+        if let rustls::Error::InvalidCertificate(why) = &error {
+            if matches!(why, CertificateError::Expired | CertificateError::ExpiredContext { .. }) {
+                return Self::Expired;
+            }
+            if matches!(why, CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) {
+                return Self::NotYetValid;
+            }
+            if matches!(
+                why,
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+            ) {
+                return Self::WrongName;
+            }
+            if matches!(why, CertificateError::UnknownIssuer) {
+                return Self::UnknownIssuer;
+            }
+            return Self::Certificate(error);
+        }
+        if matches!(error, rustls::Error::InvalidMessage(_)) {
+            return Self::NotTls;
+        }
+        Self::Handshake(error)
+    }
+}
