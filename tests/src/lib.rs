@@ -1,1 +1,16 @@
-//! To be written.
+//! The harness: everything around the functions, real where it can be and scripted where it must be.
+//!
+//! A scenario (`it/`) makes a [`world::World`] and tells what happens in it: mail arrives, another client reads it, a
+//! poll runs, a process is killed in the middle. The function is the binary that is deployed, started by a Runtime API
+//! of ours ([`lambda`]); its AWS is the emulator of `infra/local`, reached through a proxy that can fail any call
+//! ([`aws_proxy`]); its mail server is a real one, or one that says what no real server would (`fakes/`).
+//!
+//! What is missing on this machine fails a test. Nothing is skipped.
+#![expect(clippy::expect_used, reason = "in a harness a panic is the report")]
+
+pub mod aws_proxy;
+#[path = "../fakes/mod.rs"]
+pub mod fakes;
+mod http;
+pub mod imap;
+pub mod lambda;

@@ -1,0 +1,145 @@
+//! AWS as a test looks at it: what lies in the queues, the table and the bucket, read off the wire.
+//!
+//! Deliberately not by the project's own AWS crate: a test that reads with the code it tests sees what that code thinks.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use hyper::{Method, Request};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::http;
+
+/// An account of the emulator.
+#[derive(Clone)]
+pub struct Aws {
+    handle: Handle,
+    endpoint: SocketAddr,
+    account: String,
+}
+
+/// A message taken off a queue.
+#[derive(Debug, Clone)]
+pub struct QueueMessage {
+    /// Its body.
+    pub body: String,
+    /// Its FIFO group; empty on a standard queue.
+    pub group: String,
+}
+
+impl Aws {
+    /// The emulator's account with this id. An emulator takes the access key for the account.
+    #[must_use]
+    pub const fn new(handle: Handle, endpoint: SocketAddr, account: String) -> Self {
+        Self { handle, endpoint, account }
+    }
+
+    /// Calls an operation of a JSON protocol, such as (`sqs`, `AmazonSQS.SendMessage`).
+    ///
+    /// # Panics
+    /// When the service refuses.
+    #[must_use]
+    pub fn call(&self, service: &str, target: &str, body: &Value) -> Value {
+        let request = self
+            .request(service, Method::POST, "/")
+            .header("x-amz-target", target)
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(Bytes::from(body.to_string()))
+            .expect("a request");
+        let (status, answer) = self.send(request);
+        assert!(status < 300, "{target}: {status} {}", String::from_utf8_lossy(&answer));
+        if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).expect("JSON") }
+    }
+
+    /// The object at `key`, or nothing.
+    #[must_use]
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        let request = self
+            .request("s3", Method::GET, &format!("/{bucket}/{key}"))
+            .body(Bytes::new())
+            .expect("a request");
+        let (status, answer) = self.send(request);
+        (status == 200).then_some(answer)
+    }
+
+    /// Takes every message off a queue that can be had now.
+    #[must_use]
+    pub fn drain(&self, queue_url: &str) -> Vec<QueueMessage> {
+        let mut taken = Vec::new();
+        loop {
+            let batch = self.receive(queue_url, 10);
+            if batch.is_empty() {
+                return taken;
+            }
+            taken.extend(batch);
+        }
+    }
+
+    /// Takes at most `most` (10) messages off a queue.
+    #[must_use]
+    pub fn receive(&self, queue_url: &str, most: u32) -> Vec<QueueMessage> {
+        let answer = self.call(
+            "sqs",
+            "AmazonSQS.ReceiveMessage",
+            &json!({"QueueUrl": queue_url, "MaxNumberOfMessages": most, "WaitTimeSeconds": 0, "AttributeNames": ["All"]}),
+        );
+        let messages = answer.get("Messages").and_then(Value::as_array).cloned().unwrap_or_default();
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let text = |message: &Value, pointer: &str| {
+            message.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let entries: Vec<Value> = messages
+            .iter()
+            .enumerate()
+            .map(|(n, message)| json!({"Id": n.to_string(), "ReceiptHandle": text(message, "/ReceiptHandle")}))
+            .collect();
+        let _ = self.call(
+            "sqs",
+            "AmazonSQS.DeleteMessageBatch",
+            &json!({"QueueUrl": queue_url, "Entries": entries}),
+        );
+        messages
+            .iter()
+            .map(|message| QueueMessage {
+                body: text(message, "/Body"),
+                group: text(message, "/Attributes/MessageGroupId"),
+            })
+            .collect()
+    }
+
+    /// Every item of a table, in DynamoDB's own JSON.
+    #[must_use]
+    pub fn items(&self, table: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut start = Value::Null;
+        loop {
+            let mut body = json!({"TableName": table, "ConsistentRead": true});
+            if let (Some(body), false) = (body.as_object_mut(), start.is_null()) {
+                body.insert("ExclusiveStartKey".to_owned(), start);
+            }
+            let answer = self.call("dynamodb", "DynamoDB_20120810.Scan", &body);
+            items.extend(answer.get("Items").and_then(Value::as_array).cloned().unwrap_or_default());
+            start = answer.get("LastEvaluatedKey").cloned().unwrap_or(Value::Null);
+            if start.is_null() {
+                return items;
+            }
+        }
+    }
+
+    fn request(&self, service: &str, method: Method, path: &str) -> hyper::http::request::Builder {
+        let scope = format!("{}/20260101/us-east-1/{service}/aws4_request", self.account);
+        Request::builder().method(method).uri(path).header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"),
+        )
+    }
+
+    fn send(&self, request: Request<Bytes>) -> (u16, Bytes) {
+        let answer = self.handle.block_on(http::send(self.endpoint, request));
+        let answer = answer.expect("the emulator answers");
+        (answer.status().as_u16(), answer.into_body())
+    }
+}

@@ -1,0 +1,254 @@
+//! What stands between a function and AWS: it writes down every call, and makes the one fail that a test names.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::AUTHORIZATION;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::http::{self, Reply};
+use crate::lambda::Killer;
+
+/// A call of an AWS operation.
+#[derive(Clone)]
+pub struct Call {
+    /// The operation, such as `dynamodb.UpdateItem` or `s3.PutObject`.
+    pub operation: String,
+    /// What it is about: the S3 object's path, or the JSON body.
+    pub about: String,
+    /// The whole body.
+    pub body: Bytes,
+    /// The HTTP status of the answer; 0 where there was none.
+    pub status: u16,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let about: String = self.about.chars().take(300).collect();
+        write!(f, "{} {about} -> {}", self.operation, self.status)
+    }
+}
+
+impl Call {
+    /// Whether the operation changes something.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        let verb = self.operation.split('.').nth(1).unwrap_or_default();
+        !["Get", "BatchGet", "Query", "List", "Head", "Describe", "Receive"].iter().any(|read| verb.starts_with(read))
+    }
+}
+
+/// How a call is made to fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The function dies before AWS hears of it.
+    KillBefore,
+    /// AWS does it, and the function dies before it learns so.
+    KillAfter,
+    /// AWS refuses with this status and error code, and does nothing.
+    Refuse(u16, &'static str),
+    /// The answer comes late.
+    Delay(Duration),
+    /// The connection is closed without AWS hearing of it.
+    HangUp,
+    /// AWS does it, and the connection is closed without an answer.
+    HangUpAfter,
+}
+
+/// Which call fails, and how. Used up by one call, unless it stays.
+struct Rule {
+    matches: Box<dyn Fn(&Call) -> bool + Send>,
+    skip: usize,
+    times: usize,
+    fault: Fault,
+    killer: Killer,
+}
+
+#[derive(Default)]
+struct Notes {
+    calls: Vec<Call>,
+    rules: Vec<Rule>,
+}
+
+/// The proxy. One per function that is watched; stops when dropped.
+pub struct AwsProxy {
+    address: SocketAddr,
+    notes: Arc<Mutex<Notes>>,
+    server: JoinHandle<()>,
+}
+
+impl AwsProxy {
+    /// Starts a proxy in front of `endpoint`.
+    #[must_use]
+    pub fn start(handle: &Handle, endpoint: SocketAddr) -> Self {
+        let listener = handle
+            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        let notes = Arc::<Mutex<Notes>>::default();
+        let shared = Arc::clone(&notes);
+        let server = handle.spawn(http::serve(listener, move |request| {
+            let notes = Arc::clone(&shared);
+            async move { pass(&notes, endpoint, request).await }
+        }));
+        Self { address, notes, server }
+    }
+
+    /// Where a function finds it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Makes the next call that matches fail.
+    pub fn fail_next(
+        &self,
+        fault: Fault,
+        killer: &Killer,
+        matches: impl Fn(&Call) -> bool + Send + 'static,
+    ) {
+        self.fail(0, 1, fault, killer, matches);
+    }
+
+    /// Makes `times` calls that match fail, after `skip` of them.
+    pub fn fail(
+        &self,
+        skip: usize,
+        times: usize,
+        fault: Fault,
+        killer: &Killer,
+        matches: impl Fn(&Call) -> bool + Send + 'static,
+    ) {
+        lock(&self.notes).rules.push(Rule {
+            matches: Box::new(matches),
+            skip,
+            times,
+            fault,
+            killer: killer.clone(),
+        });
+    }
+
+    /// Whether every fault has happened as often as it should.
+    #[must_use]
+    pub fn faults_are_spent(&self) -> bool {
+        lock(&self.notes).rules.iter().all(|rule| rule.times == 0)
+    }
+
+    /// The calls so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.notes).calls.clone()
+    }
+
+    /// The calls since the last time this was asked.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut lock(&self.notes).calls)
+    }
+}
+
+impl Drop for AwsProxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The fault that a call meets, if any.
+fn fault_of(notes: &Mutex<Notes>, call: &Call) -> Option<(Fault, Killer)> {
+    let mut notes = lock(notes);
+    let rule = notes.rules.iter_mut().find(|rule| rule.times > 0 && (rule.matches)(call))?;
+    if rule.skip > 0 {
+        rule.skip -= 1;
+        return None;
+    }
+    rule.times -= 1;
+    Some((rule.fault.clone(), rule.killer.clone()))
+}
+
+async fn pass(notes: &Mutex<Notes>, endpoint: SocketAddr, request: Request<Bytes>) -> Reply {
+    let mut call = read(&request);
+    let fault = fault_of(notes, &call);
+    match &fault {
+        Some((Fault::KillBefore, killer)) => killer.kill(),
+        Some((Fault::Delay(time), _)) => tokio::time::sleep(*time).await,
+        _ => {}
+    }
+    let reply = match fault.as_ref().map(|(fault, _)| fault) {
+        Some(Fault::KillBefore | Fault::HangUp) => None,
+        Some(Fault::Refuse(status, code)) => Some(refusal(*status, code)),
+        Some(Fault::KillAfter | Fault::Delay(_) | Fault::HangUpAfter) | None => {
+            match http::send(endpoint, request).await {
+                Ok(response) => Some(response.map(Full::new)),
+                Err(error) => panic!("the emulator does not answer {call:?}: {error}"),
+            }
+        }
+    };
+    call.status = reply.as_ref().map_or(0, |response| response.status().as_u16());
+    lock(notes).calls.push(call);
+    match (fault, reply) {
+        (Some((Fault::KillAfter, killer)), _) => {
+            killer.kill();
+            Reply::HangUp
+        }
+        (Some((Fault::HangUpAfter, _)), _) | (_, None) => Reply::HangUp,
+        (_, Some(response)) => Reply::Answer(response),
+    }
+}
+
+/// An error as DynamoDB, SQS and the like (JSON) and S3 (XML, by its status alone) give it.
+fn refusal(status: u16, code: &str) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(status).expect("a status");
+    let body = format!("{{\"__type\":\"com.amazonaws#{code}\",\"message\":\"refused on purpose\"}}");
+    let mut response = http::answer(status, body);
+    response.headers_mut().insert("x-amzn-errortype", code.parse().expect("ASCII"));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0".parse().expect("ASCII"));
+    response
+}
+
+/// Recognizes the operation: by its target, or by service, method and path where the protocol is REST.
+fn read(request: &Request<Bytes>) -> Call {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    // `Credential=KEY/date/region/service/aws4_request`
+    let service = header(AUTHORIZATION.as_str())
+        .and_then(|value| value.split("Credential=").nth(1))
+        .and_then(|scope| scope.split('/').nth(3))
+        .unwrap_or("unsigned");
+    let path = request.uri().path();
+    let verb = match header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
+        Some(verb) => verb.to_owned(),
+        None => rest_verb(service, request.method(), path),
+    };
+    let body = request.body().clone();
+    let about = if service == "s3" { path.to_owned() } else { String::from_utf8_lossy(&body).into_owned() };
+    Call { operation: format!("{service}.{verb}"), about, body, status: 0 }
+}
+
+fn rest_verb(service: &str, method: &Method, path: &str) -> String {
+    let noun = match (service, path.trim_matches('/').contains('/')) {
+        ("s3", true) => "Object",
+        ("s3", false) => "Bucket",
+        ("scheduler", _) => "Schedule",
+        _ => path,
+    };
+    let verb = match *method {
+        Method::GET => "Get",
+        Method::HEAD => "Head",
+        Method::PUT if service == "s3" => "Put",
+        Method::PUT => "Update",
+        Method::POST => "Create",
+        Method::DELETE => "Delete",
+        _ => "Do",
+    };
+    format!("{verb}{noun}")
+}

@@ -1,0 +1,78 @@
+//! HTTP/1.1 on loopback, as the harness needs it: whole bodies, one task per connection.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1 as client;
+use hyper::header::{HOST, HeaderValue};
+use hyper::server::conn::http1 as server;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Why a request came to nothing.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What becomes of a request.
+pub(crate) enum Reply {
+    /// It is answered.
+    Answer(Response<Full<Bytes>>),
+    /// The connection is closed without an answer.
+    HangUp,
+}
+
+/// Answers every request on `listener` with `handler`, until the task is dropped.
+pub(crate) async fn serve<H, F>(listener: TcpListener, handler: H)
+where
+    H: Fn(Request<Bytes>) -> F + Clone + Send + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let _ = stream.set_nodelay(true);
+        let handler = handler.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<Incoming>| {
+                let handler = handler.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+                    match handler(Request::from_parts(parts, body)).await {
+                        Reply::Answer(response) => Ok(response),
+                        // hyper closes the connection without a word.
+                        Reply::HangUp => Err(io::Error::other("hung up on purpose")),
+                    }
+                }
+            });
+            // A peer that goes away is part of what is tested.
+            let _ = server::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// Sends a request to `server` over a connection of its own, and reads the answer whole.
+pub(crate) async fn send(server: SocketAddr, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    request.headers_mut().insert(HOST, HeaderValue::from_str(&server.to_string())?);
+    let response = sender.send_request(request.map(Full::new)).await?;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    connection.abort();
+    Ok(Response::from_parts(parts, body))
+}
+
+/// An answer with a body.
+pub(crate) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response
+}
+
