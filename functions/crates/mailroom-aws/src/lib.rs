@@ -1,1 +1,12 @@
-//! To be written.
+//! The core's ports over AWS: the only crate that knows an AWS SDK.
+//!
+//! [`client`] sets up one HTTP client and lazily made service clients; [`dynamodb`] is the table, [`secrets`] the
+//! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules. No environment variable of Mailroom
+//! is read here, only the SDK's own. No SDK type leaves the crate.
+
+pub mod client;
+pub mod dynamodb;
+mod error;
+pub mod outbox;
+pub mod scheduler;
+pub mod secrets;

@@ -1,0 +1,168 @@
+//! The schedules that start the planner: one per refresh interval, all in one group.
+
+use std::sync::OnceLock;
+
+use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::types::{
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
+};
+use mailroom_core::ports::{PortError, Schedules};
+use mailroom_core::profile::RefreshInterval;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::client::Clients;
+use crate::error::unavailable;
+
+/// A run that could not be started is tried again this long: the next one comes anyway.
+const MAX_EVENT_AGE_SECONDS: i32 = 60;
+
+/// The schedules of one group.
+#[derive(Debug)]
+pub struct ScheduleGroup {
+    clients: Clients,
+    client: OnceLock<Client>,
+    group: String,
+    role_arn: String,
+    target_arn: String,
+}
+
+impl ScheduleGroup {
+    /// The group's schedules start the function `target_arn` in the role `role_arn`.
+    #[must_use]
+    pub fn new(clients: &Clients, group: &str, role_arn: &str, target_arn: &str) -> Self {
+        Self {
+            clients: clients.clone(),
+            client: OnceLock::new(),
+            group: group.to_owned(),
+            role_arn: role_arn.to_owned(),
+            target_arn: target_arn.to_owned(),
+        }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::new(&self.clients.config))
+    }
+
+    fn target(&self, interval: RefreshInterval) -> Result<Target, PortError> {
+        let retry = RetryPolicy::builder()
+            .maximum_event_age_in_seconds(MAX_EVENT_AGE_SECONDS)
+            .maximum_retry_attempts(1)
+            .build();
+        Target::builder()
+            .arn(&self.target_arn)
+            .role_arn(&self.role_arn)
+            .input(format!(r#"{{"refresh_interval": {}}}"#, interval.seconds()))
+            .retry_policy(retry)
+            .build()
+            .map_err(unavailable("CreateSchedule"))
+    }
+
+    async fn create(
+        &self,
+        name: &str,
+        expression: &str,
+        interval: RefreshInterval,
+        window_minutes: Option<i32>,
+        after: ActionAfterCompletion,
+    ) -> Result<(), PortError> {
+        let window = match window_minutes {
+            Some(minutes) => FlexibleTimeWindow::builder()
+                .mode(FlexibleTimeWindowMode::Flexible)
+                .maximum_window_in_minutes(minutes),
+            None => FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off),
+        };
+        let created = self
+            .client()
+            .create_schedule()
+            .group_name(&self.group)
+            .name(name)
+            .schedule_expression(expression)
+            .flexible_time_window(window.build().map_err(unavailable("CreateSchedule"))?)
+            .target(self.target(interval)?)
+            .action_after_completion(after)
+            .send()
+            .await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conflict_exception()) => Ok(()),
+            Err(error) => Err(unavailable("CreateSchedule")(error)),
+        }
+    }
+
+    /// Starts the planner once at `at` (UTC, whole seconds), by a schedule of its own that removes itself.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn fire_once(
+        &self,
+        name: &str,
+        at: OffsetDateTime,
+        interval: RefreshInterval,
+    ) -> Result<(), PortError> {
+        let format = format_description!("at([year]-[month]-[day]T[hour]:[minute]:[second])");
+        let expression = at
+            .to_offset(time::UtcOffset::UTC)
+            .format(&format)
+            .map_err(|error| PortError::Corrupt(error.to_string()))?;
+        self.create(name, &expression, interval, None, ActionAfterCompletion::Delete).await
+    }
+}
+
+/// The name of an interval's schedule.
+fn name(interval: RefreshInterval) -> String {
+    format!("refresh-{}", interval.seconds())
+}
+
+/// The rate of an interval's schedule. Below a minute, Scheduler's floor, it is a minute: the planner asks for the
+/// later rounds.
+fn rate(interval: RefreshInterval) -> String {
+    match interval.seconds() / 60 {
+        0 | 1 => "rate(1 minute)".to_owned(),
+        minutes => format!("rate({minutes} minutes)"),
+    }
+}
+
+/// How far an interval's runs may drift, in minutes, so that all the world's schedules do not fire at once.
+fn window(interval: RefreshInterval) -> Option<i32> {
+    let tenth = interval.seconds() / 600;
+    i32::try_from(tenth.min(15)).ok().filter(|minutes| *minutes > 0)
+}
+
+impl Schedules for ScheduleGroup {
+    async fn ensure(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        self.create(&name(interval), &rate(interval), interval, window(interval), ActionAfterCompletion::None)
+            .await
+    }
+
+    async fn remove(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        let request = self.client().delete_schedule().group_name(&self.group).name(name(interval));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                Ok(())
+            }
+            Err(error) => Err(unavailable("DeleteSchedule")(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_words_that_scheduler_knows() {
+        for (seconds, expected, drift) in [
+            (10, "rate(1 minute)", None),
+            (30, "rate(1 minute)", None),
+            (60, "rate(1 minute)", None),
+            (300, "rate(5 minutes)", None),
+            (600, "rate(10 minutes)", Some(1)),
+            (86_400, "rate(1440 minutes)", Some(15)),
+        ] {
+            let interval = RefreshInterval::from_seconds(seconds).unwrap();
+            assert_eq!((rate(interval).as_str(), window(interval)), (expected, drift));
+        }
+    }
+}

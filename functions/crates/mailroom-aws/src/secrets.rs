@@ -1,0 +1,136 @@
+//! The profiles' credentials in Secrets Manager: one secret per profile, the profile carries its version.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+
+use aws_sdk_secretsmanager::Client;
+use mailroom_core::ports::{Credential, Credentials, PortError};
+use mailroom_core::profile::ProfileId;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::client::Clients;
+use crate::error::unavailable;
+
+/// Secrets kept in memory by a warm function: more than one function ever polls.
+const CACHED: usize = 5_000;
+
+/// The secrets below a prefix.
+#[derive(Debug)]
+pub struct Secrets {
+    clients: Clients,
+    client: OnceLock<Client>,
+    prefix: String,
+    cache: Mutex<HashMap<(ProfileId, String), Credential>>,
+}
+
+/// The secret's JSON, version 1.
+#[derive(Deserialize)]
+struct Stored {
+    password: Option<SecretString>,
+}
+
+#[derive(Serialize)]
+struct ToStore<'a> {
+    password: &'a str,
+}
+
+impl Secrets {
+    /// The secrets whose names begin with `prefix`.
+    #[must_use]
+    pub fn new(clients: &Clients, prefix: &str) -> Self {
+        Self {
+            clients: clients.clone(),
+            client: OnceLock::new(),
+            prefix: prefix.to_owned(),
+            cache: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::new(&self.clients.config))
+    }
+
+    fn name(&self, id: ProfileId) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// Stores a profile's credential and returns the version to put into the profile.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn store(&self, id: ProfileId, credential: &Credential) -> Result<String, PortError> {
+        let Credential::Password(password) = credential;
+        let secret = serde_json::to_string(&ToStore { password: password.expose_secret() })
+            .map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let created = self.client().create_secret().name(self.name(id)).secret_string(&secret).send().await;
+        let version = match created {
+            Ok(created) => created.version_id,
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_exists_exception()) => {
+                let put = self.client().put_secret_value().secret_id(self.name(id)).secret_string(secret);
+                put.send().await.map_err(unavailable("PutSecretValue"))?.version_id
+            }
+            Err(error) => return Err(unavailable("CreateSecret")(error)),
+        };
+        version.ok_or_else(|| PortError::Corrupt("the secret has no version".to_owned()))
+    }
+
+    /// Removes a profile's secret. It can be restored for `recovery_days` (7 to 30); `None`: gone at once.
+    ///
+    /// # Errors
+    /// When the service fails. A secret that is not there is no error.
+    pub async fn remove(&self, id: ProfileId, recovery_days: Option<i64>) -> Result<(), PortError> {
+        let mut request = self.client().delete_secret().secret_id(self.name(id));
+        request = match recovery_days {
+            Some(days) => request.recovery_window_in_days(days),
+            None => request.force_delete_without_recovery(true),
+        };
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                Ok(())
+            }
+            Err(error) => Err(unavailable("DeleteSecret")(error)),
+        }
+    }
+
+    fn cached(&self, key: &(ProfileId, String)) -> Option<Credential> {
+        self.cache.lock().ok()?.get(key).cloned()
+    }
+
+    fn keep(&self, key: (ProfileId, String), credential: Credential) {
+        if let Ok(mut cache) = self.cache.lock() {
+            // A new version makes the old ones useless; at the bound it is simplest to begin again.
+            cache.retain(|(id, _), _| *id != key.0);
+            if cache.len() >= CACHED {
+                cache.clear();
+            }
+            cache.insert(key, credential);
+        }
+    }
+}
+
+impl Credentials for Secrets {
+    async fn credential(&self, id: ProfileId, version: &str) -> Result<Option<Credential>, PortError> {
+        let key = (id, version.to_owned());
+        if let Some(credential) = self.cached(&key) {
+            return Ok(Some(credential));
+        }
+        let answer =
+            self.client().get_secret_value().secret_id(self.name(id)).version_id(version).send().await;
+        let text = match answer {
+            Ok(value) => SecretString::from(value.secret_string.unwrap_or_default()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(unavailable("GetSecretValue")(error)),
+        };
+        // serde's error would quote the secret.
+        let stored: Stored = serde_json::from_str(text.expose_secret())
+            .map_err(|_| PortError::Corrupt(format!("the secret {} is no JSON of ours", self.name(id))))?;
+        let Some(credential) = stored.password.map(Credential::Password) else { return Ok(None) };
+        self.keep(key, credential.clone());
+        Ok(Some(credential))
+    }
+}
