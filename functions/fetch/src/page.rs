@@ -105,11 +105,8 @@ impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
         let ids: HashMap<JobId, Digest> =
             new.iter().map(|mail| (JobId::new(self.profile.id, mail.digest), mail.digest)).collect();
 
-        let jobs: Vec<FlowJob> = stream::iter(new)
-            .map(|mail| self.store(mail))
-            .buffered(STORES_AT_ONCE)
-            .try_collect()
-            .await?;
+        let jobs: Vec<FlowJob> =
+            stream::iter(new).map(|mail| self.store(mail)).buffered(STORES_AT_ONCE).try_collect().await?;
         let accepted = if jobs.is_empty() {
             Vec::new()
         } else {
@@ -206,9 +203,7 @@ impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
                 let (kind, content) = self.store_parts(&folder, &raw).await?;
                 (kind, content, Some(raw))
             }
-            Body::Header(header) => {
-                (Kind::Oversize, mime::read_headers(&header, mail.todo.size), None)
-            }
+            Body::Header(header) => (Kind::Oversize, mime::read_headers(&header, mail.todo.size), None),
             Body::Quarantined(raw) => {
                 warn!(profile.id = %self.profile.id, imap.uid = mail.todo.uid.get(), "a mail is quarantined");
                 let content = MessageContent {

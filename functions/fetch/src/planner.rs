@@ -89,7 +89,8 @@ where
     async fn serve(&self, record: &Record, end: Instant) -> Result<(), PortError> {
         let request = record.request.as_ref().map_err(|why| PortError::Corrupt(why.clone()))?;
         let interval_of = |seconds: u32| {
-            RefreshInterval::from_seconds(seconds).map_err(|why| PortError::Corrupt(format!("refresh_interval {why}")))
+            RefreshInterval::from_seconds(seconds)
+                .map_err(|why| PortError::Corrupt(format!("refresh_interval {why}")))
         };
         match request {
             PollRequest::Range { refresh_interval, shard, range, .. } => {

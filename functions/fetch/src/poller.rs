@@ -139,8 +139,10 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
     /// Tells the owner of a profile whose task panicked. The lease is left to run out, and counts the try.
     pub(crate) async fn panicked(&self, profile: &Profile) -> Result<(), PortError> {
         error!(profile.id = %profile.id, "the profile's task panicked");
-        let trouble =
-            Trouble::new(ErrorCode::Internal, "Mailroom failed while reading this mailbox; it is tried again.");
+        let trouble = Trouble::new(
+            ErrorCode::Internal,
+            "Mailroom failed while reading this mailbox; it is tried again.",
+        );
         self.record(profile, &Outcome::Failure(trouble)).await
     }
 
@@ -160,12 +162,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
     }
 
     /// Opens the mailbox and hands over what is new. `profile` becomes what it is under the lease.
-    async fn attempt(
-        &self,
-        profile: &mut Profile,
-        company: Company,
-        end: Instant,
-    ) -> Result<Done, Failure> {
+    async fn attempt(&self, profile: &mut Profile, company: Company, end: Instant) -> Result<Done, Failure> {
         let server = imap_server(profile)?;
         let mut opened = self.open(profile, &server, end).await?;
         if decide(&mut opened, profile, &server).await? == Plan::Idle {
@@ -200,12 +197,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
         result
     }
 
-    async fn open(
-        &self,
-        profile: &Profile,
-        server: &Server,
-        end: Instant,
-    ) -> Result<Opened, Failure> {
+    async fn open(&self, profile: &Profile, server: &Server, end: Instant) -> Result<Opened, Failure> {
         let credential = self.credential(profile).await?;
         let login = Login { login: profile.auth.login(), credential: &credential };
         let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
@@ -258,7 +250,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
         };
         let mut care = Care::after(lease.tries);
         let pages = poll::pages(&todo, care);
-        let mut clerk = Clerk::new(self, profile, server, opened.state.uid_validity).await?;
+        let clerk = Clerk::new(self, profile, server, opened.state.uid_validity).await?;
         let mut cursor = start;
         let mut handed_over = 0;
         let mut slowest = PAGE_TIME;
@@ -310,13 +302,8 @@ async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Resu
         include_seen: profile.include_seen,
         max_message_bytes: profile.max_message_bytes,
     };
-    let mut plan = poll::plan(
-        profile.cursor.as_ref(),
-        &opened.state,
-        opened.listing.as_ref(),
-        &wanted,
-        clock::now(),
-    );
+    let mut plan =
+        poll::plan(profile.cursor.as_ref(), &opened.state, opened.listing.as_ref(), &wanted, clock::now());
     if let Plan::ListAbove(above) = plan {
         let listing = opened.session.list(above).await.map_err(|e| Failure::Trouble(e.trouble(server)))?;
         plan = poll::plan(profile.cursor.as_ref(), &opened.state, Some(&listing), &wanted, clock::now());
@@ -334,7 +321,10 @@ async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Resu
 
 fn imap_server(profile: &Profile) -> Result<Server, Failure> {
     profile.imap.clone().ok_or_else(|| {
-        Failure::Trouble(Trouble::new(ErrorCode::HostNotAllowed, "The profile listens but names no IMAP host."))
+        Failure::Trouble(Trouble::new(
+            ErrorCode::HostNotAllowed,
+            "The profile listens but names no IMAP host.",
+        ))
     })
 }
 
