@@ -5,13 +5,14 @@
 //!
 //! Read in this order: [`field`] (a header block), [`structure`] (from lines to parts), [`body`] (which part is the
 //! text), [`kind`] (mail from people, machines and mail servers); below them [`word`] (encoded words), [`param`]
-//! (parameters), [`people`] (addresses, ids, dates), [`transfer`] and [`charset`] (bytes to text).
+//! (parameters), [`people`] (addresses, ids), [`date`], [`transfer`] and [`charset`] (bytes to text).
 //!
 //! mail-parser stays inside this module. It reads address lists and charsets; [`structure`] says why the parts are
 //! found without it.
 
 mod body;
 mod charset;
+mod date;
 mod field;
 mod kind;
 mod limits;
@@ -140,7 +141,7 @@ fn headers(block: &Block<'_>) -> MessageContent {
         message_id: people::message_id(block),
         in_reply_to,
         references,
-        date: people::date(block),
+        date: block.first("Date").as_deref().and_then(date::parse),
         subject: block.all("Subject").next().map(field::Field::decoded),
         from,
         sender,

@@ -44,6 +44,19 @@ impl Params {
         Self { value: value.to_ascii_lowercase(), params }
     }
 
+    /// The same, for a disposition: one that names no type but a file is that of an attachment (RFC 2183 §2.8), one
+    /// that names nothing is none.
+    pub(super) fn or_attachment(self) -> Option<Self> {
+        if self.value.contains('=') {
+            return Some(Self::parse(&format!("attachment; {}", self.value)));
+        }
+        if self.value.is_empty() && self.params.is_empty() {
+            return None;
+        }
+        let value = if self.value.is_empty() { "attachment".to_owned() } else { self.value };
+        Some(Self { value, ..self })
+    }
+
     /// A parameter as it was written, without its quotes.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -1,9 +1,8 @@
-//! Addresses, message ids and dates of header fields.
+//! Addresses and message ids of header fields.
 
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, HeaderValue};
 use mailroom_core::job::Address;
-use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use super::field::Block;
 use super::limits::{MAX_ADDRESSES, MAX_ID_BYTES, MAX_IDS};
@@ -70,24 +69,4 @@ fn id(text: &str) -> Option<String> {
     let mut id: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
     charset::cut(&mut id, MAX_ID_BYTES);
     (!id.is_empty()).then_some(id)
-}
-
-/// The `Date` field (RFC 5322 §3.3), in the sender's zone; without a zone, UTC (§4.3: the time is known, its place is
-/// not). `None` for what is no date.
-pub(super) fn date(block: &Block<'_>) -> Option<OffsetDateTime> {
-    let value = block.first("Date")?;
-    ["\n", " +0000\n"].iter().find_map(|end| {
-        let line = format!("{value}{end}");
-        let HeaderValue::DateTime(date) = MessageStream::new(line.as_bytes()).parse_date() else {
-            return None;
-        };
-        let offset = (u32::from(date.tz_hour) * 60 + u32::from(date.tz_minute)) * 60;
-        let offset = i32::try_from(offset).ok()? * if date.tz_before_gmt { -1 } else { 1 };
-        let day = Date::from_calendar_date(i32::from(date.year), Month::try_from(date.month).ok()?, date.day)
-            .ok()?;
-        // A leap second is the second before.
-        let time = Time::from_hms(date.hour, date.minute, date.second.min(59)).ok()?;
-        let offset = UtcOffset::from_whole_seconds(offset).ok()?;
-        (1900..=9999).contains(&date.year).then(|| day.with_time(time).assume_offset(offset))
-    })
 }

@@ -27,10 +27,11 @@ pub(super) struct Head {
 impl Head {
     /// Reads the fields that matter. `default` is the type of a part that names none (RFC 2046 §5.1.5).
     pub(super) fn read(block: &Block<'_>, default: &str) -> Self {
-        let params =
-            |name| block.first(name).map(|value| Params::parse(&value)).filter(|p| !p.value.is_empty());
-        let disposition = params("Content-Disposition");
-        let mut kind = params("Content-Type").unwrap_or_else(|| Params::parse(default));
+        let params = |name| block.first(name).map(|value| Params::parse(&value));
+        let disposition = params("Content-Disposition").and_then(Params::or_attachment);
+        let mut kind = params("Content-Type")
+            .filter(|kind| !kind.value.is_empty())
+            .unwrap_or_else(|| Params::parse(default));
         if kind.media_type().is_none() {
             // `text`, or nothing that can be read: RFC 2045 §5.2 wants text/plain, unless it is meant as a file.
             let file = kind.value != "text" && (disposition.is_some() || kind.raw("name").is_some());

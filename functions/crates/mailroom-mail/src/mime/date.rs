@@ -1,0 +1,135 @@
+//! The `Date` field (RFC 5322 §3.3), and what systems write there instead.
+//!
+//! mail-parser counts on the order of the parts, and makes a wrong date of what has another. A wrong date is worse
+//! than none: here a part is known by its form.
+
+use time::format_description::well_known::Rfc3339;
+use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
+
+/// The date, in the sender's zone. Without a zone, or with one that says nothing (§4.3), UTC.
+pub(super) fn parse(value: &str) -> Option<OffsetDateTime> {
+    if let Ok(date) = OffsetDateTime::parse(value.trim(), &Rfc3339) {
+        return Some(date).filter(is_likely);
+    }
+    let mut parts = Parts::default();
+    let plain = without_comments(value);
+    // `24-Nov-2026`, as in IMAP; a zone's minus stands before a digit, and after a space or a digit.
+    for token in plain.split([' ', '\t', ',', ';']).filter(|token| !token.is_empty()) {
+        if token.split('-').count() == 3 && token.contains(|c: char| c.is_ascii_alphabetic()) {
+            token.split('-').for_each(|part| parts.take(part));
+        } else {
+            parts.take(token);
+        }
+    }
+    let day = Date::from_calendar_date(parts.year?, parts.month?, parts.day?).ok()?;
+    let date = day.with_time(parts.time?).assume_offset(parts.offset.unwrap_or(UtcOffset::UTC));
+    Some(date).filter(is_likely)
+}
+
+/// Mail is younger than 1900, and a year of five digits is none.
+fn is_likely(date: &OffsetDateTime) -> bool {
+    (1900..=9999).contains(&date.year())
+}
+
+fn without_comments(value: &str) -> String {
+    let mut depth = 0_u32;
+    value
+        .chars()
+        .map(|c| match c {
+            '(' => {
+                depth += 1;
+                ' '
+            }
+            ')' => {
+                depth = depth.saturating_sub(1);
+                ' '
+            }
+            _ if depth > 0 => ' ',
+            c => c,
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Parts {
+    day: Option<u8>,
+    month: Option<Month>,
+    year: Option<i32>,
+    time: Option<Time>,
+    offset: Option<UtcOffset>,
+}
+
+impl Parts {
+    fn take(&mut self, token: &str) {
+        if token.starts_with(['+', '-']) {
+            self.offset = self.offset.or_else(|| offset(token));
+        } else if token.contains(':') {
+            // `10:00:00+0100`: the zone without a space.
+            let end = token.find(['+', '-']).unwrap_or(token.len());
+            let (clock, zone) = token.split_at(end);
+            self.time = self.time.or_else(|| time(clock));
+            self.offset = self.offset.or_else(|| offset(zone));
+        } else if token.starts_with(|c: char| c.is_ascii_digit()) {
+            self.number(token);
+        } else if self.month.is_none() && month(token).is_some() {
+            self.month = month(token);
+        } else if let Some(hours) = zone(token) {
+            self.offset = self.offset.or_else(|| UtcOffset::from_hms(hours, 0, 0).ok());
+        }
+    }
+
+    /// A day, or a year: of two digits once the day is known (§4.3).
+    fn number(&mut self, token: &str) {
+        let Ok(number) = token.parse::<i32>() else { return };
+        match (self.day, token.len()) {
+            (None, 1 | 2) => self.day = u8::try_from(number).ok(),
+            (Some(_), 2) if self.year.is_none() => {
+                self.year = Some(number + if number < 50 { 2000 } else { 1900 })
+            }
+            (Some(_), 3) if self.year.is_none() => self.year = Some(number + 1900),
+            (_, 4) if self.year.is_none() => self.year = Some(number),
+            _ => {}
+        }
+    }
+}
+
+/// `hour:minute[:second[.fraction]]`; a leap second is the one before it.
+fn time(clock: &str) -> Option<Time> {
+    let mut parts = clock.split([':', '.']);
+    let mut next = || parts.next().map(|part| part.parse::<u8>());
+    let (hour, minute) = (next()?.ok()?, next()?.ok()?);
+    let second = next().transpose().ok()?.unwrap_or(0);
+    Time::from_hms(hour, minute, if second == 60 { 59 } else { second }).ok()
+}
+
+/// `+hhmm` or `+hh:mm`.
+fn offset(token: &str) -> Option<UtcOffset> {
+    let digits: String = token.chars().filter(char::is_ascii_digit).collect();
+    let sign = if token.starts_with('-') { -1 } else { 1 };
+    let number = (digits.len() == 4).then(|| digits.parse::<i32>().ok())??;
+    let minutes = number / 100 * 60 + number % 100;
+    // No zone is a day away, and RFC 3339 has no way to write one.
+    (minutes < 24 * 60).then(|| UtcOffset::from_whole_seconds(sign * minutes * 60).ok())?
+}
+
+fn month(token: &str) -> Option<Month> {
+    let name = token.get(..3)?.to_ascii_lowercase();
+    let at = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+        .iter()
+        .position(|month| *month == name)?;
+    Month::try_from(u8::try_from(at + 1).ok()?).ok()
+}
+
+/// Hours of a zone's name (§4.3). The military letters, which were written with both signs, and names that are not
+/// defined are of no help.
+fn zone(token: &str) -> Option<i8> {
+    match token.to_ascii_uppercase().as_str() {
+        "UT" | "UTC" | "GMT" | "Z" => Some(0),
+        "EDT" => Some(-4),
+        "EST" | "CDT" => Some(-5),
+        "CST" | "MDT" => Some(-6),
+        "MST" | "PDT" => Some(-7),
+        "PST" => Some(-8),
+        _ => None,
+    }
+}

@@ -1,0 +1,36 @@
+//! Whole documents, as the flow gets them.
+
+use serde_json::json;
+
+use super::super::{Mail, read};
+
+/// What a reader sees of a mail, the parts' bytes shortened.
+fn shown(raw: &str) -> serde_json::Value {
+    let Mail { kind, content, parts } = read(raw.as_bytes());
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let bytes = String::from_utf8_lossy(&part.bytes);
+            json!({"filename": part.filename, "content_type": part.content_type, "content_id": part.content_id,
+                   "inline": part.inline, "bytes": bytes.chars().take(60).collect::<String>()})
+        })
+        .collect();
+    let mut value = json!({"kind": kind, "message": content, "parts": parts});
+    value["message"]["sha256"].take();
+    value
+}
+
+#[test]
+fn an_invitation_with_an_inline_image() {
+    insta::assert_json_snapshot!(shown(include_str!("fixtures/invitation.eml")));
+}
+
+#[test]
+fn a_signed_mail_with_a_winmail_dat() {
+    insta::assert_json_snapshot!(shown(include_str!("fixtures/signed.eml")));
+}
+
+#[test]
+fn a_delivery_report() {
+    insta::assert_json_snapshot!(shown(include_str!("fixtures/report.eml")));
+}
