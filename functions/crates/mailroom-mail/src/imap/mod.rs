@@ -31,6 +31,9 @@ mod session;
 mod trouble;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
 pub use self::fetch::Fetched;
 pub use self::open::{Connector, Login, Opened};

@@ -1,0 +1,236 @@
+//! Greeting and login.
+
+use std::time::Duration;
+
+use mailroom_core::trouble::ErrorCode;
+
+use super::super::error::{ImapError, Step};
+use super::{code, imap_example, open, open_as};
+
+const OPENING: &str = "
+    C: M2 EXAMINE \"INBOX\"
+    S: * 0 EXISTS
+    S: M2 OK .";
+
+/// `\0ann\0secret`
+const PLAIN: &str = "AGFubgBzZWNyZXQ=";
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_offers_it_gets_the_password_in_the_first_flight() {
+    let transcript = format!(
+        "S: * OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS AUTH=PLAIN AUTH=LOGIN] ready
+         C: M1 AUTHENTICATE PLAIN {PLAIN}
+         S: * CAPABILITY IMAP4rev1 MOVE
+         S: M1 OK [CAPABILITY IMAP4rev1 UIDPLUS] Logged in{OPENING}"
+    );
+    open(&transcript, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_sasl_but_not_at_once_gets_a_login() {
+    let transcript = format!(
+        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready
+         C: M1 LOGIN \"ann\" \"secret\"
+         S: M1 OK{OPENING}"
+    );
+    open(&transcript, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_login_is_asked_for_its_challenge() {
+    let transcript = format!(
+        "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN] ready
+         C: M1 AUTHENTICATE PLAIN
+         S: +
+         C: {PLAIN}
+         S: M1 OK{OPENING}"
+    );
+    open(&transcript, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenge_too_many_is_cancelled() {
+    let transcript = format!(
+        "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready
+         C: M1 AUTHENTICATE PLAIN {PLAIN}
+         S: + eyJzdGF0dXMiOiI0MDAifQ==
+         C: *
+         S: M1 NO [AUTHENTICATIONFAILED] no"
+    );
+    assert_eq!(code(&open(&transcript, None).await.unwrap_err()), ErrorCode::ImapAuth);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_wants_no_password_is_not_given_one() {
+    let transcript = "S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2] ready\nsilence";
+    let error = open(transcript, None).await.unwrap_err();
+    assert!(matches!(error, ImapError::NoPasswordLogin));
+    assert_eq!(code(&error), ErrorCode::ImapAuth);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_turns_out_to_have_no_login_is_asked_what_it_has() {
+    let transcript = format!(
+        "S: * OK ready
+         C: M1 LOGIN \"ann\" \"secret\"
+         S: M1 BAD unknown command
+         C: M2 CAPABILITY
+         S: * CAPABILITY IMAP4rev1 LOGINDISABLED SASL-IR AUTH=PLAIN
+         S: M2 OK
+         C: M3 AUTHENTICATE PLAIN {PLAIN}
+         S: M3 OK
+         C: M4 EXAMINE \"INBOX\"
+         S: * 0 EXISTS
+         S: M4 OK ."
+    );
+    open(&transcript, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn strings_are_quoted_or_sent_as_literals() {
+    let quoted = format!(
+        "S: * OK ready
+         C: M1 LOGIN \"ann @ b\" \"a\\\"b\\\\c\"
+         S: M1 OK{OPENING}"
+    );
+    open_as(&quoted, "ann @ b", "a\"b\\c", "INBOX", None).await.unwrap();
+
+    let literals = "
+        S: * OK ready
+        C: M1 CAPABILITY
+        S: * CAPABILITY IMAP4rev1
+        S: M1 OK
+        C: M2 LOGIN {5}
+        S: + go on
+        C: jürg {10}
+        S: + go on
+        C: schlüssel
+        S: M2 OK
+        C: M3 EXAMINE \"INBOX\"
+        S: * 0 EXISTS
+        S: M3 OK .";
+    open_as(literals, "jürg", "schlüssel", "INBOX", None).await.unwrap();
+
+    let error = open_as("S: * OK ready\nsilence", "ann", "a\0b", "INBOX", None).await.unwrap_err();
+    assert!(matches!(error, ImapError::Unsendable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_knows_us_is_not_logged_in_to() {
+    let transcript = "
+        S: * PREAUTH welcome back
+        C: M1 EXAMINE \"INBOX\"
+        S: * 0 EXISTS
+        S: M1 OK .";
+    open(transcript, None).await.unwrap();
+}
+
+/// What servers greet with.
+#[tokio::test(start_paused = true)]
+async fn only_a_greeting_is_a_greeting() {
+    let table = [
+        ("S: * BYE Too many connections from your IP", ErrorCode::ImapThrottled),
+        ("S: * BYE [UNAVAILABLE] later", ErrorCode::ImapProtocol),
+        ("S: * NO no", ErrorCode::ImapProtocol),
+        ("S: HTTP/1.1 400 Bad Request", ErrorCode::ImapProtocol),
+        ("S: 220 smtp.example.com ESMTP", ErrorCode::ImapProtocol),
+        ("S: SSH-2.0-OpenSSH_9.2", ErrorCode::ImapProtocol),
+        ("S: * 3 EXISTS", ErrorCode::ImapProtocol),
+        ("S: M1 OK", ErrorCode::ImapProtocol),
+        ("", ErrorCode::ImapProtocol),
+        ("silence", ErrorCode::ImapTimeout),
+    ];
+    for (said, expected) in table {
+        let error = open(said, None).await.expect_err(said);
+        assert_eq!(code(&error), expected, "{said}: {error:?}");
+    }
+}
+
+/// Real replies to a login.
+#[tokio::test(start_paused = true)]
+async fn only_a_wrong_login_is_a_wrong_login() {
+    let table = [
+        ("S: M1 NO [AUTHENTICATIONFAILED] Authentication failed.", ErrorCode::ImapAuth),
+        ("S: M1 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)", ErrorCode::ImapAuth),
+        ("S: M1 NO LOGIN failed.", ErrorCode::ImapAuth),
+        (
+            "S: M1 NO [ALERT] Application-specific password required: https://support.google.com/accounts/answer/185833 (Failure)",
+            ErrorCode::ImapAuth,
+        ),
+        (
+            "S: * NO [WEBALERT https://accounts.google.com/signin] Web login required.\nS: M1 NO [ALERT] Please log in via your web browser",
+            ErrorCode::ImapAuth,
+        ),
+        ("S: M1 NO [EXPIRED] password expired", ErrorCode::ImapAuth),
+        (
+            "S: M1 NO [PRIVACYREQUIRED] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.",
+            ErrorCode::ImapAuth,
+        ),
+        ("S: M1 NO [ALERT] Too many simultaneous connections. (Failure)", ErrorCode::ImapThrottled),
+        (
+            "S: M1 NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)",
+            ErrorCode::ImapThrottled,
+        ),
+        (
+            "S: M1 NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)",
+            ErrorCode::ImapThrottled,
+        ),
+        ("S: M1 NO [LIMIT] LOGIN Rate limit hit.", ErrorCode::ImapThrottled),
+        (
+            "S: M1 BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds",
+            ErrorCode::ImapThrottled,
+        ),
+        ("S: M1 BAD User is authenticated but not connected.", ErrorCode::ImapThrottled),
+        ("S: M1 NO [UNAVAILABLE] Temporary authentication failure.", ErrorCode::ImapProtocol),
+        ("S: M1 NO [INUSE] LOGIN mailbox is locked", ErrorCode::ImapProtocol),
+        ("S: M1 NO [SERVERBUG] LOGIN Server error - Please try again later", ErrorCode::ImapProtocol),
+        ("S: * BYE Disconnected for inactivity.", ErrorCode::ImapProtocol),
+        ("S: * BYE too many bad logins\nS: M1 NO [AUTHENTICATIONFAILED] no", ErrorCode::ImapAuth),
+        ("S: * BYE and not another word\nsilence", ErrorCode::ImapProtocol),
+        ("", ErrorCode::ImapProtocol),
+        ("silence", ErrorCode::ImapTimeout),
+    ];
+    for (said, expected) in table {
+        let transcript = format!("S: * OK ready\nC: M1 LOGIN \"ann\" \"secret\"\n{said}");
+        let error = open(&transcript, None).await.expect_err(said);
+        assert_eq!(code(&error), expected, "{said}: {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_owner_reads_the_servers_words_and_never_the_password() {
+    let transcript = "
+        S: * OK ready
+        C: M1 LOGIN \"ann\" \"secret\"
+        S: M1 NO [AUTHENTICATIONFAILED] bad command: LOGIN ann secret";
+    let error = open(transcript, None).await.unwrap_err();
+    let trouble = error.trouble(&imap_example());
+    assert_eq!(
+        trouble.message,
+        "imap.example.com (port 993) refused the login: \"bad command: LOGIN ann …\". Check login and password; many providers want an app password."
+    );
+    for text in [format!("{error:?}"), error.to_string(), trouble.message] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_pause_is_kept() {
+    let transcript = "
+        S: * OK ready
+        C: M1 LOGIN \"ann\" \"secret\"
+        S: M1 BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds";
+    let trouble = open(transcript, None).await.unwrap_err().trouble(&imap_example());
+    assert_eq!(trouble.retry_after, Some(Duration::from_millis(299_456)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_farewell_is_told_when_nothing_follows_it() {
+    let transcript = "S: * OK ready\nC: M1 LOGIN \"ann\" \"secret\"\nS: * BYE maintenance\nsilence";
+    let before = tokio::time::Instant::now();
+    let ImapError::Refused { step: Step::Login, reply } = open(transcript, None).await.unwrap_err() else {
+        panic!("not a refusal");
+    };
+    assert_eq!(reply.words, "maintenance");
+    assert!(before.elapsed() < Duration::from_secs(5));
+}
