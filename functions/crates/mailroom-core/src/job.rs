@@ -125,7 +125,7 @@ impl ConversationId {
 pub enum Kind {
     /// A mail from someone.
     Message,
-    /// A mail from a machine that answers mail (RFC 3834).
+    /// A mail from a machine that answers mail (RFC 3834), receipts and notices of delay or delivery included.
     AutoReply,
     /// A report that mail of ours was not delivered (RFC 3464).
     Bounce,
@@ -224,7 +224,7 @@ pub struct MessageContent {
     pub text: Option<String>,
     /// The HTML body, decoded to UTF-8, not sanitized.
     pub html: Option<String>,
-    /// Whether something was cut so that the job fits; `raw` is whole.
+    /// Whether something was left out because of its length or number; `raw` is whole.
     pub truncated: bool,
     /// All header fields in order: name, and value decoded and unfolded.
     pub headers: Vec<(String, String)>,
