@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::argument::uid_set;
 use super::error::{ImapError, Malformed, Step};
 use super::response::{Content, Fetch, Response, Section};
-use super::session::{Session, UIDS_PER_COMMAND, is_about_the_gone};
-use super::wire::Tag;
+use super::session::{Session, UIDS_PER_COMMAND};
+use super::wire::{Answer, Tag};
 
 /// Bytes asked for at once. A message that is larger is fetched in chunks of this size.
 const CHUNK: u64 = 256 * 1024;
@@ -147,11 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Ok(())
         };
-        match self.wire.complete(tag, Step::Fetch, sink).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_about_the_gone(&error) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.wire.complete(tag, Step::Fetch, sink).await.map(drop)
     }
 
     /// Fetches a message from where `bytes` ends, until it ends or has `most` bytes. `None`: it is gone.
@@ -168,77 +164,107 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ) -> Result<Option<Vec<u8>>, ImapError> {
         self.wire.begin()?;
         self.wire.max_literal = CHUNK;
-        let mut asked: VecDeque<(Tag, u64, u64)> = VecDeque::new();
+        let mut asked: VecDeque<Chunk> = VecDeque::new();
         let mut next = length(&bytes);
-        let mut ended = next >= most;
-        let mut gone = false;
+        let mut end = if next >= most { End::Reached } else { End::Ahead };
         loop {
-            while !ended
+            while end == End::Ahead
                 && next < most
                 && asked.len() < CHUNKS_IN_FLIGHT
                 && (asked.is_empty() || next <= announced)
             {
                 let size = CHUNK.min(most - next);
-                let tag = self
-                    .wire
-                    .command(&format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{size}>)", uid = uid.get()));
-                asked.push_back((tag, next, size));
+                let uid = uid.get();
+                let tag = self.wire.command(&format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{size}>)"));
+                asked.push_back(Chunk { tag, offset: next, size, bytes: None, done: false });
                 next += size;
             }
-            let Some((tag, offset, size)) = asked.pop_front() else { break };
-            self.wire.flush(Step::Fetch).await?;
-            let chunk = self.chunk(tag, uid, offset, size).await?;
-            if ended {
-                continue;
+            if asked.is_empty() {
+                break;
             }
-            match chunk {
-                Some(chunk) => {
-                    allowance
-                        .take(chunk.len())
-                        .map_err(|what| ImapError::Malformed { step: Step::Fetch, what })?;
-                    ended = length(&chunk) < size;
-                    bytes.extend_from_slice(&chunk);
+            self.wire.flush(Step::Fetch).await?;
+            self.chunk(uid, &mut asked, allowance).await?;
+            while let Some(chunk) = asked.pop_front_if(|chunk| chunk.done) {
+                if end != End::Ahead {
+                    continue;
                 }
-                None => {
-                    ended = true;
-                    gone = offset == 0 || offset < announced;
+                match chunk.bytes {
+                    Some(more) => {
+                        bytes.extend_from_slice(&more);
+                        end = if length(&more) < chunk.size { End::Reached } else { End::Ahead };
+                    }
+                    None if chunk.offset > 0 && chunk.offset >= announced => end = End::Reached,
+                    None => end = End::Gone,
                 }
             }
         }
-        if bytes.is_empty() && !gone && announced > 0 {
+        if end == End::Gone {
+            return Ok(None);
+        }
+        if bytes.is_empty() && announced > 0 {
             return Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Empty });
         }
-        Ok((!gone).then_some(bytes))
+        Ok(Some(bytes))
     }
 
-    /// Reads the answer to one chunk; `None` where there is nothing at this offset.
+    /// Reads until one of the chunks asked for is done.
+    ///
+    /// Dovecot 2.3.19 works on several FETCH commands at once, so that a chunk can come before the end of the command
+    /// for the one before it: it is known by its origin, and not by the order.
     async fn chunk(
         &mut self,
-        tag: Tag,
         uid: Uid,
-        offset: u64,
-        size: u64,
-    ) -> Result<Option<Vec<u8>>, ImapError> {
-        let mut chunk = None;
+        asked: &mut VecDeque<Chunk>,
+        allowance: &mut Allowance,
+    ) -> Result<(), ImapError> {
+        let tags: Vec<Tag> = asked.iter().filter(|chunk| !chunk.done).map(|chunk| chunk.tag).collect();
         let sink = |response| {
             let Some((theirs, content)) = content(response) else { return Ok(()) };
-            if theirs == uid && content.section == Section::Whole {
-                if content.origin.unwrap_or(0) != offset {
-                    return Err(Malformed::Fetch);
-                }
-                if content.bytes.as_deref().is_some_and(|bytes| length(bytes) > size) {
-                    return Err(Malformed::LongLiteral);
-                }
-                chunk = content.bytes;
+            let (Some(bytes), Section::Whole) = (content.bytes, content.section) else { return Ok(()) };
+            if theirs != uid {
+                return Ok(());
             }
+            let origin = content.origin.unwrap_or(0);
+            let chunk = asked.iter_mut().find(|chunk| chunk.offset == origin).ok_or(Malformed::Fetch)?;
+            if length(&bytes) > chunk.size {
+                return Err(Malformed::LongLiteral);
+            }
+            allowance.take(bytes.len())?;
+            chunk.bytes = Some(bytes);
             Ok(())
         };
-        match self.wire.complete(tag, Step::Fetch, sink).await {
-            Ok(_) => Ok(chunk),
-            Err(error) if is_about_the_gone(&error) => Ok(chunk),
-            Err(error) => Err(error),
+        match self.wire.answer(&tags, Step::Fetch, sink).await? {
+            Answer::Done(tag, _) => {
+                for chunk in asked.iter_mut().filter(|chunk| chunk.tag == tag) {
+                    chunk.done = true;
+                }
+                Ok(())
+            }
+            Answer::GoAhead => Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Continuation }),
         }
     }
+}
+
+/// A part of a message that was asked for.
+struct Chunk {
+    tag: Tag,
+    offset: u64,
+    size: u64,
+    /// What came; `None` where there is nothing at this offset.
+    bytes: Option<Vec<u8>>,
+    /// Whether its command is done.
+    done: bool,
+}
+
+/// What is known of a message's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It is not yet read.
+    Ahead,
+    /// It is read, or enough is.
+    Reached,
+    /// The message was deleted meanwhile.
+    Gone,
 }
 
 fn content(response: Response) -> Option<(Uid, Content)> {

@@ -299,10 +299,10 @@ where
     }
     wire.part(format!("{{{}}}\r\n", text.len()).as_bytes());
     wire.flush(Step::Login).await?;
-    match wire.answer(tag, Step::Login, note).await? {
+    match wire.answer(&[tag], Step::Login, note).await? {
         Answer::GoAhead => wire.part(text.as_bytes()),
         // OK to half a command.
-        Answer::Done(_) => {
+        Answer::Done(..) => {
             return Err(ImapError::Malformed { step: Step::Login, what: Malformed::Continuation });
         }
     }
@@ -321,8 +321,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        match wire.answer(tag, Step::Login, &mut *note).await? {
-            Answer::Done(line) => return Ok(line),
+        match wire.answer(&[tag], Step::Login, &mut *note).await? {
+            Answer::Done(_, line) => return Ok(line),
             Answer::GoAhead => {
                 wire.part(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
                 wire.part(b"\r\n");

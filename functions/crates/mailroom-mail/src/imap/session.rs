@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::argument;
-use super::error::{Code, ImapError, Malformed, NotWritable, Refusal, Step};
+use super::error::{ImapError, Malformed, NotWritable, Refusal, Step};
 use super::response::{Capabilities, CodeData, Fetch, Response};
 use super::wire::Wire;
 
@@ -216,11 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.wire.begin()?;
         let tag = self.wire.command(command);
         self.wire.flush(step).await?;
-        match self.wire.complete(tag, step, |_| Ok(())).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_about_the_gone(&error) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.wire.complete(tag, step, |_| Ok(())).await.map(drop)
     }
 }
 
@@ -241,11 +237,6 @@ where
     };
     wire.complete(tag, Step::Capability, sink).await?;
     Ok(found.unwrap_or_default())
-}
-
-/// Whether a server refused because some of the messages are gone (RFC 2180 §4.1, RFC 5530 §3): it did the rest.
-pub(super) fn is_about_the_gone(error: &ImapError) -> bool {
-    matches!(error, ImapError::Refused { reply, .. } if reply.code == Some(Code::ExpungeIssued) && reply.refusal == Refusal::No)
 }
 
 /// Whether a server says that it did not understand a command, and nothing more: other refusals stand.

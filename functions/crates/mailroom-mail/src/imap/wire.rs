@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::error::{ImapError, Malformed, Refusal, Reply, Step};
+use super::error::{Code, ImapError, Malformed, Refusal, Reply, Step};
 use super::reply::Secrets;
 use super::response::{Frame, LITERAL, Response, Status, StatusLine};
 
@@ -40,8 +40,8 @@ pub(super) struct Tag(pub(super) u32);
 pub(super) enum Answer {
     /// `+`: the server waits for more of it.
     GoAhead,
-    /// Its tagged OK.
-    Done(StatusLine),
+    /// The tagged OK of this one.
+    Done(Tag, StatusLine),
 }
 
 pub(super) struct Wire<S> {
@@ -141,16 +141,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         step: Step,
         sink: impl FnMut(Response) -> Result<(), Malformed>,
     ) -> Result<StatusLine, ImapError> {
-        match self.answer(tag, step, sink).await? {
-            Answer::Done(line) => Ok(line),
+        match self.answer(&[tag], step, sink).await? {
+            Answer::Done(_, line) => Ok(line),
             Answer::GoAhead => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
         }
     }
 
-    /// Waits for the tagged OK of a command or for `+`.
+    /// Waits for the tagged OK of one of these commands, in whatever order they are done, or for `+`.
     pub(super) async fn answer(
         &mut self,
-        tag: Tag,
+        tags: &[Tag],
         step: Step,
         mut sink: impl FnMut(Response) -> Result<(), Malformed>,
     ) -> Result<Answer, ImapError> {
@@ -190,15 +190,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                     continue;
                 }
             };
-            if theirs != tag {
+            if !tags.contains(&theirs) {
                 return Err(malformed(Malformed::ForeignTag));
             }
             self.outstanding -= 1;
             return match (refusal, omen.filter(|reply| reply.refusal == Refusal::Bye)) {
+                // Some of the messages are gone; with the others all is done (RFC 2180 §4.1.2, RFC 5530 §3).
+                (Some(Refusal::No), None)
+                    if line.code.known() == Some(Code::ExpungeIssued)
+                        && matches!(step, Step::Fetch | Step::Store | Step::Move) =>
+                {
+                    Ok(Answer::Done(theirs, line))
+                }
                 (Some(refusal), _) => Err(ImapError::Refused { step, reply: self.reply(refusal, &line) }),
                 // It is gone, whatever it says of the command.
                 (None, Some(reply)) => Err(ImapError::Refused { step, reply }),
-                (None, None) => Ok(Answer::Done(line)),
+                (None, None) => Ok(Answer::Done(theirs, line)),
             };
         }
     }

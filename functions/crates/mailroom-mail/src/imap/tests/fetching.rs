@@ -198,6 +198,27 @@ async fn large_messages_come_in_chunks_whatever_size_was_announced() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn chunks_may_come_in_any_order() {
+    let (first, second) = ("a".repeat(CHUNK), "b".repeat(7));
+    let answers = [
+        format!("S: * 3 FETCH (UID 3 BODY[]<262144> {{7}}\nS: {second})"),
+        format!("S: * 3 FETCH (UID 3 BODY[]<0> {{262144}}\nS: {first})"),
+        "S: M3 OK .".to_owned(),
+        "S: M4 OK .".to_owned(),
+    ];
+    for order in [[0, 1, 2, 3], [0, 3, 1, 2], [1, 0, 2, 3], [1, 0, 3, 2], [1, 2, 0, 3]] {
+        let said = order.map(|n| answers[n].as_str()).join("\n");
+        let transcript = format!(
+            "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
+             C: M4 UID FETCH 3 (UID BODY.PEEK[]<262144.262144>)
+             {said}"
+        );
+        let fetched = session(&transcript).await.fetch(&[(uid(3), 262_151)], 1 << 24).await.unwrap();
+        assert_eq!(fetched, [whole(3, &format!("{first}{second}"))]);
+    }
+}
+
 #[tokio::test]
 async fn a_message_above_the_limit_is_cut_at_it() {
     for announced in [10, 3 * CHUNK] {
