@@ -27,6 +27,9 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(45);
 /// Tries of one operation, the first included.
 const ATTEMPTS: u32 = 4;
 
+/// The longest wait before the second try; it doubles. The SDK's own second is long beside calls of milliseconds.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+
 /// What the services' clients are made from. Connects to nothing.
 #[derive(Debug, Clone)]
 pub struct Clients {
@@ -83,14 +86,26 @@ impl Clients {
             .http_client(http)
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF),
+            );
         config.set_endpoint_url(endpoint.clone());
         Self { config: config.build(), custom_endpoint: endpoint.is_some() }
     }
+}
 
-    /// The configuration, for tools that need a service of their own beside ours.
-    #[must_use]
-    pub const fn sdk_config(&self) -> &SdkConfig {
-        &self.config
+#[cfg(test)]
+impl Clients {
+    /// The endpoint of what is never reached.
+    pub(crate) const CANNED_ENDPOINT: &str = "http://aws.invalid";
+
+    /// Clients that are answered by `http` and hardly wait before another try.
+    pub(crate) fn answered_by(http: aws_types::sdk_config::SharedHttpClient) -> Self {
+        let clients = Self::for_emulator(Self::CANNED_ENDPOINT, "eu-central-1", "key", "secret");
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(1));
+        let config = clients.config.into_builder().http_client(http).retry_config(retries).build();
+        Self { config, custom_endpoint: true }
     }
 }

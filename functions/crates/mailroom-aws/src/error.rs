@@ -1,6 +1,7 @@
 //! From the SDK's errors to the ports'.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use mailroom_core::ports::PortError;
@@ -13,15 +14,39 @@ where
     move |error| PortError::Unavailable { operation, source: Box::new(error) }
 }
 
+/// A service that holds secrets failed or refused. Only the words are kept: the SDK's error holds the reply, and the
+/// reply may hold the secret.
+pub(crate) fn unavailable_in_words<E: Error>(operation: &'static str) -> impl FnOnce(E) -> PortError {
+    move |error| PortError::Unavailable { operation, source: Chain(&error).to_string().into() }
+}
+
 /// Tries of what a service took only in part.
 pub(crate) const PARTIAL_TRIES: u32 = 6;
 
-/// Waits before a try of what was left over: 50 ms, 100 ms, … Services shed load this way, so it has to give way.
+/// Waits before what was left over after `tries` tries: 50 ms, 100 ms, … Services shed load this way, so it has to
+/// give way. Before the first try there is no wait.
 pub(crate) async fn back_off(tries: u32) {
-    tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(tries.min(6))).await;
+    if let Some(doublings) = tries.checked_sub(1) {
+        tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(doublings.min(PARTIAL_TRIES))).await;
+    }
 }
 
 /// What a service still refuses after [`PARTIAL_TRIES`].
 pub(crate) fn left_over(operation: &'static str, count: usize) -> PortError {
     PortError::Unavailable { operation, source: format!("{count} entries were not taken").into() }
+}
+
+/// An error and its causes on one line, for the log.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }

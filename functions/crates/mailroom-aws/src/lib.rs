@@ -4,6 +4,8 @@
 //! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules. No environment variable of Mailroom
 //! is read here, only the SDK's own. No SDK type leaves the crate.
 
+#[cfg(test)]
+mod canned;
 pub mod client;
 pub mod dynamodb;
 mod error;

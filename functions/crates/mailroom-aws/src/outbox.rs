@@ -1,6 +1,8 @@
 //! The bucket and the queues: where mail goes.
 
-use std::collections::{HashMap, HashSet};
+mod batch;
+
+use std::collections::{HashSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -8,16 +10,14 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use mailroom_core::job::{FlowJob, JobId};
 use mailroom_core::ports::{Handover, PortError};
-use mailroom_core::schedule::PollRequest;
+use mailroom_core::schedule::{MAX_DELAY, PollRequest};
 
+use self::batch::{Order, Waiting, next_batch};
 use crate::client::Clients;
-use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
+use crate::error::{Chain, PARTIAL_TRIES, back_off, left_over, unavailable};
 
-/// Entries of one batch.
-const BATCH_ENTRIES: usize = 10;
-
-/// Bytes of one batch. AWS takes 1 MiB since 2025; regions and emulators that lag take 256 KiB.
-const BATCH_BYTES: usize = 256 * 1024;
+/// The content type of an object whose own is no header's value.
+const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// The bucket for mail, the job queue and the poll queue.
 #[derive(Debug)]
@@ -28,6 +28,17 @@ pub struct Outbox {
     bucket: String,
     job_queue_url: String,
     poll_queue_url: String,
+}
+
+/// What a queue said to one message of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// It has it.
+    Taken,
+    /// Not now: the fault is the queue's.
+    Busy,
+    /// Never: the fault is the message's.
+    Refused,
 }
 
 impl Outbox {
@@ -57,12 +68,54 @@ impl Outbox {
         })
     }
 
-    /// Sends one batch; the positions of the entries that the queue took.
-    async fn send_batch(
+    /// Sends all that waits, in order within a group, and returns the places of what was taken.
+    ///
+    /// What the queue has no room for is tried again, for a moment. Behind a message that is refused, the rest of its
+    /// group stays.
+    async fn deliver(
         &self,
         queue: &str,
-        entries: Vec<SendMessageBatchRequestEntry>,
-    ) -> Result<HashSet<usize>, PortError> {
+        mut waiting: VecDeque<Waiting<'_>>,
+    ) -> Result<Vec<usize>, PortError> {
+        let mut taken = Vec::new();
+        let mut refused_groups = HashSet::new();
+        let mut tries = 1;
+        while !waiting.is_empty() {
+            let batch = next_batch(&mut waiting);
+            let answers = match self.send_batch(queue, &batch).await {
+                Ok(answers) => answers,
+                // Whoever asked has to learn what was taken, or it is sent twice.
+                Err(error) if !taken.is_empty() => {
+                    tracing::warn!(queue, error = %Chain(&error), "the queue took only a part");
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut busy = Vec::new();
+            for (message, answer) in batch.into_iter().zip(answers) {
+                match answer {
+                    Answer::Taken => taken.push(message.place),
+                    Answer::Busy => busy.push(message),
+                    Answer::Refused => refused_groups.extend(message.order.map(|order| order.group)),
+                }
+            }
+            waiting.retain(|message| message.order.is_none_or(|order| !refused_groups.contains(order.group)));
+            if !busy.is_empty() {
+                if tries == PARTIAL_TRIES {
+                    break;
+                }
+                back_off(tries).await;
+                tries += 1;
+                busy.into_iter().rev().for_each(|message| waiting.push_front(message));
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Sends one batch; an answer for each of its messages.
+    async fn send_batch(&self, queue: &str, batch: &[Waiting<'_>]) -> Result<Vec<Answer>, PortError> {
+        let entries =
+            batch.iter().enumerate().map(|(n, message)| entry(n, message)).collect::<Result<_, _>>()?;
         let sent = self
             .sqs()
             .send_message_batch()
@@ -71,40 +124,52 @@ impl Outbox {
             .send()
             .await
             .map_err(unavailable("SendMessageBatch"))?;
-        for failed in &sent.failed {
-            tracing::warn!(queue, code = failed.code, "the queue refused a message");
+        let mut answers = vec![Answer::Busy; batch.len()];
+        let mut answer = |id: &str, what| {
+            if let Some(place) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
+                *place = what;
+            }
+        };
+        for entry in &sent.successful {
+            answer(&entry.id, Answer::Taken);
         }
-        Ok(sent.successful.iter().filter_map(|entry| entry.id.parse().ok()).collect())
+        for failed in &sent.failed {
+            if failed.sender_fault {
+                tracing::error!(queue, code = failed.code, "the queue will never take a message");
+                answer(&failed.id, Answer::Refused);
+            } else {
+                tracing::warn!(queue, code = failed.code, "the queue did not take a message");
+            }
+        }
+        Ok(answers)
     }
 }
 
-/// Cuts `items` into batches by count and bytes; an item above the bytes is a batch of its own.
-fn batches<T>(items: &[(T, String)]) -> Vec<&[(T, String)]> {
-    let mut batches = Vec::new();
-    let mut rest = items;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fitting = rest
-            .iter()
-            .take(BATCH_ENTRIES)
-            .take_while(|(_, body)| {
-                bytes += body.len();
-                bytes <= BATCH_BYTES
-            })
-            .count();
-        let (batch, others) = rest.split_at(fitting.max(1));
-        batches.push(batch);
-        rest = others;
-    }
-    batches
+fn entry(id: usize, message: &Waiting<'_>) -> Result<SendMessageBatchRequestEntry, PortError> {
+    SendMessageBatchRequestEntry::builder()
+        .id(id.to_string())
+        .message_body(&message.body)
+        .set_delay_seconds(message.delay)
+        .set_message_group_id(message.order.map(|order| order.group.to_owned()))
+        .set_message_deduplication_id(message.order.map(|order| order.id.to_owned()))
+        .build()
+        .map_err(unavailable("SendMessageBatch"))
 }
 
-fn entry(id: usize, body: &str) -> aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder {
-    SendMessageBatchRequestEntry::builder().id(id.to_string()).message_body(body)
-}
-
+/// The JSON of a queue message, free of the two characters that SQS refuses and JSON does not escape.
+///
+/// A mail may hold them; the replacement has as many bytes, so what fits goes on fitting.
 fn json<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
-    serde_json::to_string(value).map_err(|error| PortError::Corrupt(error.to_string()))
+    let text = serde_json::to_string(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
+    let refused = ['\u{fffe}', '\u{ffff}'];
+    Ok(if text.contains(refused) { text.replace(refused, "\u{fffd}") } else { text })
+}
+
+/// Mail names any content type it likes; a header's value cannot hold all of them.
+fn header_value(content_type: &str) -> &str {
+    let fits = (1..=255).contains(&content_type.len());
+    let plain = content_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if fits && plain { content_type } else { UNKNOWN_CONTENT_TYPE }
 }
 
 impl Handover for Outbox {
@@ -113,11 +178,14 @@ impl Handover for Outbox {
     }
 
     async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+        if key.is_empty() {
+            return Err(PortError::Corrupt("an object has no key".to_owned()));
+        }
         self.s3()
             .put_object()
             .bucket(&self.bucket)
             .key(key)
-            .content_type(content_type)
+            .content_type(header_value(content_type))
             .body(ByteStream::from(bytes))
             .send()
             .await
@@ -128,82 +196,35 @@ impl Handover for Outbox {
     async fn send(&self, queue: Option<&str>, jobs: &[FlowJob]) -> Result<Vec<JobId>, PortError> {
         let queue = queue.unwrap_or(&self.job_queue_url);
         let ordered = queue.ends_with(".fifo");
-        let bodies: Vec<(&FlowJob, String)> =
-            jobs.iter().map(|job| json(job).map(|body| (job, body))).collect::<Result<_, _>>()?;
-        let mut taken = Vec::new();
-        for batch in batches(&bodies) {
-            let entries = batch
-                .iter()
-                .enumerate()
-                .map(|(n, (job, body))| {
-                    let mut entry = entry(n, body);
-                    if ordered {
-                        entry = entry
-                            .message_group_id(job.conversation_id.as_str())
-                            .message_deduplication_id(job.job_id.as_str());
-                    }
-                    entry.build().map_err(unavailable("SendMessageBatch"))
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            let accepted = self.send_batch(queue, entries).await?;
-            taken.extend(
-                batch
-                    .iter()
-                    .enumerate()
-                    .filter(|(n, _)| accepted.contains(n))
-                    .map(|(_, (job, _))| job.job_id.clone()),
-            );
-            // Nothing later overtakes what was refused.
-            if accepted.len() < batch.len() {
-                break;
-            }
-        }
-        Ok(taken)
+        let waiting = jobs
+            .iter()
+            .enumerate()
+            .map(|(place, job)| {
+                let order = Order { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
+                Ok(Waiting { place, order: ordered.then_some(order), delay: None, body: json(job)? })
+            })
+            .collect::<Result<_, PortError>>()?;
+        let taken = self.deliver(queue, waiting).await?;
+        Ok(taken.into_iter().filter_map(|place| jobs.get(place)).map(|job| job.job_id.clone()).collect())
     }
 
     async fn request(&self, polls: &[(PollRequest, Duration)]) -> Result<(), PortError> {
-        let bodies: Vec<(i32, String)> = polls
+        let waiting = polls
             .iter()
-            .map(|(request, delay)| {
-                let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX).min(900);
-                json(request).map(|body| (seconds, body))
+            .enumerate()
+            .map(|(place, (request, delay))| {
+                let seconds = i32::try_from((*delay).min(MAX_DELAY).as_secs()).ok();
+                Ok(Waiting { place, order: None, delay: seconds, body: json(request)? })
             })
-            .collect::<Result<_, _>>()?;
-        for batch in batches(&bodies) {
-            let mut left: HashMap<usize, &(i32, String)> = batch.iter().enumerate().collect();
-            for tries in 0..PARTIAL_TRIES {
-                let entries = left
-                    .iter()
-                    .map(|(n, (delay, body))| {
-                        entry(*n, body).delay_seconds(*delay).build().map_err(unavailable("SendMessageBatch"))
-                    })
-                    .collect::<Result<Vec<_>, _>>()?;
-                let accepted = self.send_batch(&self.poll_queue_url, entries).await?;
-                left.retain(|n, _| !accepted.contains(n));
-                if left.is_empty() {
-                    break;
-                }
-                back_off(tries).await;
-            }
-            if !left.is_empty() {
-                return Err(left_over("SendMessageBatch", left.len()));
-            }
+            .collect::<Result<_, PortError>>()?;
+        let taken = self.deliver(&self.poll_queue_url, waiting).await?;
+        if taken.len() == polls.len() {
+            Ok(())
+        } else {
+            Err(left_over("SendMessageBatch", polls.len() - taken.len()))
         }
-        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_keep_order_and_both_bounds() {
-        let items = |sizes: &[usize]| sizes.iter().map(|n| ((), "x".repeat(*n))).collect::<Vec<_>>();
-        let lengths = |sizes: &[usize]| batches(&items(sizes)).iter().map(|b| b.len()).collect::<Vec<_>>();
-        assert_eq!(lengths(&[1; 25]), [10, 10, 5]);
-        assert_eq!(lengths(&[100_000; 5]), [2, 2, 1]);
-        assert_eq!(lengths(&[300_000, 1]), [1, 1]);
-        assert!(lengths(&[]).is_empty());
-    }
-}
+mod tests;

@@ -17,6 +17,9 @@ use crate::error::unavailable;
 /// A run that could not be started is tried again this long: the next one comes anyway.
 const MAX_EVENT_AGE_SECONDS: i32 = 60;
 
+/// The most that a run may drift, in minutes.
+const MAX_WINDOW_MINUTES: i32 = 15;
+
 /// The schedules of one group.
 #[derive(Debug)]
 pub struct ScheduleGroup {
@@ -123,10 +126,11 @@ fn rate(interval: RefreshInterval) -> String {
     }
 }
 
-/// How far an interval's runs may drift, in minutes, so that all the world's schedules do not fire at once.
+/// How far an interval's runs may drift, in minutes, so that all schedules do not fire at once: a tenth of the interval,
+/// at least a minute, which is Scheduler's smallest window. Intervals up to a minute have no room to drift.
 fn window(interval: RefreshInterval) -> Option<i32> {
-    let tenth = interval.seconds() / 600;
-    i32::try_from(tenth.min(15)).ok().filter(|minutes| *minutes > 0)
+    let tenth = i32::try_from(interval.seconds() / 600).unwrap_or(MAX_WINDOW_MINUTES);
+    (interval.seconds() > 60).then(|| tenth.clamp(1, MAX_WINDOW_MINUTES))
 }
 
 impl Schedules for ScheduleGroup {
@@ -149,7 +153,62 @@ impl Schedules for ScheduleGroup {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use time::macros::datetime;
+
     use super::*;
+    use crate::canned::{Calls, Reply, exception, ok, service};
+
+    fn schedules(script: impl IntoIterator<Item = Reply>) -> (ScheduleGroup, Calls) {
+        let (clients, calls) = service(script);
+        (ScheduleGroup::new(&clients, "group", "arn:role", "arn:fetch"), calls)
+    }
+
+    #[tokio::test]
+    async fn a_schedule_that_is_there_or_gone_already_is_fine() {
+        let (schedules, calls) = schedules([
+            ok(json!({"ScheduleArn": "arn"})),
+            exception("ConflictException"),
+            ok(json!({})),
+            exception("ResourceNotFoundException"),
+        ]);
+        let interval = RefreshInterval::DEFAULT;
+        schedules.ensure(interval).await.unwrap();
+        schedules.ensure(interval).await.unwrap();
+        schedules.remove(interval).await.unwrap();
+        schedules.remove(interval).await.unwrap();
+        let [post, delete] = ["POST /schedules/refresh-300", "DELETE /schedules/refresh-300"];
+        assert_eq!(calls.operations(), [post, post, delete, delete]);
+        let body = &calls.all()[0].body;
+        assert_eq!(body["GroupName"], "group");
+        assert_eq!(body["ScheduleExpression"], "rate(5 minutes)");
+        assert_eq!(body["FlexibleTimeWindow"], json!({"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 1}));
+        assert_eq!(body["Target"]["Input"], r#"{"refresh_interval": 300}"#);
+        assert_eq!(
+            (&body["Target"]["Arn"], &body["Target"]["RoleArn"]),
+            (&json!("arn:fetch"), &json!("arn:role"))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_group_or_a_refusal_is_an_error() {
+        let (schedules, _) =
+            schedules([exception("ResourceNotFoundException"), exception("AccessDeniedException")]);
+        assert!(schedules.ensure(RefreshInterval::DEFAULT).await.is_err());
+        assert!(schedules.remove(RefreshInterval::DEFAULT).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_single_run_is_a_schedule_that_removes_itself() {
+        let (schedules, calls) = schedules([ok(json!({"ScheduleArn": "arn"}))]);
+        let at = datetime!(2026-11-01 13:00:05.75 +1);
+        schedules.fire_once("first", at, RefreshInterval::DEFAULT).await.unwrap();
+        let call = &calls.all()[0];
+        assert_eq!(call.operation, "POST /schedules/first");
+        assert_eq!(call.body["ScheduleExpression"], "at(2026-11-01T12:00:05)");
+        assert_eq!(call.body["ActionAfterCompletion"], "DELETE");
+        assert_eq!(call.body["FlexibleTimeWindow"], json!({"Mode": "OFF"}));
+    }
 
     #[test]
     fn rates_are_words_that_scheduler_knows() {
@@ -157,8 +216,9 @@ mod tests {
             (10, "rate(1 minute)", None),
             (30, "rate(1 minute)", None),
             (60, "rate(1 minute)", None),
-            (300, "rate(5 minutes)", None),
-            (600, "rate(10 minutes)", Some(1)),
+            (120, "rate(2 minutes)", Some(1)),
+            (300, "rate(5 minutes)", Some(1)),
+            (1800, "rate(30 minutes)", Some(3)),
             (86_400, "rate(1440 minutes)", Some(15)),
         ] {
             let interval = RefreshInterval::from_seconds(seconds).unwrap();

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Clients;
-use crate::error::unavailable;
+use crate::error::unavailable_in_words;
 
 /// Secrets kept in memory by a warm function: more than one function ever polls.
 const CACHED: usize = 5_000;
@@ -67,13 +67,30 @@ impl Secrets {
         let created = self.client().create_secret().name(self.name(id)).secret_string(&secret).send().await;
         let version = match created {
             Ok(created) => created.version_id,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_exists_exception()) => {
-                let put = self.client().put_secret_value().secret_id(self.name(id)).secret_string(secret);
-                put.send().await.map_err(unavailable("PutSecretValue"))?.version_id
+            // It is there. InvalidRequest: there, but on its way out.
+            Err(error)
+                if error.as_service_error().is_some_and(|e| {
+                    e.is_resource_exists_exception() || e.is_invalid_request_exception()
+                }) =>
+            {
+                self.put(id, &secret).await?
             }
-            Err(error) => return Err(unavailable("CreateSecret")(error)),
+            Err(error) => return Err(unavailable_in_words("CreateSecret")(error)),
         };
         version.ok_or_else(|| PortError::Corrupt("the secret has no version".to_owned()))
+    }
+
+    /// Puts a new version into a secret that is there, and brings it back if it was removed a short time ago.
+    async fn put(&self, id: ProfileId, secret: &str) -> Result<Option<String>, PortError> {
+        let put = self.client().put_secret_value().secret_id(self.name(id)).secret_string(secret);
+        match put.clone().send().await {
+            Ok(answer) => return Ok(answer.version_id),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_invalid_request_exception()) => {}
+            Err(error) => return Err(unavailable_in_words("PutSecretValue")(error)),
+        }
+        let restore = self.client().restore_secret().secret_id(self.name(id));
+        restore.send().await.map_err(unavailable_in_words("RestoreSecret"))?;
+        Ok(put.send().await.map_err(unavailable_in_words("PutSecretValue"))?.version_id)
     }
 
     /// Removes a profile's secret. It can be restored for `recovery_days` (7 to 30); `None`: gone at once.
@@ -91,7 +108,7 @@ impl Secrets {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
                 Ok(())
             }
-            Err(error) => Err(unavailable("DeleteSecret")(error)),
+            Err(error) => Err(unavailable_in_words("DeleteSecret")(error)),
         }
     }
 
@@ -121,10 +138,15 @@ impl Credentials for Secrets {
             self.client().get_secret_value().secret_id(self.name(id)).version_id(version).send().await;
         let text = match answer {
             Ok(value) => SecretString::from(value.secret_string.unwrap_or_default()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
+            // InvalidRequest: it was removed, and could still be restored.
+            Err(error)
+                if error.as_service_error().is_some_and(|e| {
+                    e.is_resource_not_found_exception() || e.is_invalid_request_exception()
+                }) =>
+            {
                 return Ok(None);
             }
-            Err(error) => return Err(unavailable("GetSecretValue")(error)),
+            Err(error) => return Err(unavailable_in_words("GetSecretValue")(error)),
         };
         // serde's error would quote the secret.
         let stored: Stored = serde_json::from_str(text.expose_secret())
@@ -134,3 +156,6 @@ impl Credentials for Secrets {
         Ok(Some(credential))
     }
 }
+
+#[cfg(test)]
+mod tests;

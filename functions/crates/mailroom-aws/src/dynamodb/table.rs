@@ -1,6 +1,6 @@
 //! The table's operations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use aws_sdk_dynamodb::Client;
@@ -79,6 +79,22 @@ impl Table {
             }
             Err(error) => Err(unavailable("PutItem")(error)),
         }
+    }
+
+    /// Removes a profile's item. What was noted about its mail runs out by itself.
+    ///
+    /// # Errors
+    /// When the service fails. A profile that is not there is no error.
+    pub async fn delete(&self, id: ProfileId) -> Result<(), PortError> {
+        self.client()
+            .delete_item()
+            .table_name(&self.name)
+            .key("PK", text(profile_key(id)))
+            .key("SK", text(PROFILE))
+            .send()
+            .await
+            .map_err(unavailable("DeleteItem"))?;
+        Ok(())
     }
 
     /// Stores a flow schema, or replaces it. `queue_url`: where its jobs go; `None`: the default queue.
@@ -179,11 +195,11 @@ impl Profiles for Table {
             };
             let answer = query.send().await.map_err(unavailable("Query"))?;
             for item in answer.items.unwrap_or_default() {
-                let id = item.get("PK").and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
+                let id = item.get("id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
                 match read(item) {
                     Ok((_, profile)) => page.profiles.push(profile),
                     Err(error) => {
-                        tracing::error!(profile.key = id, %error, "a stored profile cannot be read");
+                        tracing::error!(profile.id = id, %error, "a stored profile cannot be read");
                         page.unreadable += 1;
                     }
                 }
@@ -303,6 +319,7 @@ impl Profiles for Table {
             );
             for tries in 0..PARTIAL_TRIES {
                 let Some(keys) = left.take() else { break };
+                back_off(tries).await;
                 let answer = self
                     .client()
                     .batch_get_item()
@@ -315,9 +332,6 @@ impl Profiles for Table {
                     items.iter().filter_map(|item| by_key.get(item.get("SK")?.as_s().ok()?)).copied(),
                 );
                 left = answer.unprocessed_keys.unwrap_or_default().remove(&self.name);
-                if left.is_some() {
-                    back_off(tries).await;
-                }
             }
             if let Some(left) = left {
                 return Err(left_over("BatchGetItem", left.keys.len()));
@@ -333,7 +347,9 @@ impl Profiles for Table {
         now: OffsetDateTime,
     ) -> Result<(), PortError> {
         let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
-        for batch in mails.chunks(WRITE_BATCH) {
+        // A batch that names a key twice is refused as a whole.
+        let unique: Vec<Digest> = mails.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        for batch in unique.chunks(WRITE_BATCH) {
             let mut left = batch
                 .iter()
                 .map(|mail| {
@@ -345,6 +361,7 @@ impl Profiles for Table {
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(unavailable("BatchWriteItem"))?;
             for tries in 0..PARTIAL_TRIES {
+                back_off(tries).await;
                 let answer = self
                     .client()
                     .batch_write_item()
@@ -356,7 +373,6 @@ impl Profiles for Table {
                 if left.is_empty() {
                     break;
                 }
-                back_off(tries).await;
             }
             if !left.is_empty() {
                 return Err(left_over("BatchWriteItem", left.len()));
@@ -378,3 +394,6 @@ impl Profiles for Table {
         Ok(answer.item.map(|item| item.get("queue_url").and_then(|url| url.as_s().ok()).cloned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

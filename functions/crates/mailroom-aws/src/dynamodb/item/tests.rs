@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::trouble::ErrorCode;
+use proptest::option;
+use proptest::prelude::*;
 use time::macros::{date, datetime};
 
 use super::*;
@@ -132,4 +134,128 @@ fn the_first_version_ever_stored_is_still_read() {
         (profile.status, profile.cursor, profile.after_fetch),
         (Status::default(), None, AfterFetch::Keep)
     );
+}
+
+#[test]
+fn a_profile_stays_in_its_shard_for_ever() {
+    let shard_of = |id: &str| shard(ProfileId::parse(id).unwrap());
+    assert_eq!(shard_of("01JDCABCDEFGHJKMNPQRSTVWXY"), 14);
+    assert_eq!(shard_of("01JDCABCDEFGHJKMNPQRSTVWXZ"), 13);
+    let mut counts = [0_u32; 16];
+    for n in 0..16_000_u128 {
+        let id = ProfileId::new(ulid::Ulid::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
+        counts[usize::from(shard(id))] += 1;
+    }
+    assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+}
+
+fn text(max: usize) -> impl Strategy<Value = String> {
+    prop::collection::vec(any::<char>(), 0..=max).prop_map(String::from_iter)
+}
+
+/// Any time of the years 1 to 9999, in whole milliseconds.
+fn moment() -> impl Strategy<Value = OffsetDateTime> {
+    (-62_135_596_800_000_i64..=253_402_300_799_999).prop_map(|millis| time_of("test", millis).unwrap())
+}
+
+fn server() -> impl Strategy<Value = Server> {
+    let host = prop::sample::select(vec!["imap.example.com", "127.0.0.1", "::1", "a"]);
+    let security = prop::sample::select(vec![Security::Tls, Security::StartTls]);
+    (host, 1..=u16::MAX, security).prop_map(|(host, port, security)| Server {
+        host: Host::parse(host).unwrap(),
+        port: NonZeroU16::new(port).unwrap(),
+        security,
+    })
+}
+
+fn mailbox() -> impl Strategy<Value = Mailbox> {
+    text(20).prop_map(|name| Mailbox::parse(&name).unwrap_or_else(|_| Mailbox::parse("INBOX").unwrap()))
+}
+
+fn auth() -> impl Strategy<Value = Auth> {
+    let scopes = prop::collection::vec(text(9), 0..3);
+    prop_oneof![
+        text(20).prop_map(|login| Auth::Plain { login }),
+        (text(20), text(9), text(9), scopes).prop_map(|(login, client_id, discovery_url, scopes)| {
+            Auth::Oauth2 { login, client_id, discovery_url, scopes }
+        }),
+    ]
+}
+
+fn any_cursor() -> impl Strategy<Value = Cursor> {
+    let floor = (1..=u32::MAX, moment()).prop_map(|(n, since)| Floor { up_to: Uid::new(n).unwrap(), since });
+    (any::<u32>(), any::<u32>(), moment(), option::of(floor)).prop_map(
+        |(uid_validity, last_uid, newest, floor)| Cursor {
+            uid_validity: UidValidity::new(uid_validity),
+            last_uid,
+            newest,
+            floor,
+        },
+    )
+}
+
+fn any_status() -> impl Strategy<Value = Status> {
+    let states = vec![
+        State::Pending,
+        State::Ok,
+        State::Failing,
+        State::Throttled,
+        State::Misconfigured,
+        State::ReauthorizationRequired,
+        State::Off,
+    ];
+    let codes =
+        vec![ErrorCode::ImapAuth, ErrorCode::Oauth2Grant, ErrorCode::HostNotAllowed, ErrorCode::Internal];
+    let error = (prop::sample::select(codes), text(20), moment(), any::<u32>())
+        .prop_map(|(code, message, since, count)| StandingError { code, message, since, count });
+    let times = (option::of(moment()), option::of(moment()), option::of(moment()));
+    (prop::sample::select(states), times, option::of(error)).prop_map(
+        |(state, (last_success_at, last_message_at, not_before), error)| Status {
+            state,
+            last_success_at,
+            last_message_at,
+            not_before,
+            error,
+        },
+    )
+}
+
+prop_compose! {
+    fn any_profile()(
+        id in any::<u128>(),
+        (name, description) in (text(20), text(20)),
+        (listen, include_seen) in any::<(bool, bool)>(),
+        (mailbox, done) in (mailbox(), mailbox()),
+        (imap, smtp) in (option::of(server()), option::of(server())),
+        (flow_schema_id, secret_version) in (option::of(text(9)), option::of(text(9))),
+        seconds in prop::sample::select(vec![10, 15, 20, 30, 60, 300, 86_400]),
+        auth in auth(),
+        start_from in prop_oneof![
+            Just(StartFrom::Now),
+            Just(StartFrom::All),
+            moment().prop_map(|at| StartFrom::Date(at.date())),
+        ],
+        after_fetch in prop::sample::select(vec![AfterFetch::Keep, AfterFetch::MarkSeen]),
+        moves in any::<bool>(),
+        (max_message_bytes, version) in any::<(u64, u64)>(),
+        (created_at, updated_at) in (moment(), moment()),
+        cursor in option::of(any_cursor()),
+        status in any_status(),
+    ) -> Profile {
+        Profile {
+            id: ProfileId::new(ulid::Ulid::from(id)),
+            name, description, listen, mailbox, imap, smtp, flow_schema_id,
+            refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
+            auth, include_seen, start_from,
+            after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
+            max_message_bytes, version, secret_version, created_at, updated_at, cursor, status,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_profile_comes_back_as_it_was(profile in any_profile()) {
+        prop_assert_eq!(there_and_back(&profile), profile);
+    }
 }

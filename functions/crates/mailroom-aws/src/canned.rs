@@ -1,0 +1,113 @@
+//! A service that gives the replies of a script and keeps what it was asked.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use serde_json::{Value, json};
+
+use crate::client::Clients;
+
+/// What a service was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// The operation, or method and path where the protocol names none.
+    pub(crate) operation: String,
+    /// The JSON body, or null.
+    pub(crate) body: Value,
+    /// The Content-Type header.
+    pub(crate) content_type: String,
+}
+
+/// The calls so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Calls(Arc<Mutex<Vec<Call>>>);
+
+impl Calls {
+    /// The names of the operations, in order.
+    pub(crate) fn operations(&self) -> Vec<String> {
+        self.all().into_iter().map(|call| call.operation).collect()
+    }
+
+    /// The calls, in order.
+    pub(crate) fn all(&self) -> Vec<Call> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A reply of a script.
+#[derive(Clone)]
+pub(crate) struct Reply(u16, String);
+
+/// The operation succeeds.
+pub(crate) fn ok(body: Value) -> Reply {
+    Reply(200, if body.is_null() { String::new() } else { body.to_string() })
+}
+
+/// The operation succeeds, and the connection breaks within the body.
+pub(crate) fn cut_short(body: &str) -> Reply {
+    Reply(200, body.to_owned())
+}
+
+/// The operation fails with this exception.
+pub(crate) fn exception(name: &str) -> Reply {
+    Reply(400, json!({"__type": format!("com.amazonaws#{name}"), "message": "canned"}).to_string())
+}
+
+/// The service is out of order.
+pub(crate) fn out_of_order() -> Reply {
+    Reply(500, json!({"__type": "com.amazonaws#InternalServerError"}).to_string())
+}
+
+/// Clients of a service that replies with `script` and then refuses everything.
+pub(crate) fn service(script: impl IntoIterator<Item = Reply>) -> (Clients, Calls) {
+    let calls = Calls::default();
+    let script = Arc::new(Mutex::new(script.into_iter().collect()));
+    let http = SharedHttpClient::new(Canned { calls: calls.clone(), script });
+    (Clients::answered_by(http), calls)
+}
+
+#[derive(Clone)]
+struct Canned {
+    calls: Calls,
+    script: Arc<Mutex<VecDeque<Reply>>>,
+}
+
+/// Says nothing: the script may hold what must not be seen in anything's debug output.
+impl fmt::Debug for Canned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Canned")
+    }
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let header = |name| request.headers().get(name).unwrap_or_default().to_owned();
+        let operation = match header("x-amz-target").rsplit_once('.') {
+            Some((_, operation)) => operation.to_owned(),
+            None => {
+                let path = request.uri().trim_start_matches(Clients::CANNED_ENDPOINT);
+                format!("{} {}", request.method(), path.split('?').next().unwrap_or_default())
+            }
+        };
+        let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let content_type = header("content-type");
+        self.calls.0.lock().unwrap().push(Call { operation, body: body.unwrap_or_default(), content_type });
+        let Reply(status, body) =
+            self.script.lock().unwrap().pop_front().unwrap_or_else(|| exception("EndOfScript"));
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))))
+    }
+}
+
+impl HttpClient for Canned {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

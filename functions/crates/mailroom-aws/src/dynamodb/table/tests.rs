@@ -1,0 +1,236 @@
+//! What the table is asked, and what becomes of what it refuses or takes only in part.
+
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+use super::*;
+use crate::canned::{Calls, Reply, exception, ok, service};
+
+const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+fn table(script: impl IntoIterator<Item = Reply>) -> (Table, Calls) {
+    let (clients, calls) = service(script);
+    (Table::new(&clients, "t"), calls)
+}
+
+fn id() -> ProfileId {
+    ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap()
+}
+
+fn lease() -> Lease {
+    Lease { profile: id(), fence: 7, tries: 2, expires_at: NOW }
+}
+
+fn cursor() -> Cursor {
+    Cursor { uid_validity: None, last_uid: 4711, newest: NOW, floor: None }
+}
+
+/// A profile's item as the service sends it.
+fn stored(id: &str) -> Value {
+    json!({
+        "PK": {"S": format!("PROFILE#{id}")}, "SK": {"S": "PROFILE"},
+        "id": {"S": id}, "name": {"S": "Support"}, "listen": {"BOOL": true}, "mailbox": {"S": "INBOX"},
+        "imap": {"M": {"host": {"S": "imap.example.com"}, "port": {"N": "993"}, "security": {"S": "tls"}}},
+        "flow_schema_id": {"S": "add-to-queue"}, "refresh_interval": {"N": "300"},
+        "auth": {"M": {"type": {"S": "plain"}, "login": {"S": "support@example.com"}}},
+        "start_from": {"S": "now"}, "max_message_bytes": {"N": "26214400"}, "version": {"N": "1"},
+        "created_at": {"N": "1793534400000"}, "updated_at": {"N": "1793534400000"},
+        "status": {"M": {"state": {"S": "pending"}}},
+        "lease_until": {"N": "1793534400000"}, "fence": {"N": "8"}, "tries": {"N": "3"}
+    })
+}
+
+fn digests(count: usize) -> Vec<Digest> {
+    (0..count).map(|n| Digest::of(n.to_string().as_bytes())).collect()
+}
+
+fn seen_key(mail: &Digest) -> Value {
+    json!({"PK": {"S": format!("PROFILE#{}", id())}, "SK": {"S": format!("SEEN#{}", mail.to_hex())}})
+}
+
+fn lost(result: Result<(), PortError>) -> bool {
+    matches!(result, Err(PortError::Lost))
+}
+
+#[tokio::test]
+async fn a_page_is_read_to_its_end_and_one_bad_profile_does_not_spoil_it() {
+    let good = stored("01JDCABCDEFGHJKMNPQRSTVWXY");
+    let mut bad = stored("01JDCABCDEFGHJKMNPQRSTVWXZ");
+    bad["mailbox"] = json!({"S": "a*"});
+    let (table, calls) = table([
+        ok(json!({"Items": [bad, good], "LastEvaluatedKey": {"PK": {"S": "next"}}})),
+        ok(json!({"Items": [{"PK": {"S": "nonsense"}}, good]})),
+    ]);
+    let range = Range { from: "a#1".to_owned(), to: "b#2".to_owned() };
+    let page = table.listening(RefreshInterval::DEFAULT, 11, Some(&range)).await.unwrap();
+    assert_eq!((page.profiles.len(), page.unreadable), (2, 2));
+    let [first, second] = &calls.all()[..] else { panic!("two calls") };
+    assert_eq!(first.body["IndexName"], "listening");
+    assert_eq!(
+        first.body["ExpressionAttributeValues"],
+        json!({":key": {"S": "300#b"}, ":from": {"S": "a#1"}, ":to": {"S": "b#2"}})
+    );
+    assert_eq!(second.body["ExclusiveStartKey"], json!({"PK": {"S": "next"}}));
+}
+
+#[tokio::test]
+async fn a_lease_carries_the_profile_as_it_stands() {
+    let (table, calls) = table([ok(json!({"Attributes": stored("01JDCABCDEFGHJKMNPQRSTVWXY")}))]);
+    let until = NOW + Duration::MINUTE;
+    let (lease, profile) = table.lease(id(), NOW, until).await.unwrap().unwrap();
+    assert_eq!(lease, Lease { profile: id(), fence: 8, tries: 3, expires_at: until });
+    assert_eq!(profile.id, id());
+    let body = &calls.all()[0].body;
+    assert_eq!(body["ReturnValues"], "ALL_NEW");
+    assert_eq!(body["ExpressionAttributeValues"][":until"]["N"], millis(until).to_string());
+}
+
+#[tokio::test]
+async fn a_failed_condition_is_no_error_of_the_service() {
+    let failed = || exception("ConditionalCheckFailedException");
+    let (table, calls) = table([failed(), failed(), failed(), failed(), failed()]);
+    assert!(table.lease(id(), NOW, NOW).await.unwrap().is_none());
+    assert!(lost(table.move_cursor(&lease(), &cursor(), Hold::Release).await));
+    assert!(lost(table.move_cursor(&lease(), &cursor(), Hold::Until(NOW)).await));
+    assert!(lost(table.release(&lease(), 1).await));
+    assert!(lost(table.record(id(), 3, &Status::default()).await));
+    assert_eq!(calls.operations(), ["UpdateItem"; 5]);
+}
+
+#[tokio::test]
+async fn the_cursor_moves_under_its_fence_alone() {
+    let (table, calls) = table([ok(json!({})), ok(json!({})), ok(json!({}))]);
+    table.move_cursor(&lease(), &cursor(), Hold::Until(NOW)).await.unwrap();
+    table.move_cursor(&lease(), &cursor(), Hold::Release).await.unwrap();
+    table.release(&lease(), 1).await.unwrap();
+    let calls = calls.all();
+    assert!(calls.iter().all(|call| {
+        call.body["ConditionExpression"] == "fence = :fence"
+            && call.body["ExpressionAttributeValues"][":fence"] == json!({"N": "7"})
+    }));
+    let tries: Vec<_> = calls.iter().map(|c| c.body["ExpressionAttributeValues"][":tries"].clone()).collect();
+    assert_eq!(tries, [json!({"N": "1"}), json!({"N": "0"}), json!({"N": "1"})]);
+    let releases: Vec<_> = calls
+        .iter()
+        .map(|call| call.body["UpdateExpression"].as_str().unwrap().ends_with("REMOVE lease_until"))
+        .collect();
+    assert_eq!(releases, [false, true, true]);
+}
+
+#[tokio::test]
+async fn a_throttled_update_is_tried_again() {
+    let (table, calls) = table([
+        exception("ProvisionedThroughputExceededException"),
+        exception("ThrottlingException"),
+        ok(json!({})),
+    ]);
+    table.release(&lease(), 0).await.unwrap();
+    assert_eq!(calls.all().len(), 3);
+}
+
+#[tokio::test]
+async fn tries_are_bounded_and_the_error_names_its_cause() {
+    let (table, calls) = table(vec![exception("ThrottlingException"); 10]);
+    let error = table.release(&lease(), 0).await.unwrap_err();
+    assert!(crate::error::Chain(&error).to_string().contains("Throttling"), "{error:?}");
+    assert_eq!(calls.all().len(), 4);
+}
+
+#[tokio::test]
+async fn ledger_keys_that_were_not_read_are_asked_for_again() {
+    let mails = digests(3);
+    let keys: Vec<Value> = mails.iter().map(seen_key).collect();
+    let (table, calls) = table([
+        ok(json!({
+            "Responses": {"t": [{"SK": keys[0]["SK"]}]},
+            "UnprocessedKeys": {"t": {"Keys": [keys[1], keys[2]], "ConsistentRead": true, "ProjectionExpression": "SK"}}
+        })),
+        ok(json!({"Responses": {"t": [{"SK": keys[2]["SK"]}]}, "UnprocessedKeys": {}})),
+    ]);
+    assert_eq!(table.handed_over(id(), &mails).await.unwrap(), [mails[0], mails[2]]);
+    let [first, second] = &calls.all()[..] else { panic!("two calls") };
+    assert_eq!(first.body["RequestItems"]["t"]["ConsistentRead"], true);
+    assert_eq!(second.body["RequestItems"]["t"]["Keys"], json!([keys[1], keys[2]]));
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_read_is_an_error_and_never_an_empty_one() {
+    let mails = digests(1);
+    let unread = json!({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [seen_key(&mails[0])]}}});
+    let (table, calls) = table(vec![ok(unread); 20]);
+    assert!(table.handed_over(id(), &mails).await.is_err());
+    assert_eq!(calls.all().len(), usize::try_from(PARTIAL_TRIES).unwrap());
+}
+
+#[tokio::test]
+async fn the_ledger_is_written_in_batches_and_names_no_mail_twice() {
+    let put = |mail: &Digest| {
+        let mut item = seen_key(mail);
+        item["expires_at"] = json!({"N": (NOW + Duration::days(30)).unix_timestamp().to_string()});
+        json!({"PutRequest": {"Item": item}})
+    };
+    let mut mails = digests(30);
+    mails.extend(digests(5));
+    let left = put(&mails[3]);
+    let (table, calls) = table([
+        ok(json!({"UnprocessedItems": {"t": [left]}})),
+        ok(json!({"UnprocessedItems": {}})),
+        ok(json!({})),
+    ]);
+    table.note_handed_over(id(), &mails, NOW).await.unwrap();
+    let batches: Vec<Vec<Value>> =
+        calls.all().iter().map(|call| call.body["RequestItems"]["t"].as_array().unwrap().clone()).collect();
+    assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [25, 1, 5]);
+    assert_eq!(batches[1], [left]);
+    let written: Vec<&Value> = batches[0].iter().chain(&batches[2]).collect();
+    assert!(digests(30).iter().all(|mail| written.contains(&&put(mail))));
+}
+
+#[tokio::test]
+async fn no_mail_is_no_call() {
+    let (table, calls) = table([]);
+    assert_eq!(table.handed_over(id(), &[]).await.unwrap(), []);
+    table.note_handed_over(id(), &[], NOW).await.unwrap();
+    assert!(calls.all().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_flow_schema_is_not_the_default_queue() {
+    let (table, _) = table([
+        ok(json!({})),
+        ok(json!({"Item": {"name": {"S": "n"}}})),
+        ok(json!({"Item": {"name": {"S": "n"}, "queue_url": {"S": "u"}}})),
+    ]);
+    assert_eq!(table.flow_queue("x").await.unwrap(), None);
+    assert_eq!(table.flow_queue("x").await.unwrap(), Some(None));
+    assert_eq!(table.flow_queue("x").await.unwrap(), Some(Some("u".to_owned())));
+}
+
+#[tokio::test]
+async fn a_profile_that_is_there_is_not_made_again() {
+    let (_, profile) = read(item(&stored("01JDCABCDEFGHJKMNPQRSTVWXY"))).unwrap();
+    let (table, calls) = table([exception("ConditionalCheckFailedException"), ok(json!({})), ok(json!({}))]);
+    assert!(lost(table.create(&profile).await));
+    table.create(&profile).await.unwrap();
+    table.delete(profile.id).await.unwrap();
+    assert_eq!(calls.operations(), ["PutItem", "PutItem", "DeleteItem"]);
+    assert_eq!(calls.all()[0].body["ConditionExpression"], "attribute_not_exists(PK)");
+    // An item of its own, without a lease.
+    assert_eq!(calls.all()[0].body["Item"].get("lease_until"), None);
+}
+
+/// An item of the service's JSON.
+fn item(item: &Value) -> Item {
+    item.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
+}
+
+fn attribute(value: &Value) -> AttributeValue {
+    let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
+    match kind.as_str() {
+        "S" => text(value.as_str().unwrap()),
+        "N" => AttributeValue::N(value.as_str().unwrap().to_owned()),
+        "BOOL" => AttributeValue::Bool(value.as_bool().unwrap()),
+        "M" => AttributeValue::M(item(value)),
+        other => panic!("{other}"),
+    }
+}
