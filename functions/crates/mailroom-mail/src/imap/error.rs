@@ -183,6 +183,9 @@ pub enum Malformed {
     /// Messages are much larger than it said.
     #[error("it sent far more than it had announced")]
     Sizes,
+    /// Responses without an end.
+    #[error("it does not stop sending")]
+    Endless,
     /// Plain text was waiting behind the answer to STARTTLS: somebody injected it (CVE-2011-0411 and its like).
     #[error("it sent data between STARTTLS and the TLS handshake")]
     Injection,

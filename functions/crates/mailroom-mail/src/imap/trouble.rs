@@ -137,7 +137,8 @@ fn of_malformed(step: Step, what: Malformed, at: &str) -> Trouble {
         | Malformed::Continuation
         | Malformed::NoExists
         | Malformed::Empty
-        | Malformed::Sizes => Trouble::new(
+        | Malformed::Sizes
+        | Malformed::Endless => Trouble::new(
             ErrorCode::ImapProtocol,
             format!("{at} does not keep to IMAP while we wait for {step}: {what}."),
         ),

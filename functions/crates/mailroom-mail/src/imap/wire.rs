@@ -23,6 +23,10 @@ const MAX_LITERALS: usize = 16;
 /// The largest literal where none was asked for: a server may send any string as one.
 const MAX_UNASKED_LITERAL: u64 = 16 * 1024;
 
+/// What a server may send in one operation, in bytes: a listing of a million messages has 100 MB. Whoever sends more
+/// does not mean to end.
+const MAX_OPERATION: u64 = 256 * 1024 * 1024;
+
 /// How long a server may be silent while we wait for it.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -55,6 +59,8 @@ pub(super) struct Wire<S> {
     pub(super) secrets: Secrets,
     /// The largest literal that the commands under way may bring.
     pub(super) max_literal: u64,
+    /// What may still be read in this operation.
+    readable: u64,
     last_tag: u32,
     /// Commands without their tagged answer. Not 0 between operations: one failed in the middle, and the stream is
     /// where nobody knows.
@@ -71,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             deadline,
             secrets: Secrets::default(),
             max_literal: MAX_UNASKED_LITERAL,
+            readable: MAX_OPERATION,
             last_tag: 0,
             outstanding: 0,
         }
@@ -89,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Begins an operation: literals are small until it says otherwise.
     pub(super) fn begin(&mut self) -> Result<(), ImapError> {
         self.max_literal = MAX_UNASKED_LITERAL;
+        self.readable = MAX_OPERATION;
         if self.outstanding > 0 || !self.out.is_empty() { Err(ImapError::Spent) } else { Ok(()) }
     }
 
@@ -278,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if text.len() + taken > MAX_TEXT {
                 return Err(ImapError::Malformed { step, what: Malformed::LongLine });
             }
-            text.extend(unread.iter().take(taken));
+            text.extend_from_slice(unread.get(..taken).unwrap_or(unread));
             self.start += taken;
             if end.is_some() {
                 text.pop();
@@ -305,7 +313,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
             let mut rest = (&mut self.stream).take(u64::try_from(missing).unwrap_or(u64::MAX));
             let reading = rest.read_buf(&mut literal);
-            waited(timeout_at(self.deadline, timeout(silence, reading)).await, step)?;
+            let read = waited(timeout_at(self.deadline, timeout(silence, reading)).await, step)?;
+            self.note_read(read, step)?;
         }
         Ok(literal)
     }
@@ -316,15 +325,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.start = 0;
         self.buffer.reserve_exact(READ_BYTES);
         let reading = self.stream.read_buf(&mut self.buffer);
-        waited(timeout_at(self.deadline, timeout(silence, reading)).await, step)
+        let read = waited(timeout_at(self.deadline, timeout(silence, reading)).await, step)?;
+        self.note_read(read, step)
+    }
+
+    fn note_read(&mut self, bytes: usize, step: Step) -> Result<(), ImapError> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.readable = self
+            .readable
+            .checked_sub(bytes)
+            .ok_or(ImapError::Malformed { step, what: Malformed::Endless })?;
+        Ok(())
     }
 }
 
-/// What came of a read: at least a byte, or an error.
-fn waited<E, F>(read: Result<Result<io::Result<usize>, F>, E>, step: Step) -> Result<(), ImapError> {
+/// What came of a read: how many bytes, at least one, or an error.
+fn waited<E, F>(read: Result<Result<io::Result<usize>, F>, E>, step: Step) -> Result<usize, ImapError> {
     match read {
         Ok(Ok(Ok(0))) => Err(ImapError::HungUp(step)),
-        Ok(Ok(Ok(_))) => Ok(()),
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
         // Without TLS's own farewell: as many servers hang up.
         Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ImapError::HungUp(step)),
         Ok(Ok(Err(source))) => Err(ImapError::Broken { step, source }),

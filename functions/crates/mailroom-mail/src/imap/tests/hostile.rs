@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
-use super::super::error::{ImapError, Malformed};
+use super::super::error::{ImapError, Malformed, Step};
 use super::{LOGGED_IN, OPENED, open, session, soon, uid};
 
 fn listing(said: &str) -> String {
@@ -48,6 +48,19 @@ async fn literals_are_bounded_where_none_was_asked_for() {
     }
     let many = "x {0}\nS: ".repeat(100);
     assert_eq!(what(&format!("* 3 FETCH (UID 8 X ({many}")).await, Malformed::LongLiteral);
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_is_not_listened_to_for_ever() {
+    let (ours, mut theirs) = duplex(1 << 20);
+    tokio::spawn(async move {
+        let noise = format!("* X {{16000}}\r\n{}\r\n", "x".repeat(16_000));
+        while theirs.write_all(noise.as_bytes()).await.is_ok() {}
+    });
+    let mut wire = super::Wire::new(ours, soon());
+    let tag = wire.command("NOOP");
+    let error = wire.complete(tag, Step::List, |_| Ok(())).await.unwrap_err();
+    assert!(matches!(error, ImapError::Malformed { what: Malformed::Endless, .. }));
 }
 
 #[tokio::test]
