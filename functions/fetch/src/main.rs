@@ -12,7 +12,10 @@ async fn main() -> Result<(), Error> {
     let function = Arc::new(fetch::assemble(&config)?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<serde_json::Value>| {
         let function = Arc::clone(&function);
-        async move { function.handle(event.payload, event.context.deadline).await.map_err(Error::from) }
+        async move {
+            // Boxed: the futures of all the services in one type are more than the compiler wants to lay out.
+            Box::pin(function.handle(event.payload, event.context.deadline)).await.map_err(Error::from)
+        }
     }))
     .await
 }

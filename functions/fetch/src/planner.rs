@@ -195,7 +195,7 @@ where
         for profile in profiles {
             let poller = Arc::clone(&self.poller);
             let owner = profile.clone();
-            let task = tasks.spawn(async move { poller.poll(profile, company, end).await });
+            let task = tasks.spawn(async move { Box::pin(poller.poll(profile, company, end)).await });
             owners.insert(task.id(), owner);
         }
         let mut first_error = None;

@@ -101,7 +101,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
             Company::Alone => end,
         };
         // The deadline of the connection's operations is `end` too; this one is for what has none of its own.
-        let attempt = self.attempt(&mut profile, company, end);
+        let attempt = Box::pin(self.attempt(&mut profile, company, end));
         let result = match tokio::time::timeout_at(end + Duration::from_secs(1), attempt).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Trouble(Trouble::new(

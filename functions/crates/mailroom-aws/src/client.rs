@@ -92,6 +92,12 @@ impl Clients {
         config.set_endpoint_url(endpoint.clone());
         Self { config: config.build(), custom_endpoint: endpoint.is_some() }
     }
+
+    /// The configuration, for the tools beside the functions that need a service of their own.
+    #[must_use]
+    pub const fn sdk_config(&self) -> &SdkConfig {
+        &self.config
+    }
 }
 
 #[cfg(test)]

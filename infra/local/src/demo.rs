@@ -1,0 +1,324 @@
+//! A mail goes in, a job comes out: all of it on this machine, and every part real.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mailroom_core::health::Status;
+use mailroom_core::job::FlowJob;
+use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
+use mailroom_core::profile::{
+    AfterFetch, Auth, Host, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use ulid::Ulid;
+
+use crate::certificates::Certificates;
+use crate::deploy::Deployment;
+use crate::dovecot::Dovecot;
+use crate::emulator::{DEFAULT_PORT, Emulator};
+use crate::functions;
+use crate::lmtp;
+use crate::problem::{Problem, chain};
+use crate::progress::{say, step};
+use crate::show;
+use crate::stack::Stack;
+use crate::toolbox::Toolbox;
+
+/// The demo's mailbox.
+const LOGIN: &str = "support@example.com";
+
+/// The demo's flow schema.
+const FLOW: &str = "add-to-queue";
+
+/// Once a minute, the shortest that a schedule itself can do.
+const INTERVAL_SECONDS: u32 = 60;
+
+/// How far ahead the first run is put, so that nobody waits a minute for it: by a schedule of its own.
+const FIRST_RUN: time::Duration = time::Duration::seconds(3);
+
+/// A schedule fires within a minute, and a function starts within seconds.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long one look into the queue waits.
+const WAIT_SECONDS: i32 = 5;
+
+/// Where a running demo takes mail: `.local/demo.json`.
+#[derive(Serialize, Deserialize)]
+struct Running {
+    lmtp: SocketAddr,
+    login: String,
+}
+
+/// What runs, and ends with this value.
+struct Demo {
+    stack: Stack,
+    dovecot: Dovecot,
+    emulator: Emulator,
+    profile: ProfileId,
+    file: PathBuf,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.file);
+        let _ = fs::remove_file(stack_file());
+    }
+}
+
+/// Runs the demo until Ctrl-C, or with `once` until the first job. `print` takes what it is run for.
+///
+/// # Errors
+/// When something cannot be started, or no job comes.
+pub async fn run(port: Option<u16>, once: bool, print: impl Fn(&str)) -> Result<(), Problem> {
+    let demo = tokio::select! {
+        demo = start(port) => demo?,
+        _ = tokio::signal::ctrl_c() => return Err(Problem::new("stopped before the demo had begun")),
+    };
+    mail(Some("Where is my order?"), None)?;
+    say("✓ a mail was delivered; the schedule that fires in a moment starts the function that fetches it");
+    print(&where_things_are(&demo));
+    tokio::select! {
+        result = jobs(&demo, once, &print) => result,
+        _ = tokio::signal::ctrl_c() => {
+            say("\nTaking everything down.");
+            Ok(())
+        }
+    }
+}
+
+async fn start(port: Option<u16>) -> Result<Demo, Problem> {
+    let toolbox = Toolbox::prepare()?;
+    let function = functions::build_fetch(&toolbox)?;
+    let state = toolbox.state();
+
+    let progress = step("starting the AWS emulator and the mail server");
+    let emulator =
+        Emulator::start(&toolbox, Some(port.unwrap_or(DEFAULT_PORT)), &state.join("emulator.log"))?;
+    let certificates =
+        Certificates::ensure(&state.join("certificates")).map_err(|error| Problem::new(chain(&error)))?;
+    let dovecot =
+        Dovecot::start(&state.join("dovecot"), &certificates).map_err(|error| Problem::new(chain(&error)))?;
+    progress.done(&format!(
+        "AWS emulator at {}, IMAP at 127.0.0.1:{}",
+        emulator.endpoint(),
+        dovecot.ports().imaps
+    ));
+
+    let progress = step("deploying infra/template.yaml");
+    let deployment = Deployment {
+        endpoint: emulator.endpoint().to_owned(),
+        account: Deployment::ACCOUNT.to_owned(),
+        ca: Some(certificates.authority()),
+    };
+    let stack = deployment.run(&function).await?;
+    stack.save(&stack_file())?;
+    let profile = describe_mailbox(&stack, &dovecot).await?;
+    progress.done("deployed, with a profile and a flow schema");
+
+    let file = running_file();
+    let running = Running { lmtp: dovecot.lmtp(), login: LOGIN.to_owned() };
+    let text = serde_json::to_string(&running).map_err(Problem::while_("cannot describe the demo"))?;
+    fs::write(&file, text).map_err(Problem::while_(format!("cannot write {}", file.display())))?;
+    Ok(Demo { stack, dovecot, emulator, profile, file })
+}
+
+fn stack_file() -> PathBuf {
+    Toolbox::root().join(".local/stack.json")
+}
+
+fn running_file() -> PathBuf {
+    Toolbox::root().join(".local/demo.json")
+}
+
+/// Makes the flow schema, the profile with its secret, and its schedule.
+async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId, Problem> {
+    let failed = |error: &dyn std::error::Error| {
+        Problem::new(format!("the emulator does not take the profile: {}", chain(error)))
+    };
+    let id = ProfileId::new(Ulid::generate());
+    let interval = RefreshInterval::from_seconds(INTERVAL_SECONDS).map_err(|error| failed(&error))?;
+    let credential = Credential::Password(SecretString::from(Dovecot::PASSWORD));
+    let secret_version = stack.secrets().store(id, &credential).await.map_err(|error| failed(&error))?;
+    let now = OffsetDateTime::now_utc();
+    let profile = Profile {
+        id,
+        name: "Support".to_owned(),
+        description: "The demo's mailbox".to_owned(),
+        listen: true,
+        mailbox: Mailbox::parse("INBOX").map_err(|error| failed(&error))?,
+        imap: Some(Server {
+            host: Host::parse("127.0.0.1").map_err(|error| failed(&error))?,
+            port: NonZeroU16::new(dovecot.ports().imaps)
+                .ok_or_else(|| Problem::new("the mail server has no port"))?,
+            security: Security::Tls,
+        }),
+        smtp: None,
+        flow_schema_id: Some(FLOW.to_owned()),
+        refresh_interval: interval,
+        auth: Auth::Plain { login: LOGIN.to_owned() },
+        include_seen: false,
+        start_from: StartFrom::All,
+        after_fetch: AfterFetch::Keep,
+        max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
+        version: 1,
+        secret_version: Some(secret_version),
+        created_at: now,
+        updated_at: now,
+        cursor: None,
+        status: Status::default(),
+    };
+    let table = stack.table();
+    table.put_flow_schema(FLOW, "Add to queue", None).await.map_err(|error| failed(&error))?;
+    table.create(&profile).await.map_err(|error| failed(&error))?;
+    let schedules = stack.schedules();
+    schedules.ensure(interval).await.map_err(|error| failed(&error))?;
+    schedules.fire_once("first-run", now + FIRST_RUN, interval).await.map_err(|error| failed(&error))?;
+    Ok(id)
+}
+
+/// Prints jobs as they come.
+async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Problem> {
+    let clients = demo.stack.clients();
+    let sqs = aws_sdk_sqs::Client::new(clients.sdk_config());
+    let begun = Instant::now();
+    let mut count = 0_u32;
+    loop {
+        let answer = sqs
+            .receive_message()
+            .queue_url(&demo.stack.queues.job)
+            .wait_time_seconds(WAIT_SECONDS)
+            .max_number_of_messages(10)
+            .send()
+            .await
+            .map_err(|error| Problem::new(format!("the job queue does not answer: {}", chain(&error))))?;
+        for message in answer.messages() {
+            let body = message.body().unwrap_or_default();
+            let job: FlowJob =
+                serde_json::from_str(body).map_err(Problem::while_("a job is not as its schema says"))?;
+            count += 1;
+            print(&format!("\nJob {count}\n{}", show::summary(&job)));
+            let value: serde_json::Value =
+                serde_json::from_str(body).map_err(Problem::while_("a job is no JSON"))?;
+            print(&format!("{value:#}"));
+            if let Some(handle) = message.receipt_handle() {
+                // Not deleted, it would come again: that is seen, and nothing is lost.
+                let _ = sqs
+                    .delete_message()
+                    .queue_url(&demo.stack.queues.job)
+                    .receipt_handle(handle)
+                    .send()
+                    .await;
+            }
+            if once {
+                return Ok(());
+            }
+        }
+        if count == 0 {
+            if begun.elapsed() > PATIENCE {
+                return Err(no_job(demo).await);
+            }
+            say(&format!("· waiting for the schedule ({:.0} s) …", begun.elapsed().as_secs_f32()));
+        } else if !answer.messages().is_empty() {
+            say("\nWaiting for more mail; Ctrl-C ends the demo.");
+        }
+    }
+}
+
+async fn no_job(demo: &Demo) -> Problem {
+    let status = match demo.stack.table().get(demo.profile).await {
+        Ok(Some(profile)) => format!("{:?}", profile.status),
+        Ok(None) => "the profile is gone".to_owned(),
+        Err(error) => chain(&error),
+    };
+    Problem::new(format!(
+        "no job came within {} s.\nThe profile's status: {status}\nThe mail server's log:\n{}\nThe end of {}:\n{}",
+        PATIENCE.as_secs(),
+        demo.dovecot.log_tail(5),
+        demo.emulator.log().display(),
+        tail(demo.emulator.log(), 20),
+    ))
+}
+
+fn tail(path: &Path, lines: usize) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all.iter().skip(all.len().saturating_sub(lines)).copied().collect::<Vec<_>>().join("\n")
+}
+
+fn where_things_are(demo: &Demo) -> String {
+    format!(
+        "\n  AWS endpoint  {}   (access key {}, secret key {}, region {})\n\
+         \x20 job queue     {}\n\
+         \x20 bucket        {}\n\
+         \x20 table         {}\n\
+         \x20 IMAP          127.0.0.1:{} (TLS), login {LOGIN}, password {}\n\
+         \x20 logs          {}\n\
+         \x20 names         {}\n\n\
+         \x20 Send more mail from another terminal:\n\n\
+         \x20     cargo local mail --subject \"Hello\" --text \"Is anybody there?\"\n",
+        demo.stack.endpoint,
+        demo.stack.account,
+        Stack::SECRET_KEY,
+        demo.stack.region,
+        demo.stack.queues.job,
+        demo.stack.bucket,
+        demo.stack.table,
+        demo.dovecot.ports().imaps,
+        Dovecot::PASSWORD,
+        demo.emulator.log().display(),
+        stack_file().display(),
+    )
+}
+
+/// Delivers a mail with an attachment to the running demo.
+///
+/// # Errors
+/// When no demo runs, or its mail server refuses.
+pub fn mail(subject: Option<&str>, text: Option<&str>) -> Result<(), Problem> {
+    let not_running = || Problem::new("no demo is running here; start one with: cargo demo");
+    let running = fs::read_to_string(running_file()).map_err(|_| not_running())?;
+    let running: Running = serde_json::from_str(&running).map_err(|_| not_running())?;
+    let raw = message(subject.unwrap_or("Hello"), text.unwrap_or(TEXT), OffsetDateTime::now_utc())?;
+    lmtp::deliver(running.lmtp, "ann@example.org", &running.login, &raw)
+        .map_err(|error| Problem::new(format!("the mail was not taken: {}", chain(&error))))
+}
+
+const TEXT: &str = "Hello,\r\n\r\nI ordered a lamp two weeks ago (order 4711) and have not heard since.\r\n\
+                    The order is attached.\r\n\r\nRegards\r\nAnn Müller";
+
+/// A mail such as people write.
+fn message(subject: &str, text: &str, now: OffsetDateTime) -> Result<Vec<u8>, Problem> {
+    if subject.chars().any(char::is_control) {
+        return Err(Problem::new("--subject must be one line"));
+    }
+    let date = now
+        .format(&time::format_description::well_known::Rfc2822)
+        .map_err(Problem::while_("cannot write the date"))?;
+    let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    Ok(format!(
+        "From: =?utf-8?q?Ann_M=C3=BCller?= <ann@example.org>\r\n\
+         To: Support <{LOGIN}>\r\n\
+         Subject: {subject}\r\n\
+         Date: {date}\r\n\
+         Message-ID: <{id}@example.org>\r\n\
+         MIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=\"parts\"\r\n\r\n\
+         --parts\r\n\
+         Content-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\n\
+         {text}\r\n\
+         --parts\r\n\
+         Content-Type: text/csv; name=\"order-4711.csv\"\r\n\
+         Content-Disposition: attachment; filename=\"order-4711.csv\"\r\n\r\n\
+         item,count\r\nlamp,1\r\n\
+         --parts--\r\n",
+        id = Ulid::generate()
+    )
+    .into_bytes())
+}

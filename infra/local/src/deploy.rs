@@ -1,0 +1,321 @@
+//! Deploys `infra/template.yaml` to an emulator as it would be deployed to AWS: code to a bucket, the template to
+//! CloudFormation, the names of what came of it from the stack's outputs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use aws_sdk_cloudformation::Client as CloudFormation;
+use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus, Tag};
+use aws_sdk_dynamodb::types::TimeToLiveSpecification;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::primitives::ByteStream;
+use mailroom_aws::client::Clients;
+use sha2::Digest as _;
+
+use crate::functions::{self, Function};
+use crate::problem::{Problem, chain};
+use crate::stack::{self, Functions, Queues, Stack};
+use crate::template::{self, Uploaded};
+
+/// The stack's name in CloudFormation.
+const STACK: &str = "mailroom";
+
+/// The bucket that code is uploaded to.
+const CODE_BUCKET: &str = "mailroom-code";
+
+/// The stack's tag that tells what it was deployed from: when it is the same again, there is nothing to do.
+const CONTENT: &str = "mailroom-content";
+
+/// How long CloudFormation may take. Emulators need less than a second.
+const DEPLOY_TIME: Duration = Duration::from_secs(120);
+
+/// Mail servers on this machine: the networks that profiles may name although they are private.
+const LOOPBACK: &str = "127.0.0.0/8,::1,localhost";
+
+/// The longest text that the template takes for `CaBundle`, in bytes.
+const MAX_CA_BUNDLE: usize = 3000;
+
+/// The name of the attribute by which the table's items expire.
+const EXPIRES_AT: &str = "expires_at";
+
+/// Where to deploy to, and what to trust there.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// Where AWS answers, such as `http://127.0.0.1:4566`.
+    pub endpoint: String,
+    /// The account: 12 digits.
+    pub account: String,
+    /// A PEM file with authorities to trust besides the public ones.
+    pub ca: Option<PathBuf>,
+}
+
+impl Deployment {
+    /// The account of `cargo local` and `cargo demo`: an emulator gives it to access keys that name none.
+    pub const ACCOUNT: &str = "000000000000";
+
+    /// Deploys, or brings up to date what is deployed; at once when nothing has changed.
+    ///
+    /// # Errors
+    /// When the endpoint refuses or the stack does not come about; says why.
+    pub async fn run(&self, fetch: &Function) -> Result<Stack, Problem> {
+        let clients = Stack::clients_of(&self.endpoint, &self.account);
+        let code = upload(&clients, "fetch", fetch).await?;
+        let body = template::package(&template::read()?, &[code])?;
+        let parameters = self.parameters()?;
+        let content = content(&body, &parameters);
+
+        let stacks = Stacks(CloudFormation::new(clients.sdk_config()));
+        let mut found = stacks.describe().await?;
+        if found.as_ref().is_some_and(is_wreck) {
+            stacks.delete().await?;
+            found = None;
+        }
+        let unchanged = found.as_ref().is_some_and(|stack| is_of(stack, &content));
+        if !unchanged {
+            stacks.apply(found.is_some(), body, parameters, &content).await?;
+        }
+        let deployed = stacks.settled().await?;
+        let outputs = deployed.outputs().iter();
+        let outputs = outputs.filter_map(|output| output.output_key().zip(output.output_value())).collect();
+        let stack = read_stack(self, &clients, &outputs).await?;
+        if !unchanged {
+            expire(&clients, &stack.table).await?;
+        }
+        Ok(stack)
+    }
+
+    fn parameters(&self) -> Result<Vec<Parameter>, Problem> {
+        let parameter =
+            |name: &str, value: &str| Parameter::builder().parameter_key(name).parameter_value(value).build();
+        Ok(vec![
+            parameter("Architecture", functions::architecture()?),
+            parameter("AllowedHosts", LOOPBACK),
+            parameter("CaBundle", &self.ca_bundle()?),
+        ])
+    }
+
+    /// The authorities' text, or where they are if that is too long.
+    fn ca_bundle(&self) -> Result<String, Problem> {
+        let Some(path) = &self.ca else { return Ok(String::new()) };
+        let text =
+            fs::read_to_string(path).map_err(Problem::while_(format!("cannot read {}", path.display())))?;
+        Ok(if text.len() <= MAX_CA_BUNDLE { text } else { path.display().to_string() })
+    }
+}
+
+/// Puts a function's zip into the bucket for code, unless it is there.
+async fn upload(clients: &Clients, name: &'static str, function: &Function) -> Result<Uploaded, Problem> {
+    let config = aws_sdk_s3::config::Builder::from(clients.sdk_config()).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(config);
+    let key = template::key(name, function)?;
+    if s3.head_object().bucket(CODE_BUCKET).key(&key).send().await.is_err() {
+        match s3.create_bucket().bucket(CODE_BUCKET).send().await {
+            Ok(_) => {}
+            Err(error) if error.code().is_some_and(|code| code.starts_with("BucketAlready")) => {}
+            Err(error) => return Err(refused("CreateBucket")(error)),
+        }
+        let zip = ByteStream::from_path(&function.zip)
+            .await
+            .map_err(Problem::while_(format!("cannot read {}", function.zip.display())))?;
+        s3.put_object().bucket(CODE_BUCKET).key(&key).body(zip).send().await.map_err(refused("PutObject"))?;
+    }
+    Ok(Uploaded { function: name, bucket: CODE_BUCKET.to_owned(), key })
+}
+
+/// A digest of all that a stack is made from.
+fn content(body: &str, parameters: &[Parameter]) -> String {
+    let mut hash = sha2::Sha256::new();
+    hash.update(body);
+    for parameter in parameters {
+        for part in [parameter.parameter_key(), parameter.parameter_value()] {
+            hash.update([0]);
+            hash.update(part.unwrap_or_default());
+        }
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Whether the stack came about from this content.
+fn is_of(stack: &aws_sdk_cloudformation::types::Stack, content: &str) -> bool {
+    matches!(stack.stack_status(), Some(StackStatus::CreateComplete | StackStatus::UpdateComplete))
+        && stack.tags().iter().any(|tag| tag.key() == Some(CONTENT) && tag.value() == Some(content))
+}
+
+/// Whether the stack's creation failed: CloudFormation updates no such stack.
+fn is_wreck(stack: &aws_sdk_cloudformation::types::Stack) -> bool {
+    matches!(
+        stack.stack_status(),
+        Some(StackStatus::CreateFailed | StackStatus::RollbackComplete | StackStatus::RollbackFailed)
+    )
+}
+
+/// CloudFormation, for our one stack.
+struct Stacks(CloudFormation);
+
+impl Stacks {
+    async fn describe(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>, Problem> {
+        match self.0.describe_stacks().stack_name(STACK).send().await {
+            Ok(answer) => Ok(answer
+                .stacks
+                .unwrap_or_default()
+                .into_iter()
+                .find(|stack| stack.stack_status() != Some(&StackStatus::DeleteComplete))),
+            // A stack that is not there is a ValidationError, as are all other faults of a request. This one has none.
+            Err(error) if error.code() == Some("ValidationError") => Ok(None),
+            Err(error) => Err(refused("DescribeStacks")(error)),
+        }
+    }
+
+    async fn delete(&self) -> Result<(), Problem> {
+        self.0.delete_stack().stack_name(STACK).send().await.map_err(refused("DeleteStack"))?;
+        let begun = Instant::now();
+        while self.describe().await?.is_some() {
+            wait(begun).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        exists: bool,
+        body: String,
+        parameters: Vec<Parameter>,
+        content: &str,
+    ) -> Result<(), Problem> {
+        let tag = Tag::builder().key(CONTENT).value(content).build();
+        let capabilities = [Capability::CapabilityIam, Capability::CapabilityAutoExpand];
+        if exists {
+            let update = self.0.update_stack().stack_name(STACK).template_body(body).tags(tag);
+            let update =
+                update.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
+            match update.send().await {
+                Ok(_) => Ok(()),
+                Err(error) if error.message().is_some_and(|text| text.contains("No updates are to be")) => {
+                    Ok(())
+                }
+                Err(error) => Err(refused("UpdateStack")(error)),
+            }
+        } else {
+            let create = self.0.create_stack().stack_name(STACK).template_body(body).tags(tag);
+            let create =
+                create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
+            create.send().await.map(|_| ()).map_err(refused("CreateStack"))
+        }
+    }
+
+    /// The stack once nothing changes any more.
+    async fn settled(&self) -> Result<aws_sdk_cloudformation::types::Stack, Problem> {
+        let begun = Instant::now();
+        loop {
+            let stack = self.describe().await?;
+            let stack = stack.ok_or_else(|| Problem::new("the stack vanished while it was deployed"))?;
+            let status = stack.stack_status().map(StackStatus::as_str).unwrap_or_default().to_owned();
+            if matches!(status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
+                return Ok(stack);
+            }
+            // What goes on with cleaning up has succeeded too, but names and code are not settled before the end.
+            if !status.ends_with("_IN_PROGRESS") {
+                return Err(Problem::new(format!(
+                    "the stack was not deployed ({status}): {}",
+                    self.first_failure().await
+                )));
+            }
+            wait(begun).await?;
+        }
+    }
+
+    /// The reason that the oldest failure of the stack gives.
+    async fn first_failure(&self) -> String {
+        let Ok(answer) = self.0.describe_stack_events().stack_name(STACK).send().await else {
+            return "the reason is not known".to_owned();
+        };
+        // The newest event comes first.
+        let failed =
+            answer.stack_events().iter().rev().find(|event| {
+                event.resource_status().is_some_and(|status| status.as_str().ends_with("_FAILED"))
+            });
+        failed.map_or_else(
+            || "no event tells why".to_owned(),
+            |event| {
+                let resource = event.logical_resource_id().unwrap_or("a resource");
+                format!("{resource}: {}", event.resource_status_reason().unwrap_or("no reason given"))
+            },
+        )
+    }
+}
+
+async fn wait(begun: Instant) -> Result<(), Problem> {
+    if begun.elapsed() > DEPLOY_TIME {
+        return Err(Problem::new(format!(
+            "CloudFormation is still not done after {} s; try again with: cargo local down && cargo local up",
+            DEPLOY_TIME.as_secs()
+        )));
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Ok(())
+}
+
+async fn read_stack(
+    deployment: &Deployment,
+    clients: &Clients,
+    outputs: &HashMap<&str, &str>,
+) -> Result<Stack, Problem> {
+    let output = |name: &str| {
+        let value = outputs.get(name).map(|value| (*value).to_owned());
+        value.ok_or_else(|| Problem::new(format!("the template has no output {name}")))
+    };
+    let name = output("FetchFunctionName")?;
+    Ok(Stack {
+        endpoint: deployment.endpoint.clone(),
+        region: Stack::REGION.to_owned(),
+        account: deployment.account.clone(),
+        table: output("TableName")?,
+        bucket: output("BucketName")?,
+        queues: Queues {
+            job: output("JobQueueUrl")?,
+            job_dead: output("JobDeadLetterQueueUrl")?,
+            poll: output("PollQueueUrl")?,
+            poll_dead: output("PollDeadLetterQueueUrl")?,
+        },
+        functions: Functions {
+            fetch: stack::Function {
+                environment: environment(clients, &name).await?,
+                arn: output("FetchFunctionArn")?,
+                name,
+            },
+        },
+        schedule_group: output("ScheduleGroupName")?,
+        schedule_role_arn: output("ScheduleRoleArn")?,
+        secret_prefix: output("SecretPrefix")?,
+    })
+}
+
+/// A function's environment, once its code can run.
+async fn environment(clients: &Clients, function: &str) -> Result<BTreeMap<String, String>, Problem> {
+    let lambda = aws_sdk_lambda::Client::new(clients.sdk_config());
+    let answer = lambda.get_function_configuration().function_name(function).send().await;
+    let variables = answer.map_err(refused("GetFunctionConfiguration"))?.environment;
+    Ok(variables.and_then(|environment| environment.variables).unwrap_or_default().into_iter().collect())
+}
+
+/// Has the table's items expire: the emulator leaves that out of a template.
+async fn expire(clients: &Clients, table: &str) -> Result<(), Problem> {
+    let dynamodb = aws_sdk_dynamodb::Client::new(clients.sdk_config());
+    let described = dynamodb.describe_time_to_live().table_name(table).send().await;
+    let described = described.map_err(refused("DescribeTimeToLive"))?.time_to_live_description;
+    if described.is_some_and(|expiry| expiry.attribute_name.as_deref() == Some(EXPIRES_AT)) {
+        return Ok(());
+    }
+    let expiry = TimeToLiveSpecification::builder().attribute_name(EXPIRES_AT).enabled(true).build();
+    let expiry = expiry.map_err(refused("UpdateTimeToLive"))?;
+    let update = dynamodb.update_time_to_live().table_name(table).time_to_live_specification(expiry);
+    update.send().await.map(|_| ()).map_err(refused("UpdateTimeToLive"))
+}
+
+/// A call that failed, with all its reasons: the outermost of an SDK's errors says next to nothing.
+fn refused<E: Error>(operation: &str) -> impl FnOnce(E) -> Problem {
+    move |error| Problem::new(format!("{operation} failed: {}", chain(&error)))
+}

@@ -1,0 +1,48 @@
+//! A job, readable.
+
+use std::fmt::Write as _;
+
+use mailroom_core::job::{Address, FlowJob};
+
+/// The longest text shown; the JSON below it has all.
+const TEXT_LINES: usize = 12;
+
+/// What a person wants to know of a job.
+#[must_use]
+pub(crate) fn summary(job: &FlowJob) -> String {
+    let message = &job.message;
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<13}{value}");
+    };
+    line("job", job.job_id.as_str());
+    line("flow", &job.flow_schema_id);
+    line("kind", &format!("{:?}", job.kind));
+    line("profile", &format!("{} ({})", job.profile_name, job.login));
+    line("from", &people(&message.from));
+    line("to", &people(&message.to));
+    line("subject", message.subject.as_deref().unwrap_or("(none)"));
+    for attachment in &message.attachments {
+        let name = attachment.filename.as_deref().unwrap_or("(no name)");
+        line("attachment", &format!("{name}, {}, {} bytes", attachment.content_type, attachment.size));
+        line("", &attachment.key);
+    }
+    if let Some(raw) = &job.raw {
+        line("raw mail", &format!("s3://{}/{}", raw.bucket, raw.key));
+    }
+    let body = message.text.as_deref().unwrap_or("(no text)");
+    for part in body.lines().take(TEXT_LINES) {
+        let _ = writeln!(text, "  │ {part}");
+    }
+    text
+}
+
+fn people(addresses: &[Address]) -> String {
+    let person = |address: &Address| match (&address.name, &address.address) {
+        (Some(name), Some(address)) => format!("{name} <{address}>"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => String::new(),
+    };
+    addresses.iter().map(person).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,141 @@
+//! What is deployed, by its names: written to `.local/stack.json`, read by whoever works with the stack.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use mailroom_aws::client::Clients;
+use mailroom_aws::dynamodb::Table;
+use mailroom_aws::scheduler::ScheduleGroup;
+use mailroom_aws::secrets::Secrets;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+
+/// A deployed stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stack {
+    /// Where AWS answers, such as `http://127.0.0.1:4566`.
+    pub endpoint: String,
+    /// The region.
+    pub region: String,
+    /// The account: 12 digits, at the same time the access key. The secret key can be anything.
+    pub account: String,
+    /// The table's name.
+    pub table: String,
+    /// The bucket's name.
+    pub bucket: String,
+    /// The queues' URLs.
+    pub queues: Queues,
+    /// The functions.
+    pub functions: Functions,
+    /// The schedule group's name.
+    pub schedule_group: String,
+    /// The role in which schedules start the function.
+    pub schedule_role_arn: String,
+    /// What the names of secrets begin with.
+    pub secret_prefix: String,
+}
+
+/// URLs of queues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queues {
+    /// Flow jobs (FIFO).
+    pub job: String,
+    /// Jobs that no flow could handle.
+    pub job_dead: String,
+    /// Batches of profiles to poll.
+    pub poll: String,
+    /// Polls that failed.
+    pub poll_dead: String,
+}
+
+/// The deployed functions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Functions {
+    /// The fetch function.
+    pub fetch: Function,
+}
+
+/// A deployed function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its environment, as the template sets it.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// The region of every stack on this machine.
+    pub const REGION: &str = "us-east-1";
+
+    /// The secret key of every account: no emulator looks at it.
+    pub const SECRET_KEY: &str = "local";
+
+    /// Reads a stack that was saved.
+    ///
+    /// # Errors
+    /// When there is none, or the file is not ours.
+    pub fn load(path: &Path) -> Result<Self, Problem> {
+        let text = fs::read(path).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                Problem::new("no stack is up; type: cargo local up")
+            } else {
+                Problem::while_(format!("cannot read {}", path.display()))(error)
+            }
+        })?;
+        serde_json::from_slice(&text).map_err(|error| {
+            let path = path.display();
+            Problem::new(format!("{path} is not ours ({error}); delete it, then type: cargo local up"))
+        })
+    }
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Problem> {
+        let doing = format!("cannot write {}", path.display());
+        let text = serde_json::to_string_pretty(self).map_err(Problem::while_(&doing))?;
+        fs::write(path, text + "\n").map_err(Problem::while_(doing))
+    }
+
+    /// The clients of its account.
+    #[must_use]
+    pub fn clients(&self) -> Clients {
+        Self::clients_of(&self.endpoint, &self.account)
+    }
+
+    /// The clients of an emulator's account, whatever is deployed there.
+    #[must_use]
+    pub fn clients_of(endpoint: &str, account: &str) -> Clients {
+        Clients::for_emulator(endpoint, Self::REGION, account, Self::SECRET_KEY)
+    }
+
+    /// Its table.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        Table::new(&self.clients(), &self.table)
+    }
+
+    /// Its secrets.
+    #[must_use]
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(&self.clients(), &self.secret_prefix)
+    }
+
+    /// Its schedules.
+    #[must_use]
+    pub fn schedules(&self) -> ScheduleGroup {
+        ScheduleGroup::new(
+            &self.clients(),
+            &self.schedule_group,
+            &self.schedule_role_arn,
+            &self.functions.fetch.arn,
+        )
+    }
+}

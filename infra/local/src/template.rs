@@ -1,0 +1,90 @@
+//! The template, packaged: what `sam package` does, without the SAM CLI.
+
+use std::fs;
+
+use crate::functions::Function;
+use crate::problem::Problem;
+use crate::toolbox::Toolbox;
+
+/// What stands in the template where a function's zip is named: this, the function's folder, and [`ZIP`].
+const CODE: &str = "CodeUri: ../target/lambda/";
+
+/// The zip in the folder.
+const ZIP: &str = "/bootstrap.zip";
+
+/// Where a zip has been uploaded to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The function's folder below `target/lambda`.
+    pub function: &'static str,
+    /// The bucket.
+    pub bucket: String,
+    /// The key; another one for other code, so that an update sees the change.
+    pub key: String,
+}
+
+/// The text of `infra/template.yaml`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read() -> Result<String, Problem> {
+    let path = Toolbox::root().join("infra/template.yaml");
+    fs::read_to_string(&path).map_err(Problem::while_(format!("cannot read {}", path.display())))
+}
+
+/// Replaces each function's path by the object that it was uploaded to.
+///
+/// # Errors
+/// When a function was not uploaded, or the template does not name it.
+pub fn package(template: &str, code: &[Uploaded]) -> Result<String, Problem> {
+    let mut packaged = template.to_owned();
+    for Uploaded { function, bucket, key } in code {
+        let path = format!("{CODE}{function}{ZIP}");
+        if !packaged.contains(&path) {
+            return Err(Problem::new(format!("infra/template.yaml has no `{path}`")));
+        }
+        packaged = packaged.replace(&path, &format!("CodeUri: {{ Bucket: {bucket}, Key: {key} }}"));
+    }
+    match packaged.lines().find(|line| line.contains(CODE)) {
+        Some(line) => {
+            Err(Problem::new(format!("infra/template.yaml names code that is not built: {}", line.trim())))
+        }
+        None => Ok(packaged),
+    }
+}
+
+/// The key that a function's zip is uploaded to. From the binary, because a zip also carries the time of its making.
+///
+/// # Errors
+/// When the binary cannot be read.
+pub fn key(name: &str, function: &Function) -> Result<String, Problem> {
+    use sha2::Digest as _;
+    let path = &function.binary;
+    let bytes = fs::read(path).map_err(Problem::while_(format!("cannot read {}", path.display())))?;
+    Ok(format!("{name}/{}.zip", hex::encode(sha2::Sha256::digest(bytes))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fetch() -> Uploaded {
+        Uploaded { function: "fetch", bucket: "code".to_owned(), key: "fetch/1.zip".to_owned() }
+    }
+
+    #[test]
+    fn the_template_as_it_is_can_be_packaged() {
+        let packaged = package(&read().unwrap(), &[fetch()]).unwrap();
+        assert!(packaged.contains("      CodeUri: { Bucket: code, Key: fetch/1.zip }\n"));
+        assert!(!packaged.contains("../target"));
+    }
+
+    #[test]
+    fn code_that_is_missing_on_either_side_is_named() {
+        let lone = "  CodeUri: ../target/lambda/send/bootstrap.zip\n";
+        let error = package(lone, &[]).unwrap_err().to_string();
+        assert!(error.ends_with("CodeUri: ../target/lambda/send/bootstrap.zip"), "{error}");
+        let error = package("Resources: {}", &[fetch()]).unwrap_err().to_string();
+        assert!(error.contains("fetch/bootstrap.zip"), "{error}");
+    }
+}

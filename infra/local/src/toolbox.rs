@@ -1,0 +1,107 @@
+//! The tools that come from PyPI, in a virtual environment of our own: nothing outside the project's folder changes.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::problem::Problem;
+use crate::progress::step;
+
+/// Pinned: the emulator releases daily, and the versions here are those that the tests ran with.
+const REQUIREMENTS: [&str; 3] = ["ministack==1.5.33", "aws-sam-translator==1.115.0", "cargo-lambda==1.9.2"];
+
+/// The project's folder and the tools in it.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    root: PathBuf,
+}
+
+impl Toolbox {
+    /// The project's folder.
+    #[must_use]
+    pub fn root() -> PathBuf {
+        // This crate lies two folders below it.
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
+    }
+
+    /// Installs what is missing. At once when nothing is; two processes at a time wait for each other.
+    ///
+    /// # Errors
+    /// When Python has no virtual environments, or PyPI cannot be reached.
+    pub fn prepare() -> Result<Self, Problem> {
+        let toolbox = Self { root: Self::root() };
+        let state = toolbox.state();
+        fs::create_dir_all(&state).map_err(Problem::while_(format!("cannot make {}", state.display())))?;
+        let path = state.join("venv.lock");
+        let lock =
+            File::create(&path).map_err(Problem::while_(format!("cannot write {}", path.display())))?;
+        lock.lock().map_err(Problem::while_(format!("cannot lock {}", path.display())))?;
+
+        let ready = state.join("venv/ready");
+        let wanted = REQUIREMENTS.join("\n");
+        if fs::read_to_string(&ready).is_ok_and(|installed| installed == wanted) {
+            return Ok(toolbox);
+        }
+        let progress = step("installing the AWS emulator and cargo-lambda into .local/venv (about a minute)");
+        toolbox.make_environment()?;
+        let mut pip = Command::new(toolbox.program("pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS);
+        run(&mut pip, "the tools could not be installed from PyPI; is it reachable?")?;
+        fs::write(&ready, wanted).map_err(Problem::while_(format!("cannot write {}", ready.display())))?;
+        progress.done("tools installed");
+        Ok(toolbox)
+    }
+
+    /// Where everything lies that is not the project's source: ignored by git, and safe to delete.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".local")
+    }
+
+    /// A program of the virtual environment.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.state().join("venv/bin").join(name)
+    }
+
+    fn make_environment(&self) -> Result<(), Problem> {
+        let venv = self.state().join("venv");
+        let make = || {
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&venv)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
+        };
+        if make() {
+            return Ok(());
+        }
+        // Debian keeps the module in a package of its own.
+        let advice =
+            "Python 3 with virtual environments is needed. Type: sudo apt-get install -y python3-venv";
+        let installed = Command::new("sh")
+            .args(["-c", "[ \"$(id -u)\" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if installed && make() { Ok(()) } else { Err(Problem::new(advice)) }
+    }
+}
+
+/// Runs a command to its end; what it printed is shown only when it failed.
+pub(crate) fn run(command: &mut Command, advice: &str) -> Result<(), Problem> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Problem::while_(format!("cannot start {}", command.get_program().display())))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().collect();
+    let tail = lines.iter().skip(lines.len().saturating_sub(20)).copied().collect::<Vec<_>>().join("\n");
+    Err(Problem::new(format!("{advice}\n{tail}")))
+}
