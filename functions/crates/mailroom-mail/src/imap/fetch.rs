@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(fetched)
     }
 
-    /// Fetches header blocks, each up to [`MAX_HEADER`]. A message that is gone is left out.
+    /// Fetches header blocks, each up to 256 KiB. A message that is gone is left out.
     ///
     /// # Errors
     /// Unless the server has said OK to all of it.
