@@ -2,7 +2,8 @@
 //!
 //! [`client`] sets up one HTTP client and lazily made service clients; [`dynamodb`] is the table, [`secrets`] the
 //! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules. No environment variable of Mailroom
-//! is read here, only the SDK's own. No SDK type leaves the crate.
+//! is read here, only the SDK's own. No SDK type leaves the crate, but for the configuration that the tools beside the
+//! functions make clients of their own from.
 
 #[cfg(test)]
 mod canned;
