@@ -132,7 +132,16 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
                 info!(profile.id = %profile.id, "the profile was taken over, edited or deleted during the poll");
                 Ok(())
             }
-            Err(Failure::Port(error)) => Err(error),
+            Err(Failure::Port(error)) => {
+                let trouble = Trouble::new(
+                    ErrorCode::Internal,
+                    "Mailroom could not store or hand over this mailbox's mail; it is tried again, and nothing is lost.",
+                );
+                if let Err(error) = self.record(&profile, &Outcome::Failure(trouble)).await {
+                    warn!(profile.id = %profile.id, error = %crate::planner::Chain(&error), "the owner could not be told");
+                }
+                Err(error)
+            }
         }
     }
 

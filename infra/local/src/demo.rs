@@ -202,9 +202,9 @@ async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Prob
                 serde_json::from_str(body).map_err(Problem::while_("a job is not as its schema says"))?;
             count += 1;
             print(&format!("\nJob {count}\n{}", show::summary(&job)));
-            let value: serde_json::Value =
-                serde_json::from_str(body).map_err(Problem::while_("a job is no JSON"))?;
-            print(&format!("{value:#}"));
+            let json =
+                serde_json::to_string_pretty(&job).map_err(Problem::while_("a job cannot be shown"))?;
+            print(&json);
             if let Some(handle) = message.receipt_handle() {
                 // Not deleted, it would come again: that is seen, and nothing is lost.
                 let _ = sqs
