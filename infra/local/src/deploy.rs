@@ -23,8 +23,8 @@ use crate::template::{self, Uploaded};
 /// The stack's name in CloudFormation.
 const STACK: &str = "mailroom";
 
-/// The bucket that code is uploaded to.
-const CODE_BUCKET: &str = "mailroom-code";
+/// What the name of the bucket that code is uploaded to begins with. The account follows: bucket names are global.
+const CODE_BUCKET: &str = "mailroom-code-";
 
 /// The stack's tag that tells what it was deployed from: when it is the same again, there is nothing to do.
 const CONTENT: &str = "mailroom-content";
@@ -62,7 +62,7 @@ impl Deployment {
     /// When the endpoint refuses or the stack does not come about; says why.
     pub async fn run(&self, fetch: &Function) -> Result<Stack, Problem> {
         let clients = Stack::clients_of(&self.endpoint, &self.account);
-        let code = upload(&clients, "fetch", fetch).await?;
+        let code = upload(&clients, &self.account, "fetch", fetch).await?;
         let body = template::package(&template::read()?, &[code])?;
         let parameters = self.parameters()?;
         let content = content(&body, &parameters);
@@ -107,12 +107,18 @@ impl Deployment {
 }
 
 /// Puts a function's zip into the bucket for code, unless it is there.
-async fn upload(clients: &Clients, name: &'static str, function: &Function) -> Result<Uploaded, Problem> {
+async fn upload(
+    clients: &Clients,
+    account: &str,
+    name: &'static str,
+    function: &Function,
+) -> Result<Uploaded, Problem> {
     let config = aws_sdk_s3::config::Builder::from(clients.sdk_config()).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(config);
     let key = template::key(name, function)?;
-    if s3.head_object().bucket(CODE_BUCKET).key(&key).send().await.is_err() {
-        match s3.create_bucket().bucket(CODE_BUCKET).send().await {
+    let bucket = format!("{CODE_BUCKET}{account}");
+    if s3.head_object().bucket(&bucket).key(&key).send().await.is_err() {
+        match s3.create_bucket().bucket(&bucket).send().await {
             Ok(_) => {}
             Err(error) if error.code().is_some_and(|code| code.starts_with("BucketAlready")) => {}
             Err(error) => return Err(refused("CreateBucket")(error)),
@@ -120,9 +126,9 @@ async fn upload(clients: &Clients, name: &'static str, function: &Function) -> R
         let zip = ByteStream::from_path(&function.zip)
             .await
             .map_err(Problem::while_(format!("cannot read {}", function.zip.display())))?;
-        s3.put_object().bucket(CODE_BUCKET).key(&key).body(zip).send().await.map_err(refused("PutObject"))?;
+        s3.put_object().bucket(&bucket).key(&key).body(zip).send().await.map_err(refused("PutObject"))?;
     }
-    Ok(Uploaded { function: name, bucket: CODE_BUCKET.to_owned(), key })
+    Ok(Uploaded { function: name, bucket, key })
 }
 
 /// A digest of all that a stack is made from.
