@@ -22,9 +22,18 @@ enum Way {
 #[derive(Default)]
 struct Count {
     connections: usize,
-    /// What arrived last; a round trip ends where the server is heard after the client was.
+    /// What arrived last. A client that says something after it has heard the server, be it goodbye, has waited for it.
     last: Option<Way>,
     turns: usize,
+}
+
+impl Count {
+    fn heard(&mut self, way: Way) {
+        if self.last == Some(Way::ToClient) && way == Way::ToServer {
+            self.turns += 1;
+        }
+        self.last = Some(way);
+    }
 }
 
 /// The proxy. Stops when dropped.
@@ -38,8 +47,7 @@ impl RttProxy {
     /// Stands in front of `server`, `round_trip` away from it.
     #[must_use]
     pub fn start(handle: &Handle, server: SocketAddr, round_trip: Duration) -> Self {
-        let listener =
-            handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let count = Arc::<Mutex<Count>>::default();
         let shared = Arc::clone(&count);
@@ -55,7 +63,13 @@ impl RttProxy {
                     let _ = (client.set_nodelay(true), server.set_nodelay(true));
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
-                    tokio::spawn(carry(from_client, to_server, Way::ToServer, round_trip / 2, Arc::clone(&count)));
+                    tokio::spawn(carry(
+                        from_client,
+                        to_server,
+                        Way::ToServer,
+                        round_trip / 2,
+                        Arc::clone(&count),
+                    ));
                     carry(from_server, to_client, Way::ToClient, round_trip / 2, count).await;
                 });
             }
@@ -111,13 +125,10 @@ async fn carry(
             if to.write_all(&chunk).await.is_err() {
                 return;
             }
-            note(&count, |count| {
-                if count.last == Some(Way::ToServer) && way == Way::ToClient {
-                    count.turns += 1;
-                }
-                count.last = Some(way);
-            });
+            note(&count, |count| count.heard(way));
         }
+        // The end of the connection is the last that a client says.
+        note(&count, |count| count.heard(way));
     };
     tokio::join!(reader, writer);
 }

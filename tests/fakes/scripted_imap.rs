@@ -117,8 +117,7 @@ impl ScriptedImap {
     #[must_use]
     pub fn start(handle: &Handle, certificates: &Certificates, script: Script) -> Self {
         let acceptor = acceptor(certificates);
-        let listener =
-            handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let script = Arc::new(script);
         let shared = Arc::clone(&script);

@@ -1,1 +1,18 @@
-//! The scenarios.
+//! The scenarios, each in a world of its own. Read a name as a statement of fact, and its test as the transcript that
+//! shows it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is a failed test"
+)]
+
+mod death;
+mod deployed;
+mod first_poll;
+mod hostile;
+mod large;
+mod mailbox;
+mod new_mail;
+mod secrecy;
+mod trouble;

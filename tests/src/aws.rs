@@ -47,7 +47,7 @@ impl Aws {
             .header("content-type", "application/x-amz-json-1.0")
             .body(Bytes::from(body.to_string()))
             .expect("a request");
-        let (status, answer) = self.send(request);
+        let (status, answer) = self.exchange(request);
         assert!(status < 300, "{target}: {status} {}", String::from_utf8_lossy(&answer));
         if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).expect("JSON") }
     }
@@ -59,8 +59,29 @@ impl Aws {
             .request("s3", Method::GET, &format!("/{bucket}/{key}"))
             .body(Bytes::new())
             .expect("a request");
-        let (status, answer) = self.send(request);
+        let (status, answer) = self.exchange(request);
         (status == 200).then_some(answer)
+    }
+
+    /// Has no queue start a function any more.
+    pub fn forget_event_sources(&self) {
+        const MAPPINGS: &str = "/2015-03-31/event-source-mappings/";
+        let get = self.request("lambda", Method::GET, MAPPINGS).body(Bytes::new()).expect("a request");
+        let (_, answer) = self.exchange(get);
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        for mapping in answer.get("EventSourceMappings").and_then(Value::as_array).into_iter().flatten() {
+            let id = mapping.get("UUID").and_then(Value::as_str).expect("a mapping has an id");
+            let path = format!("{MAPPINGS}{id}");
+            let delete = self.request("lambda", Method::DELETE, &path).body(Bytes::new()).expect("a request");
+            let (status, _) = self.exchange(delete);
+            assert!(status < 300, "{status}");
+        }
+    }
+
+    /// Puts a message on a standard queue.
+    pub fn send(&self, queue_url: &str, body: &str) {
+        let message = json!({"QueueUrl": queue_url, "MessageBody": body});
+        let _ = self.call("sqs", "AmazonSQS.SendMessage", &message);
     }
 
     /// Takes every message off a queue that can be had now.
@@ -94,7 +115,9 @@ impl Aws {
         let entries: Vec<Value> = messages
             .iter()
             .enumerate()
-            .map(|(n, message)| json!({"Id": n.to_string(), "ReceiptHandle": text(message, "/ReceiptHandle")}))
+            .map(
+                |(n, message)| json!({"Id": n.to_string(), "ReceiptHandle": text(message, "/ReceiptHandle")}),
+            )
             .collect();
         let _ = self.call(
             "sqs",
@@ -137,7 +160,7 @@ impl Aws {
         )
     }
 
-    fn send(&self, request: Request<Bytes>) -> (u16, Bytes) {
+    fn exchange(&self, request: Request<Bytes>) -> (u16, Bytes) {
         let answer = self.handle.block_on(http::send(self.endpoint, request));
         let answer = answer.expect("the emulator answers");
         (answer.status().as_u16(), answer.into_body())

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -41,7 +42,9 @@ impl Call {
     #[must_use]
     pub fn writes(&self) -> bool {
         let verb = self.operation.split('.').nth(1).unwrap_or_default();
-        !["Get", "BatchGet", "Query", "List", "Head", "Describe", "Receive"].iter().any(|read| verb.starts_with(read))
+        !["Get", "BatchGet", "Query", "List", "Head", "Describe", "Receive"]
+            .iter()
+            .any(|read| verb.starts_with(read))
     }
 }
 
@@ -88,9 +91,7 @@ impl AwsProxy {
     /// Starts a proxy in front of `endpoint`.
     #[must_use]
     pub fn start(handle: &Handle, endpoint: SocketAddr) -> Self {
-        let listener = handle
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .expect("a free port");
+        let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let notes = Arc::<Mutex<Notes>>::default();
         let shared = Arc::clone(&notes);
@@ -108,12 +109,7 @@ impl AwsProxy {
     }
 
     /// Makes the next call that matches fail.
-    pub fn fail_next(
-        &self,
-        fault: Fault,
-        killer: &Killer,
-        matches: impl Fn(&Call) -> bool + Send + 'static,
-    ) {
+    pub fn fail_next(&self, fault: Fault, killer: &Killer, matches: impl Fn(&Call) -> bool + Send + 'static) {
         self.fail(0, 1, fault, killer, matches);
     }
 
@@ -139,6 +135,22 @@ impl AwsProxy {
     #[must_use]
     pub fn faults_are_spent(&self) -> bool {
         lock(&self.notes).rules.iter().all(|rule| rule.times == 0)
+    }
+
+    /// Waits until every fault has happened.
+    ///
+    /// # Panics
+    /// When one does not within ten seconds.
+    pub fn await_faults(&self) {
+        let begun = Instant::now();
+        while !self.faults_are_spent() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "the fault does not happen: {:?}",
+                self.calls()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The calls so far.

@@ -75,4 +75,3 @@ pub(crate) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Ful
     *response.status_mut() = status;
     response
 }
-

@@ -209,8 +209,7 @@ impl Instance {
     async fn invoke(&self, event: Value, limit: Duration, killer: &Killer) -> Outcome {
         let deadline = Instant::now() + limit;
         let wall = SystemTime::now() + limit;
-        let deadline_ms =
-            wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let deadline_ms = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let (result, mut receiver) = oneshot::channel();
         if self.events.send(Invocation { event, deadline_ms, result }).await.is_err() {
             return Outcome::Died;
@@ -244,8 +243,7 @@ impl Drop for Instance {
 
 impl Start {
     fn process(&self, api: SocketAddr) -> Child {
-        let log: File =
-            OpenOptions::new().create(true).append(true).open(&self.log).expect("a writable log");
+        let log: File = OpenOptions::new().create(true).append(true).open(&self.log).expect("a writable log");
         let errors = log.try_clone().expect("a writable log");
         Command::new(&self.binary)
             .env_clear()

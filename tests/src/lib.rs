@@ -8,9 +8,12 @@
 //! What is missing on this machine fails a test. Nothing is skipped.
 #![expect(clippy::expect_used, reason = "in a harness a panic is the report")]
 
+pub mod aws;
 pub mod aws_proxy;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
 mod http;
 pub mod imap;
 pub mod lambda;
+pub mod servers;
+pub mod world;

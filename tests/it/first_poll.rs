@@ -1,0 +1,63 @@
+//! What counts as new when a mailbox is polled for the first time.
+
+use mailroom_core::health::State;
+use mailroom_core::profile::StartFrom;
+use mailroom_tests::world::{World, mail};
+use time::macros::{date, datetime};
+
+#[test]
+fn from_now_announces_only_what_comes_later() {
+    let world = World::new();
+    world.deliver(&mail("old"));
+    let profile = world.profile(|profile| profile.start_from = StartFrom::Now);
+    assert_eq!(world.status(profile).state, State::Pending);
+
+    world.poll();
+    assert!(world.jobs().is_empty());
+    assert_eq!(world.status(profile).state, State::Ok);
+
+    world.deliver(&mail("new"));
+    world.poll();
+    assert_eq!(world.subjects(), ["new"]);
+}
+
+#[test]
+fn from_now_is_right_for_an_empty_mailbox_too() {
+    let world = World::new();
+    world.profile(|profile| profile.start_from = StartFrom::Now);
+    world.poll();
+    world.deliver(&mail("first"));
+    world.poll();
+    assert_eq!(world.subjects(), ["first"]);
+}
+
+#[test]
+fn all_announces_everything_in_its_order() {
+    let world = World::new();
+    for subject in ["one", "two", "three"] {
+        world.deliver(&mail(subject));
+    }
+    let profile = world.profile(|profile| profile.start_from = StartFrom::All);
+    world.poll();
+    let jobs = world.jobs();
+    let uids: Vec<u32> = jobs.iter().map(|job| job.uid).collect();
+    assert_eq!(uids, [1, 2, 3]);
+    assert_eq!(world.ledger(profile).len(), 3);
+}
+
+#[test]
+fn a_date_leaves_older_mail_alone() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.append("INBOX", "", Some(datetime!(2026-10-30 12:00 UTC)), &mail("October"));
+    client.append("INBOX", "", Some(datetime!(2026-11-02 12:00 UTC)), &mail("November"));
+    client.append("INBOX", "", Some(datetime!(2026-10-31 12:00 UTC)), &mail("moved here late"));
+    world.profile(|profile| profile.start_from = StartFrom::Date(date!(2026 - 11 - 01)));
+    world.poll();
+    assert_eq!(world.subjects(), ["November"]);
+
+    // Whatever comes after the first poll counts, whatever date it carries.
+    client.append("INBOX", "", Some(datetime!(2025-01-01 12:00 UTC)), &mail("from the archive"));
+    world.poll();
+    assert_eq!(world.subjects(), ["from the archive"]);
+}

@@ -1,0 +1,408 @@
+//! A world for one scenario: an account of the emulator with the deployed resources in it, a mailbox on a real server,
+//! the function, and what a test wants to do with them.
+//!
+//! The servers are shared by all scenarios of the process; the account and the mailbox are not, so that scenarios run
+//! side by side.
+
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mailroom_aws::dynamodb::Table;
+use mailroom_aws::secrets::Secrets;
+use mailroom_core::health::Status;
+use mailroom_core::job::FlowJob;
+use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
+use mailroom_core::profile::{
+    AfterFetch, Auth, Host, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
+};
+use mailroom_local::dovecot::Dovecot;
+use mailroom_local::lmtp::{self, Lmtp};
+use mailroom_local::stack::Stack;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio::runtime::{Handle, Runtime};
+use ulid::Ulid;
+
+use crate::aws::{Aws, QueueMessage};
+use crate::aws_proxy::AwsProxy;
+use crate::imap::Imap;
+use crate::lambda::{Lambda, Outcome};
+use crate::servers::Servers;
+
+/// The interval of every profile, unless a scenario says otherwise: the default, whose schedule is always there.
+pub const INTERVAL: u32 = 300;
+
+/// The flow schema of every profile.
+const FLOW_SCHEMA: &str = "add-to-queue";
+
+/// How long a poll has when a scenario does not say.
+const TIME: Duration = Duration::from_secs(30);
+
+/// One scenario's world.
+pub struct World {
+    // Dropped in this order: what runs first, then what it runs on.
+    lambda: Lambda,
+    proxy: AwsProxy,
+    aws: Aws,
+    stack: Stack,
+    table: Table,
+    secrets: Secrets,
+    login: String,
+    files: TempDir,
+    servers: &'static Servers,
+    runtime: Runtime,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl World {
+    /// A world without profiles, and an empty mailbox. Polls happen when the scenario says so, and not before.
+    #[must_use]
+    pub fn new() -> Self {
+        let world = Self::as_deployed();
+        let interval = RefreshInterval::from_seconds(INTERVAL).expect("an interval");
+        world.handle().block_on(world.stack.schedules().remove(interval)).expect("the schedule is removed");
+        world.aws.forget_event_sources();
+        world
+    }
+
+    /// A world with everything on that the template deploys: its schedule fires, and its poll queue starts the function.
+    #[must_use]
+    pub fn as_deployed() -> Self {
+        let servers = Servers::shared();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let account = new_account();
+        let stack = runtime.block_on(servers.deploy(&account));
+        let aws = Aws::new(runtime.handle().clone(), servers.endpoint(), account.clone());
+        let (table, secrets) = (stack.table(), stack.secrets());
+        runtime
+            .block_on(table.put_flow_schema(FLOW_SCHEMA, "Add to the queue", None))
+            .expect("the flow schema is stored");
+        let proxy = AwsProxy::start(runtime.handle(), servers.endpoint());
+        let files = tempfile::tempdir().expect("a temporary folder");
+        let lambda = function(&runtime, servers, &stack, &proxy, &files.path().join("fetch.log"));
+        let login = format!("u{account}@example.com");
+        Self { lambda, proxy, aws, stack, table, secrets, login, files, servers, runtime }
+    }
+
+    /// The function.
+    #[must_use]
+    pub const fn lambda(&self) -> &Lambda {
+        &self.lambda
+    }
+
+    /// What stands between the function and AWS.
+    #[must_use]
+    pub const fn proxy(&self) -> &AwsProxy {
+        &self.proxy
+    }
+
+    /// AWS itself.
+    #[must_use]
+    pub const fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// The names of what is deployed.
+    #[must_use]
+    pub const fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The table, as the api uses it.
+    #[must_use]
+    pub const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// What the servers of a scenario run on.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
+    /// The servers shared by all scenarios.
+    #[must_use]
+    pub const fn servers(&self) -> &'static Servers {
+        self.servers
+    }
+
+    /// The login name of the mailbox.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// A second function over the same resources, without a proxy of its own.
+    #[must_use]
+    pub fn another_function(&self) -> Lambda {
+        function(&self.runtime, self.servers, &self.stack, &self.proxy, &self.files.path().join("second.log"))
+    }
+
+    /// Makes a profile for the mailbox, changed by `change`.
+    pub fn profile(&self, change: impl FnOnce(&mut Profile)) -> ProfileId {
+        self.profile_with_password(Dovecot::PASSWORD, change)
+    }
+
+    /// Makes a profile whose secret holds this password.
+    pub fn profile_with_password(&self, password: &str, change: impl FnOnce(&mut Profile)) -> ProfileId {
+        let id = ProfileId::new(Ulid::generate());
+        let credential = Credential::Password(SecretString::from(password));
+        let version =
+            self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
+        let mut profile = self.draft(id);
+        profile.secret_version = Some(version);
+        change(&mut profile);
+        self.handle().block_on(self.table.create(&profile)).expect("the profile is stored");
+        id
+    }
+
+    /// Its owner enters another password.
+    pub fn set_password(&self, id: ProfileId, password: &str) {
+        let credential = Credential::Password(SecretString::from(password));
+        let version =
+            self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
+        self.edit(
+            id,
+            "SET secret_version = :value ADD #version :one",
+            &json!({":value": {"S": version}, ":one": {"N": "1"}}),
+        );
+    }
+
+    /// The lease of a run that was killed runs out, without the wait.
+    pub fn expire_lease(&self, id: ProfileId) {
+        self.edit(id, "SET lease_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
+    }
+
+    fn edit(&self, id: ProfileId, expression: &str, values: &Value) {
+        let key = format!("PROFILE#{id}");
+        let _ = self.aws.call(
+            "dynamodb",
+            "DynamoDB_20120810.UpdateItem",
+            &json!({
+                "TableName": self.stack.table,
+                "Key": {"PK": {"S": key}, "SK": {"S": "PROFILE"}},
+                "UpdateExpression": expression,
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": values,
+            }),
+        );
+    }
+
+    fn draft(&self, id: ProfileId) -> Profile {
+        let now = OffsetDateTime::now_utc();
+        Profile {
+            id,
+            name: "Support".to_owned(),
+            description: String::new(),
+            listen: true,
+            mailbox: Mailbox::parse("INBOX").expect("a mailbox"),
+            imap: Some(server("127.0.0.1", self.servers.dovecot().ports().imaps, Security::Tls)),
+            smtp: None,
+            flow_schema_id: Some(FLOW_SCHEMA.to_owned()),
+            refresh_interval: RefreshInterval::from_seconds(INTERVAL).expect("an interval"),
+            auth: Auth::Plain { login: self.login.clone() },
+            include_seen: false,
+            start_from: StartFrom::All,
+            after_fetch: AfterFetch::Keep,
+            max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
+            version: 1,
+            secret_version: None,
+            created_at: now,
+            updated_at: now,
+            cursor: None,
+            status: Status::default(),
+        }
+    }
+
+    /// A mail arrives.
+    pub fn deliver(&self, raw: &[u8]) {
+        lmtp::deliver(self.servers.dovecot().lmtp(), "ann@example.org", &self.login, raw)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.servers.dovecot().log_tail(10)));
+    }
+
+    /// Many mails arrive.
+    pub fn deliver_all<'a>(&self, mails: impl IntoIterator<Item = &'a [u8]>) {
+        let mut lmtp = Lmtp::connect(self.servers.dovecot().lmtp()).expect("the server takes mail");
+        for raw in mails {
+            lmtp.deliver("ann@example.org", &self.login, raw).expect("the server takes mail");
+        }
+    }
+
+    /// Another client of the mailbox.
+    #[must_use]
+    pub fn other_client(&self) -> Imap {
+        let address = ([127, 0, 0, 1], self.servers.dovecot().ports().imap).into();
+        Imap::login(address, &self.login, Dovecot::PASSWORD)
+    }
+
+    /// The schedule fires, and all goes well.
+    pub fn poll(&self) {
+        let outcome = self.poll_within(TIME);
+        assert_eq!(outcome, Outcome::Answered(json!({"batchItemFailures": []})), "{}", self.lambda.log());
+    }
+
+    /// The schedule fires; whatever comes of it within the time that Lambda grants.
+    pub fn poll_within(&self, limit: Duration) -> Outcome {
+        self.lambda.invoke(json!({"refresh_interval": INTERVAL}), limit)
+    }
+
+    /// Delivers what lies in the poll queue, one message an invocation, until the queue is empty. Returns how many
+    /// invocations it took.
+    pub fn run_poll_queue(&self, limit: Duration) -> usize {
+        let mut count = 0;
+        loop {
+            let messages = self.aws.receive(&self.stack.queues.poll, 1);
+            if messages.is_empty() {
+                return count;
+            }
+            for message in messages {
+                count += 1;
+                assert!(count <= 100, "the poll queue never ends");
+                let outcome = self.lambda.invoke(sqs_event(&message), limit);
+                assert_eq!(
+                    outcome,
+                    Outcome::Answered(json!({"batchItemFailures": []})),
+                    "{}",
+                    self.lambda.log()
+                );
+            }
+        }
+    }
+
+    /// Takes the jobs off the job queue. Each has to be as its schema says.
+    pub fn jobs(&self) -> Vec<FlowJob> {
+        self.aws.drain(&self.stack.queues.job).iter().map(job).collect()
+    }
+
+    /// Takes the jobs off the job queue, by the subjects of their mails.
+    pub fn subjects(&self) -> Vec<String> {
+        self.jobs().into_iter().map(|job| job.message.subject.unwrap_or_default()).collect()
+    }
+
+    /// A profile as it stands.
+    pub fn stored(&self, id: ProfileId) -> Profile {
+        let profile = self.handle().block_on(self.table.get(id)).expect("the table answers");
+        profile.expect("the profile is there")
+    }
+
+    /// A profile's health as it stands.
+    pub fn status(&self, id: ProfileId) -> Status {
+        self.stored(id).status
+    }
+
+    /// The digests of the mails that a profile's ledger holds.
+    pub fn ledger(&self, id: ProfileId) -> Vec<String> {
+        let owner = format!("PROFILE#{id}");
+        let text = |item: &Value, pointer: &str| {
+            item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let mut digests: Vec<String> = self
+            .aws
+            .items(&self.stack.table)
+            .iter()
+            .filter(|item| text(item, "/PK/S") == owner)
+            .filter_map(|item| text(item, "/SK/S").strip_prefix("SEEN#").map(str::to_owned))
+            .collect();
+        digests.sort();
+        digests
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.lambda.killer().kill();
+        if std::thread::panicking() {
+            let log = self.lambda.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let end =
+                lines.iter().skip(lines.len().saturating_sub(30)).copied().collect::<Vec<_>>().join("\n");
+            eprintln!("--- the function's last words:\n{end}\n--- its last calls:");
+            for call in self.proxy.calls().iter().rev().take(25).rev() {
+                eprintln!("{call:?}");
+            }
+        } else {
+            assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
+        }
+    }
+}
+
+/// A mail server of a profile.
+#[must_use]
+pub fn server(host: &str, port: u16, security: Security) -> Server {
+    Server {
+        host: Host::parse(host).expect("a host"),
+        port: NonZeroU16::new(port).expect("a port"),
+        security,
+    }
+}
+
+/// The event in which the poll queue delivers a message.
+#[must_use]
+pub fn sqs_event(message: &QueueMessage) -> Value {
+    json!({"Records": [{
+        "messageId": "11111111-1111-1111-1111-111111111111",
+        "receiptHandle": "handle",
+        "body": message.body,
+        "attributes": {},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:polls",
+        "awsRegion": "us-east-1",
+    }]})
+}
+
+/// A small mail with this subject.
+#[must_use]
+pub fn mail(subject: &str) -> Vec<u8> {
+    format!(
+        "From: Ann <ann@example.org>\r\nTo: support@example.com\r\nSubject: {subject}\r\n\
+         Message-ID: <{id}@example.org>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\nHello,\r\nthis is {subject}.\r\n",
+        id = subject.replace(' ', "-")
+    )
+    .into_bytes()
+}
+
+fn function(runtime: &Runtime, servers: &Servers, stack: &Stack, proxy: &AwsProxy, log: &Path) -> Lambda {
+    let deployed = stack.functions.fetch.environment.clone();
+    let lambda = [
+        ("AWS_REGION", stack.region.clone()),
+        ("AWS_ACCESS_KEY_ID", stack.account.clone()),
+        ("AWS_SECRET_ACCESS_KEY", Stack::SECRET_KEY.to_owned()),
+        ("AWS_ENDPOINT_URL", proxy.endpoint()),
+    ];
+    let env = deployed.into_iter().chain(lambda.map(|(name, value)| (name.to_owned(), value))).collect();
+    Lambda::new(runtime.handle().clone(), &servers.fetch().binary, env, log)
+}
+
+/// Reads a job after holding it against the schema that flows are given.
+fn job(message: &QueueMessage) -> FlowJob {
+    let wire: Value = serde_json::from_str(&message.body).expect("a job is JSON");
+    let schema: Value =
+        serde_json::from_str(mailroom_core::job::FLOW_JOB_SCHEMA).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is a schema");
+    let errors: Vec<String> = validator.iter_errors(&wire).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?} in {wire}");
+    let job: FlowJob = serde_json::from_value(wire).expect("what the schema allows can be read");
+    assert_eq!(message.group, job.conversation_id.as_str(), "the FIFO group is the conversation");
+    job
+}
+
+/// An account that nobody else uses: twelve digits, from this process and a count.
+fn new_account() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("1{:06}{:05}", std::process::id() % 1_000_000, count % 100_000)
+}
