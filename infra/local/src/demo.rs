@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mailroom_core::health::Status;
@@ -15,13 +15,14 @@ use mailroom_core::profile::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio::signal::unix::{SignalKind, signal};
 use ulid::Ulid;
 
 use crate::certificates::Certificates;
 use crate::deploy::Deployment;
 use crate::dovecot::Dovecot;
-use crate::emulator::{DEFAULT_PORT, Emulator};
-use crate::functions;
+use crate::emulator::{self, DEFAULT_PORT, Emulator};
+use crate::functions::{self, Function};
 use crate::lmtp;
 use crate::problem::{Problem, chain};
 use crate::progress::{say, step};
@@ -66,7 +67,7 @@ struct Demo {
 impl Drop for Demo {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.file);
-        let _ = fs::remove_file(stack_file());
+        let _ = fs::remove_file(Toolbox::here().stack_file());
     }
 }
 
@@ -75,30 +76,57 @@ impl Drop for Demo {
 /// # Errors
 /// When something cannot be started, or no job comes.
 pub async fn run(port: Option<u16>, once: bool, print: impl Fn(&str)) -> Result<(), Problem> {
+    let toolbox = Toolbox::prepare()?;
+    refuse_a_second(&toolbox)?;
+    // Ctrl-C ends these as it ends any program: nothing runs yet that would be left behind.
+    let function = functions::build_fetch(&toolbox)?;
     let demo = tokio::select! {
-        demo = start(port) => demo?,
-        _ = tokio::signal::ctrl_c() => return Err(Problem::new("stopped before the demo had begun")),
+        demo = start(&toolbox, &function, port) => demo?,
+        () = stopped() => return Err(Problem::new("stopped before the demo had begun")),
     };
     mail(Some("Where is my order?"), None)?;
     say("✓ a mail was delivered; the schedule that fires in a moment starts the function that fetches it");
-    print(&where_things_are(&demo));
+    say(&where_things_are(&demo));
     tokio::select! {
         result = jobs(&demo, once, &print) => result,
-        _ = tokio::signal::ctrl_c() => {
+        () = stopped() => {
             say("\nTaking everything down.");
             Ok(())
         }
     }
 }
 
-async fn start(port: Option<u16>) -> Result<Demo, Problem> {
-    let toolbox = Toolbox::prepare()?;
-    let function = functions::build_fetch(&toolbox)?;
+/// Resolves when this program is asked to end, by Ctrl-C or by SIGTERM.
+pub async fn stopped() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => signals.recv().await,
+            // Then it ends without tidying up; the servers end all the same.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
+/// A demo and a stack that is up would take each other's files.
+fn refuse_a_second(toolbox: &Toolbox) -> Result<(), Problem> {
+    match Stack::load(&toolbox.stack_file()) {
+        Ok(stack) if emulator::at(&stack.endpoint).is_ok() => Err(Problem::new(format!(
+            "a stack is up at {}; end the demo that runs there, or type: cargo local down",
+            stack.endpoint
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+async fn start(toolbox: &Toolbox, function: &Function, port: Option<u16>) -> Result<Demo, Problem> {
     let state = toolbox.state();
 
     let progress = step("starting the AWS emulator and the mail server");
-    let emulator =
-        Emulator::start(&toolbox, Some(port.unwrap_or(DEFAULT_PORT)), &state.join("emulator.log"))?;
+    let emulator = Emulator::start(toolbox, Some(port.unwrap_or(DEFAULT_PORT)), &state.join("emulator.log"))?;
     let certificates =
         Certificates::ensure(&state.join("certificates")).map_err(|error| Problem::new(chain(&error)))?;
     let dovecot =
@@ -115,8 +143,8 @@ async fn start(port: Option<u16>) -> Result<Demo, Problem> {
         account: Deployment::ACCOUNT.to_owned(),
         ca: Some(certificates.authority()),
     };
-    let stack = deployment.run(&function).await?;
-    stack.save(&stack_file())?;
+    let stack = deployment.run(function).await?;
+    stack.save(&toolbox.stack_file())?;
     let profile = describe_mailbox(&stack, &dovecot).await?;
     progress.done("deployed, with a profile and a flow schema");
 
@@ -127,12 +155,8 @@ async fn start(port: Option<u16>) -> Result<Demo, Problem> {
     Ok(Demo { stack, dovecot, emulator, profile, file })
 }
 
-fn stack_file() -> PathBuf {
-    Toolbox::root().join(".local/stack.json")
-}
-
 fn running_file() -> PathBuf {
-    Toolbox::root().join(".local/demo.json")
+    Toolbox::here().state().join("demo.json")
 }
 
 /// Makes the flow schema, the profile with its secret, and its schedule.
@@ -240,15 +264,8 @@ async fn no_job(demo: &Demo) -> Problem {
         PATIENCE.as_secs(),
         demo.dovecot.log_tail(5),
         demo.emulator.log().display(),
-        tail(demo.emulator.log(), 20),
+        emulator::tail(demo.emulator.log(), 20),
     ))
-}
-
-fn tail(path: &Path, lines: usize) -> String {
-    let text = fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let all: Vec<&str> = text.lines().collect();
-    all.iter().skip(all.len().saturating_sub(lines)).copied().collect::<Vec<_>>().join("\n")
 }
 
 fn where_things_are(demo: &Demo) -> String {
@@ -272,7 +289,7 @@ fn where_things_are(demo: &Demo) -> String {
         demo.dovecot.ports().imaps,
         Dovecot::PASSWORD,
         demo.emulator.log().display(),
-        stack_file().display(),
+        Toolbox::here().stack_file().display(),
     )
 }
 

@@ -1,8 +1,8 @@
 //! The AWS emulator: ministack, which fires schedules and runs our binaries without Docker.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ pub const DEFAULT_PORT: u16 = 4566;
 /// An emulator that ends with this process.
 #[derive(Debug)]
 pub struct Emulator {
-    _process: Tied,
+    process: Tied,
     endpoint: String,
     log: PathBuf,
 }
@@ -37,13 +37,13 @@ impl Emulator {
         let port = usable(port)?;
         let output = log_file(log)?;
         let errors = output.try_clone().map_err(Problem::while_("cannot share the log"))?;
-        let process = Tied::spawn(toolbox.program("ministack"), [] as [&str; 0], |command| {
+        let mut process = Tied::spawn(toolbox.program("ministack"), [] as [&str; 0], |command| {
             environment(toolbox, command, port);
-            command.stdout(output).stderr(errors);
+            command.stdout(output).stderr(errors).process_group(0);
         })
         .map_err(Problem::while_("cannot start the AWS emulator"))?;
-        await_health(port, log)?;
-        Ok(Self { _process: process, endpoint: endpoint(port), log: log.to_owned() })
+        await_health(port, log, || process.has_ended().unwrap_or(true))?;
+        Ok(Self { process, endpoint: endpoint(port), log: log.to_owned() })
     }
 
     /// Its address.
@@ -59,6 +59,28 @@ impl Emulator {
     }
 }
 
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // What it has started itself ends too; that it ends at all is seen to by `Tied`.
+        let _ = stop(self.process.id());
+    }
+}
+
+/// Asks an emulator to end, and the functions that it runs: they are of its process group.
+///
+/// # Errors
+/// When there is no such group, or it is not ours.
+pub fn stop(id: u32) -> Result<(), Problem> {
+    let group = format!("-{id}");
+    let asked =
+        Command::new("/bin/sh").args(["-c", "kill -TERM -- \"$1\" 2>/dev/null", "sh", &group]).status();
+    if asked.is_ok_and(|status| status.success()) {
+        Ok(())
+    } else {
+        Err(Problem::new(format!("process {id} cannot be stopped; type: kill {id}")))
+    }
+}
+
 /// Starts an emulator that outlives this process; returns its process id.
 ///
 /// # Errors
@@ -71,14 +93,17 @@ pub fn start_detached(toolbox: &Toolbox, port: u16, log: &Path) -> Result<u32, P
     let mut command = Command::new(toolbox.program("ministack"));
     environment(toolbox, &mut command, port);
     // A group of its own: Ctrl-C here does not reach it.
-    let child = command
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)
         .process_group(0)
         .spawn()
         .map_err(Problem::while_("cannot start the AWS emulator"))?;
-    await_health(port, log)?;
+    if let Err(problem) = await_health(port, log, || !matches!(child.try_wait(), Ok(None))) {
+        let _ = child.kill();
+        return Err(problem);
+    }
     progress.done(&format!("AWS emulator at {}", endpoint(port)));
     Ok(child.id())
 }
@@ -102,6 +127,34 @@ pub fn is_ministack(address: SocketAddr) -> bool {
         Ok(&head == b"HTTP/1.1 200")
     };
     ask().unwrap_or(false)
+}
+
+/// What answers at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ministack, which fires schedules.
+    Ministack,
+    /// Something else.
+    Other,
+}
+
+/// What answers at `url`.
+///
+/// # Errors
+/// When nothing does, or it is no address of the kind `http://host:port`.
+pub fn at(url: &str) -> Result<Kind, Problem> {
+    let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let addresses = authority.and_then(|authority| authority.to_socket_addrs().ok());
+    let addresses: Vec<SocketAddr> = addresses
+        .ok_or_else(|| Problem::new(format!("{url} is no endpoint; write it like http://127.0.0.1:4566")))?
+        .collect();
+    // `localhost` has two addresses, and an emulator often listens on one.
+    let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, Duration::from_secs(2)).is_ok();
+    match addresses.iter().find(answers) {
+        Some(address) if is_ministack(*address) => Ok(Kind::Ministack),
+        Some(_) => Ok(Kind::Other),
+        None => Err(Problem::new(format!("nothing answers at {url}; start the emulator there first"))),
+    }
 }
 
 /// It hands its whole environment to the functions it starts, so it gets a clean one; with `AWS_ENDPOINT_URL` in it,
@@ -132,16 +185,27 @@ fn log_file(path: &Path) -> Result<File, Problem> {
     File::create(path).map_err(Problem::while_(format!("cannot write {}", path.display())))
 }
 
-fn await_health(port: u16, log: &Path) -> Result<(), Problem> {
+fn await_health(port: u16, log: &Path, mut has_ended: impl FnMut() -> bool) -> Result<(), Problem> {
     let begun = Instant::now();
     while !is_ministack(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+        if has_ended() {
+            return Err(Problem::new(format!("the AWS emulator did not start:\n{}", tail(log, 10))));
+        }
         if begun.elapsed() > START_TIME {
             return Err(Problem::new(format!(
                 "the AWS emulator does not answer on port {port}; see {}",
                 log.display()
             )));
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// The last lines of a log.
+pub(crate) fn tail(path: &Path, lines: usize) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all.iter().skip(all.len().saturating_sub(lines)).copied().collect::<Vec<_>>().join("\n")
 }

@@ -24,12 +24,18 @@ impl Toolbox {
         Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
     }
 
+    /// The folder as it is, whatever may be missing.
+    #[must_use]
+    pub fn here() -> Self {
+        Self { root: Self::root() }
+    }
+
     /// Installs what is missing. At once when nothing is; two processes at a time wait for each other.
     ///
     /// # Errors
     /// When Python has no virtual environments, or PyPI cannot be reached.
     pub fn prepare() -> Result<Self, Problem> {
-        let toolbox = Self { root: Self::root() };
+        let toolbox = Self::here();
         let state = toolbox.state();
         fs::create_dir_all(&state).map_err(Problem::while_(format!("cannot make {}", state.display())))?;
         let path = state.join("venv.lock");
@@ -64,11 +70,17 @@ impl Toolbox {
         self.state().join("venv/bin").join(name)
     }
 
+    /// Where the deployed stack is written down.
+    #[must_use]
+    pub fn stack_file(&self) -> PathBuf {
+        self.state().join("stack.json")
+    }
+
     fn make_environment(&self) -> Result<(), Problem> {
         let venv = self.state().join("venv");
         let make = || {
             Command::new("python3")
-                .args(["-m", "venv", "--clear"])
+                .args(["-m", "venv"])
                 .arg(&venv)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
