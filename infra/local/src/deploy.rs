@@ -115,7 +115,7 @@ async fn upload(
 ) -> Result<Uploaded, Problem> {
     let config = aws_sdk_s3::config::Builder::from(clients.sdk_config()).force_path_style(true).build();
     let s3 = aws_sdk_s3::Client::from_conf(config);
-    let key = template::key(name, function)?;
+    let key = format!("{name}/{}.zip", function.digest);
     let bucket = format!("{CODE_BUCKET}{account}");
     if s3.head_object().bucket(&bucket).key(&key).send().await.is_err() {
         match s3.create_bucket().bucket(&bucket).send().await {

@@ -73,7 +73,7 @@ impl Drop for Emulator {
 pub fn stop(id: u32) -> Result<(), Problem> {
     let group = format!("-{id}");
     let asked =
-        Command::new("/bin/sh").args(["-c", "kill -TERM -- \"$1\" 2>/dev/null", "sh", &group]).status();
+        Command::new("/bin/sh").args(["-c", "kill -s TERM -- \"$1\" 2>/dev/null", "sh", &group]).status();
     if asked.is_ok_and(|status| status.success()) {
         Ok(())
     } else {

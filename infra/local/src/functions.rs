@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use sha2::Digest as _;
+
 use crate::problem::Problem;
 use crate::progress::step;
 use crate::toolbox::{Toolbox, run};
@@ -16,6 +18,8 @@ pub struct Function {
     pub zip: PathBuf,
     /// The same `bootstrap`, taken out of the zip.
     pub binary: PathBuf,
+    /// SHA-256 of the binary, in hexadecimal: the zip also carries the time of its making.
+    pub digest: String,
 }
 
 /// The architecture of this machine, as Lambda names it: the emulator runs functions as they are.
@@ -36,6 +40,8 @@ pub fn architecture() -> Result<&'static str, Problem> {
 /// When it does not compile: cargo has said why.
 pub fn build_fetch(toolbox: &Toolbox) -> Result<Function, Problem> {
     let progress = step("building the fetch function (some minutes the first time)");
+    // cargo lets one build at a time into its folder, but not one zip.
+    let _lock = toolbox.lock("build")?;
     let root = Toolbox::root();
     let flag = if architecture()? == "arm64" { "--arm64" } else { "--x86-64" };
     let mut command = Command::new(toolbox.program("cargo-lambda"));
@@ -65,37 +71,35 @@ pub fn build_fetch(toolbox: &Toolbox) -> Result<Function, Problem> {
         return Err(Problem::new("the fetch function did not compile; see above"));
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let function = unpack(toolbox, target.join("lambda/fetch/bootstrap.zip"))?;
+    let function = unpack(toolbox, &target.join("lambda/fetch/bootstrap.zip"))?;
     progress.done("fetch function built");
     Ok(function)
 }
 
-/// Takes `bootstrap` out of the zip, so that what runs without the emulator is what is deployed to it.
-fn unpack(toolbox: &Toolbox, zip: PathBuf) -> Result<Function, Problem> {
+/// Takes `bootstrap` out of the zip, so that what runs without the emulator is what is deployed to it. Both are moved
+/// into place, because what another process is reading must stay whole.
+fn unpack(toolbox: &Toolbox, built: &Path) -> Result<Function, Problem> {
     let folder = toolbox.state().join("fetch");
-    let binary = folder.join("bootstrap");
-    let newer = |a: &Path, b: &Path| {
-        let time = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        time(a).is_some_and(|a| time(b).is_some_and(|b| a > b))
+    let fresh = toolbox.state().join(format!("fetch.{}", std::process::id()));
+    let doing = format!("cannot write {}", folder.display());
+    fs::create_dir_all(&folder).and_then(|()| fs::create_dir_all(&fresh)).map_err(Problem::while_(&doing))?;
+    let zip = fresh.join("bootstrap.zip");
+    fs::copy(built, &zip).map_err(Problem::while_(format!("cannot copy {}", built.display())))?;
+    let mut python = Command::new(toolbox.program("python3"));
+    python.args(["-m", "zipfile", "-e"]).arg(&zip).arg(&fresh);
+    run(&mut python, "the zip that cargo-lambda built cannot be read; delete target/lambda and try again")?;
+
+    let binary = fresh.join("bootstrap");
+    let bytes = fs::read(&binary).map_err(Problem::while_(format!("cannot read {}", binary.display())))?;
+    let function = Function {
+        zip: folder.join("bootstrap.zip"),
+        binary: folder.join("bootstrap"),
+        digest: hex::encode(sha2::Sha256::digest(bytes)),
     };
-    if !newer(&binary, &zip) {
-        // A function that still runs keeps the file that it was started from.
-        let fresh = toolbox.state().join(format!("fetch.{}", std::process::id()));
-        let mut python = Command::new(toolbox.program("python3"));
-        python.args(["-m", "zipfile", "-e"]).arg(&zip).arg(&fresh);
-        run(
-            &mut python,
-            "the zip that cargo-lambda built cannot be read; delete target/lambda and try again",
-        )?;
-        let unpacked = fresh.join("bootstrap");
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&unpacked, mode)
-            .and_then(|()| fs::create_dir_all(&folder))
-            .and_then(|()| fs::rename(&unpacked, &binary))
-            .and_then(|()| fs::remove_dir_all(&fresh))
-            .map_err(Problem::while_(format!("cannot write {}", binary.display())))?;
-        // The zip's own time was given to the file.
-        let _ = fs::File::open(&binary).and_then(|file| file.set_modified(std::time::SystemTime::now()));
-    }
-    Ok(Function { zip, binary })
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))
+        .and_then(|()| fs::rename(&zip, &function.zip))
+        .and_then(|()| fs::rename(&binary, &function.binary))
+        .and_then(|()| fs::remove_dir_all(&fresh))
+        .map_err(Problem::while_(doing))?;
+    Ok(function)
 }

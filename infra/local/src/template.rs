@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use crate::functions::Function;
 use crate::problem::Problem;
 use crate::toolbox::Toolbox;
 
@@ -51,17 +50,6 @@ pub fn package(template: &str, code: &[Uploaded]) -> Result<String, Problem> {
         }
         None => Ok(packaged),
     }
-}
-
-/// The key that a function's zip is uploaded to. From the binary, because a zip also carries the time of its making.
-///
-/// # Errors
-/// When the binary cannot be read.
-pub fn key(name: &str, function: &Function) -> Result<String, Problem> {
-    use sha2::Digest as _;
-    let path = &function.binary;
-    let bytes = fs::read(path).map_err(Problem::while_(format!("cannot read {}", path.display())))?;
-    Ok(format!("{name}/{}.zip", hex::encode(sha2::Sha256::digest(bytes))))
 }
 
 #[cfg(test)]

@@ -36,14 +36,8 @@ impl Toolbox {
     /// When Python has no virtual environments, or PyPI cannot be reached.
     pub fn prepare() -> Result<Self, Problem> {
         let toolbox = Self::here();
-        let state = toolbox.state();
-        fs::create_dir_all(&state).map_err(Problem::while_(format!("cannot make {}", state.display())))?;
-        let path = state.join("venv.lock");
-        let lock =
-            File::create(&path).map_err(Problem::while_(format!("cannot write {}", path.display())))?;
-        lock.lock().map_err(Problem::while_(format!("cannot lock {}", path.display())))?;
-
-        let ready = state.join("venv/ready");
+        let _lock = toolbox.lock("venv")?;
+        let ready = toolbox.state().join("venv/ready");
         let wanted = REQUIREMENTS.join("\n");
         if fs::read_to_string(&ready).is_ok_and(|installed| installed == wanted) {
             return Ok(toolbox);
@@ -56,6 +50,15 @@ impl Toolbox {
         fs::write(&ready, wanted).map_err(Problem::while_(format!("cannot write {}", ready.display())))?;
         progress.done("tools installed");
         Ok(toolbox)
+    }
+
+    /// Waits until no other process holds the lock of this name; it is held until the file is dropped.
+    pub(crate) fn lock(&self, name: &str) -> Result<File, Problem> {
+        let path = self.state().join(name).with_extension("lock");
+        fs::create_dir_all(self.state())
+            .and_then(|()| File::create(&path))
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(Problem::while_(format!("cannot lock {}", path.display())))
     }
 
     /// Where everything lies that is not the project's source: ignored by git, and safe to delete.
