@@ -1,0 +1,250 @@
+//! What a run does with its profiles, over ports that remember. No mail server is needed: these profiles fail before
+//! one is spoken to.
+
+use std::num::NonZeroU16;
+use std::sync::Mutex;
+
+use mailroom_core::cursor::Cursor;
+use mailroom_core::health::Status;
+use mailroom_core::job::{Digest, FlowJob, JobId};
+use mailroom_core::ports::{Credential, Hold, Lease};
+use mailroom_core::profile::{AfterFetch, Auth, Host, Mailbox, Security, Server, StartFrom};
+use mailroom_core::trouble::ErrorCode;
+use mailroom_mail::imap::Connector;
+use mailroom_mail::net::AllowedHosts;
+use mailroom_mail::tls::Tls;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::*;
+
+/// A table of profiles, all of them in shard 0.
+#[derive(Default)]
+struct Memory {
+    profiles: Vec<Profile>,
+    recorded: Mutex<Vec<(ProfileId, Status)>>,
+    requested: Mutex<Vec<(PollRequest, Duration)>>,
+    schedules: Mutex<Vec<String>>,
+}
+
+#[derive(Clone)]
+struct Ports(Arc<Memory>);
+
+/// The login whose credential makes the function panic.
+const PANIC: &str = "panic";
+
+impl Profiles for Ports {
+    async fn listening(
+        &self,
+        interval: RefreshInterval,
+        shard: u8,
+        _: Option<&Range>,
+    ) -> Result<Page, PortError> {
+        let there = |profile: &&Profile| shard == 0 && profile.refresh_interval == interval;
+        Ok(Page { profiles: self.0.profiles.iter().filter(there).cloned().collect(), unreadable: 0 })
+    }
+
+    async fn get(&self, id: ProfileId) -> Result<Option<Profile>, PortError> {
+        Ok(self.0.profiles.iter().find(|profile| profile.id == id).cloned())
+    }
+
+    async fn lease(
+        &self,
+        _: ProfileId,
+        _: OffsetDateTime,
+        _: OffsetDateTime,
+    ) -> Result<Option<(Lease, Profile)>, PortError> {
+        Ok(None)
+    }
+
+    async fn move_cursor(&self, _: &Lease, _: &Cursor, _: Hold) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn release(&self, _: &Lease, _: u32) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn record(&self, id: ProfileId, _: u64, status: &Status) -> Result<(), PortError> {
+        self.0.recorded.lock().unwrap().push((id, status.clone()));
+        Ok(())
+    }
+
+    async fn handed_over(&self, _: ProfileId, _: &[Digest]) -> Result<Vec<Digest>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn note_handed_over(&self, _: ProfileId, _: &[Digest], _: OffsetDateTime) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn flow_queue(&self, _: &str) -> Result<Option<Option<String>>, PortError> {
+        Ok(Some(None))
+    }
+}
+
+impl Credentials for Ports {
+    async fn credential(&self, id: ProfileId, _: &str) -> Result<Option<Credential>, PortError> {
+        let profile = self.get(id).await?;
+        assert!(profile.is_none_or(|profile| profile.auth.login() != PANIC), "as the test wants it");
+        Ok(None)
+    }
+}
+
+impl Handover for Ports {
+    fn bucket(&self) -> &str {
+        "bucket"
+    }
+
+    async fn put(&self, _: &str, _: &str, _: Vec<u8>) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    async fn send(&self, _: Option<&str>, _: &[FlowJob]) -> Result<Vec<JobId>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn request(&self, polls: &[(PollRequest, Duration)]) -> Result<(), PortError> {
+        self.0.requested.lock().unwrap().extend_from_slice(polls);
+        Ok(())
+    }
+}
+
+impl Schedules for Ports {
+    async fn ensure(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        self.0.schedules.lock().unwrap().push(format!("ensure {}", interval.seconds()));
+        Ok(())
+    }
+
+    async fn remove(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        self.0.schedules.lock().unwrap().push(format!("remove {}", interval.seconds()));
+        Ok(())
+    }
+}
+
+fn profile(n: u32, login: &str, seconds: u32) -> Profile {
+    let now = clock::now();
+    Profile {
+        id: ProfileId::parse(&format!("01JDCABCDEFGHJKMNPQ{n:07}")).unwrap(),
+        name: "Support".to_owned(),
+        description: String::new(),
+        listen: true,
+        mailbox: Mailbox::parse("INBOX").unwrap(),
+        imap: Some(Server {
+            host: Host::parse("imap.example.com").unwrap(),
+            port: NonZeroU16::new(993).unwrap(),
+            security: Security::Tls,
+        }),
+        smtp: None,
+        flow_schema_id: Some("flow".to_owned()),
+        refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
+        auth: Auth::Plain { login: login.to_owned() },
+        include_seen: false,
+        start_from: StartFrom::Now,
+        after_fetch: AfterFetch::Keep,
+        max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
+        version: 1,
+        secret_version: Some("1".to_owned()),
+        created_at: now,
+        updated_at: now,
+        cursor: None,
+        status: Status::default(),
+    }
+}
+
+/// Has the function handle one event, and returns what its ports remember with its answer.
+async fn handle(profiles: Vec<Profile>, event: Value) -> (Arc<Memory>, Value) {
+    let memory = Arc::new(Memory { profiles, ..Memory::default() });
+    let ports = Ports(Arc::clone(&memory));
+    let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
+    let poller = Arc::new(Poller::new(ports.clone(), ports.clone(), ports.clone(), imap));
+    let deadline = clock::now().unix_timestamp_nanos() / 1_000_000 + 30_000;
+    let answer = Fetch::new(poller, ports).handle(event, u64::try_from(deadline).unwrap()).await.unwrap();
+    (memory, serde_json::to_value(answer).unwrap())
+}
+
+fn codes(memory: &Memory) -> Vec<ErrorCode> {
+    let mut recorded = memory.recorded.lock().unwrap().clone();
+    recorded.sort_by_key(|(id, _)| *id);
+    recorded.into_iter().map(|(_, status)| status.error.unwrap().code).collect()
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_of_its_profile_and_of_no_other() {
+    let profiles = vec![profile(1, "ann", 300), profile(2, PANIC, 300), profile(3, "bob", 300)];
+    let (memory, answer) = handle(profiles, json!({"refresh_interval": 300})).await;
+    assert_eq!(codes(&memory), [ErrorCode::SecretMissing, ErrorCode::Internal, ErrorCode::SecretMissing]);
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+}
+
+#[tokio::test]
+async fn many_profiles_go_to_the_poll_queue_in_batches() {
+    let profiles = (0..250).map(|n| profile(n, "ann", 300)).collect();
+    let (memory, _) = handle(profiles, json!({"refresh_interval": 300})).await;
+    assert_eq!(memory.requested.lock().unwrap().len(), 3);
+    assert!(memory.recorded.lock().unwrap().is_empty(), "none was polled here");
+}
+
+#[tokio::test]
+async fn a_profile_that_has_to_wait_is_left_alone() {
+    let mut waiting = profile(1, "ann", 300);
+    waiting.status.not_before = Some(clock::now() + time::Duration::MINUTE);
+    let (memory, _) = handle(vec![waiting, profile(2, "bob", 300)], json!({"refresh_interval": 300})).await;
+    assert_eq!(memory.recorded.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_later_rounds_of_a_short_interval_come_through_the_poll_queue() {
+    let (memory, _) = handle(vec![profile(1, "ann", 20)], json!({"refresh_interval": 20})).await;
+    let requested = memory.requested.lock().unwrap().clone();
+    let rounds: Vec<u64> = requested.iter().map(|(_, delay)| delay.as_secs()).collect();
+    assert_eq!(rounds, [20, 40]);
+    // A round asks for no rounds of its own.
+    let body = serde_json::to_string(&requested[0].0).unwrap();
+    let (memory, _) =
+        handle(vec![profile(1, "ann", 20)], json!({"Records": [{"messageId": "1", "body": body}]})).await;
+    assert!(memory.requested.lock().unwrap().is_empty());
+    assert_eq!(memory.recorded.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_schedule_that_nobody_uses_is_removed_but_for_the_default() {
+    let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 600})).await;
+    assert_eq!(*memory.schedules.lock().unwrap(), ["remove 600"]);
+    let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 300})).await;
+    assert!(memory.schedules.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_bad_message_never_spoils_its_batch() {
+    let good = json!({"kind": "profile", "version": 1, "profile_id": profile(1, "ann", 300).id.to_string()});
+    let records = [
+        ("bad-json", "{".to_owned()),
+        ("good", good.to_string()),
+        ("of-the-future", json!({"kind": "profile", "version": 2, "profile_id": "x"}).to_string()),
+        ("no-id", json!({"kind": "profile", "version": 1, "profile_id": "x"}).to_string()),
+        ("no-interval", json!({"kind": "round", "version": 1, "refresh_interval": 7}).to_string()),
+    ]
+    .map(|(id, body)| json!({"messageId": id, "body": body}));
+    let (memory, answer) = handle(vec![profile(1, "ann", 300)], json!({"Records": records})).await;
+    let failed: Vec<&str> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap())
+        .collect();
+    assert_eq!(failed, ["bad-json", "of-the-future", "no-id", "no-interval"]);
+    assert_eq!(codes(&memory), [ErrorCode::SecretMissing]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_ours_is_refused_by_name() {
+    let memory = Ports(Arc::new(Memory::default()));
+    let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
+    let poller = Arc::new(Poller::new(memory.clone(), memory.clone(), memory.clone(), imap));
+    let function = Fetch::new(poller, memory);
+    for event in [json!({}), json!({"refresh_interval": 7}), json!({"refresh_interval": "300"}), json!([1])] {
+        let error = function.handle(event, u64::MAX).await.unwrap_err();
+        assert!(matches!(error, FetchError::Event(_)), "{error}");
+    }
+}
