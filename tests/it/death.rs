@@ -47,13 +47,9 @@ fn dies(moment: Moment, skip: usize, fault: Fault) {
     world.proxy().fail(skip, 1, fault, &world.lambda().killer(), moment);
     assert_eq!(world.poll_within(SHORT), Outcome::Died);
 
-    // Until the lease has run out, nobody else touches the mailbox.
-    let early = world.jobs();
+    let mut jobs = world.jobs();
+    world.expire_lease(profile);
     world.poll();
-    assert!(world.jobs().is_empty(), "the lease was not respected");
-    thread::sleep(LEASE);
-    world.poll();
-    let mut jobs = early;
     jobs.extend(world.jobs());
     let subjects: BTreeSet<_> = jobs.iter().filter_map(|job| job.message.subject.as_deref()).collect();
     assert_eq!(subjects, BTreeSet::from(["one", "two", "three"]), "no mail is lost");
@@ -98,6 +94,20 @@ fn killed_after_the_cursor_is_moved() {
     world.deliver(&mail("two"));
     world.poll();
     assert_eq!(world.subjects(), ["one", "two"]);
+}
+
+#[test]
+fn a_lease_keeps_others_away_until_it_runs_out() {
+    let world = World::new();
+    world.deliver(&mail("one"));
+    world.profile(|_| {});
+    world.proxy().fail_next(Fault::KillBefore, &world.lambda().killer(), job);
+    assert_eq!(world.poll_within(SHORT), Outcome::Died);
+    world.poll();
+    assert!(world.jobs().is_empty(), "the lease was not respected");
+    thread::sleep(LEASE);
+    world.poll();
+    assert_eq!(world.subjects(), ["one"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! be deployed.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mailroom_local::certificates::Certificates;
 use mailroom_local::deploy::Deployment;
@@ -13,7 +13,7 @@ use mailroom_local::stack::Stack;
 use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
-/// What is shared. Everything ends with this process: see [`mailroom_local::tied`].
+/// What is shared. Everything ends with this process at the latest: see [`mailroom_local::tied`].
 pub struct Servers {
     endpoint: SocketAddr,
     emulator: Emulator,
@@ -24,19 +24,35 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// The servers, started when they are first asked for.
+    /// The servers that others use now, or new ones. Whoever is the last to drop them stops them, so that nothing is
+    /// left behind when the scenarios end.
     ///
     /// # Panics
     /// When one of them cannot be had, with the reason.
-    pub fn shared() -> &'static Self {
-        static SERVERS: OnceLock<Servers> = OnceLock::new();
-        SERVERS.get_or_init(Self::start)
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        static RUNNING: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
+        // Poisoned by a start that failed: the next one says why, too.
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let servers = Arc::new(Self::start());
+            *running = Arc::downgrade(&servers);
+            servers
+        })
     }
 
     fn start() -> Self {
+        // What is tested does not change while it is tested.
+        static BUILT: Mutex<Option<(Toolbox, Function)>> = Mutex::new(None);
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        let (toolbox, fetch) = built
+            .get_or_insert_with(|| {
+                let toolbox = or_panic(Toolbox::prepare());
+                let fetch = or_panic(functions::build_fetch(&toolbox));
+                (toolbox, fetch)
+            })
+            .clone();
         let files = tempfile::Builder::new().prefix("mailroom-tests-").tempdir().expect("a temporary folder");
-        let toolbox = or_panic(Toolbox::prepare());
-        let fetch = or_panic(functions::build_fetch(&toolbox));
         let certificates = or_panic(Certificates::ensure(&files.path().join("certificates")));
         let dovecot = or_panic(Dovecot::start(files.path(), &certificates));
         let emulator = or_panic(Emulator::start(&toolbox, None, &files.path().join("emulator.log")));

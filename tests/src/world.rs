@@ -4,8 +4,10 @@
 //! The servers are shared by all scenarios of the process; the account and the mailbox are not, so that scenarios run
 //! side by side.
 
+use std::fs;
 use std::num::NonZeroU16;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -53,7 +55,7 @@ pub struct World {
     secrets: Secrets,
     login: String,
     files: TempDir,
-    servers: &'static Servers,
+    servers: Arc<Servers>,
     runtime: Runtime,
 }
 
@@ -92,7 +94,7 @@ impl World {
             .expect("the flow schema is stored");
         let proxy = AwsProxy::start(runtime.handle(), servers.endpoint());
         let files = tempfile::tempdir().expect("a temporary folder");
-        let lambda = function(&runtime, servers, &stack, &proxy, &files.path().join("fetch.log"));
+        let lambda = function(&runtime, &servers, &stack, &proxy, &files.path().join("fetch.log"));
         let login = format!("u{account}@example.com");
         Self { lambda, proxy, aws, stack, table, secrets, login, files, servers, runtime }
     }
@@ -135,8 +137,8 @@ impl World {
 
     /// The servers shared by all scenarios.
     #[must_use]
-    pub const fn servers(&self) -> &'static Servers {
-        self.servers
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// The login name of the mailbox.
@@ -148,7 +150,13 @@ impl World {
     /// A second function over the same resources, without a proxy of its own.
     #[must_use]
     pub fn another_function(&self) -> Lambda {
-        function(&self.runtime, self.servers, &self.stack, &self.proxy, &self.files.path().join("second.log"))
+        function(
+            &self.runtime,
+            &self.servers,
+            &self.stack,
+            &self.proxy,
+            &self.files.path().join("second.log"),
+        )
     }
 
     /// Makes a profile for the mailbox, changed by `change`.
@@ -335,8 +343,24 @@ impl Drop for World {
             }
         } else {
             assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
+            let left = processes_with(&self.proxy.endpoint());
+            assert!(left.is_empty(), "left behind: {left:?}");
         }
     }
+}
+
+/// The processes that have this text in their environment: what a scenario's function has started, and itself.
+fn processes_with(text: &str) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").expect("Linux has /proc");
+    processes
+        .flatten()
+        .map(|process| process.path())
+        // A process that ends while we look is none that is left.
+        .filter(|path| {
+            let environment = fs::read(path.join("environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environment).split('\0').any(|variable| variable.ends_with(text))
+        })
+        .collect()
 }
 
 /// A mail server of a profile.
