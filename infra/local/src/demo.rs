@@ -6,6 +6,8 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use mailroom_core::health::Status;
 use mailroom_core::job::FlowJob;
 use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
@@ -255,7 +257,10 @@ async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Prob
 
 async fn no_job(demo: &Demo) -> Problem {
     let status = match demo.stack.table().get(demo.profile).await {
-        Ok(Some(profile)) => format!("{:?}", profile.status),
+        Ok(Some(profile)) => match profile.status.error {
+            Some(error) => format!("{:?}, {}", profile.status.state, error.message),
+            None => format!("{:?}", profile.status.state),
+        },
         Ok(None) => "the profile is gone".to_owned(),
         Err(error) => chain(&error),
     };
@@ -335,7 +340,45 @@ fn message(subject: &str, text: &str, now: OffsetDateTime) -> Result<Vec<u8>, Pr
          Content-Disposition: attachment; filename=\"order-4711.csv\"\r\n\r\n\
          item,count\r\nlamp,1\r\n\
          --parts--\r\n",
+        subject = encoded(subject),
         id = Ulid::generate()
     )
     .into_bytes())
+}
+
+/// A text as a header field can carry it: as it is, or in encoded words of at most 75 characters (RFC 2047 §2).
+fn encoded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let mut words: Vec<String> = vec![String::new()];
+    for character in text.chars() {
+        match words.last_mut() {
+            Some(word) if word.len() + character.len_utf8() <= 45 => word.push(character),
+            Some(_) | None => words.push(character.into()),
+        }
+    }
+    let words = words.iter().map(|word| format!("=?utf-8?b?{}?=", BASE64.encode(word)));
+    words.collect::<Vec<_>>().join("\r\n ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_of_any_length_and_script_fits_a_header() {
+        assert_eq!(encoded("Hello"), "Hello");
+        assert_eq!(encoded("Gr\u{fc}\u{df}e"), "=?utf-8?b?R3LDvMOfZQ==?=");
+        let long = encoded(&"\u{fc}".repeat(100));
+        assert!(
+            long.split("\r\n ").count() == 5 && long.split("\r\n ").all(|word| word.len() <= 75),
+            "{long}"
+        );
+    }
+
+    #[test]
+    fn a_subject_cannot_carry_another_header() {
+        assert!(message("a\r\nBcc: b", "", OffsetDateTime::UNIX_EPOCH).is_err());
+    }
 }

@@ -79,7 +79,8 @@ fn run(options: Options) -> Result<(), Problem> {
         Some("up") => runtime.block_on(up::up(&options.up, demo::stopped())),
         Some("down") => up::down(),
         Some("status") => up::status().map(|status| print(&status)),
-        Some("mail") => demo::mail(options.subject.as_deref(), options.text.as_deref()),
+        Some("mail") => demo::mail(options.subject.as_deref(), options.text.as_deref())
+            .map(|()| say("✓ delivered; its job comes within a minute")),
         Some("demo") => runtime.block_on(demo::run(options.up.port, options.once, print)),
         Some(other) => Err(Problem::new(format!("there is no command {other}\n\n{USAGE}"))),
         None => Err(Problem::new(USAGE)),
