@@ -114,7 +114,10 @@ pub async fn stopped() {
 }
 
 /// A demo and a stack that is up would take each other's files.
-fn refuse_a_second(toolbox: &Toolbox) -> Result<(), Problem> {
+///
+/// # Errors
+/// When one of them is up.
+pub fn refuse_a_second(toolbox: &Toolbox) -> Result<(), Problem> {
     match Stack::load(&toolbox.stack_file()) {
         Ok(stack) if emulator::at(&stack.endpoint).is_ok() => Err(Problem::new(format!(
             "a stack is up at {}; end the demo that runs there, or type: cargo local down",

@@ -35,10 +35,11 @@ impl Emulator {
     /// When the port is taken, or it does not come up.
     pub fn start(toolbox: &Toolbox, port: Option<u16>, log: &Path) -> Result<Self, Problem> {
         let port = usable(port)?;
+        let scratch = scratch(log)?;
         let output = log_file(log)?;
         let errors = output.try_clone().map_err(Problem::while_("cannot share the log"))?;
         let mut process = Tied::spawn(toolbox.program("ministack"), [] as [&str; 0], |command| {
-            environment(toolbox, command, port);
+            environment(toolbox, command, port, &scratch);
             command.stdout(output).stderr(errors).process_group(0);
         })
         .map_err(Problem::while_("cannot start the AWS emulator"))?;
@@ -88,10 +89,11 @@ pub fn stop(id: u32) -> Result<(), Problem> {
 pub fn start_detached(toolbox: &Toolbox, port: u16, log: &Path) -> Result<u32, Problem> {
     let port = usable(Some(port))?;
     let progress = step("starting the AWS emulator");
+    let scratch = scratch(log)?;
     let output = log_file(log)?;
     let errors = output.try_clone().map_err(Problem::while_("cannot share the log"))?;
     let mut command = Command::new(toolbox.program("ministack"));
-    environment(toolbox, &mut command, port);
+    environment(toolbox, &mut command, port, &scratch);
     // A group of its own: Ctrl-C here does not reach it.
     let mut child = command
         .stdin(Stdio::null())
@@ -159,15 +161,25 @@ pub fn at(url: &str) -> Result<Kind, Problem> {
 
 /// It hands its whole environment to the functions it starts, so it gets a clean one; with `AWS_ENDPOINT_URL` in it,
 /// or they would call the real cloud.
-fn environment(toolbox: &Toolbox, command: &mut Command, port: u16) {
+fn environment(toolbox: &Toolbox, command: &mut Command, port: u16, scratch: &Path) {
     let bin = toolbox.state().join("venv/bin");
     command
         .env_clear()
         .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
         .env("HOME", toolbox.state())
+        .env("TMPDIR", scratch)
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
         .env("AWS_ENDPOINT_URL", endpoint(port));
+}
+
+/// A fresh folder beside the log for what the emulator unpacks, which it leaves behind: every function, at every start.
+fn scratch(log: &Path) -> Result<PathBuf, Problem> {
+    let folder = log.with_extension("tmp");
+    // Most often it is not there.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(Problem::while_(format!("cannot make {}", folder.display())))?;
+    Ok(folder)
 }
 
 fn usable(port: Option<u16>) -> Result<u16, Problem> {

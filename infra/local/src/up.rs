@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::demo;
 use crate::deploy::Deployment;
 use crate::driver;
 use crate::emulator::{self, DEFAULT_PORT, Kind};
@@ -43,6 +44,9 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
     }
     let kind = options.endpoint.as_deref().map_or(Ok(Kind::Ministack), emulator::at)?;
     let toolbox = Toolbox::prepare()?;
+    if options.endpoint.is_none() && Running::find(&toolbox).is_none() {
+        demo::refuse_a_second(&toolbox)?;
+    }
     let ca = bundle(&toolbox, &options.ca)?;
     let function = functions::build_fetch(&toolbox)?;
     let endpoint = match &options.endpoint {
