@@ -16,9 +16,7 @@ use mailroom_aws::secrets::Secrets;
 use mailroom_core::health::Status;
 use mailroom_core::job::FlowJob;
 use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
-use mailroom_core::profile::{
-    AfterFetch, Auth, Host, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
-};
+use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::lmtp::{self, Lmtp};
 use mailroom_local::stack::Stack;
@@ -194,6 +192,22 @@ impl World {
         self.edit(id, "SET lease_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
     }
 
+    /// Waits until a profile's status allows the next poll.
+    ///
+    /// # Panics
+    /// When that is more than twenty seconds away.
+    pub fn await_due(&self, id: ProfileId) {
+        let Some(until) = self.status(id).not_before else { return };
+        let wait = until - OffsetDateTime::now_utc();
+        assert!(wait < time::Duration::seconds(20), "{wait}");
+        std::thread::sleep(wait.try_into().unwrap_or_default());
+    }
+
+    /// What is stored of a profile becomes unreadable.
+    pub fn spoil(&self, id: ProfileId) {
+        self.edit(id, "SET mailbox = :value, #version = #version", &json!({":value": {"S": ""}}));
+    }
+
     fn edit(&self, id: ProfileId, expression: &str, values: &Value) {
         let key = format!("PROFILE#{id}");
         let _ = self.aws.call(
@@ -210,28 +224,13 @@ impl World {
     }
 
     fn draft(&self, id: ProfileId) -> Profile {
+        let imap = server("127.0.0.1", self.servers.dovecot().ports().imaps, Security::Tls);
+        let auth = Auth::Plain { login: self.login.clone() };
         let now = OffsetDateTime::now_utc();
         Profile {
-            id,
-            name: "Support".to_owned(),
-            description: String::new(),
-            listen: true,
-            mailbox: Mailbox::parse("INBOX").expect("a mailbox"),
-            imap: Some(server("127.0.0.1", self.servers.dovecot().ports().imaps, Security::Tls)),
-            smtp: None,
-            flow_schema_id: Some(FLOW_SCHEMA.to_owned()),
             refresh_interval: RefreshInterval::from_seconds(INTERVAL).expect("an interval"),
-            auth: Auth::Plain { login: self.login.clone() },
-            include_seen: false,
             start_from: StartFrom::All,
-            after_fetch: AfterFetch::Keep,
-            max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
-            version: 1,
-            secret_version: None,
-            created_at: now,
-            updated_at: now,
-            cursor: None,
-            status: Status::default(),
+            ..Profile::listening(id, "Support", imap, auth, FLOW_SCHEMA, now)
         }
     }
 
@@ -279,7 +278,7 @@ impl World {
             for message in messages {
                 count += 1;
                 assert!(count <= 100, "the poll queue never ends");
-                let outcome = self.lambda.invoke(sqs_event(&message), limit);
+                let outcome = self.lambda.invoke(sqs_event("1", &message.body), limit);
                 assert_eq!(
                     outcome,
                     Outcome::Answered(json!({"batchItemFailures": []})),
@@ -375,11 +374,11 @@ pub fn server(host: &str, port: u16, security: Security) -> Server {
 
 /// The event in which the poll queue delivers a message.
 #[must_use]
-pub fn sqs_event(message: &QueueMessage) -> Value {
+pub fn sqs_event(id: &str, body: &str) -> Value {
     json!({"Records": [{
-        "messageId": "11111111-1111-1111-1111-111111111111",
+        "messageId": id,
         "receiptHandle": "handle",
-        "body": message.body,
+        "body": body,
         "attributes": {},
         "messageAttributes": {},
         "eventSource": "aws:sqs",

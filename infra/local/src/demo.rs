@@ -8,12 +8,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mailroom_core::health::Status;
 use mailroom_core::job::FlowJob;
 use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
-use mailroom_core::profile::{
-    AfterFetch, Auth, Host, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
-};
+use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -174,32 +171,18 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
     let credential = Credential::Password(SecretString::from(Dovecot::PASSWORD));
     let secret_version = stack.secrets().store(id, &credential).await.map_err(|error| failed(&error))?;
     let now = OffsetDateTime::now_utc();
+    let imap = Server {
+        host: Host::parse("127.0.0.1").map_err(|error| failed(&error))?,
+        port: NonZeroU16::new(dovecot.ports().imaps)
+            .ok_or_else(|| Problem::new("the mail server has no port"))?,
+        security: Security::Tls,
+    };
+    let auth = Auth::Plain { login: LOGIN.to_owned() };
     let profile = Profile {
-        id,
-        name: "Support".to_owned(),
-        description: "The demo's mailbox".to_owned(),
-        listen: true,
-        mailbox: Mailbox::parse("INBOX").map_err(|error| failed(&error))?,
-        imap: Some(Server {
-            host: Host::parse("127.0.0.1").map_err(|error| failed(&error))?,
-            port: NonZeroU16::new(dovecot.ports().imaps)
-                .ok_or_else(|| Problem::new("the mail server has no port"))?,
-            security: Security::Tls,
-        }),
-        smtp: None,
-        flow_schema_id: Some(FLOW.to_owned()),
         refresh_interval: interval,
-        auth: Auth::Plain { login: LOGIN.to_owned() },
-        include_seen: false,
         start_from: StartFrom::All,
-        after_fetch: AfterFetch::Keep,
-        max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
-        version: 1,
         secret_version: Some(secret_version),
-        created_at: now,
-        updated_at: now,
-        cursor: None,
-        status: Status::default(),
+        ..Profile::listening(id, "Support", imap, auth, FLOW, now)
     };
     let table = stack.table();
     table.put_flow_schema(FLOW, "Add to queue", None).await.map_err(|error| failed(&error))?;

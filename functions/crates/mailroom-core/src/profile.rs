@@ -281,6 +281,40 @@ pub struct Profile {
 impl Profile {
     /// The default of `max_message_bytes`: 25 MiB, what the large providers accept.
     pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 26_214_400;
+
+    /// A new profile that listens to INBOX of `imap`, with the default of everything that is not said here.
+    #[must_use]
+    pub fn listening(
+        id: ProfileId,
+        name: &str,
+        imap: Server,
+        auth: Auth,
+        flow_schema_id: &str,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            description: String::new(),
+            listen: true,
+            mailbox: Mailbox("INBOX".to_owned()),
+            imap: Some(imap),
+            smtp: None,
+            flow_schema_id: Some(flow_schema_id.to_owned()),
+            refresh_interval: RefreshInterval::DEFAULT,
+            auth,
+            include_seen: false,
+            start_from: StartFrom::Now,
+            after_fetch: AfterFetch::Keep,
+            max_message_bytes: Self::DEFAULT_MAX_MESSAGE_BYTES,
+            version: 1,
+            secret_version: None,
+            created_at: now,
+            updated_at: now,
+            cursor: None,
+            status: Status::default(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use mailroom_core::cursor::Cursor;
 use mailroom_core::health::Status;
 use mailroom_core::job::{Digest, FlowJob, JobId};
 use mailroom_core::ports::{Credential, Hold, Lease};
-use mailroom_core::profile::{AfterFetch, Auth, Host, Mailbox, Security, Server, StartFrom};
+use mailroom_core::profile::{Auth, Host, Security, Server};
 use mailroom_core::trouble::ErrorCode;
 use mailroom_mail::imap::Connector;
 use mailroom_mail::net::AllowedHosts;
@@ -123,32 +123,17 @@ impl Schedules for Ports {
 }
 
 fn profile(n: u32, login: &str, seconds: u32) -> Profile {
-    let now = clock::now();
+    let id = ProfileId::parse(&format!("01JDCABCDEFGHJKMNPQ{n:07}")).unwrap();
+    let imap = Server {
+        host: Host::parse("imap.example.com").unwrap(),
+        port: NonZeroU16::new(993).unwrap(),
+        security: Security::Tls,
+    };
+    let auth = Auth::Plain { login: login.to_owned() };
     Profile {
-        id: ProfileId::parse(&format!("01JDCABCDEFGHJKMNPQ{n:07}")).unwrap(),
-        name: "Support".to_owned(),
-        description: String::new(),
-        listen: true,
-        mailbox: Mailbox::parse("INBOX").unwrap(),
-        imap: Some(Server {
-            host: Host::parse("imap.example.com").unwrap(),
-            port: NonZeroU16::new(993).unwrap(),
-            security: Security::Tls,
-        }),
-        smtp: None,
-        flow_schema_id: Some("flow".to_owned()),
         refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
-        auth: Auth::Plain { login: login.to_owned() },
-        include_seen: false,
-        start_from: StartFrom::Now,
-        after_fetch: AfterFetch::Keep,
-        max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
-        version: 1,
         secret_version: Some("1".to_owned()),
-        created_at: now,
-        updated_at: now,
-        cursor: None,
-        status: Status::default(),
+        ..Profile::listening(id, "Support", imap, auth, "flow", clock::now())
     }
 }
 
