@@ -160,25 +160,53 @@ fn a_mail_that_kills_the_function_three_times_is_quarantined() {
     assert_eq!(world.status(profile).state, State::Ok);
 }
 
+/// Has one call fail, and sees to it that this poll or the next makes good for it.
+fn fails(moment: Moment, fault: Fault) {
+    let world = World::new();
+    world.deliver(&mail("one"));
+    let profile = world.profile(|_| {});
+    world.proxy().fail_next(fault, &world.lambda().killer(), moment);
+    let _ = world.poll_within(SHORT);
+    let mut subjects = world.subjects();
+    world.expire_lease(profile);
+    world.await_due(profile);
+    world.poll();
+    subjects.extend(world.subjects());
+    assert_eq!(subjects, ["one"]);
+    assert_eq!(world.status(profile).state, State::Ok);
+}
+
 #[test]
-fn a_service_that_fails_is_tried_again_without_loss() {
-    for (moment, fault) in [
-        (object as Moment, Fault::Refuse(503, "SlowDown")),
-        (job, Fault::Refuse(500, "InternalFailure")),
-        (job, Fault::HangUpAfter),
-        (ledger, Fault::Refuse(400, "ProvisionedThroughputExceededException")),
-        (cursor, Fault::Refuse(500, "InternalServerError")),
-        (cursor, Fault::HangUpAfter),
-    ] {
-        let world = World::new();
-        world.deliver(&mail("one"));
-        let profile = world.profile(|_| {});
-        world.proxy().fail_next(fault.clone(), &world.lambda().killer(), moment);
-        let _ = world.poll_within(SHORT);
-        let mut subjects = world.subjects();
-        world.expire_lease(profile);
-        world.poll();
-        subjects.extend(world.subjects());
-        assert_eq!(subjects, ["one"], "{fault:?}");
-    }
+fn a_bucket_that_is_busy_is_tried_again() {
+    fails(object, Fault::Refuse(503, "SlowDown"));
+}
+
+#[test]
+fn a_bucket_that_refuses_delays_the_mail() {
+    fails(object, Fault::Refuse(403, "AccessDenied"));
+}
+
+#[test]
+fn a_queue_that_fails_is_tried_again() {
+    fails(job, Fault::Refuse(500, "InternalFailure"));
+}
+
+#[test]
+fn a_job_whose_answer_was_lost_is_not_sent_twice() {
+    fails(job, Fault::HangUpAfter);
+}
+
+#[test]
+fn a_ledger_that_is_throttled_is_tried_again() {
+    fails(ledger, Fault::Refuse(400, "ProvisionedThroughputExceededException"));
+}
+
+#[test]
+fn a_cursor_that_could_not_be_written_is_written_again() {
+    fails(cursor, Fault::Refuse(500, "InternalServerError"));
+}
+
+#[test]
+fn a_cursor_whose_answer_was_lost_announces_nothing_twice() {
+    fails(cursor, Fault::HangUpAfter);
 }

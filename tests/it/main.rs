@@ -14,5 +14,6 @@ mod hostile;
 mod large;
 mod mailbox;
 mod new_mail;
+mod planning;
 mod secrecy;
 mod trouble;
