@@ -38,7 +38,7 @@ fn cursor(call: &Call) -> bool {
 }
 
 /// Has the function die at this moment of its first poll, and sees to it that the next ones make good for it.
-fn dies(moment: Moment, skip: usize, fault: Fault) {
+fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
     let world = World::new();
     for subject in ["one", "two", "three"] {
         world.deliver(&mail(subject));
@@ -56,6 +56,7 @@ fn dies(moment: Moment, skip: usize, fault: Fault) {
     assert_eq!(jobs.len(), 3, "no mail is announced twice");
     assert_eq!(world.ledger(profile).len(), 3);
     assert_eq!(world.status(profile).state, State::Ok);
+    world
 }
 
 #[test]
@@ -80,7 +81,8 @@ fn killed_while_the_ledger_is_written() {
 
 #[test]
 fn killed_between_the_ledger_and_the_cursor() {
-    dies(cursor, 0, Fault::KillBefore);
+    let world = dies(cursor, 0, Fault::KillBefore);
+    assert_eq!(world.jobs_sent(), 3, "what the ledger holds is not even sent again");
 }
 
 #[test]

@@ -80,8 +80,10 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
     for subject in ["two", "one", "meanwhile"] {
         client.append("Support", "", None, &mail(subject));
     }
+    drop(world.proxy().take_calls());
     world.poll();
     assert_eq!(world.subjects(), ["meanwhile"]);
+    assert_eq!(world.jobs_sent(), 1, "the queue forgets after five minutes, the ledger does not");
     let after = world.stored(profile).cursor.unwrap().uid_validity;
     assert_ne!(before, after);
 

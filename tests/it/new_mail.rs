@@ -79,6 +79,7 @@ fn equal_mail_is_one_job_however_often_it_lies_there() {
     client.append("INBOX", "", None, &raw);
     world.poll();
     assert!(world.jobs().is_empty());
+    assert_eq!(world.jobs_sent(), 1, "the queue forgets after five minutes, the ledger does not");
 }
 
 #[test]

@@ -294,6 +294,20 @@ impl World {
         self.aws.drain(&self.stack.queues.job).iter().map(job).collect()
     }
 
+    /// How many jobs the function has sent, as far as its calls are still noted: also those that the queue dropped as
+    /// repeats.
+    pub fn jobs_sent(&self) -> usize {
+        self.proxy
+            .calls()
+            .iter()
+            .filter(|call| {
+                call.operation == "sqs.SendMessageBatch" && call.about.contains(&self.stack.queues.job)
+            })
+            .filter_map(|call| serde_json::from_slice::<Value>(&call.body).ok())
+            .filter_map(|body| body.get("Entries").and_then(Value::as_array).map(Vec::len))
+            .sum()
+    }
+
     /// Takes the jobs off the job queue, by the subjects of their mails.
     pub fn subjects(&self) -> Vec<String> {
         self.jobs().into_iter().map(|job| job.message.subject.unwrap_or_default()).collect()
