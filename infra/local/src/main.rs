@@ -47,12 +47,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn port(value: &std::ffi::OsStr) -> Result<u16, lexopt::Error> {
+    let port = value.to_str().and_then(|text| text.parse().ok()).filter(|port| *port > 0);
+    port.ok_or_else(|| "--port takes a number from 1 to 65535".into())
+}
+
 fn options() -> Result<Options, lexopt::Error> {
     let mut options = Options::default();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            Long("port") => options.up.port = Some(arguments.value()?.parse()?),
+            Long("port") => options.up.port = Some(port(&arguments.value()?)?),
             Long("ca") => options.up.ca.push(arguments.value()?.into()),
             Long("endpoint") => options.up.endpoint = Some(arguments.value()?.string()?),
             Long("once") => options.once = true,
