@@ -77,7 +77,7 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
 
     client.delete("Support");
     client.create("Support");
-    for subject in ["two", "one", "meanwhile"] {
+    for subject in ["meanwhile", "two", "one"] {
         client.append("Support", "", None, &mail(subject));
     }
     drop(world.proxy().take_calls());
