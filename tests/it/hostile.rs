@@ -1,5 +1,6 @@
 //! Servers that hang, lie, flood or hang up, each beside a healthy profile in the same invocation.
 
+use std::thread;
 use std::time::Duration;
 
 use mailroom_core::health::{State, Status};
@@ -9,6 +10,7 @@ use mailroom_tests::fakes::scripted_imap::{GREETING, Script, ScriptedImap, Step}
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::world::{World, mail, server};
 use serde_json::json;
+use time::OffsetDateTime;
 
 /// What the function may hold whatever a server sends, in bytes: Lambda gives it 256 MB.
 const MEMORY: u64 = 200 * 1024 * 1024;
@@ -144,4 +146,24 @@ fn what_is_no_imap_is_a_protocol_error() {
         one_mail().on(GREETING, vec![Step::say("HTTP/1.1 400 Bad Request\r\n\r\n")]),
         ErrorCode::ImapProtocol,
     );
+}
+
+#[test]
+fn a_mail_that_a_server_leaves_out_of_its_answer_is_not_lost() {
+    let world = World::new();
+    // It lists the mail, says OK to fetching it, and sends nothing: once, as a server short of memory does.
+    let script = one_mail().on_some("UID FETCH", 1, 1, vec![Step::say("{tag} OK fetched\r\n")]);
+    let forgetful = ScriptedImap::start(world.handle(), world.servers().certificates(), script);
+    let port = forgetful.address().port();
+    let profile = world.profile(|profile| profile.imap = Some(server("127.0.0.1", port, Security::Tls)));
+    world.poll();
+    assert!(world.subjects().is_empty());
+    let status = world.status(profile);
+    assert_eq!(status.error.unwrap().code, ErrorCode::ImapProtocol);
+
+    forgetful.arrive(&mail("next"));
+    let pause = status.not_before.unwrap() - OffsetDateTime::now_utc();
+    thread::sleep(Duration::try_from(pause).unwrap_or_default() + Duration::from_secs(1));
+    world.poll();
+    assert_eq!(world.subjects(), ["hostile", "next"], "{:?}", forgetful.commands());
 }

@@ -60,7 +60,8 @@ impl Allowance {
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Fetches whole messages, given with their announced sizes (RFC822.SIZE), each up to `max_bytes_each`.
     ///
-    /// A message that is gone is left out. The order is that of `messages`. All together may have twice what was
+    /// A message that is gone is left out; one that is only missing from the answer is an error. The order is that of
+    /// `messages`. All together may have twice what was
     /// announced and 4 MiB, and not more: a caller that can afford more announces more.
     ///
     /// # Errors
@@ -98,6 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             bytes.truncate(usize::try_from(max_bytes_each).unwrap_or(usize::MAX));
             fetched.push(Fetched { uid, bytes, complete });
         }
+        self.confirm_gone(messages.iter().map(|(uid, _)| *uid), &fetched).await?;
         Ok(fetched)
     }
 
@@ -117,7 +119,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let complete = length(&bytes) < MAX_HEADER;
             Some(Fetched { uid: *uid, bytes, complete })
         });
-        Ok(fetched.collect())
+        let fetched: Vec<Fetched> = fetched.collect();
+        self.confirm_gone(uids.iter().copied(), &fetched).await?;
+        Ok(fetched)
+    }
+
+    /// Makes sure that what was asked for and did not come is gone. A server short of memory says OK to a FETCH and
+    /// leaves messages out; taken for deleted, they would be lost.
+    ///
+    /// NOOP first: only then does a server tell of what others have removed (RFC 9051 §7.5.1).
+    async fn confirm_gone(
+        &mut self,
+        asked: impl Iterator<Item = Uid>,
+        fetched: &[Fetched],
+    ) -> Result<(), ImapError> {
+        let missing: Vec<Uid> = asked.filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
+        for uids in missing.chunks(UIDS_PER_COMMAND) {
+            self.wire.begin()?;
+            let noop = self.wire.command("NOOP");
+            let set = uid_set(uids.iter().copied());
+            let tag = self.wire.command(&format!("UID FETCH {set} (UID FLAGS)"));
+            self.wire.flush(Step::Fetch).await?;
+            self.wire.complete(noop, Step::Fetch, |_| Ok(())).await?;
+            let mut there = false;
+            let sink = |response| {
+                if let Response::Fetch(fetch) = response {
+                    there |= fetch.uid.is_some_and(|uid| uids.contains(&uid));
+                }
+                Ok(())
+            };
+            self.wire.complete(tag, Step::Fetch, sink).await?;
+            if there {
+                return Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Empty });
+            }
+        }
+        Ok(())
     }
 
     /// Fetches the first `most` bytes of a section of several messages, by one command.

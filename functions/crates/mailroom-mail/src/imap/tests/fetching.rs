@@ -46,11 +46,24 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_mail() {
          S: * 3 FETCH (UID 3 BODY[] NIL)
          S: * 6 FETCH (UID 6 BODY[]<0> \"six\")
          S: M3 OK [EXPUNGEISSUED] Some messages were already expunged
-         C: M4 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
-         S: M4 NO [EXPUNGEISSUED] gone
-         C: M5 UID FETCH 3 (UID BODY.PEEK[HEADER]<0.262144>)
-         S: * 3 FETCH (UID 3 BODY[HEADER]<0> NIL)
+         C: M4 NOOP
+         C: M5 UID FETCH 3:5 (UID FLAGS)
+         S: * 1 EXPUNGE
+         S: M4 OK .
          S: M5 OK .
+         C: M6 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
+         S: M6 NO [EXPUNGEISSUED] gone
+         C: M7 NOOP
+         C: M8 UID FETCH 3 (UID FLAGS)
+         S: M7 OK .
+         S: M8 NO [EXPUNGEISSUED] gone
+         C: M9 UID FETCH 3 (UID BODY.PEEK[HEADER]<0.262144>)
+         S: * 3 FETCH (UID 3 BODY[HEADER]<0> NIL)
+         S: M9 OK .
+         C: M10 NOOP
+         C: M11 UID FETCH 3 (UID FLAGS)
+         S: M10 OK .
+         S: M11 OK .
          silence",
     )
     .await;
@@ -58,6 +71,24 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_mail() {
     assert_eq!(fetched, [whole(6, "six")]);
     assert_eq!(session.fetch(&[(uid(3), 3)], 1000).await.unwrap(), []);
     assert_eq!(session.fetch_headers(&[uid(3)]).await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_out_but_still_there_is_an_error() {
+    let mut session = session(
+        "C: M3 UID FETCH 3:4 (UID BODY.PEEK[]<0.262144>)
+         S: * 4 FETCH (UID 4 BODY[]<0> \"four\")
+         S: M3 OK done
+         C: M4 NOOP
+         C: M5 UID FETCH 3 (UID FLAGS)
+         S: M4 OK .
+         S: * 3 FETCH (UID 3 FLAGS ())
+         S: M5 OK .
+         silence",
+    )
+    .await;
+    let error = session.fetch(&[(uid(3), 5), (uid(4), 4)], 1000).await.unwrap_err();
+    assert!(matches!(error, ImapError::Malformed { what: Malformed::Empty, .. }), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +176,11 @@ async fn with_message(
         lines.next_line().await.unwrap();
         while let Ok(Some(line)) = lines.next_line().await {
             let tag = line.split(' ').next().unwrap();
-            let (_, range) = line.split_once('<').unwrap();
+            // What is missing is asked for by its flags: it is gone.
+            let Some((_, range)) = line.split_once('<') else {
+                write.write_all(format!("{tag} OK .\r\n").as_bytes()).await.unwrap();
+                continue;
+            };
             let (offset, size) = range.trim_end_matches(">)").split_once('.').unwrap();
             let (offset, size): (usize, usize) = (offset.parse().unwrap(), size.parse().unwrap());
             asked.push((offset, size));
