@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use mailroom_core::health::State;
 use mailroom_core::job::FlowJob;
-use mailroom_core::ports::Schedules as _;
 use mailroom_core::profile::RefreshInterval;
 use mailroom_core::schedule::PollRequest;
 use mailroom_tests::world::{INTERVAL, World, mail};

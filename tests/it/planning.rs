@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::State;
-use mailroom_core::ports::Schedules as _;
 use mailroom_core::profile::{ProfileId, RefreshInterval};
 use mailroom_core::schedule::{BATCH, PollRequest};
 use mailroom_tests::lambda::Outcome;
@@ -112,7 +112,7 @@ fn a_flow_schema_sends_its_jobs_to_its_own_queue() {
     let queue = made["QueueUrl"].as_str().unwrap();
     world.handle().block_on(world.table().put_flow_schema("orders", "Orders", Some(queue))).unwrap();
     world.deliver(&mail("an order"));
-    world.profile(|profile| profile.flow_schema_id = Some("orders".to_owned()));
+    world.profile(|profile| profile.flow_schema_id = Some(FlowSchemaId::parse("orders").unwrap()));
     world.poll();
     assert!(world.jobs().is_empty());
     let orders = world.aws().drain(queue);

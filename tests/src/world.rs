@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::secrets::Secrets;
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::job::FlowJob;
-use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
+use mailroom_core::ports::{Credential, Profiles as _};
 use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::lmtp::{self, Lmtp};
@@ -226,11 +227,12 @@ impl World {
     fn draft(&self, id: ProfileId) -> Profile {
         let imap = server("127.0.0.1", self.servers.dovecot().ports().imaps, Security::Tls);
         let auth = Auth::Plain { login: self.login.clone() };
+        let flow_schema = FlowSchemaId::parse(FLOW_SCHEMA).expect("an id");
         let now = OffsetDateTime::now_utc();
         Profile {
             refresh_interval: RefreshInterval::from_seconds(INTERVAL).expect("an interval"),
             start_from: StartFrom::All,
-            ..Profile::listening(id, "Support", imap, auth, FLOW_SCHEMA, now)
+            ..Profile::listening(id, "Support", imap, auth, flow_schema, now)
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::cursor::{Uid, UidValidity};
 use mailroom_core::fit::fit;
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::job::{
     Attachment, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
 };
@@ -39,7 +40,7 @@ pub(crate) struct Clerk<'a, P, C, H> {
     profile: &'a Profile,
     server: &'a Server,
     uid_validity: Option<UidValidity>,
-    flow_schema: &'a str,
+    flow_schema: &'a FlowSchemaId,
     queue: Option<String>,
 }
 
@@ -65,13 +66,13 @@ impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
     ) -> Result<Self, Failure> {
         let flow_schema = profile
             .flow_schema_id
-            .as_deref()
+            .as_ref()
             .ok_or_else(|| PortError::Corrupt("a listening profile names no flow schema".to_owned()))?;
         let queue = match poller.profiles().flow_queue(flow_schema).await? {
             Some(queue) => queue,
             None => {
                 // No mail waits for a schema that is gone: the job names it, and the default queue takes it.
-                warn!(profile.id = %profile.id, flow_schema.id = flow_schema, "the flow schema does not exist");
+                warn!(profile.id = %profile.id, flow_schema.id = %flow_schema, "the flow schema does not exist");
                 None
             }
         };
@@ -256,7 +257,7 @@ impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
         fit(FlowJob {
             version: 1,
             job_id: JobId::new(id, digest),
-            flow_schema_id: self.flow_schema.to_owned(),
+            flow_schema_id: self.flow_schema.to_string(),
             profile_id: id.to_string(),
             profile_name: self.profile.name.clone(),
             login: self.profile.auth.login().to_owned(),

@@ -122,7 +122,7 @@ where
         let shards = self.all_listening(interval).await?;
         let listening: usize = shards.iter().map(|(_, page)| page.profiles.len() + page.unreadable).sum();
         if listening == 0 {
-            return self.retire(interval).await;
+            return self.schedules.left(interval).await;
         }
         let now = clock::now();
         let due: Vec<(u8, Vec<Profile>)> = shards
@@ -173,18 +173,6 @@ where
         .await
         .into_iter()
         .collect()
-    }
-
-    /// Removes the schedule of an interval that nobody uses. The default interval's is part of the deployment, so that
-    /// there is always one.
-    async fn retire(&self, interval: RefreshInterval) -> Result<(), PortError> {
-        if interval == RefreshInterval::DEFAULT {
-            return Ok(());
-        }
-        self.schedules.remove(interval).await?;
-        // A profile that came meanwhile found its schedule in place, and lost it just now.
-        let came = self.all_listening(interval).await?.iter().any(|(_, page)| !page.profiles.is_empty());
-        if came { self.schedules.ensure(interval).await } else { Ok(()) }
     }
 
     /// Polls these profiles at once, each in a task of its own.

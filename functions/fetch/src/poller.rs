@@ -10,6 +10,7 @@ use mailroom_core::profile::{Auth, Profile, Server};
 use mailroom_core::schedule::PollRequest;
 use mailroom_core::trouble::{ErrorCode, Trouble};
 use mailroom_mail::imap::{Connector, ImapError, Login, Opened};
+use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -207,8 +208,8 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
     }
 
     async fn open(&self, profile: &Profile, server: &Server, end: Instant) -> Result<Opened, Failure> {
-        let credential = self.credential(profile).await?;
-        let login = Login { login: profile.auth.login(), credential: &credential };
+        let password = self.password(profile).await?;
+        let login = Login { login: profile.auth.login(), password: &password };
         let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
         self.imap
             .open(server, login, &profile.mailbox, above, end)
@@ -216,7 +217,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
             .map_err(|error| Failure::Trouble(error.trouble(server)))
     }
 
-    async fn credential(&self, profile: &Profile) -> Result<Credential, Failure> {
+    async fn password(&self, profile: &Profile) -> Result<SecretString, Failure> {
         match &profile.auth {
             Auth::Plain { .. } => {}
             Auth::Oauth2 { .. } => {
@@ -230,12 +231,13 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
             Some(version) => self.credentials.credential(profile.id, version).await?,
             None => None,
         };
-        stored.ok_or_else(|| {
-            Failure::Trouble(Trouble::new(
+        match stored {
+            Some(Credential::Password(password)) => Ok(password),
+            Some(Credential::ClientSecret(_)) | None => Err(Failure::Trouble(Trouble::new(
                 ErrorCode::SecretMissing,
                 "No password is stored for this profile: enter it again.",
-            ))
-        })
+            ))),
+        }
     }
 
     /// Hands over page by page, from the cursor as it stands under the lease. `tries` is kept as the table has it.

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::job::FlowJob;
-use mailroom_core::ports::{Credential, Profiles as _, Schedules as _};
+use mailroom_core::ports::{Credential, Profiles as _};
 use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -178,11 +179,12 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
         security: Security::Tls,
     };
     let auth = Auth::Plain { login: LOGIN.to_owned() };
+    let flow = FlowSchemaId::parse(FLOW).map_err(|error| failed(&error))?;
     let profile = Profile {
         refresh_interval: interval,
         start_from: StartFrom::All,
         secret_version: Some(secret_version),
-        ..Profile::listening(id, "Support", imap, auth, FLOW, now)
+        ..Profile::listening(id, "Support", imap, auth, flow, now)
     };
     let table = stack.table();
     table.put_flow_schema(FLOW, "Add to queue", None).await.map_err(|error| failed(&error))?;

@@ -133,13 +133,21 @@ fn window(interval: RefreshInterval) -> Option<i32> {
     (interval.seconds() > 60).then(|| tenth.clamp(1, MAX_WINDOW_MINUTES))
 }
 
-impl Schedules for ScheduleGroup {
-    async fn ensure(&self, interval: RefreshInterval) -> Result<(), PortError> {
+impl ScheduleGroup {
+    /// Makes the schedule of an interval, if it is missing.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn ensure(&self, interval: RefreshInterval) -> Result<(), PortError> {
         self.create(&name(interval), &rate(interval), interval, window(interval), ActionAfterCompletion::None)
             .await
     }
 
-    async fn remove(&self, interval: RefreshInterval) -> Result<(), PortError> {
+    /// Removes the schedule of an interval, if it is there.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn remove(&self, interval: RefreshInterval) -> Result<(), PortError> {
         let request = self.client().delete_schedule().group_name(&self.group).name(name(interval));
         match request.send().await {
             Ok(_) => Ok(()),
@@ -148,6 +156,20 @@ impl Schedules for ScheduleGroup {
             }
             Err(error) => Err(unavailable("DeleteSchedule")(error)),
         }
+    }
+}
+
+impl Schedules for ScheduleGroup {
+    async fn joined(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        self.ensure(interval).await
+    }
+
+    async fn left(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        if interval == RefreshInterval::DEFAULT { Ok(()) } else { self.remove(interval).await }
+    }
+
+    async fn repair(&self) -> Result<Vec<RefreshInterval>, PortError> {
+        Ok(Vec::new())
     }
 }
 

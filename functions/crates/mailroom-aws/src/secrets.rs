@@ -29,11 +29,15 @@ pub struct Secrets {
 #[derive(Deserialize)]
 struct Stored {
     password: Option<SecretString>,
+    client_secret: Option<SecretString>,
 }
 
 #[derive(Serialize)]
 struct ToStore<'a> {
-    password: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
 }
 
 impl Secrets {
@@ -61,9 +65,16 @@ impl Secrets {
     /// # Errors
     /// When the service fails.
     pub async fn store(&self, id: ProfileId, credential: &Credential) -> Result<String, PortError> {
-        let Credential::Password(password) = credential;
-        let secret = serde_json::to_string(&ToStore { password: password.expose_secret() })
-            .map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let to_store = match credential {
+            Credential::Password(password) => {
+                ToStore { password: Some(password.expose_secret()), client_secret: None }
+            }
+            Credential::ClientSecret(secret) => {
+                ToStore { password: None, client_secret: Some(secret.expose_secret()) }
+            }
+        };
+        let secret =
+            serde_json::to_string(&to_store).map_err(|error| PortError::Corrupt(error.to_string()))?;
         let created = self.client().create_secret().name(self.name(id)).secret_string(&secret).send().await;
         let version = match created {
             Ok(created) => created.version_id,
@@ -151,7 +162,11 @@ impl Credentials for Secrets {
         // serde's error would quote the secret.
         let stored: Stored = serde_json::from_str(text.expose_secret())
             .map_err(|_| PortError::Corrupt(format!("the secret {} is no JSON of ours", self.name(id))))?;
-        let Some(credential) = stored.password.map(Credential::Password) else { return Ok(None) };
+        let credential = stored
+            .password
+            .map(Credential::Password)
+            .or_else(|| stored.client_secret.map(Credential::ClientSecret));
+        let Some(credential) = credential else { return Ok(None) };
         self.keep(key, credential.clone());
         Ok(Some(credential))
     }

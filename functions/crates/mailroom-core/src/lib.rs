@@ -1,6 +1,7 @@
 //! What Mailroom decides, and nothing of how it is done.
 //!
-//! Read in this order: [`profile`] (what a mailbox's owner describes), [`cursor`] (how far we are), [`poll`] (from a
+//! Read in this order: [`profile`] (what a mailbox's owner describes), [`edit`] (what a change of it does), [`flow`]
+//! (what a mail starts), [`cursor`] (how far we are), [`poll`] (from a
 //! cursor and a server's listing to what has to be done), [`job`] (what a flow receives), [`fit`] (what of it goes
 //! first when it is too large), [`health`] (what the owner is shown), [`schedule`] (what one run checks), [`ports`]
 //! (what the decisions need from the world).
@@ -9,7 +10,9 @@
 //! the same answer for the same arguments.
 
 pub mod cursor;
+pub mod edit;
 pub mod fit;
+pub mod flow;
 pub mod health;
 pub mod job;
 pub mod poll;

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::cursor::Cursor;
+use crate::flow::FlowSchemaId;
 use crate::health::Status;
 use crate::job::{Digest, FlowJob, JobId};
 use crate::profile::{Profile, ProfileId, RefreshInterval};
@@ -125,7 +126,7 @@ pub trait Profiles: Send + Sync {
     /// The queue that a flow schema's jobs go to: `Some(None)` is the default queue, `None` an unknown schema.
     fn flow_queue(
         &self,
-        flow_schema: &str,
+        flow_schema: &FlowSchemaId,
     ) -> impl Future<Output = Result<Option<Option<String>>, PortError>> + Send;
 }
 
@@ -134,6 +135,8 @@ pub trait Profiles: Send + Sync {
 pub enum Credential {
     /// A password for `Auth::Plain`.
     Password(SecretString),
+    /// The OAuth2 client's secret for `Auth::Oauth2`.
+    ClientSecret(SecretString),
 }
 
 /// The profiles' secrets.
@@ -175,11 +178,20 @@ pub trait Handover: Send + Sync {
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// The schedules that start a planner.
+/// The schedules that start a planner: one for each interval in use, and for no other.
+///
+/// Changes race: a profile may begin to use an interval while the last other one leaves it. So these are told what has
+/// happened to the profiles, after it has been stored, and see to it that no interval in use is ever left without its
+/// schedule.
 pub trait Schedules: Send + Sync {
-    /// Makes the schedule of an interval, if it is missing.
-    fn ensure(&self, interval: RefreshInterval) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// A profile that uses the interval has been stored: the schedule has to be there.
+    fn joined(&self, interval: RefreshInterval) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Removes the schedule of an interval, if it is there.
-    fn remove(&self, interval: RefreshInterval) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// A profile has ceased to use the interval, or a plan has found none that does: the schedule goes, unless there
+    /// is one. The default interval's always stays.
+    fn left(&self, interval: RefreshInterval) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Makes the schedules that are missing although their intervals are in use, after a process that died between two
+    /// steps. The intervals that were mended.
+    fn repair(&self) -> impl Future<Output = Result<Vec<RefreshInterval>, PortError>> + Send;
 }

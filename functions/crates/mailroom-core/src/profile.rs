@@ -7,6 +7,7 @@ use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
 use crate::cursor::Cursor;
+use crate::flow::FlowSchemaId;
 use crate::health::Status;
 
 /// Why a value is not what it should be: one sentence that follows the field's name.
@@ -15,7 +16,7 @@ use crate::health::Status;
 pub struct Invalid(String);
 
 impl Invalid {
-    fn new(why: impl Into<String>) -> Self {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
 }
@@ -138,6 +139,12 @@ impl Security {
     pub const fn of_imap_port(port: u16) -> Self {
         if port == 143 { Self::StartTls } else { Self::Tls }
     }
+
+    /// The usual security of an SMTP port: 465 is implicit TLS, all others STARTTLS.
+    #[must_use]
+    pub const fn of_smtp_port(port: u16) -> Self {
+        if port == 465 { Self::Tls } else { Self::StartTls }
+    }
 }
 
 /// Where a protocol's server is.
@@ -151,6 +158,16 @@ pub struct Server {
     pub security: Security,
 }
 
+/// How an OAuth2 provider grants access (RFC 6749 §1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grant {
+    /// A person signs in (§4.1).
+    #[default]
+    AuthorizationCode,
+    /// The client has access by itself (§4.4).
+    ClientCredentials,
+}
+
 /// What we log in as. The password or client secret is in the profile's secret, never here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
@@ -161,6 +178,8 @@ pub enum Auth {
     },
     /// OAuth2, by a grant of the provider named by `discovery_url`.
     Oauth2 {
+        /// How access is granted.
+        grant: Grant,
         /// The login name that the token is for.
         login: String,
         /// The OAuth2 client's id.
@@ -251,7 +270,7 @@ pub struct Profile {
     /// The SMTP server; required to send.
     pub smtp: Option<Server>,
     /// The flow schema that each mail starts; required while `listen` is true.
-    pub flow_schema_id: Option<String>,
+    pub flow_schema_id: Option<FlowSchemaId>,
     /// How often it is polled.
     pub refresh_interval: RefreshInterval,
     /// What we log in as.
@@ -289,7 +308,7 @@ impl Profile {
         name: &str,
         imap: Server,
         auth: Auth,
-        flow_schema_id: &str,
+        flow_schema_id: FlowSchemaId,
         now: OffsetDateTime,
     ) -> Self {
         Self {
@@ -300,7 +319,7 @@ impl Profile {
             mailbox: Mailbox("INBOX".to_owned()),
             imap: Some(imap),
             smtp: None,
-            flow_schema_id: Some(flow_schema_id.to_owned()),
+            flow_schema_id: Some(flow_schema_id),
             refresh_interval: RefreshInterval::DEFAULT,
             auth,
             include_seen: false,

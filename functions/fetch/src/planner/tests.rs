@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::Mutex;
 
 use mailroom_core::cursor::Cursor;
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::job::{Digest, FlowJob, JobId};
 use mailroom_core::ports::{Credential, Hold, Lease};
@@ -78,7 +79,7 @@ impl Profiles for Ports {
         Ok(())
     }
 
-    async fn flow_queue(&self, _: &str) -> Result<Option<Option<String>>, PortError> {
+    async fn flow_queue(&self, _: &FlowSchemaId) -> Result<Option<Option<String>>, PortError> {
         Ok(Some(None))
     }
 }
@@ -111,14 +112,19 @@ impl Handover for Ports {
 }
 
 impl Schedules for Ports {
-    async fn ensure(&self, interval: RefreshInterval) -> Result<(), PortError> {
-        self.0.schedules.lock().unwrap().push(format!("ensure {}", interval.seconds()));
+    async fn joined(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        self.0.schedules.lock().unwrap().push(format!("joined {}", interval.seconds()));
         Ok(())
     }
 
-    async fn remove(&self, interval: RefreshInterval) -> Result<(), PortError> {
-        self.0.schedules.lock().unwrap().push(format!("remove {}", interval.seconds()));
+    async fn left(&self, interval: RefreshInterval) -> Result<(), PortError> {
+        self.0.schedules.lock().unwrap().push(format!("left {}", interval.seconds()));
         Ok(())
+    }
+
+    async fn repair(&self) -> Result<Vec<RefreshInterval>, PortError> {
+        self.0.schedules.lock().unwrap().push("repair".to_owned());
+        Ok(Vec::new())
     }
 }
 
@@ -133,7 +139,7 @@ fn profile(n: u32, login: &str, seconds: u32) -> Profile {
     Profile {
         refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
         secret_version: Some("1".to_owned()),
-        ..Profile::listening(id, "Support", imap, auth, "flow", clock::now())
+        ..Profile::listening(id, "Support", imap, auth, FlowSchemaId::parse("flow").unwrap(), clock::now())
     }
 }
 
@@ -195,7 +201,7 @@ async fn the_later_rounds_of_a_short_interval_come_through_the_poll_queue() {
 #[tokio::test]
 async fn a_schedule_that_nobody_uses_is_removed_but_for_the_default() {
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 600})).await;
-    assert_eq!(*memory.schedules.lock().unwrap(), ["remove 600"]);
+    assert_eq!(*memory.schedules.lock().unwrap(), ["left 600"]);
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 300})).await;
     assert!(memory.schedules.lock().unwrap().is_empty());
 }

@@ -6,9 +6,10 @@
 use std::num::NonZeroU16;
 
 use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::{StandingError, State, Status};
 use mailroom_core::profile::{
-    AfterFetch, Auth, Host, Invalid, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server,
+    AfterFetch, Auth, Grant, Host, Invalid, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server,
     StartFrom,
 };
 use mailroom_core::schedule::{SHARDS, sort_key};
@@ -114,8 +115,25 @@ enum SecurityItem {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum AuthItem {
-    Plain { login: String },
-    Oauth2 { login: String, client_id: String, discovery_url: String, scopes: Vec<String> },
+    Plain {
+        login: String,
+    },
+    Oauth2 {
+        #[serde(default)]
+        grant: GrantItem,
+        login: String,
+        client_id: String,
+        discovery_url: String,
+        scopes: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum GrantItem {
+    #[default]
+    AuthorizationCode,
+    ClientCredentials,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -342,11 +360,15 @@ impl From<&Profile> for ProfileItem {
             mailbox: profile.mailbox.as_str().to_owned(),
             imap: profile.imap.as_ref().map(ServerItem::from),
             smtp: profile.smtp.as_ref().map(ServerItem::from),
-            flow_schema_id: profile.flow_schema_id.clone(),
+            flow_schema_id: profile.flow_schema_id.as_ref().map(FlowSchemaId::to_string),
             refresh_interval: profile.refresh_interval.seconds(),
             auth: match &profile.auth {
                 Auth::Plain { login } => AuthItem::Plain { login: login.clone() },
-                Auth::Oauth2 { login, client_id, discovery_url, scopes } => AuthItem::Oauth2 {
+                Auth::Oauth2 { grant, login, client_id, discovery_url, scopes } => AuthItem::Oauth2 {
+                    grant: match grant {
+                        Grant::AuthorizationCode => GrantItem::AuthorizationCode,
+                        Grant::ClientCredentials => GrantItem::ClientCredentials,
+                    },
                     login: login.clone(),
                     client_id: client_id.clone(),
                     discovery_url: discovery_url.clone(),
@@ -385,13 +407,21 @@ impl ProfileItem {
             mailbox: Mailbox::parse(&self.mailbox).map_err(invalid("mailbox"))?,
             imap: self.imap.map(|server| server.read("imap")).transpose()?,
             smtp: self.smtp.map(|server| server.read("smtp")).transpose()?,
-            flow_schema_id: self.flow_schema_id,
+            flow_schema_id: self
+                .flow_schema_id
+                .map(|id| FlowSchemaId::parse(&id))
+                .transpose()
+                .map_err(invalid("flow_schema_id"))?,
             refresh_interval: RefreshInterval::from_seconds(self.refresh_interval)
                 .map_err(invalid("refresh_interval"))?,
             auth: match self.auth {
                 AuthItem::Plain { login } => Auth::Plain { login },
-                AuthItem::Oauth2 { login, client_id, discovery_url, scopes } => {
-                    Auth::Oauth2 { login, client_id, discovery_url, scopes }
+                AuthItem::Oauth2 { grant, login, client_id, discovery_url, scopes } => {
+                    let grant = match grant {
+                        GrantItem::AuthorizationCode => Grant::AuthorizationCode,
+                        GrantItem::ClientCredentials => Grant::ClientCredentials,
+                    };
+                    Auth::Oauth2 { grant, login, client_id, discovery_url, scopes }
                 }
             },
             include_seen: self.include_seen,

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest};
 use mailroom_core::cursor::Cursor;
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::job::Digest;
 use mailroom_core::ports::{Hold, Lease, Page, PortError, Profiles};
@@ -381,12 +382,12 @@ impl Profiles for Table {
         Ok(())
     }
 
-    async fn flow_queue(&self, flow_schema: &str) -> Result<Option<Option<String>>, PortError> {
+    async fn flow_queue(&self, flow_schema: &FlowSchemaId) -> Result<Option<Option<String>>, PortError> {
         let answer = self
             .client()
             .get_item()
             .table_name(&self.name)
-            .key("PK", text(flow_key(flow_schema)))
+            .key("PK", text(flow_key(flow_schema.as_str())))
             .key("SK", text(FLOW))
             .send()
             .await

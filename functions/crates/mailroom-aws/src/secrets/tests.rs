@@ -21,7 +21,9 @@ fn password() -> Credential {
 }
 
 fn exposed(credential: Option<Credential>) -> Option<String> {
-    credential.map(|Credential::Password(password)| password.expose_secret().to_owned())
+    credential.map(|credential| match credential {
+        Credential::Password(secret) | Credential::ClientSecret(secret) => secret.expose_secret().to_owned(),
+    })
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailroom_core::poll::{Listing, MailboxState};
-use mailroom_core::ports::Credential;
 use mailroom_core::profile::{Mailbox, Security, Server};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,7 +37,7 @@ pub struct Login<'a> {
     /// The login name.
     pub login: &'a str,
     /// The password.
-    pub credential: &'a Credential,
+    pub password: &'a SecretString,
 }
 
 /// A session with its mailbox open, and what the server said of it.
@@ -159,10 +158,7 @@ where
 {
     let known = match greeted {
         Greeted::Known => None,
-        Greeted::Stranger(known) => {
-            let Credential::Password(password) = login.credential;
-            log_in(&mut wire, known, login.login, password).await?
-        }
+        Greeted::Stranger(known) => log_in(&mut wire, known, login.login, login.password).await?,
     };
     let (session, state, listing) = Session::examine(wire, known, mailbox, list_above).await?;
     Ok(Opened { session, state, listing })

@@ -23,7 +23,7 @@ fn profile() -> Profile {
             security: Security::Tls,
         }),
         smtp: None,
-        flow_schema_id: Some("add-to-queue".to_owned()),
+        flow_schema_id: Some(FlowSchemaId::parse("add-to-queue").unwrap()),
         refresh_interval: RefreshInterval::DEFAULT,
         auth: Auth::Plain { login: "support@example.com".to_owned() },
         include_seen: false,
@@ -64,6 +64,7 @@ fn a_profile_comes_back_as_it_was() {
         smtp: plain.imap.clone().map(|server| Server { security: Security::StartTls, ..server }),
         flow_schema_id: None,
         auth: Auth::Oauth2 {
+            grant: Grant::ClientCredentials,
             login: "a@b.c".to_owned(),
             client_id: "id".to_owned(),
             discovery_url: "https://issuer.example".to_owned(),
@@ -172,13 +173,20 @@ fn mailbox() -> impl Strategy<Value = Mailbox> {
     text(20).prop_map(|name| Mailbox::parse(&name).unwrap_or_else(|_| Mailbox::parse("INBOX").unwrap()))
 }
 
+fn flow_schema_id() -> impl Strategy<Value = FlowSchemaId> {
+    "[a-z0-9][A-Za-z0-9._-]{0,9}".prop_map(|id| FlowSchemaId::parse(&id).unwrap())
+}
+
 fn auth() -> impl Strategy<Value = Auth> {
     let scopes = prop::collection::vec(text(9), 0..3);
     prop_oneof![
         text(20).prop_map(|login| Auth::Plain { login }),
-        (text(20), text(9), text(9), scopes).prop_map(|(login, client_id, discovery_url, scopes)| {
-            Auth::Oauth2 { login, client_id, discovery_url, scopes }
-        }),
+        (any::<bool>(), text(20), text(9), text(9), scopes).prop_map(
+            |(signed_in, login, client_id, discovery_url, scopes)| {
+                let grant = if signed_in { Grant::AuthorizationCode } else { Grant::ClientCredentials };
+                Auth::Oauth2 { grant, login, client_id, discovery_url, scopes }
+            }
+        ),
     ]
 }
 
@@ -227,7 +235,7 @@ prop_compose! {
         (listen, include_seen) in any::<(bool, bool)>(),
         (mailbox, done) in (mailbox(), mailbox()),
         (imap, smtp) in (option::of(server()), option::of(server())),
-        (flow_schema_id, secret_version) in (option::of(text(9)), option::of(text(9))),
+        (flow_schema_id, secret_version) in (option::of(flow_schema_id()), option::of(text(9))),
         seconds in prop::sample::select(vec![10, 15, 20, 30, 60, 300, 86_400]),
         auth in auth(),
         start_from in prop_oneof![

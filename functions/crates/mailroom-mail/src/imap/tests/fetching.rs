@@ -201,8 +201,8 @@ async fn with_message(
     });
     let mut wire = super::Wire::new(ours, soon());
     let greeted = super::greet(&mut wire).await.unwrap();
-    let credential = super::password("");
-    let login = super::Login { login: "", credential: &credential };
+    let password = super::password("");
+    let login = super::Login { login: "", password: &password };
     let inbox = Mailbox::parse("INBOX").unwrap();
     let opened = super::log_in_and_open(wire, greeted, login, &inbox, None).await.unwrap();
     (opened.session, serving)
@@ -394,8 +394,8 @@ async fn goodbye_is_said_and_not_waited_for() {
     theirs.write_all(b"* PREAUTH .\r\n* 1 EXISTS\r\nM1 OK .\r\n").await.unwrap();
     let mut wire = super::Wire::new(ours, soon());
     let greeted = super::greet(&mut wire).await.unwrap();
-    let credential = super::password("");
-    let login = super::Login { login: "", credential: &credential };
+    let password = super::password("");
+    let login = super::Login { login: "", password: &password };
     let inbox = Mailbox::parse("INBOX").unwrap();
     super::log_in_and_open(wire, greeted, login, &inbox, None).await.unwrap().session.logout().await;
     let mut heard = String::new();

@@ -118,8 +118,8 @@ fn run(bytes: Vec<u8>) {
     runtime.block_on(async {
         let mut wire = super::Wire::new(saying(bytes), soon());
         let Ok(greeted) = super::greet(&mut wire).await else { return };
-        let credential = super::password("secret");
-        let login = super::Login { login: "ann", credential: &credential };
+        let password = super::password("secret");
+        let login = super::Login { login: "ann", password: &password };
         let inbox = mailroom_core::profile::Mailbox::parse("INBOX").unwrap();
         let Ok(mut opened) = super::log_in_and_open(wire, greeted, login, &inbox, Some(0)).await else {
             return;

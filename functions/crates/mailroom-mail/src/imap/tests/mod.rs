@@ -11,9 +11,9 @@ mod starttls;
 use std::time::Duration;
 
 use mailroom_core::cursor::Uid;
-use mailroom_core::ports::Credential;
 use mailroom_core::profile::{Host, Mailbox, Security, Server};
 use mailroom_core::trouble::ErrorCode;
+use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -75,8 +75,8 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-fn password(password: &str) -> Credential {
-    Credential::Password(password.into())
+fn password(password: &str) -> SecretString {
+    SecretString::from(password)
 }
 
 /// Opens the inbox of the server that plays `transcript`.
@@ -94,10 +94,10 @@ async fn open_as(
     let (stream, playing) = server(transcript);
     let mut wire = Wire::new(stream, soon());
     let mailbox = Mailbox::parse(mailbox).unwrap();
-    let credential = password(secret);
+    let password = password(secret);
     let result = async {
         let greeted = greet(&mut wire).await?;
-        log_in_and_open(wire, greeted, Login { login, credential: &credential }, &mailbox, above).await
+        log_in_and_open(wire, greeted, Login { login, password: &password }, &mailbox, above).await
     }
     .await;
     if playing.is_finished() {

@@ -105,8 +105,8 @@ async fn listen(acceptor: Option<TlsAcceptor>, security: Security, said: &'stati
 async fn connect(trusted: &Authority, server: &Server) -> Result<Opened, ImapError> {
     let pem = trusted.issuer.pem();
     let connector = Connector::new(Tls::new(Some(pem.as_bytes())).unwrap(), "localhost".parse().unwrap());
-    let credential = password("secret");
-    let login = Login { login: "ann", credential: &credential };
+    let password = password("secret");
+    let login = Login { login: "ann", password: &password };
     connector.open(server, login, &Mailbox::parse("INBOX").unwrap(), None, soon()).await
 }
 

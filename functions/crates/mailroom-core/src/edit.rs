@@ -1,0 +1,165 @@
+//! What an owner's edit of a profile does to what we know of its mailbox.
+
+use time::OffsetDateTime;
+
+use crate::health::{State, Status};
+use crate::profile::Profile;
+
+/// Whether the cursor of before still means something after an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is the same mailbox of the same login on the same server: the cursor stays, and so does a run that is at it.
+    Same,
+    /// It is another mailbox: it begins anew at `start_from`, and a run that still reads the old one must not move the
+    /// new cursor.
+    Another,
+}
+
+/// An edited profile, to be stored if nobody was quicker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// The profile as it shall be, with the next version.
+    pub profile: Profile,
+    /// What becomes of its cursor.
+    pub place: Place,
+}
+
+/// Applies the settings of `wanted` to `current`: id, times of creation, version and state are `current`'s.
+///
+/// A change of anything that a poll depends on clears the error and the pause, so that the very next poll tries it.
+#[must_use]
+pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
+    let place = if is_same_place(current, &wanted) { Place::Same } else { Place::Another };
+    let mut profile = Profile {
+        id: current.id,
+        version: current.version + 1,
+        created_at: current.created_at,
+        updated_at: now,
+        cursor: match place {
+            Place::Same => current.cursor,
+            Place::Another => None,
+        },
+        status: current.status.clone(),
+        ..wanted
+    };
+    let only_words = Profile {
+        name: current.name.clone(),
+        description: current.description.clone(),
+        version: current.version,
+        updated_at: current.updated_at,
+        ..profile.clone()
+    } == *current;
+    if !only_words {
+        profile.status = Status {
+            state: if profile.listen { State::Pending } else { State::Off },
+            not_before: None,
+            error: None,
+            ..profile.status
+        };
+    }
+    Edit { profile, place }
+}
+
+/// Whether both name the same mailbox. Another port or another way to TLS leads to the same server.
+fn is_same_place(one: &Profile, other: &Profile) -> bool {
+    let place = |profile: &Profile| {
+        let host = profile.imap.as_ref().map(|server| server.host.clone());
+        (host, profile.mailbox.clone(), profile.auth.login().to_owned())
+    };
+    place(one) == place(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::cursor::Cursor;
+    use crate::flow::FlowSchemaId;
+    use crate::health::StandingError;
+    use crate::profile::{Auth, Host, Mailbox, ProfileId, RefreshInterval, Security, Server};
+    use crate::trouble::ErrorCode;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+    fn current() -> Profile {
+        let imap = Server {
+            host: Host::parse("imap.example.com").unwrap(),
+            port: NonZeroU16::new(993).unwrap(),
+            security: Security::Tls,
+        };
+        let auth = Auth::Plain { login: "a".to_owned() };
+        let flow = FlowSchemaId::parse("flow").unwrap();
+        let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+        let mut profile = Profile::listening(id, "Support", imap, auth, flow, NOW);
+        profile.cursor = Some(Cursor { uid_validity: None, last_uid: 7, newest: NOW, floor: None });
+        profile.status = Status {
+            state: State::Misconfigured,
+            last_success_at: Some(NOW),
+            not_before: Some(NOW),
+            error: Some(StandingError {
+                code: ErrorCode::ImapAuth,
+                message: "no".to_owned(),
+                since: NOW,
+                count: 5,
+            }),
+            ..Status::default()
+        };
+        profile
+    }
+
+    fn edited(change: impl FnOnce(&mut Profile)) -> Edit {
+        let mut wanted = current();
+        change(&mut wanted);
+        edit(&current(), wanted, NOW + time::Duration::HOUR)
+    }
+
+    #[test]
+    fn words_change_nothing_else() {
+        let Edit { profile, place } = edited(|profile| profile.name = "Sales".to_owned());
+        assert_eq!((place, profile.version, profile.name.as_str()), (Place::Same, 2, "Sales"));
+        assert_eq!((profile.status, profile.cursor), (current().status, current().cursor));
+        assert_eq!((profile.created_at, profile.updated_at), (NOW, NOW + time::Duration::HOUR));
+    }
+
+    #[test]
+    fn whatever_a_poll_depends_on_clears_the_error() {
+        type Change = fn(&mut Profile);
+        let changes: [Change; 4] = [
+            |profile| profile.secret_version = Some("2".to_owned()),
+            |profile| profile.refresh_interval = RefreshInterval::from_seconds(60).unwrap(),
+            |profile| profile.flow_schema_id = Some(FlowSchemaId::parse("other").unwrap()),
+            |profile| profile.imap.as_mut().unwrap().port = NonZeroU16::new(143).unwrap(),
+        ];
+        for change in changes {
+            let Edit { profile, place } = edited(change);
+            assert_eq!((profile.status.state, place), (State::Pending, Place::Same));
+            assert_eq!((profile.status.error, profile.status.not_before), (None, None));
+            assert_eq!(profile.status.last_success_at, Some(NOW));
+            assert_eq!(profile.cursor, current().cursor);
+        }
+        assert_eq!(edited(|profile| profile.listen = false).profile.status.state, State::Off);
+    }
+
+    #[test]
+    fn another_mailbox_begins_anew() {
+        type Change = fn(&mut Profile);
+        let changes: [Change; 3] = [
+            |profile| profile.mailbox = Mailbox::parse("Orders").unwrap(),
+            |profile| profile.imap.as_mut().unwrap().host = Host::parse("other.example.com").unwrap(),
+            |profile| profile.auth = Auth::Plain { login: "b".to_owned() },
+        ];
+        for change in changes {
+            let Edit { profile, place } = edited(change);
+            assert_eq!((place, profile.cursor), (Place::Another, None));
+        }
+    }
+
+    #[test]
+    fn a_pause_keeps_the_place() {
+        let paused = edited(|profile| profile.listen = false);
+        assert_eq!((paused.place, paused.profile.cursor), (Place::Same, current().cursor));
+    }
+}
