@@ -111,6 +111,12 @@ impl Mailbox {
         Ok(Self(if text.eq_ignore_ascii_case("inbox") { "INBOX".to_owned() } else { text.to_owned() }))
     }
 
+    /// The inbox.
+    #[must_use]
+    pub fn inbox() -> Self {
+        Self("INBOX".to_owned())
+    }
+
     /// The name in UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -316,7 +322,7 @@ impl Profile {
             name: name.to_owned(),
             description: String::new(),
             listen: true,
-            mailbox: Mailbox("INBOX".to_owned()),
+            mailbox: Mailbox::inbox(),
             imap: Some(imap),
             smtp: None,
             flow_schema_id: Some(flow_schema_id),

@@ -1,0 +1,75 @@
+//! What a connection test tells.
+
+use mailroom_core::trouble::{ErrorCode, Trouble};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What became of a connection test. A server that the settings do not name is null.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestReport {
+    /// The IMAP server.
+    pub imap: Option<ImapReport>,
+    /// The SMTP server.
+    pub smtp: Option<SmtpReport>,
+}
+
+/// What the IMAP server did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImapReport {
+    /// Whether a poll would succeed.
+    pub ok: bool,
+    /// Why it would not.
+    pub error: Option<TestError>,
+    /// How long it all took (milliseconds).
+    pub latency_ms: u64,
+    /// What the server says that it can do.
+    pub capabilities: Vec<String>,
+    /// The mailboxes that the login sees, at most a thousand.
+    pub mailboxes: Vec<String>,
+    /// How many messages in the mailbox nobody has read.
+    pub unseen: Option<u32>,
+}
+
+/// What the SMTP server did.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SmtpReport {
+    /// Whether it would take mail from the login.
+    pub ok: bool,
+    /// Why it would not.
+    pub error: Option<TestError>,
+    /// How long it all took (milliseconds).
+    pub latency_ms: u64,
+    /// What the server says that it can do.
+    pub capabilities: Vec<String>,
+}
+
+/// Why a test failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestError {
+    /// What kind.
+    #[schema(value_type = String, example = "imap_auth")]
+    pub code: ErrorCode,
+    /// One sentence that says what to change, with the server's words.
+    pub message: String,
+}
+
+impl From<Trouble> for TestError {
+    fn from(trouble: Trouble) -> Self {
+        Self { code: trouble.code, message: trouble.message }
+    }
+}
+
+/// A poll that has been asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    /// The profile that will be polled within moments.
+    pub profile_id: String,
+}
+
+/// That the function is alive.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alive {
+    /// `ok`.
+    #[schema(value_type = String, example = "ok")]
+    pub status: &'static str,
+}

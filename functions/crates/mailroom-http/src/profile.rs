@@ -1,0 +1,657 @@
+//! Profiles as they go over the wire.
+
+use std::num::NonZeroU16;
+
+use deserr::{Deserr, ValuePointerRef};
+use mailroom_core::health::{State, Status};
+use mailroom_core::ports::Credential;
+use mailroom_core::profile::{
+    AfterFetch, Auth, Grant, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
+};
+use mailroom_core::trouble::ErrorCode;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
+
+use crate::problem::Problems;
+use crate::value::{
+    ClientId, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login, MailboxName,
+    MessageBytes, Name, Port, Scope, Secret, Start, start_text,
+};
+
+/// The settings of a profile, as its owner writes them.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, deny_unknown_fields, validate = complete -> Problems)]
+#[schema(as = Profile)]
+pub struct ProfileBody {
+    /// What you call it.
+    pub name: Name,
+    /// Your notes.
+    #[deserr(default)]
+    #[schema(inline = false, default = "")]
+    pub description: Description,
+    /// Whether inbound mail is fetched; `false`: it only sends.
+    #[deserr(default = true)]
+    #[schema(default = true)]
+    pub listen: bool,
+    /// The IMAP mailbox that is polled.
+    #[deserr(default = MailboxName(Mailbox::inbox()))]
+    #[schema(default = "INBOX")]
+    pub mailbox: MailboxName,
+    /// The IMAP server; required while `listen` is true.
+    #[deserr(default)]
+    #[schema(nullable = false)]
+    pub imap_host: Option<HostName>,
+    /// Its port.
+    #[deserr(default = Port(IMAP_PORT))]
+    #[schema(default = 993)]
+    pub imap_port: Port,
+    /// How TLS begins; by default `starttls` on port 143, else `tls`.
+    #[deserr(default)]
+    #[schema(nullable = false)]
+    pub imap_security: Option<SecurityBody>,
+    /// The SMTP server; required to send.
+    #[deserr(default)]
+    #[schema(nullable = false)]
+    pub smtp_host: Option<HostName>,
+    /// Its port.
+    #[deserr(default = Port(SMTP_PORT))]
+    #[schema(default = 587)]
+    pub smtp_port: Port,
+    /// How TLS begins; by default `tls` on port 465, else `starttls`.
+    #[deserr(default)]
+    #[schema(nullable = false)]
+    pub smtp_security: Option<SecurityBody>,
+    /// The flow that each mail starts; required while `listen` is true.
+    #[deserr(default)]
+    #[schema(nullable = false)]
+    pub flow_schema_id: Option<FlowId>,
+    /// How often it is polled.
+    #[deserr(default = Interval(RefreshInterval::DEFAULT))]
+    #[schema(default = 300)]
+    pub refresh_interval: Interval,
+    /// What to log in with.
+    pub auth: AuthBody,
+    /// Whether mail counts that someone has read before us.
+    #[deserr(default)]
+    #[schema(default = false)]
+    pub include_seen: bool,
+    /// Which mail counts at the first poll.
+    #[deserr(default = Start(StartFrom::Now))]
+    #[schema(default = "now")]
+    pub start_from: Start,
+    /// What is done to a mail once its job is handed over.
+    #[deserr(default = AfterFetchBody::Keep {})]
+    #[schema(default = json!({"action": "keep"}))]
+    pub after_fetch: AfterFetchBody,
+    /// Larger mail becomes a job of its headers (bytes).
+    #[deserr(default = MessageBytes(Profile::DEFAULT_MAX_MESSAGE_BYTES))]
+    #[schema(default = 26214400)]
+    pub max_message_bytes: MessageBytes,
+}
+
+/// The usual port of IMAP over implicit TLS (RFC 8314 §3.2).
+const IMAP_PORT: NonZeroU16 = port(993);
+
+/// The usual port of message submission (RFC 6409 §3.1).
+const SMTP_PORT: NonZeroU16 = port(587);
+
+const fn port(number: u16) -> NonZeroU16 {
+    match NonZeroU16::new(number) {
+        Some(port) => port,
+        None => NonZeroU16::MIN,
+    }
+}
+
+/// How a connection becomes a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Serialize, ToSchema)]
+#[deserr(error = Problems, rename_all = lowercase)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Security)]
+pub enum SecurityBody {
+    /// From the first byte.
+    Tls,
+    /// After STARTTLS.
+    Starttls,
+}
+
+/// What to log in with. A secret that is left out of an update stays as it is.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, tag = "type", rename_all = lowercase, deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = Auth)]
+pub enum AuthBody {
+    /// Login and password.
+    #[schema(title = "PlainAuth")]
+    Plain {
+        /// The login name.
+        login: Login,
+        /// The password.
+        #[deserr(default)]
+        #[schema(nullable = false, write_only)]
+        password: Option<Secret>,
+    },
+    /// OAuth2.
+    #[schema(title = "Oauth2Auth")]
+    Oauth2 {
+        /// How access is granted.
+        #[deserr(default = GrantBody::AuthorizationCode)]
+        #[schema(default = "authorization_code")]
+        grant: GrantBody,
+        /// The login name that the token is for.
+        login: Login,
+        /// The client's id.
+        client_id: ClientId,
+        /// The client's secret.
+        #[deserr(default)]
+        #[schema(nullable = false, write_only)]
+        client_secret: Option<Secret>,
+        /// Where the provider's OpenID configuration is.
+        discovery_url: DiscoveryUrl,
+        /// The scopes to ask for; empty: those known for the provider.
+        #[deserr(default)]
+        #[schema(max_items = 20, default = json!([]))]
+        scopes: Vec<Scope>,
+    },
+}
+
+/// How an OAuth2 provider grants access (RFC 6749 §1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Serialize, ToSchema)]
+#[deserr(error = Problems)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Grant)]
+pub enum GrantBody {
+    /// A person signs in.
+    #[deserr(rename = "authorization_code")]
+    AuthorizationCode,
+    /// The client has access by itself.
+    #[deserr(rename = "client_credentials")]
+    ClientCredentials,
+}
+
+/// What is done to a mail once its job is handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Deserr, ToSchema)]
+#[deserr(error = Problems, tag = "action", deny_unknown_fields)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[schema(as = AfterFetch)]
+pub enum AfterFetchBody {
+    /// Nothing.
+    #[deserr(rename = "keep")]
+    Keep {},
+    /// `\Seen` is set.
+    #[deserr(rename = "mark_seen")]
+    MarkSeen {},
+    /// It is moved.
+    #[deserr(rename = "move")]
+    Move {
+        /// Where to.
+        mailbox: MailboxName,
+    },
+}
+
+/// What depends on more than one field.
+fn complete(body: ProfileBody, _: ValuePointerRef<'_>) -> Result<ProfileBody, Problems> {
+    let mut problems = Problems::default();
+    if body.listen && body.imap_host.is_none() {
+        problems.add("imap_host", "is required while listen is true");
+    }
+    if body.listen && body.flow_schema_id.is_none() {
+        problems.add("flow_schema_id", "is required while listen is true");
+    }
+    if let AuthBody::Oauth2 { scopes, .. } = &body.auth
+        && scopes.len() > 20
+    {
+        problems.add("auth.scopes", "must have at most 20 entries");
+    }
+    problems.none_or().map(|()| body)
+}
+
+/// A profile as its owner describes it, and the secret that came with it, if one did.
+#[derive(Debug)]
+pub struct Described {
+    /// The settings; its state is that of a profile just made, without a secret.
+    pub profile: Profile,
+    /// What is to be stored apart.
+    pub credential: Option<Credential>,
+    /// Where the provider's configuration is, to be checked.
+    pub discovery: Option<Discovery>,
+}
+
+impl ProfileBody {
+    /// The profile that this describes.
+    #[must_use]
+    pub fn describe(self, id: ProfileId, now: OffsetDateTime) -> Described {
+        let server = |host: Option<HostName>, port: Port, security: Option<SecurityBody>, usual: Security| {
+            let security = match security {
+                Some(SecurityBody::Tls) => Security::Tls,
+                Some(SecurityBody::Starttls) => Security::StartTls,
+                None => usual,
+            };
+            host.map(|host| Server { host: host.0, port: port.0, security })
+        };
+        let (auth, credential, discovery) = self.auth.describe();
+        let status =
+            Status { state: if self.listen { State::Pending } else { State::Off }, ..Status::default() };
+        let profile = Profile {
+            id,
+            name: self.name.0,
+            description: self.description.0,
+            listen: self.listen,
+            mailbox: self.mailbox.0,
+            imap: server(
+                self.imap_host,
+                self.imap_port,
+                self.imap_security,
+                Security::of_imap_port(self.imap_port.0.get()),
+            ),
+            smtp: server(
+                self.smtp_host,
+                self.smtp_port,
+                self.smtp_security,
+                Security::of_smtp_port(self.smtp_port.0.get()),
+            ),
+            flow_schema_id: self.flow_schema_id.map(|id| id.0),
+            refresh_interval: self.refresh_interval.0,
+            auth,
+            include_seen: self.include_seen,
+            start_from: self.start_from.0,
+            after_fetch: match self.after_fetch {
+                AfterFetchBody::Keep {} => AfterFetch::Keep,
+                AfterFetchBody::MarkSeen {} => AfterFetch::MarkSeen,
+                AfterFetchBody::Move { mailbox } => AfterFetch::Move(mailbox.0),
+            },
+            max_message_bytes: self.max_message_bytes.0,
+            version: 1,
+            secret_version: None,
+            created_at: now,
+            updated_at: now,
+            cursor: None,
+            status,
+        };
+        Described { profile, credential, discovery }
+    }
+}
+
+impl AuthBody {
+    fn describe(self) -> (Auth, Option<Credential>, Option<Discovery>) {
+        match self {
+            Self::Plain { login, password } => {
+                let credential = password.map(|password| Credential::Password(password.0));
+                (Auth::Plain { login: login.0 }, credential, None)
+            }
+            Self::Oauth2 { grant, login, client_id, client_secret, discovery_url, scopes } => {
+                let grant = match grant {
+                    GrantBody::AuthorizationCode => Grant::AuthorizationCode,
+                    GrantBody::ClientCredentials => Grant::ClientCredentials,
+                };
+                let auth = Auth::Oauth2 {
+                    grant,
+                    login: login.0,
+                    client_id: client_id.0,
+                    discovery_url: discovery_url.0.url.clone(),
+                    scopes: scopes.into_iter().map(|scope| scope.0).collect(),
+                };
+                (auth, client_secret.map(|secret| Credential::ClientSecret(secret.0)), Some(discovery_url.0))
+            }
+        }
+    }
+}
+
+/// A profile as it is shown: its settings without secrets, and its state.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredProfile)]
+pub struct ProfileView {
+    /// Its id, a ULID of ours.
+    pub id: String,
+    /// What you call it.
+    pub name: String,
+    /// Your notes.
+    pub description: String,
+    /// Whether inbound mail is fetched.
+    pub listen: bool,
+    /// The IMAP mailbox that is polled.
+    pub mailbox: String,
+    /// The IMAP server.
+    pub imap_host: Option<String>,
+    /// Its port.
+    pub imap_port: Option<u16>,
+    /// How TLS begins.
+    pub imap_security: Option<SecurityBody>,
+    /// The SMTP server.
+    pub smtp_host: Option<String>,
+    /// Its port.
+    pub smtp_port: Option<u16>,
+    /// How TLS begins.
+    pub smtp_security: Option<SecurityBody>,
+    /// The flow that each mail starts.
+    pub flow_schema_id: Option<String>,
+    /// Seconds between two polls.
+    pub refresh_interval: u32,
+    /// What is logged in with.
+    pub auth: AuthView,
+    /// Whether mail counts that someone has read before us.
+    pub include_seen: bool,
+    /// Which mail counts at the first poll.
+    pub start_from: String,
+    /// What is done to a mail once its job is handed over.
+    pub after_fetch: AfterFetchView,
+    /// Larger mail becomes a job of its headers (bytes).
+    pub max_message_bytes: u64,
+    /// Counts the changes of the settings; the `ETag`.
+    pub version: u64,
+    /// When it was made.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+    /// When its settings were last changed.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
+    /// How it is doing.
+    pub status: StatusView,
+}
+
+/// What is logged in with. Secrets are never shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = StoredAuth)]
+pub enum AuthView {
+    /// Login and password.
+    Plain {
+        /// The login name.
+        login: String,
+        /// Whether a password is stored.
+        password_set: bool,
+    },
+    /// OAuth2.
+    Oauth2 {
+        /// How access is granted.
+        grant: GrantBody,
+        /// The login name that the token is for.
+        login: String,
+        /// The client's id.
+        client_id: String,
+        /// Whether a client's secret is stored.
+        client_secret_set: bool,
+        /// Where the provider's OpenID configuration is.
+        discovery_url: String,
+        /// The scopes that are asked for.
+        scopes: Vec<String>,
+    },
+}
+
+/// What is done to a mail once its job is handed over.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[schema(as = StoredAfterFetch)]
+pub enum AfterFetchView {
+    /// Nothing.
+    Keep,
+    /// `\Seen` is set.
+    MarkSeen,
+    /// It is moved.
+    Move {
+        /// Where to.
+        mailbox: String,
+    },
+}
+
+/// How a profile is doing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Status)]
+pub struct StatusView {
+    /// In a word.
+    pub state: StateView,
+    /// The last poll that succeeded; may lag by five minutes.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_success_at: Option<OffsetDateTime>,
+    /// When mail was last handed over.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_message_at: Option<OffsetDateTime>,
+    /// No poll before this; without it the next is due within a refresh interval.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub not_before: Option<OffsetDateTime>,
+    /// The error that stands; a success clears it.
+    pub error: Option<ErrorView>,
+    /// The mailbox's UIDVALIDITY at the last poll.
+    pub uid_validity: Option<u32>,
+    /// The highest UID that is handled.
+    pub last_uid: Option<u32>,
+    /// Whether there is what a login needs: a password, or a sign-in.
+    pub authorized: bool,
+}
+
+/// A profile's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = State)]
+pub enum StateView {
+    /// Not polled yet since it was made or changed.
+    Pending,
+    /// The last poll succeeded.
+    Ok,
+    /// It fails for now, and is tried again by itself.
+    Failing,
+    /// The server asked for a pause.
+    Throttled,
+    /// You have to act: host, TLS, mailbox or login are refused.
+    Misconfigured,
+    /// Someone has to sign in.
+    ReauthorizationRequired,
+    /// It does not listen.
+    Off,
+}
+
+/// An error that stands.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StandingError)]
+pub struct ErrorView {
+    /// What kind.
+    #[schema(value_type = String, example = "imap_auth")]
+    pub code: ErrorCode,
+    /// One sentence for the owner of the mailbox, with the server's words.
+    pub message: String,
+    /// When it first happened, without a success since.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub since: OffsetDateTime,
+    /// How often, in a row.
+    pub count: u32,
+}
+
+/// A page of profiles, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfilePage {
+    /// The profiles. A page may hold fewer than were asked for, and still have a next one.
+    pub items: Vec<ProfileView>,
+    /// The `cursor` of the next page; null at the end.
+    pub next: Option<String>,
+}
+
+/// Milliseconds are enough, and every client reads them.
+fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let whole = at.replace_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(*at);
+    serializer.serialize_str(&whole.format(&Rfc3339).map_err(serde::ser::Error::custom)?)
+}
+
+fn rfc3339_or_null<S: Serializer>(at: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => rfc3339(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+const fn security_body(security: Security) -> SecurityBody {
+    match security {
+        Security::Tls => SecurityBody::Tls,
+        Security::StartTls => SecurityBody::Starttls,
+    }
+}
+
+const fn grant_body(grant: Grant) -> GrantBody {
+    match grant {
+        Grant::AuthorizationCode => GrantBody::AuthorizationCode,
+        Grant::ClientCredentials => GrantBody::ClientCredentials,
+    }
+}
+
+impl From<Profile> for ProfileView {
+    fn from(profile: Profile) -> Self {
+        let secret = profile.secret_version.is_some();
+        let status = StatusView::of(&profile);
+        let parts = |server: Option<Server>| match server {
+            Some(Server { host, port, security }) => {
+                (Some(host.as_str().to_owned()), Some(port.get()), Some(security_body(security)))
+            }
+            None => (None, None, None),
+        };
+        let (imap_host, imap_port, imap_security) = parts(profile.imap);
+        let (smtp_host, smtp_port, smtp_security) = parts(profile.smtp);
+        Self {
+            id: profile.id.to_string(),
+            name: profile.name,
+            description: profile.description,
+            listen: profile.listen,
+            mailbox: profile.mailbox.as_str().to_owned(),
+            imap_host,
+            imap_port,
+            imap_security,
+            smtp_host,
+            smtp_port,
+            smtp_security,
+            flow_schema_id: profile.flow_schema_id.map(|id| id.to_string()),
+            refresh_interval: profile.refresh_interval.seconds(),
+            auth: match profile.auth {
+                Auth::Plain { login } => AuthView::Plain { login, password_set: secret },
+                Auth::Oauth2 { grant, login, client_id, discovery_url, scopes } => AuthView::Oauth2 {
+                    grant: grant_body(grant),
+                    login,
+                    client_id,
+                    client_secret_set: secret,
+                    discovery_url,
+                    scopes,
+                },
+            },
+            include_seen: profile.include_seen,
+            start_from: start_text(profile.start_from),
+            after_fetch: match profile.after_fetch {
+                AfterFetch::Keep => AfterFetchView::Keep,
+                AfterFetch::MarkSeen => AfterFetchView::MarkSeen,
+                AfterFetch::Move(mailbox) => AfterFetchView::Move { mailbox: mailbox.as_str().to_owned() },
+            },
+            max_message_bytes: profile.max_message_bytes,
+            version: profile.version,
+            created_at: profile.created_at,
+            updated_at: profile.updated_at,
+            status,
+        }
+    }
+}
+
+impl StatusView {
+    fn of(profile: &Profile) -> Self {
+        let status = &profile.status;
+        let state = match status.state {
+            _ if !profile.listen => StateView::Off,
+            // Stored when it was paused; it listens again.
+            State::Pending | State::Off => StateView::Pending,
+            State::Ok => StateView::Ok,
+            State::Failing => StateView::Failing,
+            State::Throttled => StateView::Throttled,
+            State::Misconfigured => StateView::Misconfigured,
+            State::ReauthorizationRequired => StateView::ReauthorizationRequired,
+        };
+        Self {
+            state,
+            last_success_at: status.last_success_at,
+            last_message_at: status.last_message_at,
+            not_before: status.not_before,
+            error: status.error.as_ref().map(|error| ErrorView {
+                code: error.code,
+                message: error.message.clone(),
+                since: error.since,
+                count: error.count,
+            }),
+            uid_validity: profile.cursor.and_then(|cursor| cursor.uid_validity).map(|value| value.get()),
+            last_uid: profile.cursor.map(|cursor| cursor.last_uid),
+            authorized: match &profile.auth {
+                Auth::Plain { .. } => profile.secret_version.is_some(),
+                // Nobody can have signed in yet.
+                Auth::Oauth2 { .. } => false,
+            },
+        }
+    }
+}
+
+/// The settings of a profile as its owner would write them, without secrets: what a patch is applied to.
+#[must_use]
+pub fn settings(profile: &Profile) -> Value {
+    let mut settings = json!({
+        "name": profile.name,
+        "description": profile.description,
+        "listen": profile.listen,
+        "mailbox": profile.mailbox.as_str(),
+        "refresh_interval": profile.refresh_interval.seconds(),
+        "auth": match &profile.auth {
+            Auth::Plain { login } => json!({"type": "plain", "login": login}),
+            Auth::Oauth2 { grant, login, client_id, discovery_url, scopes } => json!({
+                "type": "oauth2", "grant": grant_body(*grant), "login": login, "client_id": client_id,
+                "discovery_url": discovery_url, "scopes": scopes,
+            }),
+        },
+        "include_seen": profile.include_seen,
+        "start_from": start_text(profile.start_from),
+        "after_fetch": match &profile.after_fetch {
+            AfterFetch::Keep => json!({"action": "keep"}),
+            AfterFetch::MarkSeen => json!({"action": "mark_seen"}),
+            AfterFetch::Move(mailbox) => json!({"action": "move", "mailbox": mailbox.as_str()}),
+        },
+        "max_message_bytes": profile.max_message_bytes,
+    });
+    let Value::Object(members) = &mut settings else { return settings };
+    for (protocol, server) in [("imap", &profile.imap), ("smtp", &profile.smtp)] {
+        if let Some(server) = server {
+            members.insert(format!("{protocol}_host"), json!(server.host.as_str()));
+            members.insert(format!("{protocol}_port"), json!(server.port));
+            members.insert(format!("{protocol}_security"), json!(security_body(server.security)));
+        }
+    }
+    if let Some(id) = &profile.flow_schema_id {
+        members.insert("flow_schema_id".to_owned(), json!(id.as_str()));
+    }
+    settings
+}
+
+/// Applies a merge patch (RFC 7396) to a profile's settings.
+///
+/// Two members depend on others: an `auth` of another type replaces all of the old one but its login, and an
+/// `after_fetch` of another action all of the old one. A port that changes without its security takes its usual one.
+#[must_use]
+pub fn patched(profile: &Profile, patch: Value) -> Value {
+    let mut settings = settings(profile);
+    if let (Value::Object(members), Value::Object(changes)) = (&mut settings, &patch) {
+        let differs = |members: &serde_json::Map<String, Value>, object: &str, tag: &str| {
+            let new = changes.get(object).and_then(|change| change.get(tag));
+            new.is_some_and(|new| members.get(object).and_then(|old| old.get(tag)) != Some(new))
+        };
+        if differs(members, "auth", "type") {
+            members.insert("auth".to_owned(), json!({"login": profile.auth.login()}));
+        }
+        if differs(members, "after_fetch", "action") {
+            members.remove("after_fetch");
+        }
+        for protocol in ["imap", "smtp"] {
+            let security = format!("{protocol}_security");
+            if changes.contains_key(&format!("{protocol}_port")) && !changes.contains_key(&security) {
+                members.remove(&security);
+            }
+        }
+    }
+    crate::patch::merge(&mut settings, patch);
+    settings
+}
