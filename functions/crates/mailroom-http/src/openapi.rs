@@ -239,13 +239,14 @@ fn problem_responses() -> Value {
         ("413", "The body is too large."),
         ("415", "The body is of another type than JSON."),
         ("422", "Fields are wrong; `errors` names each of them."),
-        ("429", "Too many requests; try again."),
         ("503", "Something that Mailroom depends on failed; nothing is lost, try again."),
     ] {
         let content =
             json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
         responses.insert(status.to_owned(), json!({"description": description, "content": content}));
     }
+    // By API Gateway, before the function is asked.
+    responses.insert("429".to_owned(), json!({"description": "Too many requests; try again."}));
     Value::Object(responses)
 }
 
@@ -278,6 +279,7 @@ fn refine(schemas: &mut Value) {
     if let Some(auth) = new_profile.pointer_mut("/properties/auth") {
         *auth = json!({"$ref": "#/components/schemas/NewAuth"});
     }
+    schemas.insert("TestSettings".to_owned(), test_schema(new_profile.clone()));
     schemas.insert("NewProfile".to_owned(), new_profile);
     schemas.insert("ProfilePatch".to_owned(), patch_schema(profile));
 }
@@ -306,6 +308,20 @@ fn new_auth_schema(auth: Value) -> Value {
         }
     }
     new_auth
+}
+
+/// What is tried needs a server and a login; the rest of a profile may come along.
+fn test_schema(profile: Value) -> Value {
+    let mut test = profile;
+    if let Value::Object(members) = &mut test {
+        members.insert("required".to_owned(), json!(["auth"]));
+        members.insert("anyOf".to_owned(), json!([{"required": ["imap_host"]}, {"required": ["smtp_host"]}]));
+        members.insert(
+            "description".to_owned(),
+            json!("The settings to try: those of a profile, as far as they are known."),
+        );
+    }
+    test
 }
 
 /// The members of all kinds of `auth`: what is left out stays as it is.
@@ -397,7 +413,7 @@ fn words(operation: Operation) -> Words {
             summary: "Try settings",
             description: "Connects and logs in, as the settings say, and changes nothing: on the servers, or here. \
                 Takes at most ten seconds.",
-            body: Some(Body::Required("NewProfile")),
+            body: Some(Body::Required("TestSettings")),
             success: ("200", "What the servers did.", Some("TestReport")),
             problems: &["400", "413", "415", "422", "429", "503"],
         },

@@ -627,6 +627,20 @@ pub fn settings(profile: &Profile) -> Value {
     settings
 }
 
+/// Settings to be tried, made whole: what a test does not depend on may be left out.
+#[must_use]
+pub fn tried(settings: Value) -> Value {
+    let mut settings = settings;
+    if let Value::Object(members) = &mut settings {
+        members.entry("name").or_insert_with(|| json!("-"));
+        // Whether it listens makes no difference to a test, but for what is required.
+        if members.get("listen").is_none_or(Value::is_boolean) {
+            members.insert("listen".to_owned(), json!(false));
+        }
+    }
+    settings
+}
+
 /// Applies a merge patch (RFC 7396) to a profile's settings.
 ///
 /// Two members depend on others: an `auth` of another type replaces all of the old one but its login, and an

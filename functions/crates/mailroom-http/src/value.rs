@@ -19,6 +19,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::problem::{Problems, name_of};
 
 /// Reads a text, and turns it into what it stands for.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of JSON are all known")]
 fn text<T, V: IntoValue>(
     value: deserr::Value<V>,
     location: ValuePointerRef<'_>,
@@ -33,6 +34,7 @@ fn text<T, V: IntoValue>(
 }
 
 /// Reads a whole number within a range. `300.0` is one, as JSON Schema has it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of JSON are all known")]
 fn number<V: IntoValue>(
     value: deserr::Value<V>,
     location: ValuePointerRef<'_>,
