@@ -555,9 +555,9 @@ mod tests {
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
-                    match value {
-                        Value::String(target) if name == "$ref" => found.push(target.clone()),
-                        other => references(other, found),
+                    match value.as_str() {
+                        Some(target) if name == "$ref" => found.push(target.to_owned()),
+                        Some(_) | None => references(value, found),
                     }
                 }
             }

@@ -158,8 +158,9 @@ fn matches(pattern: &str, path: &str) -> Option<String> {
     }
 }
 
-/// Decodes a percent-encoded segment; `None` for what is no UTF-8, or wrongly encoded.
-fn decode(segment: &str) -> Option<String> {
+/// Decodes a percent-encoded text (RFC 3986 §2.1); `None` for what is no UTF-8, or wrongly encoded.
+#[must_use]
+pub fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.bytes();
     while let Some(byte) = rest.next() {

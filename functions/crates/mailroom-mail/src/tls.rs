@@ -32,6 +32,15 @@ pub enum BundleError {
     /// It is no PEM text.
     #[error("the CA bundle is no PEM text: {0}")]
     Pem(rustls_pki_types::pem::Error),
+    /// The file cannot be read.
+    #[error("the CA bundle {path} cannot be read")]
+    File {
+        /// Where it should be.
+        path: String,
+        /// Why it cannot be read.
+        #[source]
+        source: io::Error,
+    },
     /// It is empty.
     #[error("the CA bundle holds no certificate")]
     Empty,
@@ -91,6 +100,23 @@ impl Tls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Trusts the public roots and the bundle that a function's environment names: PEM text, or the path of a PEM file
+    /// beside the function, because a Lambda environment holds 4 KB in all.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the bundle is no PEM text or holds no usable certificate.
+    pub fn from_bundle(bundle: Option<&str>) -> Result<Self, BundleError> {
+        match bundle {
+            None => Self::new(None),
+            Some(text) if text.contains("-----BEGIN") => Self::new(Some(text.as_bytes())),
+            Some(path) => {
+                let pem = std::fs::read(path)
+                    .map_err(|source| BundleError::File { path: path.to_owned(), source })?;
+                Self::new(Some(&pem))
+            }
+        }
     }
 
     /// Begins TLS with `host` over `stream`. Has no deadline of its own: the caller has one for the session.
