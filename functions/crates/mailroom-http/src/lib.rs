@@ -1,6 +1,7 @@
 //! The HTTP API's contract: its routes, the bodies that go over it, and the document that describes both.
 //!
-//! Read in this order: [`route`] (what can be asked for), [`profile`] and [`flow`] (what is described), [`probe`] (what
+//! Read in this order: [`route`] (what can be asked for), [`profile`] and [`flow`] (what is described), [`view`] (what is
+//! shown), [`probe`] (what
 //! a connection test tells), [`value`] (every field's type with its bounds), [`problem`] (what is wrong with a body, all
 //! of it at once), [`patch`] (RFC 7396), [`openapi`] (the document, made from all of these).
 //!
@@ -15,3 +16,4 @@ pub mod problem;
 pub mod profile;
 pub mod route;
 pub mod value;
+pub mod view;

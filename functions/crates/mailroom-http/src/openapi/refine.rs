@@ -1,0 +1,131 @@
+//! What the types alone cannot say of a schema.
+
+use serde_json::{Map, Value, json};
+
+/// The schemas of what comes in.
+const REQUESTS: [&str; 5] = ["Profile", "Auth", "AfterFetch", "NewFlowSchema", "FlowSchema"];
+
+/// Adds what the types alone cannot say.
+pub(super) fn refine(schemas: &mut Value) {
+    let Value::Object(schemas) = schemas else { return };
+    schemas.insert("Problem".to_owned(), problem_schema());
+    for name in REQUESTS {
+        let Some(schema) = schemas.get_mut(name) else { continue };
+        match schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+            Some(variants) => variants.iter_mut().for_each(strict),
+            None => strict(schema),
+        }
+    }
+    // What listens needs a server and a flow.
+    if let Some(Value::Object(profile)) = schemas.get_mut("Profile") {
+        let listening = json!({"required": ["imap_host", "flow_schema_id"]});
+        let sending = json!({"properties": {"listen": {"const": false}}, "required": ["listen"]});
+        profile.insert("anyOf".to_owned(), json!([listening, sending]));
+    }
+    let profile = schemas.get("Profile").cloned().unwrap_or_default();
+    let auth = schemas.get("Auth").cloned().unwrap_or_default();
+
+    schemas.insert("AuthPatch".to_owned(), auth_patch_schema(&auth));
+    schemas.insert("NewAuth".to_owned(), new_auth_schema(auth));
+    let mut new_profile = profile.clone();
+    if let Some(auth) = new_profile.pointer_mut("/properties/auth") {
+        *auth = json!({"$ref": "#/components/schemas/NewAuth"});
+    }
+    schemas.insert("TestSettings".to_owned(), test_schema(new_profile.clone()));
+    schemas.insert("NewProfile".to_owned(), new_profile);
+    schemas.insert("ProfilePatch".to_owned(), patch_schema(profile));
+}
+
+/// An object that takes no other members, and needs none that has a default.
+fn strict(schema: &mut Value) {
+    let Value::Object(members) = schema else { return };
+    members.insert("additionalProperties".to_owned(), json!(false));
+    let properties = members.get("properties").cloned().unwrap_or_default();
+    if let Some(required) = members.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| {
+            let property = name.as_str().and_then(|name| properties.get(name));
+            property.is_none_or(|property| property.get("default").is_none())
+        });
+    }
+}
+
+/// A new profile has to bring its secret.
+fn new_auth_schema(auth: Value) -> Value {
+    let mut new_auth = auth;
+    for variant in new_auth.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        let secret =
+            if variant.pointer("/properties/password").is_some() { "password" } else { "client_secret" };
+        if let Some(required) = variant.get_mut("required").and_then(Value::as_array_mut) {
+            required.push(json!(secret));
+        }
+    }
+    new_auth
+}
+
+/// What is tried needs a server and a login; the rest of a profile may come along.
+fn test_schema(profile: Value) -> Value {
+    let mut test = profile;
+    if let Value::Object(members) = &mut test {
+        members.insert("required".to_owned(), json!(["auth"]));
+        members.insert("anyOf".to_owned(), json!([{"required": ["imap_host"]}, {"required": ["smtp_host"]}]));
+        members.insert(
+            "description".to_owned(),
+            json!("The settings to try: those of a profile, as far as they are known."),
+        );
+    }
+    test
+}
+
+/// The members of all kinds of `auth`: what is left out stays as it is.
+fn auth_patch_schema(auth: &Value) -> Value {
+    let mut properties = Map::new();
+    for variant in auth.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
+        for (name, property) in variant.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            properties.insert(name.clone(), property.clone());
+        }
+    }
+    properties.insert("type".to_owned(), json!({"type": "string", "enum": ["plain", "oauth2"]}));
+    json!({
+        "type": "object", "properties": properties, "additionalProperties": false,
+        "description": "Merged into what is stored. Another type needs all that a new profile of that type needs, \
+            but for the login.",
+    })
+}
+
+/// A patch may leave everything out, and takes back with null what has a default.
+fn patch_schema(profile: Value) -> Value {
+    let mut patch = profile;
+    let needed = patch.get("required").cloned().unwrap_or_default();
+    if let Value::Object(members) = &mut patch {
+        members.remove("required");
+        members.remove("anyOf");
+        members.insert(
+            "description".to_owned(),
+            json!("Some settings of a profile, as a JSON merge patch (RFC 7396): null takes a setting back to its default."),
+        );
+    }
+    let properties = patch.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        if name == "auth" {
+            *property = json!({"$ref": "#/components/schemas/AuthPatch"});
+        } else if !needed.as_array().is_some_and(|needed| needed.contains(&json!(name))) {
+            *property = json!({"anyOf": [property.take(), {"type": "null"}]});
+        }
+    }
+    patch
+}
+
+fn problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "A problem (RFC 9457).",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string", "description": "`about:blank`: the status says what kind of problem it is."},
+            "title": {"type": "string", "description": "The status in words."},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "One sentence: what is wrong, and what to do."},
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
+        },
+    })
+}

@@ -1,0 +1,193 @@
+//! What is said of each operation: words, bodies, answers.
+
+use crate::route::Operation;
+
+/// What an operation's document says besides its place.
+pub(super) struct Words {
+    pub(super) id: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) description: &'static str,
+    /// The body's schema, if it takes one.
+    pub(super) body: Option<Body>,
+    /// The answer to what succeeds: status, description, schema.
+    pub(super) success: (&'static str, &'static str, Option<&'static str>),
+    /// The problems that it can answer with.
+    pub(super) problems: &'static [&'static str],
+}
+
+/// A body that is taken.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    Required(&'static str),
+    Optional(&'static str),
+}
+
+const READ: &[&str] = &["404", "429", "503"];
+const LIST: &[&str] = &["400", "429", "503"];
+const OPEN: &[&str] = &["429"];
+
+#[expect(clippy::too_many_lines, reason = "a table: one entry for each operation")]
+pub(super) fn words(operation: Operation) -> Words {
+    const PROFILES: &str = "profiles";
+    const FLOWS: &str = "flow schemas";
+    const ABOUT: &str = "about";
+    match operation {
+        Operation::CreateProfile => Words {
+            id: "createProfile",
+            tag: PROFILES,
+            summary: "Make a profile",
+            description: "A profile that listens is polled within its refresh interval.",
+            body: Some(Body::Required("NewProfile")),
+            success: ("201", "Made.", Some("StoredProfile")),
+            problems: &["400", "409", "413", "415", "422", "429", "503"],
+        },
+        Operation::ListProfiles => Words {
+            id: "listProfiles",
+            tag: PROFILES,
+            summary: "List profiles",
+            description: "Newest first. Pages stay correct while profiles come and go. A profile that was made this \
+                moment may be missing.",
+            body: None,
+            success: ("200", "A page.", Some("ProfilePage")),
+            problems: LIST,
+        },
+        Operation::TestSettings => Words {
+            id: "testSettings",
+            tag: PROFILES,
+            summary: "Try settings",
+            description: "Connects and logs in, as the settings say, and changes nothing: on the servers, or here. \
+                Takes at most ten seconds.",
+            body: Some(Body::Required("TestSettings")),
+            success: ("200", "What the servers did.", Some("TestReport")),
+            problems: &["400", "413", "415", "422", "429", "503"],
+        },
+        Operation::GetProfile => Words {
+            id: "getProfile",
+            tag: PROFILES,
+            summary: "Read a profile",
+            description: "Its settings without secrets, and how it is doing.",
+            body: None,
+            success: ("200", "The profile.", Some("StoredProfile")),
+            problems: READ,
+        },
+        Operation::PutProfile => Words {
+            id: "putProfile",
+            tag: PROFILES,
+            summary: "Replace a profile's settings",
+            description: "What is left out takes its default, except for the secret: it stays. The next poll uses the \
+                new settings.",
+            body: Some(Body::Required("Profile")),
+            success: ("200", "The profile as it is now.", Some("StoredProfile")),
+            problems: &["400", "404", "409", "412", "413", "415", "422", "429", "503"],
+        },
+        Operation::PatchProfile => Words {
+            id: "patchProfile",
+            tag: PROFILES,
+            summary: "Change some of a profile's settings",
+            description: "A JSON merge patch (RFC 7396). The next poll uses the new settings.",
+            body: Some(Body::Required("ProfilePatch")),
+            success: ("200", "The profile as it is now.", Some("StoredProfile")),
+            problems: &["400", "404", "409", "412", "413", "415", "422", "429", "503"],
+        },
+        Operation::DeleteProfile => Words {
+            id: "deleteProfile",
+            tag: PROFILES,
+            summary: "Remove a profile",
+            description: "With its secret, and all that was noted about its mail.",
+            body: None,
+            success: ("204", "Removed.", None),
+            problems: &["400", "404", "412", "429", "503"],
+        },
+        Operation::TestProfile => Words {
+            id: "testProfile",
+            tag: PROFILES,
+            summary: "Try a profile",
+            description: "As it is stored, or with the changes of the body, which are not stored.",
+            body: Some(Body::Optional("ProfilePatch")),
+            success: ("200", "What the servers did.", Some("TestReport")),
+            problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
+        },
+        Operation::FetchProfile => Words {
+            id: "fetchProfile",
+            tag: PROFILES,
+            summary: "Poll a profile now",
+            description: "Does not wait for it: read the profile's status a moment later.",
+            body: None,
+            success: ("202", "It will be polled within moments.", Some("Accepted")),
+            problems: &["404", "409", "429", "503"],
+        },
+        Operation::CreateFlowSchema => Words {
+            id: "createFlowSchema",
+            tag: FLOWS,
+            summary: "Make a flow schema",
+            description: "Profiles name it; jobs carry its id.",
+            body: Some(Body::Required("NewFlowSchema")),
+            success: ("201", "Made.", Some("StoredFlowSchema")),
+            problems: &["400", "409", "413", "415", "422", "429", "503"],
+        },
+        Operation::ListFlowSchemas => Words {
+            id: "listFlowSchemas",
+            tag: FLOWS,
+            summary: "List flow schemas",
+            description: "By id.",
+            body: None,
+            success: ("200", "A page.", Some("FlowPage")),
+            problems: LIST,
+        },
+        Operation::GetFlowSchema => Words {
+            id: "getFlowSchema",
+            tag: FLOWS,
+            summary: "Read a flow schema",
+            description: "What it is called, and where its jobs go.",
+            body: None,
+            success: ("200", "The flow schema.", Some("StoredFlowSchema")),
+            problems: READ,
+        },
+        Operation::PutFlowSchema => Words {
+            id: "putFlowSchema",
+            tag: FLOWS,
+            summary: "Make or replace a flow schema",
+            description: "Mail that is handed over from now on goes where it says.",
+            body: Some(Body::Required("FlowSchema")),
+            success: ("200", "The flow schema as it is now.", Some("StoredFlowSchema")),
+            problems: &["400", "404", "413", "415", "422", "429", "503"],
+        },
+        Operation::DeleteFlowSchema => Words {
+            id: "deleteFlowSchema",
+            tag: FLOWS,
+            summary: "Remove a flow schema",
+            description: "One that a profile uses is kept.",
+            body: None,
+            success: ("204", "Removed.", None),
+            problems: &["404", "409", "429", "503"],
+        },
+        Operation::GetOpenApi => Words {
+            id: "getOpenApi",
+            tag: ABOUT,
+            summary: "This document",
+            description: "OpenAPI 3.1.",
+            body: None,
+            success: ("200", "The document.", Some("Any")),
+            problems: OPEN,
+        },
+        Operation::GetFlowJobSchema => Words {
+            id: "getFlowJobSchema",
+            tag: ABOUT,
+            summary: "The schema of flow jobs",
+            description: "JSON Schema, version 1.",
+            body: None,
+            success: ("200", "The schema.", Some("Any")),
+            problems: OPEN,
+        },
+        Operation::GetHealth => Words {
+            id: "getHealth",
+            tag: ABOUT,
+            summary: "Whether the API is alive",
+            description: "Asks nobody else.",
+            body: None,
+            success: ("200", "It is.", Some("Alive")),
+            problems: OPEN,
+        },
+    }
+}
