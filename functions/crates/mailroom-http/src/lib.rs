@@ -17,3 +17,6 @@ pub mod profile;
 pub mod route;
 pub mod value;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

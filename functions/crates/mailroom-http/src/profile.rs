@@ -40,7 +40,6 @@ pub struct ProfileBody {
     pub mailbox: MailboxName,
     /// The IMAP server; required while `listen` is true.
     #[deserr(default)]
-    #[schema(nullable = false)]
     pub imap_host: Option<HostName>,
     /// Its port.
     #[deserr(default = Port(IMAP_PORT))]
@@ -48,11 +47,9 @@ pub struct ProfileBody {
     pub imap_port: Port,
     /// How TLS begins; by default `starttls` on port 143, else `tls`.
     #[deserr(default)]
-    #[schema(nullable = false)]
     pub imap_security: Option<SecurityBody>,
     /// The SMTP server; required to send.
     #[deserr(default)]
-    #[schema(nullable = false)]
     pub smtp_host: Option<HostName>,
     /// Its port.
     #[deserr(default = Port(SMTP_PORT))]
@@ -60,11 +57,9 @@ pub struct ProfileBody {
     pub smtp_port: Port,
     /// How TLS begins; by default `tls` on port 465, else `starttls`.
     #[deserr(default)]
-    #[schema(nullable = false)]
     pub smtp_security: Option<SecurityBody>,
     /// The flow that each mail starts; required while `listen` is true.
     #[deserr(default)]
-    #[schema(nullable = false)]
     pub flow_schema_id: Option<FlowId>,
     /// How often it is polled.
     #[deserr(default = Interval(RefreshInterval::DEFAULT))]
@@ -128,7 +123,7 @@ pub enum AuthBody {
         login: Login,
         /// The password.
         #[deserr(default)]
-        #[schema(nullable = false, write_only)]
+        #[schema(write_only)]
         password: Option<Secret>,
     },
     /// OAuth2.
@@ -144,7 +139,7 @@ pub enum AuthBody {
         client_id: ClientId,
         /// The client's secret.
         #[deserr(default)]
-        #[schema(nullable = false, write_only)]
+        #[schema(write_only)]
         client_secret: Option<Secret>,
         /// Where the provider's OpenID configuration is.
         discovery_url: DiscoveryUrl,

@@ -18,7 +18,7 @@ pub(super) fn refine(schemas: &mut Value) {
     }
     // What listens needs a server and a flow.
     if let Some(Value::Object(profile)) = schemas.get_mut("Profile") {
-        let listening = json!({"required": ["imap_host", "flow_schema_id"]});
+        let listening = present(&["imap_host", "flow_schema_id"]);
         let sending = json!({"properties": {"listen": {"const": false}}, "required": ["listen"]});
         profile.insert("anyOf".to_owned(), json!([listening, sending]));
     }
@@ -49,6 +49,13 @@ fn strict(schema: &mut Value) {
     }
 }
 
+/// Texts that have to be there, and not null.
+fn present(names: &[&str]) -> Value {
+    let text = json!({"type": "string"});
+    let properties: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    json!({"required": names, "properties": properties})
+}
+
 /// A new profile has to bring its secret.
 fn new_auth_schema(auth: Value) -> Value {
     let mut new_auth = auth;
@@ -57,6 +64,9 @@ fn new_auth_schema(auth: Value) -> Value {
             if variant.pointer("/properties/password").is_some() { "password" } else { "client_secret" };
         if let Some(required) = variant.get_mut("required").and_then(Value::as_array_mut) {
             required.push(json!(secret));
+        }
+        if let Some(Value::Object(properties)) = variant.get_mut("properties") {
+            properties.insert(secret.to_owned(), json!({"$ref": "#/components/schemas/Secret"}));
         }
     }
     new_auth
@@ -67,7 +77,7 @@ fn test_schema(profile: Value) -> Value {
     let mut test = profile;
     if let Value::Object(members) = &mut test {
         members.insert("required".to_owned(), json!(["auth"]));
-        members.insert("anyOf".to_owned(), json!([{"required": ["imap_host"]}, {"required": ["smtp_host"]}]));
+        members.insert("anyOf".to_owned(), json!([present(&["imap_host"]), present(&["smtp_host"])]));
         members.insert(
             "description".to_owned(),
             json!("The settings to try: those of a profile, as far as they are known."),

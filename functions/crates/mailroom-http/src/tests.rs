@@ -1,0 +1,197 @@
+//! The document says what the code does: whatever is sent, both take it, or neither.
+
+use mailroom_core::profile::{Profile, ProfileId};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+use crate::openapi::document;
+use crate::problem::{Problems, read};
+use crate::profile::{ProfileBody, settings};
+
+/// A validator of one of the document's schemas.
+fn validator(schema: &str) -> jsonschema::Validator {
+    let document = document();
+    let mut root = json!({"$ref": format!("#/components/schemas/{schema}")});
+    root["components"] = document["components"].clone();
+    jsonschema::options().should_validate_formats(true).build(&root).unwrap()
+}
+
+fn taken(value: &Value) -> Result<Profile, Problems> {
+    let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+    read::<ProfileBody>(value.clone()).map(|body| body.describe(id, datetime!(2026-11-01 12:00 UTC)).profile)
+}
+
+/// A value for a field: mostly one that may be right, sometimes any.
+fn field(name: &'static str) -> BoxedStrategy<Value> {
+    let texts = prop_oneof![
+        "[ -~]{0,12}".prop_map(Value::from),
+        "\\PC{0,6}".prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "[a-z]{1,70}(\\.[a-z0-9_-]{1,9}){0,3}".prop_map(Value::from),
+        prop::sample::select(vec![
+            "a\nb", "a\n", "\u{85}", "\u{7f}", "a\tb", "", " ", "\u{a0}", "x*", "INBOX", "a.b-", "-a", "9.9"
+        ])
+        .prop_map(Value::from),
+    ];
+    let numbers = prop_oneof![
+        any::<i32>().prop_map(Value::from),
+        (0_u32..70_000).prop_map(Value::from),
+        prop::sample::select(vec![
+            10_u64, 15, 20, 25, 30, 60, 61, 120, 86_400, 86_460, 1024, 41_943_040, 41_943_041
+        ])
+        .prop_map(Value::from),
+        prop::sample::select(vec![993.0, 0.5, 60.0, -1.0, 1e300]).prop_map(Value::from),
+    ];
+    let anything =
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), Just(json!([])), Just(json!({}))];
+    let chosen: BoxedStrategy<Value> = match name {
+        "start_from" => prop::sample::select(vec![
+            "now",
+            "all",
+            "2026-11-01",
+            "2026-02-30",
+            "2026-1-1",
+            "Now",
+            "2026-W01-1",
+        ])
+        .prop_map(Value::from)
+        .boxed(),
+        "imap_security" | "smtp_security" => {
+            prop::sample::select(vec!["tls", "starttls", "ssl", "TLS"]).prop_map(Value::from).boxed()
+        }
+        "after_fetch" => prop::sample::select(vec![
+            json!({"action": "keep"}),
+            json!({"action": "move"}),
+            json!({"action": "move", "mailbox": "a"}),
+            json!({"action": "keep", "mailbox": "a"}),
+            json!({}),
+        ])
+        .boxed(),
+        "listen" | "include_seen" => any::<bool>().prop_map(Value::from).boxed(),
+        _ => Just(Value::Null).boxed(),
+    };
+    prop_oneof![4 => texts, 4 => numbers, 4 => chosen, 1 => anything].boxed()
+}
+
+const FIELDS: [&str; 16] = [
+    "name",
+    "description",
+    "listen",
+    "mailbox",
+    "imap_host",
+    "imap_port",
+    "imap_security",
+    "smtp_host",
+    "smtp_port",
+    "flow_schema_id",
+    "refresh_interval",
+    "include_seen",
+    "start_from",
+    "after_fetch",
+    "max_message_bytes",
+    "colour",
+];
+
+fn auth() -> impl Strategy<Value = Value> {
+    let secret = prop_oneof![
+        Just(json!("s")),
+        Just(json!("")),
+        Just(json!("a\u{0}b")),
+        Just(json!(7)),
+        Just(Value::Null)
+    ];
+    let url = prop::sample::select(vec![
+        "https://login.example.com",
+        "https://a.b/c/.well-known/openid-configuration",
+        "ftp://a.b",
+        "https://",
+        "https:///a",
+        "https://a b",
+        "https://a.b/c d",
+    ]);
+    (any::<bool>(), secret, url, "\\PC{0,4}", prop::collection::vec("[ -~]{0,5}", 0..3), any::<bool>()).prop_map(
+        |(plain, secret, url, login, scopes, extra)| {
+            let mut auth = if plain {
+                json!({"type": "plain", "login": login, "password": secret})
+            } else {
+                json!({
+                    "type": "oauth2", "login": login, "client_id": "c", "client_secret": secret, "discovery_url": url,
+                    "scopes": scopes,
+                })
+            };
+            if extra {
+                auth["token"] = json!("t");
+            }
+            auth
+        },
+    )
+}
+
+/// A body that would be right, with a few fields replaced.
+fn body() -> impl Strategy<Value = Value> {
+    let changes = prop::collection::vec(
+        prop::sample::select(FIELDS.to_vec()).prop_flat_map(|name| (Just(name), field(name))),
+        0..3,
+    );
+    let dropped = prop::option::weighted(
+        0.2,
+        prop::sample::select(vec!["name", "auth", "imap_host", "flow_schema_id"]),
+    );
+    (changes, dropped, prop::option::weighted(0.3, auth())).prop_map(|(changes, dropped, auth)| {
+        let mut body = json!({
+            "name": "a", "imap_host": "imap.example.com", "flow_schema_id": "flow",
+            "auth": {"type": "plain", "login": "a", "password": "b"},
+        });
+        for (name, value) in changes {
+            body[name] = value;
+        }
+        if let Some(auth) = auth {
+            body["auth"] = auth;
+        }
+        if let Some(name) = dropped {
+            body.as_object_mut().unwrap().remove(name);
+        }
+        body
+    })
+}
+
+/// What the document leaves out on purpose: an IP address is a host, and a name may end in a dot or in digits.
+fn has_other_host(body: &Value) -> bool {
+    let simple = |host: &str| {
+        let last = host.rsplit('.').next().unwrap_or_default();
+        last.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    };
+    ["imap_host", "smtp_host"]
+        .iter()
+        .filter_map(|field| body[field].as_str())
+        .any(|host| !simple(host) || host.ends_with('.'))
+}
+
+#[test]
+fn the_samples_of_the_document_are_taken() {
+    let schema = validator("Profile");
+    let body = json!({"name": "a", "listen": false, "auth": {"type": "plain", "login": "a"}});
+    assert!(schema.is_valid(&body) && taken(&body).is_ok());
+    assert!(!validator("NewProfile").is_valid(&body));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_document_and_the_code_agree(body in body()) {
+        prop_assume!(!has_other_host(&body));
+        thread_local!(static PROFILE: jsonschema::Validator = validator("Profile"));
+        let documented = PROFILE.with(|schema| schema.is_valid(&body));
+        let result = taken(&body);
+        prop_assert_eq!(documented, result.is_ok(), "{} {:?}", body, result);
+    }
+
+    #[test]
+    fn what_is_shown_can_be_sent_again(body in body()) {
+        if let Ok(profile) = taken(&body) {
+            prop_assert_eq!(taken(&settings(&profile)), Ok(profile));
+        }
+    }
+}
