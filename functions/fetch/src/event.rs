@@ -57,13 +57,15 @@ impl Record {
                 PollRequest::Range { version, .. }
                 | PollRequest::Profile { version, .. }
                 | PollRequest::Round { version, .. }
+                | PollRequest::Forget { version, .. }
                     if version != PollRequest::VERSION =>
                 {
                     Err(format!("version {version} is not known"))
                 }
-                PollRequest::Range { .. } | PollRequest::Profile { .. } | PollRequest::Round { .. } => {
-                    Ok(request)
-                }
+                PollRequest::Range { .. }
+                | PollRequest::Profile { .. }
+                | PollRequest::Round { .. }
+                | PollRequest::Forget { .. } => Ok(request),
             },
         );
         Self { id: message.message_id.unwrap_or_default(), request }

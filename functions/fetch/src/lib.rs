@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
+use mailroom_aws::intervals::Intervals;
 use mailroom_aws::outbox::Outbox;
 use mailroom_aws::scheduler::ScheduleGroup;
 use mailroom_aws::secrets::Secrets;
@@ -35,7 +36,7 @@ pub use crate::event::UnknownEvent;
 pub use crate::planner::Fetch;
 
 /// The function as it is deployed.
-pub type Deployed = Fetch<Table, Secrets, Outbox, ScheduleGroup>;
+pub type Deployed = Fetch<Table, Secrets, Outbox, Intervals>;
 
 /// Why the function cannot start: its environment is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub enum StartError {
     AllowedHosts(#[source] mailroom_mail::net::AllowedHostsError),
     /// See the source.
     #[error("MAILROOM_CA_BUNDLE cannot be read")]
-    CaBundle(#[source] Box<dyn std::error::Error + Send + Sync>),
+    CaBundle(#[source] mailroom_mail::tls::BundleError),
     /// See the source.
     #[error("the AWS client cannot be set up")]
     Aws(#[source] mailroom_aws::client::ConfigError),
@@ -57,8 +58,7 @@ pub enum StartError {
 /// When the environment holds something unusable.
 pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
     let allowed = config.allowed_hosts.parse::<AllowedHosts>().map_err(StartError::AllowedHosts)?;
-    let bundle = config.ca_bundle.as_deref().map(read_bundle).transpose().map_err(StartError::CaBundle)?;
-    let tls = Tls::new(bundle.as_deref()).map_err(|error| StartError::CaBundle(error.into()))?;
+    let tls = Tls::from_bundle(config.ca_bundle.as_deref()).map_err(StartError::CaBundle)?;
     let clients = Clients::from_env().map_err(StartError::Aws)?;
     let table = Table::new(&clients, &config.table);
     let secrets = Secrets::new(&clients, &config.secret_prefix);
@@ -69,14 +69,7 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
         &config.schedule_role_arn,
         &config.fetch_function_arn,
     );
+    let schedules = Intervals::new(Table::new(&clients, &config.table), schedules, clock::now);
     let imap = Connector::new(tls, allowed);
     Ok(Fetch::new(Arc::new(poller::Poller::new(table, secrets, outbox, imap)), schedules))
-}
-
-/// The bundle's PEM text: a Lambda environment holds 4 KB in all, so a longer one lies in a file beside the binary.
-fn read_bundle(value: &str) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-    if value.contains("-----BEGIN") {
-        return Ok(value.as_bytes().to_vec());
-    }
-    std::fs::read(value).map_err(|error| format!("{value}: {error}").into())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures_util::future::join_all;
-use mailroom_core::ports::{Credentials, Handover, Page, PortError, Profiles, Schedules};
+use mailroom_core::ports::{Credentials, Forgotten, Handover, Page, PortError, Profiles, Schedules};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_core::schedule::{self, PollRequest, Range};
 use tokio::task::JoinSet;
@@ -70,6 +70,9 @@ where
         match Event::parse(payload)? {
             Event::Schedule(interval) => {
                 self.plan(interval, Caller::Schedule, end).await?;
+                if interval == RefreshInterval::DEFAULT {
+                    self.repair_schedules().await;
+                }
                 Ok(event::partial_failure(Vec::new()))
             }
             Event::Queue(records) => {
@@ -110,6 +113,34 @@ where
             }
             PollRequest::Round { refresh_interval, .. } => {
                 self.plan(interval_of(*refresh_interval)?, Caller::Round, end).await
+            }
+            PollRequest::Forget { profile_id, .. } => {
+                let id = ProfileId::parse(profile_id)
+                    .map_err(|why| PortError::Corrupt(format!("profile_id {why}")))?;
+                let time = end.saturating_duration_since(clock::instant());
+                match self.poller.profiles().forget(id, time).await? {
+                    Forgotten::All => Ok(()),
+                    Forgotten::More => {
+                        self.poller.handover().request(&[(request.clone(), Duration::ZERO)]).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the schedules that are missing. The default interval's is always there, so this is always done by somebody.
+    async fn repair_schedules(&self) {
+        match self.schedules.repair().await {
+            Ok(mended) => {
+                for interval in mended {
+                    warn!(
+                        interval = interval.seconds(),
+                        "an interval in use had no schedule, and has one again"
+                    );
+                }
+            }
+            Err(error) => {
+                warn!(error = %Chain(&error), "schedules could not be compared with the intervals in use")
             }
         }
     }

@@ -61,6 +61,13 @@ pub(crate) fn exception(name: &str) -> Reply {
     Reply(400, json!({"__type": format!("com.amazonaws#{name}"), "message": "canned"}).to_string())
 }
 
+/// The operation fails with this exception, which has more to say.
+pub(crate) fn refusal(name: &str, members: &Value) -> Reply {
+    let mut body = members.clone();
+    body["__type"] = json!(format!("com.amazonaws#{name}"));
+    Reply(400, body.to_string())
+}
+
 /// The service is out of order.
 pub(crate) fn out_of_order() -> Reply {
     Reply(500, json!({"__type": "com.amazonaws#InternalServerError"}).to_string())

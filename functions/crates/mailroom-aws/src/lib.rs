@@ -1,7 +1,7 @@
 //! The core's ports over AWS: the only crate that knows an AWS SDK.
 //!
 //! [`client`] sets up one HTTP client and lazily made service clients; [`dynamodb`] is the table, [`secrets`] the
-//! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules. No environment variable of Mailroom
+//! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules, [`intervals`] what keeps them in step. No environment variable of Mailroom
 //! is read here, only the SDK's own. No SDK type leaves the crate, but for the configuration that the tools beside the
 //! functions make clients of their own from.
 
@@ -10,6 +10,7 @@ mod canned;
 pub mod client;
 pub mod dynamodb;
 mod error;
+pub mod intervals;
 pub mod outbox;
 pub mod scheduler;
 pub mod secrets;

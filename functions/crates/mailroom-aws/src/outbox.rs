@@ -226,5 +226,32 @@ impl Handover for Outbox {
     }
 }
 
+/// The poll queue alone, for whoever hands nothing over.
+#[derive(Debug)]
+pub struct PollQueue {
+    clients: Clients,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    url: String,
+}
+
+impl PollQueue {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(clients: &Clients, url: &str) -> Self {
+        Self { clients: clients.clone(), sqs: OnceLock::new(), url: url.to_owned() }
+    }
+
+    /// Asks the fetch function for something, soon.
+    ///
+    /// # Errors
+    /// When the queue does not take it.
+    pub async fn request(&self, request: &PollRequest) -> Result<(), PortError> {
+        let sqs = self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.clients.config));
+        let send = sqs.send_message().queue_url(&self.url).message_body(json(request)?);
+        send.send().await.map_err(unavailable("SendMessage"))?;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
 };
-use mailroom_core::ports::{PortError, Schedules};
+use mailroom_core::ports::PortError;
 use mailroom_core::profile::RefreshInterval;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -19,6 +19,12 @@ const MAX_EVENT_AGE_SECONDS: i32 = 60;
 
 /// The most that a run may drift, in minutes.
 const MAX_WINDOW_MINUTES: i32 = 15;
+
+/// What the name of an interval's schedule begins with. The seconds follow.
+const PREFIX: &str = "refresh-";
+
+/// Pages (of 100) of a list of schedules: there are 1,444 intervals.
+const MAX_PAGES: usize = 20;
 
 /// The schedules of one group.
 #[derive(Debug)]
@@ -114,7 +120,7 @@ impl ScheduleGroup {
 
 /// The name of an interval's schedule.
 fn name(interval: RefreshInterval) -> String {
-    format!("refresh-{}", interval.seconds())
+    format!("{PREFIX}{}", interval.seconds())
 }
 
 /// The rate of an interval's schedule. Below a minute, Scheduler's floor, it is a minute: the planner asks for the
@@ -143,6 +149,35 @@ impl ScheduleGroup {
             .await
     }
 
+    /// The intervals that have a schedule.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn intervals(&self) -> Result<Vec<RefreshInterval>, PortError> {
+        let mut found = Vec::new();
+        let mut next = None;
+        for _ in 0..MAX_PAGES {
+            let answer = self
+                .client()
+                .list_schedules()
+                .group_name(&self.group)
+                .name_prefix(PREFIX)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(unavailable("ListSchedules"))?;
+            let names =
+                answer.schedules().iter().filter_map(|schedule| schedule.name()?.strip_prefix(PREFIX));
+            let seconds = names.filter_map(|seconds| seconds.parse().ok());
+            found.extend(seconds.filter_map(|seconds| RefreshInterval::from_seconds(seconds).ok()));
+            next = answer.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Removes the schedule of an interval, if it is there.
     ///
     /// # Errors
@@ -156,20 +191,6 @@ impl ScheduleGroup {
             }
             Err(error) => Err(unavailable("DeleteSchedule")(error)),
         }
-    }
-}
-
-impl Schedules for ScheduleGroup {
-    async fn joined(&self, interval: RefreshInterval) -> Result<(), PortError> {
-        self.ensure(interval).await
-    }
-
-    async fn left(&self, interval: RefreshInterval) -> Result<(), PortError> {
-        if interval == RefreshInterval::DEFAULT { Ok(()) } else { self.remove(interval).await }
-    }
-
-    async fn repair(&self) -> Result<Vec<RefreshInterval>, PortError> {
-        Ok(Vec::new())
     }
 }
 

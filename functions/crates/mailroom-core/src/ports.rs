@@ -55,6 +55,15 @@ pub enum Hold {
     Release,
 }
 
+/// How far a removal has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Nothing is left.
+    All,
+    /// There may be more: time ran out.
+    More,
+}
+
 /// A page of profiles, and how to get the next.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -122,6 +131,13 @@ pub trait Profiles: Send + Sync {
         mails: &[Digest],
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Removes what was noted about a profile's mail, for at most `time`. The profile itself stays.
+    fn forget(
+        &self,
+        id: ProfileId,
+        time: Duration,
+    ) -> impl Future<Output = Result<Forgotten, PortError>> + Send;
 
     /// The queue that a flow schema's jobs go to: `Some(None)` is the default queue, `None` an unknown schema.
     fn flow_queue(

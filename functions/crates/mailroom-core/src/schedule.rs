@@ -55,6 +55,13 @@ pub enum PollRequest {
         /// Seconds.
         refresh_interval: u32,
     },
+    /// Forget what was noted about the mail of a profile that is gone: there was more than a request could remove.
+    Forget {
+        /// The format's version: 1.
+        version: u32,
+        /// The profile's id.
+        profile_id: String,
+    },
 }
 
 impl PollRequest {
@@ -155,7 +162,7 @@ mod tests {
                     let (_, keys) = due.iter().find(|(s, _)| s == shard).unwrap();
                     keys.iter().filter(|key| (&range.from..=&range.to).contains(key)).count()
                 }
-                PollRequest::Profile { .. } | PollRequest::Round { .. } => 0,
+                PollRequest::Profile { .. } | PollRequest::Round { .. } | PollRequest::Forget { .. } => 0,
             })
             .sum();
         assert_eq!(covered, 351);
@@ -186,6 +193,10 @@ mod tests {
             (
                 r#"{"kind":"round","version":1,"refresh_interval":10}"#,
                 PollRequest::Round { version: 1, refresh_interval: 10 },
+            ),
+            (
+                r#"{"kind":"forget","version":1,"profile_id":"01JDC"}"#,
+                PollRequest::Forget { version: 1, profile_id: "01JDC".to_owned() },
             ),
         ] {
             assert_eq!(serde_json::from_str::<PollRequest>(wire).unwrap(), expected);

@@ -8,7 +8,7 @@ use mailroom_core::cursor::Cursor;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::job::{Digest, FlowJob, JobId};
-use mailroom_core::ports::{Credential, Hold, Lease};
+use mailroom_core::ports::{Credential, Forgotten, Hold, Lease};
 use mailroom_core::profile::{Auth, Host, Security, Server};
 use mailroom_core::trouble::ErrorCode;
 use mailroom_mail::imap::Connector;
@@ -77,6 +77,10 @@ impl Profiles for Ports {
 
     async fn note_handed_over(&self, _: ProfileId, _: &[Digest], _: OffsetDateTime) -> Result<(), PortError> {
         Ok(())
+    }
+
+    async fn forget(&self, _: ProfileId, _: Duration) -> Result<Forgotten, PortError> {
+        Ok(Forgotten::All)
     }
 
     async fn flow_queue(&self, _: &FlowSchemaId) -> Result<Option<Option<String>>, PortError> {
@@ -199,11 +203,11 @@ async fn the_later_rounds_of_a_short_interval_come_through_the_poll_queue() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_nobody_uses_is_removed_but_for_the_default() {
+async fn a_schedule_that_nobody_uses_is_given_up_and_the_default_one_mends_the_others() {
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 600})).await;
     assert_eq!(*memory.schedules.lock().unwrap(), ["left 600"]);
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 300})).await;
-    assert!(memory.schedules.lock().unwrap().is_empty());
+    assert_eq!(*memory.schedules.lock().unwrap(), ["left 300", "repair"]);
 }
 
 #[tokio::test]

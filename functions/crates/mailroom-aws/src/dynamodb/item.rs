@@ -24,6 +24,12 @@ pub(crate) const PROFILE: &str = "PROFILE";
 /// The sort key of a flow schema's item.
 pub(crate) const FLOW: &str = "FLOW";
 
+/// The partition of the directory that holds the profiles.
+pub(crate) const PROFILES: &str = "PROFILE";
+
+/// The partition of the directory that holds the flow schemas.
+pub(crate) const FLOWS: &str = "FLOW";
+
 /// The partition key of everything about a profile.
 pub(crate) fn profile_key(id: ProfileId) -> String {
     format!("PROFILE#{id}")
@@ -46,6 +52,18 @@ fn shard(id: ProfileId) -> u8 {
     sum % SHARDS
 }
 
+/// What a search looks into: one line each, in lower case.
+fn search(profile: &Profile) -> String {
+    let host = |server: &Option<Server>| server.as_ref().map(|server| server.host.as_str().to_owned());
+    let lines = [
+        Some(profile.name.clone()),
+        Some(profile.auth.login().to_owned()),
+        host(&profile.imap),
+        host(&profile.smtp),
+    ];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
+}
+
 fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -61,6 +79,12 @@ pub(crate) struct ProfileItem {
     poll_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     poll_sort: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_sort: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    search: Option<String>,
     id: String,
     name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -353,6 +377,9 @@ impl From<&Profile> for ProfileItem {
             sk: PROFILE.to_owned(),
             poll_key: listening.then(|| poll_key(profile.refresh_interval, shard(profile.id))),
             poll_sort: listening.then(|| sort_key(profile)),
+            list_key: Some(PROFILES.to_owned()),
+            list_sort: Some(profile.id.to_string()),
+            search: Some(search(profile)),
             id: profile.id.to_string(),
             name: profile.name.clone(),
             description: profile.description.clone(),

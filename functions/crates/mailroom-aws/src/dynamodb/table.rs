@@ -12,7 +12,7 @@ use mailroom_core::cursor::Cursor;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::job::Digest;
-use mailroom_core::ports::{Hold, Lease, Page, PortError, Profiles};
+use mailroom_core::ports::{Forgotten, Hold, Lease, Page, PortError, Profiles};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_core::schedule::Range;
 use time::{Duration, OffsetDateTime};
@@ -24,28 +24,28 @@ use crate::client::Clients;
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 
 /// The index of the listening profiles.
-const INDEX: &str = "listening";
+pub(super) const LISTENING: &str = "listening";
 
 /// How long the ledger remembers a mail.
 const LEDGER: Duration = Duration::days(30);
 
 /// Items of one BatchWriteItem.
-const WRITE_BATCH: usize = 25;
+pub(super) const WRITE_BATCH: usize = 25;
 
 /// Keys of one BatchGetItem.
-const READ_BATCH: usize = 100;
+pub(super) const READ_BATCH: usize = 100;
 
 /// Pages (of 1 MB) of one shard of one interval that are read: a thousand profiles each. More is a fault.
-const MAX_PAGES: usize = 200;
+pub(super) const MAX_PAGES: usize = 200;
 
-type Item = HashMap<String, AttributeValue>;
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The one table.
 #[derive(Debug)]
 pub struct Table {
     clients: Clients,
     client: OnceLock<Client>,
-    name: String,
+    pub(super) name: String,
 }
 
 impl Table {
@@ -55,75 +55,31 @@ impl Table {
         Self { clients: clients.clone(), client: OnceLock::new(), name: name.to_owned() }
     }
 
-    fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &Client {
         self.client.get_or_init(|| Client::new(&self.clients.config))
     }
 
-    /// Stores a new profile.
-    ///
-    /// # Errors
-    /// [`PortError::Lost`] when there is one with its id already.
-    pub async fn create(&self, profile: &Profile) -> Result<(), PortError> {
-        let item: Item = to_item(ProfileItem::from(profile))?;
-        let put = self
-            .client()
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(PK)");
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(PortError::Lost)
+    /// Writes a batch of at most [`WRITE_BATCH`], what was left over again.
+    pub(super) async fn write_all(&self, left: &mut Vec<WriteRequest>) -> Result<(), PortError> {
+        for tries in 0..PARTIAL_TRIES {
+            back_off(tries).await;
+            let answer = self
+                .client()
+                .batch_write_item()
+                .request_items(&self.name, std::mem::take(left))
+                .send()
+                .await
+                .map_err(unavailable("BatchWriteItem"))?;
+            *left = answer.unprocessed_items.unwrap_or_default().remove(&self.name).unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
             }
-            Err(error) => Err(unavailable("PutItem")(error)),
         }
-    }
-
-    /// Removes a profile's item. What was noted about its mail runs out by itself.
-    ///
-    /// # Errors
-    /// When the service fails. A profile that is not there is no error.
-    pub async fn delete(&self, id: ProfileId) -> Result<(), PortError> {
-        self.client()
-            .delete_item()
-            .table_name(&self.name)
-            .key("PK", text(profile_key(id)))
-            .key("SK", text(PROFILE))
-            .send()
-            .await
-            .map_err(unavailable("DeleteItem"))?;
-        Ok(())
-    }
-
-    /// Stores a flow schema, or replaces it. `queue_url`: where its jobs go; `None`: the default queue.
-    ///
-    /// # Errors
-    /// When the service fails.
-    pub async fn put_flow_schema(
-        &self,
-        id: &str,
-        name: &str,
-        queue_url: Option<&str>,
-    ) -> Result<(), PortError> {
-        let mut put = self
-            .client()
-            .put_item()
-            .table_name(&self.name)
-            .item("PK", text(flow_key(id)))
-            .item("SK", text(FLOW))
-            .item("name", text(name));
-        if let Some(url) = queue_url {
-            put = put.item("queue_url", text(url));
-        }
-        put.send().await.map_err(unavailable("PutItem"))?;
-        Ok(())
+        Err(left_over("BatchWriteItem", left.len()))
     }
 
     /// An update of a profile's item.
-    fn update(&self, id: ProfileId) -> UpdateItemFluentBuilder {
+    pub(super) fn update_item(&self, id: ProfileId) -> UpdateItemFluentBuilder {
         self.client()
             .update_item()
             .table_name(&self.name)
@@ -132,30 +88,30 @@ impl Table {
     }
 }
 
-fn text(value: impl Into<String>) -> AttributeValue {
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn to_item<T: serde::Serialize>(value: T) -> Result<Item, PortError> {
+pub(super) fn to_item<T: serde::Serialize>(value: T) -> Result<Item, PortError> {
     serde_dynamo::to_item(value).map_err(|error| PortError::Corrupt(error.to_string()))
 }
 
-fn to_map<T: serde::Serialize>(value: T) -> Result<AttributeValue, PortError> {
+pub(super) fn to_map<T: serde::Serialize>(value: T) -> Result<AttributeValue, PortError> {
     to_item(value).map(AttributeValue::M)
 }
 
-fn read(item: Item) -> Result<(ProfileItem, Profile), PortError> {
+pub(super) fn read(item: Item) -> Result<(ProfileItem, Profile), PortError> {
     let item: ProfileItem =
         serde_dynamo::from_item(item).map_err(|error| PortError::Corrupt(error.to_string()))?;
     let profile = item.clone().read().map_err(|error| PortError::Corrupt(error.to_string()))?;
     Ok((item, profile))
 }
 
-fn update_failed(error: SdkError<UpdateItemError>) -> PortError {
+pub(super) fn update_failed(error: SdkError<UpdateItemError>) -> PortError {
     if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) {
         PortError::Lost
     } else {
@@ -184,7 +140,7 @@ impl Profiles for Table {
                 .client()
                 .query()
                 .table_name(&self.name)
-                .index_name(INDEX)
+                .index_name(LISTENING)
                 .expression_attribute_values(":key", text(poll_key(interval, shard)))
                 .set_exclusive_start_key(start);
             query = match range {
@@ -234,7 +190,7 @@ impl Profiles for Table {
         expires_at: OffsetDateTime,
     ) -> Result<Option<(Lease, Profile)>, PortError> {
         let answer = self
-            .update(id)
+            .update_item(id)
             .update_expression("SET lease_until = :until ADD fence :one, tries :one")
             .condition_expression(
                 "listen = :yes AND (attribute_not_exists(lease_until) OR lease_until < :now)",
@@ -258,7 +214,7 @@ impl Profiles for Table {
 
     async fn move_cursor(&self, lease: &Lease, cursor: &Cursor, hold: Hold) -> Result<(), PortError> {
         let update = self
-            .update(lease.profile)
+            .update_item(lease.profile)
             .condition_expression("fence = :fence")
             .expression_attribute_names("#cursor", "cursor")
             .expression_attribute_values(":fence", number(lease.fence))
@@ -277,7 +233,7 @@ impl Profiles for Table {
     }
 
     async fn release(&self, lease: &Lease, tries: u32) -> Result<(), PortError> {
-        self.update(lease.profile)
+        self.update_item(lease.profile)
             .update_expression("SET tries = :tries REMOVE lease_until")
             .condition_expression("fence = :fence")
             .expression_attribute_values(":fence", number(lease.fence))
@@ -289,7 +245,7 @@ impl Profiles for Table {
     }
 
     async fn record(&self, id: ProfileId, version: u64, status: &Status) -> Result<(), PortError> {
-        self.update(id)
+        self.update_item(id)
             .update_expression("SET #status = :status")
             .condition_expression("#version = :version")
             .expression_attribute_names("#status", "status")
@@ -361,25 +317,17 @@ impl Profiles for Table {
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(unavailable("BatchWriteItem"))?;
-            for tries in 0..PARTIAL_TRIES {
-                back_off(tries).await;
-                let answer = self
-                    .client()
-                    .batch_write_item()
-                    .request_items(&self.name, left)
-                    .send()
-                    .await
-                    .map_err(unavailable("BatchWriteItem"))?;
-                left = answer.unprocessed_items.unwrap_or_default().remove(&self.name).unwrap_or_default();
-                if left.is_empty() {
-                    break;
-                }
-            }
-            if !left.is_empty() {
-                return Err(left_over("BatchWriteItem", left.len()));
-            }
+            self.write_all(&mut left).await?;
         }
         Ok(())
+    }
+
+    async fn forget(&self, id: ProfileId, time: std::time::Duration) -> Result<Forgotten, PortError> {
+        // Whatever the time cuts off is found again by the next try.
+        match tokio::time::timeout(time, self.forget_all(id)).await {
+            Ok(result) => result.map(|()| Forgotten::All),
+            Err(_) => Ok(Forgotten::More),
+        }
     }
 
     async fn flow_queue(&self, flow_schema: &FlowSchemaId) -> Result<Option<Option<String>>, PortError> {

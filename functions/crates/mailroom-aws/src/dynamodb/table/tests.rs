@@ -48,6 +48,10 @@ fn seen_key(mail: &Digest) -> Value {
     json!({"PK": {"S": format!("PROFILE#{}", id())}, "SK": {"S": format!("SEEN#{}", mail.to_hex())}})
 }
 
+fn flow() -> FlowSchemaId {
+    FlowSchemaId::parse("x").unwrap()
+}
+
 fn lost(result: Result<(), PortError>) -> bool {
     matches!(result, Err(PortError::Lost))
 }
@@ -201,36 +205,7 @@ async fn an_unknown_flow_schema_is_not_the_default_queue() {
         ok(json!({"Item": {"name": {"S": "n"}}})),
         ok(json!({"Item": {"name": {"S": "n"}, "queue_url": {"S": "u"}}})),
     ]);
-    assert_eq!(table.flow_queue("x").await.unwrap(), None);
-    assert_eq!(table.flow_queue("x").await.unwrap(), Some(None));
-    assert_eq!(table.flow_queue("x").await.unwrap(), Some(Some("u".to_owned())));
-}
-
-#[tokio::test]
-async fn a_profile_that_is_there_is_not_made_again() {
-    let (_, profile) = read(item(&stored("01JDCABCDEFGHJKMNPQRSTVWXY"))).unwrap();
-    let (table, calls) = table([exception("ConditionalCheckFailedException"), ok(json!({})), ok(json!({}))]);
-    assert!(lost(table.create(&profile).await));
-    table.create(&profile).await.unwrap();
-    table.delete(profile.id).await.unwrap();
-    assert_eq!(calls.operations(), ["PutItem", "PutItem", "DeleteItem"]);
-    assert_eq!(calls.all()[0].body["ConditionExpression"], "attribute_not_exists(PK)");
-    // An item of its own, without a lease.
-    assert_eq!(calls.all()[0].body["Item"].get("lease_until"), None);
-}
-
-/// An item of the service's JSON.
-fn item(item: &Value) -> Item {
-    item.as_object().unwrap().iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
-}
-
-fn attribute(value: &Value) -> AttributeValue {
-    let (kind, value) = value.as_object().unwrap().iter().next().unwrap();
-    match kind.as_str() {
-        "S" => text(value.as_str().unwrap()),
-        "N" => AttributeValue::N(value.as_str().unwrap().to_owned()),
-        "BOOL" => AttributeValue::Bool(value.as_bool().unwrap()),
-        "M" => AttributeValue::M(item(value)),
-        other => panic!("{other}"),
-    }
+    assert_eq!(table.flow_queue(&flow()).await.unwrap(), None);
+    assert_eq!(table.flow_queue(&flow()).await.unwrap(), Some(None));
+    assert_eq!(table.flow_queue(&flow()).await.unwrap(), Some(Some("u".to_owned())));
 }

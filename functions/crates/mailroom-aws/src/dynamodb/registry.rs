@@ -1,0 +1,138 @@
+//! The intervals in use, each noted whenever a profile begins to use it: what the index cannot tell at once.
+
+use futures_util::future::join_all;
+use mailroom_core::ports::PortError;
+use mailroom_core::profile::RefreshInterval;
+use mailroom_core::schedule::SHARDS;
+use time::OffsetDateTime;
+
+use super::item::{millis, poll_key};
+use super::table::{LISTENING, Table, number, text};
+use crate::error::unavailable;
+
+/// The partition of the registry.
+const INTERVALS: &str = "INTERVALS";
+
+/// An interval as it is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Registered {
+    /// When a profile last began to use it (milliseconds since 1970).
+    pub(crate) joined_at: i64,
+    /// Grows with each that does.
+    joined: String,
+}
+
+fn sort(interval: RefreshInterval) -> String {
+    format!("{:06}", interval.seconds())
+}
+
+impl Table {
+    /// Notes that a profile which uses the interval has been stored.
+    pub(crate) async fn register(
+        &self,
+        interval: RefreshInterval,
+        at: OffsetDateTime,
+    ) -> Result<(), PortError> {
+        self.client()
+            .update_item()
+            .table_name(&self.name)
+            .key("PK", text(INTERVALS))
+            .key("SK", text(sort(interval)))
+            .update_expression("SET joined_at = :at ADD joined :one")
+            .expression_attribute_values(":at", number(millis(at)))
+            .expression_attribute_values(":one", number(1))
+            .send()
+            .await
+            .map_err(unavailable("UpdateItem"))?;
+        Ok(())
+    }
+
+    /// What is registered of an interval.
+    pub(crate) async fn registered(
+        &self,
+        interval: RefreshInterval,
+    ) -> Result<Option<Registered>, PortError> {
+        let answer = self
+            .client()
+            .get_item()
+            .table_name(&self.name)
+            .key("PK", text(INTERVALS))
+            .key("SK", text(sort(interval)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(unavailable("GetItem"))?;
+        Ok(answer.item.and_then(|item| {
+            let number = |name: &str| item.get(name)?.as_n().ok().cloned();
+            Some(Registered { joined_at: number("joined_at")?.parse().ok()?, joined: number("joined")? })
+        }))
+    }
+
+    /// Strikes an interval off, unless a profile has begun to use it since; tells whether it did.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when one has.
+    pub(crate) async fn unregister(
+        &self,
+        interval: RefreshInterval,
+        registered: &Registered,
+    ) -> Result<(), PortError> {
+        let delete = self
+            .client()
+            .delete_item()
+            .table_name(&self.name)
+            .key("PK", text(INTERVALS))
+            .key("SK", text(sort(interval)))
+            .condition_expression("joined = :joined AND joined_at = :at")
+            .expression_attribute_values(":joined", number(&registered.joined))
+            .expression_attribute_values(":at", number(registered.joined_at));
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Err(PortError::Lost)
+            }
+            Err(error) => Err(unavailable("DeleteItem")(error)),
+        }
+    }
+
+    /// All intervals that are registered.
+    pub(crate) async fn intervals(&self) -> Result<Vec<RefreshInterval>, PortError> {
+        // 1,444 intervals exist, of 60 bytes each: one page holds them all.
+        let answer = self
+            .client()
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("PK = :intervals")
+            .expression_attribute_values(":intervals", text(INTERVALS))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(unavailable("Query"))?;
+        let seconds = answer.items().iter().filter_map(|item| item.get("SK")?.as_s().ok()?.parse().ok());
+        Ok(seconds.filter_map(|seconds| RefreshInterval::from_seconds(seconds).ok()).collect())
+    }
+
+    /// Whether the index holds a listening profile of the interval.
+    pub(crate) async fn is_listened_to(&self, interval: RefreshInterval) -> Result<bool, PortError> {
+        let shards = join_all((0..SHARDS).map(|shard| async move {
+            self.client()
+                .query()
+                .table_name(&self.name)
+                .index_name(LISTENING)
+                .key_condition_expression("poll_key = :key")
+                .expression_attribute_values(":key", text(poll_key(interval, shard)))
+                .limit(1)
+                .send()
+                .await
+                .map(|answer| !answer.items().is_empty())
+                .map_err(unavailable("Query"))
+        }));
+        let mut used = false;
+        for shard in shards.await {
+            used |= shard?;
+        }
+        Ok(used)
+    }
+}
