@@ -1,7 +1,7 @@
 //! Mail as it travels: IMAP sessions with servers that may be broken or hostile, and messages that may be anything.
 //!
 //! Read in this order: [`net`] (which addresses may be connected to), [`tls`] (always verified), [`imap`] (opening a
-//! mailbox, listing and fetching), [`mime`] (from a mail's bytes to what it says).
+//! mailbox, listing and fetching), [`smtp`] (sessions for sending), [`mime`] (from a mail's bytes to what it says).
 //!
 //! Each third-party crate stays in one module: rustls in [`tls`], mail-parser in [`mime`]. Everything from a server is
 //! bounded before it is stored, every wait has a deadline, every refusal a type. Deliberately absent: AWS, profiles'
@@ -11,4 +11,6 @@
 pub mod imap;
 pub mod mime;
 pub mod net;
+mod redact;
+pub mod smtp;
 pub mod tls;

@@ -64,11 +64,44 @@ impl FromStr for AllowedHosts {
 }
 
 impl AllowedHosts {
+    /// What can be said of a host now. Says nothing of later: [`connect`] asks again, and for the address itself.
+    pub async fn standing(&self, host: &Host, time: Duration) -> Standing {
+        match timeout(time, lookup_host((host.as_str(), 0))).await {
+            Ok(Ok(mut addresses)) => match addresses.next() {
+                None => Standing::Unresolved,
+                Some(first) if std::iter::once(first).chain(addresses).any(|a| self.allows(host, a.ip())) => {
+                    Standing::Fine
+                }
+                Some(_) => Standing::NotAllowed,
+            },
+            Ok(Err(_)) | Err(_) => Standing::Unresolved,
+        }
+    }
+
+    /// Whether the host is listed itself: by its name, or as an address.
+    #[must_use]
+    pub fn names(&self, host: &Host) -> bool {
+        let address: Option<IpAddr> = host.as_str().parse().ok();
+        self.names.contains(host)
+            || address.is_some_and(|address| self.networks.iter().any(|network| network.contains(address)))
+    }
+
     fn allows(&self, host: &Host, address: IpAddr) -> bool {
         is_public(address)
             || self.names.contains(host)
             || self.networks.iter().any(|network| network.contains(address))
     }
+}
+
+/// What can be said of a host before it is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has an address that may be connected to.
+    Fine,
+    /// None of its addresses may be connected to.
+    NotAllowed,
+    /// No name server knows it for now, or none answers in time.
+    Unresolved,
 }
 
 /// Why there is no connection.
@@ -174,6 +207,38 @@ mod tests {
             let error = connect(&server(host, 9), &AllowedHosts::default()).await.unwrap_err();
             assert!(matches!(error, NetError::HostNotAllowed | NetError::Resolve(_)), "{host}: {error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_host_is_judged_by_its_addresses() {
+        let standing = async |list: &str, host: &str| {
+            allowed(list).standing(&Host::parse(host).unwrap(), Duration::from_secs(5)).await
+        };
+        for private in [
+            "localhost",
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "::1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::1",
+            "0.0.0.0",
+            "167772161",
+            "0x0a000001",
+            "012.0.0.1",
+            "0",
+        ] {
+            assert_eq!(standing("", private).await, Standing::NotAllowed, "{private}");
+        }
+        assert_eq!(standing("", "9.9.9.9").await, Standing::Fine);
+        assert_eq!(standing("127.0.0.0/8,::1", "localhost").await, Standing::Fine);
+        assert_eq!(standing("", "mail.example.invalid").await, Standing::Unresolved);
+        assert!(allowed("mail.internal").names(&Host::parse("mail.internal").unwrap()));
+        assert!(allowed("10.0.0.0/8").names(&Host::parse("10.1.1.1").unwrap()));
+        assert!(!allowed("10.0.0.0/8").names(&Host::parse("mail.internal").unwrap()));
     }
 
     #[tokio::test]

@@ -22,6 +22,10 @@ pub enum Step {
     Capability,
     /// AUTHENTICATE or LOGIN.
     Login,
+    /// LIST.
+    Mailboxes,
+    /// STATUS.
+    Status,
     /// EXAMINE or SELECT.
     Open,
     /// Listing messages.
@@ -45,6 +49,8 @@ impl fmt::Display for Step {
             Self::StartTls => "the answer to STARTTLS",
             Self::Capability => "the list of capabilities",
             Self::Login => "the answer to the login",
+            Self::Mailboxes => "the list of mailboxes",
+            Self::Status => "the status of the mailbox",
             Self::Open => "the answer to opening the mailbox",
             Self::List => "the list of messages",
             Self::Fetch => "messages",

@@ -1,7 +1,7 @@
 //! IMAP sessions: open a mailbox, list what is above a UID, fetch it, and tidy up after it.
 //!
 //! Read in this order: [`open`](self) (a session with all its servers' quirks, in one function), `session` (listing,
-//! marking, moving), `fetch` (bodies, whole or in chunks), `wire` (flights out, bounded responses in), `response` (what
+//! marking, moving), `fetch` (bodies, whole or in chunks), `probe` (a try of the settings that changes nothing), `wire` (flights out, bounded responses in), `response` (what
 //! they say), `error` and `trouble` (what went wrong, for the log and for the mailbox's owner).
 //!
 //! Invariants:
@@ -17,13 +17,14 @@
 //! response for one thing it does not know (a size above 32 bits, an unknown item, an unknown untagged line), and a
 //! refused FETCH is a lost message or a mailbox that is stuck; it needs a response in one piece, and parses it from the
 //! start at each read, so that its input has to be framed and bounded here anyway; and it can be made to panic or to
-//! overflow the stack. Of the grammar, six responses are needed. The tests read what imap-proto reads too and compare.
+//! overflow the stack. Of the grammar, eight responses are needed. The tests read what imap-proto reads too and compare.
 
 mod argument;
 mod date;
 mod error;
 mod fetch;
 mod open;
+mod probe;
 mod reply;
 mod response;
 mod scan;
@@ -37,4 +38,5 @@ mod tests;
 pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
 pub use self::fetch::Fetched;
 pub use self::open::{Connector, Login, Opened};
+pub use self::probe::Probe;
 pub use self::session::{MAX_LISTED, Session};

@@ -72,6 +72,16 @@ impl Connector {
         list_above: Option<u32>,
         deadline: Instant,
     ) -> Result<Opened, ImapError> {
+        let (wire, greeted) = self.reach(server, deadline).await?;
+        log_in_and_open(wire, greeted, login, mailbox, list_above).await
+    }
+
+    /// Connects and begins TLS; after it the server has greeted us, and knows nothing of us yet.
+    pub(super) async fn reach(
+        &self,
+        server: &Server,
+        deadline: Instant,
+    ) -> Result<(Wire<TlsStream<TcpStream>>, Greeted), ImapError> {
         let tcp = timeout_at(deadline, net::connect(server, &self.allowed))
             .await
             .map_err(|_| ImapError::Timeout(Step::Connect))?
@@ -81,7 +91,7 @@ impl Connector {
                 let tls = self.handshake(server, tcp, deadline).await?;
                 let mut wire = Wire::new(tls, deadline);
                 let greeted = greet(&mut wire).await?;
-                log_in_and_open(wire, greeted, login, mailbox, list_above).await
+                Ok((wire, greeted))
             }
             Security::StartTls => {
                 let bare = start_tls(Wire::new(tcp, deadline)).await?;
@@ -89,7 +99,7 @@ impl Connector {
                 let mut wire = Wire::new(tls, deadline);
                 // What was said before TLS may have been said by anybody (RFC 9051 §6.2.1).
                 let known = Some(capabilities(&mut wire).await?);
-                log_in_and_open(wire, Greeted::Stranger(known), login, mailbox, list_above).await
+                Ok((wire, Greeted::Stranger(known)))
             }
         }
     }
@@ -176,7 +186,7 @@ enum Way {
 }
 
 /// Logs in, and returns what the server says that it can do from now on, if it says it.
-async fn log_in<S>(
+pub(super) async fn log_in<S>(
     wire: &mut Wire<S>,
     announced: Option<Capabilities>,
     login: &str,

@@ -2,48 +2,11 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 use super::error::{Code, Refusal, Reply};
+use crate::redact::Secrets;
 
 /// The most of a server's words that is kept, in characters.
 const MAX_WORDS: usize = 300;
-
-/// What a server may never see quoted: it could be a part of the credential that it echoes, cut anywhere.
-const SHORTEST_ECHO: usize = 6;
-
-/// What must not appear in anybody's words.
-#[derive(Default)]
-pub(super) struct Secrets(Vec<SecretString>);
-
-impl Secrets {
-    pub(super) fn add(&mut self, secret: SecretString) {
-        if !secret.expose_secret().is_empty() {
-            self.0.push(secret);
-        }
-    }
-
-    /// `text` without our secrets, whole or cut.
-    fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.0 {
-            text = text.replace(secret.expose_secret(), "…");
-        }
-        let separators = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | ':');
-        let cut: Vec<String> = text
-            .split(separators)
-            .filter(|token| {
-                token.len() >= SHORTEST_ECHO
-                    && self.0.iter().any(|secret| secret.expose_secret().contains(token))
-            })
-            .map(str::to_owned)
-            .collect();
-        for token in cut {
-            text = text.replace(&token, "…");
-        }
-        text
-    }
-}
 
 /// What throttling looks like without a code. Texts of servers, as seen:
 /// - Exchange Online: `BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds`

@@ -1,6 +1,6 @@
 //! From a response's text to what it says (RFC 9051 §7).
 //!
-//! Six responses matter to us; all others are skipped. In a FETCH response the items that we did not ask for are
+//! Eight responses matter to us; all others are skipped. In a FETCH response the items that we did not ask for are
 //! skipped one by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
 
 use mailroom_core::cursor::Uid;
@@ -153,6 +153,10 @@ impl Capabilities {
         Self(words.split_ascii_whitespace().map(str::to_ascii_uppercase).collect())
     }
 
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.0
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|known| known == name)
     }
@@ -200,6 +204,10 @@ pub(super) enum Response {
     Exists(u32),
     Capability(Capabilities),
     Fetch(Box<Fetch>),
+    /// A mailbox that can be opened, by its name on the wire.
+    List(Vec<u8>),
+    /// How many messages of a mailbox nobody has read.
+    Unseen(u32),
     /// Nothing that matters.
     Other,
 }
@@ -232,6 +240,12 @@ impl Response {
         }
         if word.eq_ignore_ascii_case(b"CAPABILITY") {
             return Ok(Self::Capability(Capabilities::parse(rest)));
+        }
+        if word.eq_ignore_ascii_case(b"LIST") {
+            return Ok(list(rest, literals).map_or(Self::Other, Self::List));
+        }
+        if word.eq_ignore_ascii_case(b"STATUS") {
+            return Ok(unseen(rest, literals).map_or(Self::Other, Self::Unseen));
         }
         let (kind, data) = split_word(rest);
         if kind.eq_ignore_ascii_case(b"EXISTS") {
@@ -275,6 +289,27 @@ impl Fetch {
         }
         Some(())
     }
+}
+
+/// The name in a LIST response (RFC 9051 §7.3.1), unless the mailbox cannot be opened.
+fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut scanner = Scanner::new(data, literals);
+    let attributes = scanner.value()?.into_list()?;
+    let closed = |attribute: &&[u8]| {
+        attribute.eq_ignore_ascii_case(b"\\Noselect") || attribute.eq_ignore_ascii_case(b"\\NonExistent")
+    };
+    let _delimiter = scanner.value()?;
+    let name = scanner.value()?.into_string()??;
+    (!attributes.iter().any(closed)).then_some(name)
+}
+
+/// UNSEEN in a STATUS response (RFC 9051 §7.3.4).
+fn unseen(data: &[u8], literals: Vec<Vec<u8>>) -> Option<u32> {
+    let mut scanner = Scanner::new(data, literals);
+    let _mailbox = scanner.value()?;
+    let items = scanner.value()?.into_list()?;
+    let at = items.iter().position(|item| item.eq_ignore_ascii_case(b"UNSEEN"))?;
+    number(items.get(at + 1)?)
 }
 
 /// Reads `BODY[]`, `BODY[HEADER]`, `BODY[]<0>`.

@@ -1,4 +1,4 @@
-//! The values of a FETCH response: atoms, strings, NIL, and lists of them (RFC 9051 §4).
+//! The values of responses: atoms, strings, NIL, and lists of them (RFC 9051 §4).
 
 use super::response::LITERAL;
 

@@ -272,6 +272,8 @@ impl Opening {
             | Response::GoAhead
             | Response::Capability(_)
             | Response::Fetch(_)
+            | Response::List(_)
+            | Response::Unseen(_)
             | Response::Other => {}
         }
     }

@@ -221,6 +221,8 @@ fn by_step(step: Step, refusal: Refusal) -> ErrorCode {
             | Step::StartTls
             | Step::Capability
             | Step::Login
+            | Step::Mailboxes
+            | Step::Status
             | Step::Open
             | Step::List
             | Step::Fetch

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{Code, ImapError, Malformed, Refusal, Reply, Step};
-use super::reply::Secrets;
 use super::response::{Frame, LITERAL, Response, Status, StatusLine};
+use crate::redact::Secrets;
 
 /// The most text of one response, in bytes, its literals apart. The longest honest ones list capabilities and flags.
 const MAX_TEXT: usize = 64 * 1024;
@@ -193,6 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 | Response::Exists(_)
                 | Response::Capability(_)
                 | Response::Fetch(_)
+                | Response::List(_)
+                | Response::Unseen(_)
                 | Response::Other) => {
                     sink(response).map_err(malformed)?;
                     continue;

@@ -6,6 +6,7 @@ mod hostile;
 mod logging_in;
 mod opening;
 mod oracle;
+mod probing;
 mod starttls;
 
 use std::time::Duration;

@@ -1,0 +1,139 @@
+//! What a reply says (RFC 5321 §4.2).
+
+use crate::redact::Secrets;
+
+/// The most of a server's words that is kept, in characters.
+const MAX_WORDS: usize = 300;
+
+/// What a server said: bounded, free of control characters and of our credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The three digits.
+    pub code: u16,
+    /// The enhanced status code (RFC 3463), such as `5.7.8`, if there is one.
+    pub enhanced: Option<(u16, u16, u16)>,
+    /// The text after them; may be empty.
+    pub words: String,
+}
+
+/// One line of a reply, without its end.
+pub(super) struct Line<'a> {
+    pub(super) code: u16,
+    pub(super) last: bool,
+    pub(super) text: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// Reads `250-text`, `250 text` or `250`.
+    pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
+        let (digits, rest) = line.split_at_checked(3)?;
+        let code = std::str::from_utf8(digits).ok()?.parse().ok().filter(|code| (200..600).contains(code))?;
+        let (last, text) = match rest.split_first() {
+            None => (true, rest),
+            Some((b' ', text)) => (true, text),
+            Some((b'-', text)) => (false, text),
+            Some(_) => return None,
+        };
+        // A sign is no digit, though it parses as one.
+        digits.iter().all(u8::is_ascii_digit).then_some(Self { code, last, text })
+    }
+}
+
+impl Reply {
+    pub(super) fn new(code: u16, lines: &[Vec<u8>], secrets: &Secrets) -> Self {
+        let enhanced = lines.first().and_then(|line| enhanced(line));
+        let text = lines
+            .iter()
+            .map(|line| {
+                let text = String::from_utf8_lossy(line);
+                let words = enhanced_end(&text).and_then(|end| text.get(end..)).unwrap_or(&text);
+                words.trim().to_owned()
+            })
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
+        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut words = secrets.redact(clean.trim());
+        if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
+            words.truncate(end);
+        }
+        Self { code, enhanced, words }
+    }
+
+    /// Whether the command was done (RFC 5321 §4.2.1, 2yz).
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.code < 300
+    }
+
+    /// Whether the server waits for more of the command (3yz).
+    #[must_use]
+    pub const fn goes_on(&self) -> bool {
+        self.code >= 300 && self.code < 400
+    }
+
+    /// Whether it may be different later (4yz).
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        self.code >= 400 && self.code < 500
+    }
+}
+
+/// Where an enhanced status code at the start of a text ends.
+fn enhanced_end(text: &str) -> Option<usize> {
+    let word = text.split(' ').next()?;
+    enhanced(word.as_bytes()).map(|_| word.len())
+}
+
+fn enhanced(line: &[u8]) -> Option<(u16, u16, u16)> {
+    let word = std::str::from_utf8(line.split(|byte| *byte == b' ').next()?).ok()?;
+    let mut numbers = word.split('.').map(|part| {
+        let fine = (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        fine.then(|| part.parse().ok()).flatten()
+    });
+    let code = (numbers.next()??, numbers.next()??, numbers.next()??);
+    (numbers.next().is_none() && matches!(code.0, 2 | 4 | 5)).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(lines: &[&str]) -> Reply {
+        let mut secrets = Secrets::default();
+        secrets.add("correct horse".into());
+        let lines: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+        Reply::new(535, &lines, &secrets)
+    }
+
+    #[test]
+    fn codes_are_taken_out_of_the_words() {
+        let gmail =
+            reply(&["5.7.8 Username and Password not accepted. For more", "5.7.8 go to https://x.example"]);
+        assert_eq!(gmail.enhanced, Some((5, 7, 8)));
+        assert_eq!(gmail.words, "Username and Password not accepted. For more go to https://x.example");
+        let plain = reply(&["Authentication failed. 1.2"]);
+        assert_eq!((plain.enhanced, plain.words.as_str()), (None, "Authentication failed. 1.2"));
+        assert_eq!(reply(&["5.7"]).enhanced, None);
+        assert_eq!(reply(&["5.7.8.1 x"]).enhanced, None);
+    }
+
+    #[test]
+    fn words_are_bounded_and_free_of_what_must_not_be_seen() {
+        assert_eq!(reply(&["a\x1b[31mb\0c"]).words, "a [31mb c");
+        assert_eq!(reply(&["\u{fc}".repeat(5000).as_str()]).words.chars().count(), MAX_WORDS);
+        assert_eq!(reply(&["no correct horse here"]).words, "no … here");
+    }
+
+    #[test]
+    fn lines_are_replies_or_nothing() {
+        let line =
+            |text: &str| Line::parse(text.as_bytes()).map(|line| (line.code, line.last, line.text.len()));
+        assert_eq!(line("250-SIZE 1"), Some((250, false, 6)));
+        assert_eq!(line("250 ok"), Some((250, true, 2)));
+        assert_eq!(line("250"), Some((250, true, 0)));
+        for wrong in ["", "25", "250x", "+50 a", "199 a", "600 a", "abc d", "* OK IMAP", "SSH-2.0-x"] {
+            assert_eq!(line(wrong), None, "{wrong}");
+        }
+    }
+}
