@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::flow::{FlowSchema, FlowSchemaId};
 use mailroom_core::job::FlowJob;
 use mailroom_core::ports::{Credential, Profiles as _};
 use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
@@ -180,6 +180,7 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
     };
     let auth = Auth::Plain { login: LOGIN.to_owned() };
     let flow = FlowSchemaId::parse(FLOW).map_err(|error| failed(&error))?;
+    let schema = FlowSchema { id: flow.clone(), name: "Add to queue".to_owned(), queue_url: None };
     let profile = Profile {
         refresh_interval: interval,
         start_from: StartFrom::All,
@@ -187,7 +188,7 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
         ..Profile::listening(id, "Support", imap, auth, flow, now)
     };
     let table = stack.table();
-    table.put_flow_schema(FLOW, "Add to queue", None).await.map_err(|error| failed(&error))?;
+    table.put_flow_schema(&schema).await.map_err(|error| failed(&error))?;
     table.create(&profile).await.map_err(|error| failed(&error))?;
     let schedules = stack.schedules();
     schedules.ensure(interval).await.map_err(|error| failed(&error))?;
