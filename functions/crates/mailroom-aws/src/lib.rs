@@ -1,9 +1,9 @@
 //! The core's ports over AWS: the only crate that knows an AWS SDK.
 //!
 //! [`client`] sets up one HTTP client and lazily made service clients; [`dynamodb`] is the table, [`secrets`] the
-//! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules, [`intervals`] what keeps them in step. No environment variable of Mailroom
-//! is read here, only the SDK's own. No SDK type leaves the crate, but for the configuration that the tools beside the
-//! functions make clients of their own from.
+//! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules, [`intervals`] what keeps them in step
+//! with the profiles. No environment variable of Mailroom is read here, only the SDK's own. No SDK type leaves the
+//! crate, but for the configuration that the tools beside the functions make clients of their own from.
 
 #[cfg(test)]
 mod canned;

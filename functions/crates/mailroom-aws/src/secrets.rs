@@ -62,6 +62,10 @@ impl Secrets {
 
     /// Stores a profile's credential and returns the version to put into the profile.
     ///
+    /// Two edits may store theirs at the same time, and only one of them gets into the profile. So the version that a
+    /// profile names need not be the newest. It stays readable by its id all the same: Secrets Manager removes a version
+    /// that has lost its labels once there are more than 100 of them, and never one younger than a day.
+    ///
     /// # Errors
     /// When the service fails.
     pub async fn store(&self, id: ProfileId, credential: &Credential) -> Result<String, PortError> {

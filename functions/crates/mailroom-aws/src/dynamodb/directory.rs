@@ -26,6 +26,8 @@ pub struct Listed {
     pub profiles: Vec<Profile>,
     /// Where the next page begins: after this one. `None` at the end.
     pub next: Option<ProfileId>,
+    /// How many profiles belong here and could not be read. They are logged and left out.
+    pub unreadable: usize,
 }
 
 impl Table {
@@ -56,7 +58,6 @@ impl Table {
             if ids.len() >= limit || !more {
                 break;
             }
-            // One more than is asked for tells whether there is a next page.
             let mut query = self.directory(PROFILES).scan_index_forward(false);
             query = match &before {
                 // The border's id, not its item: it may be gone by now.
@@ -67,8 +68,10 @@ impl Table {
             };
             query = match search {
                 Some(search) => query
-                    .filter_expression("contains(search, :search)")
+                    .filter_expression("contains(#search, :search)")
+                    .expression_attribute_names("#search", "search")
                     .expression_attribute_values(":search", text(search.to_lowercase())),
+                // One more than is asked for tells whether there is a next page.
                 None => query.limit(i32::try_from(limit + 1).unwrap_or(i32::MAX)),
             };
             let answer = query.send().await.map_err(unavailable("Query"))?;
@@ -87,13 +90,15 @@ impl Table {
         };
         let ids: Vec<ProfileId> = ids.iter().filter_map(|id| ProfileId::parse(id).ok()).collect();
         let next = next.and_then(|id| ProfileId::parse(&id).ok());
-        Ok(Listed { profiles: self.profiles(&ids).await?, next })
+        let (profiles, unreadable) = self.profiles(&ids).await?;
+        Ok(Listed { profiles, next, unreadable })
     }
 
-    /// These profiles (at most 100) as they stand now, in this order; without those that are gone or cannot be read.
-    async fn profiles(&self, ids: &[ProfileId]) -> Result<Vec<Profile>, PortError> {
+    /// These profiles (at most 100) as they stand now, in this order, without those that are gone; and how many cannot
+    /// be read.
+    async fn profiles(&self, ids: &[ProfileId]) -> Result<(Vec<Profile>, usize), PortError> {
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
         let key = |id: &ProfileId| {
             HashMap::from([("PK".to_owned(), text(profile_key(*id))), ("SK".to_owned(), text(PROFILE))])
@@ -101,18 +106,21 @@ impl Table {
         let keys = KeysAndAttributes::builder().set_keys(Some(ids.iter().map(key).collect()));
         let mut left = Some(keys.consistent_read(true).build().map_err(unavailable("BatchGetItem"))?);
         let mut found = HashMap::new();
+        let mut unreadable = 0;
         for tries in 0..PARTIAL_TRIES {
             let Some(keys) = left.take() else { break };
             back_off(tries).await;
             let get = self.client().batch_get_item().request_items(&self.name, keys);
             let answer = get.send().await.map_err(unavailable("BatchGetItem"))?;
             for item in answer.responses.unwrap_or_default().remove(&self.name).unwrap_or_default() {
+                let id = item.get("id").and_then(|id| id.as_s().ok()).cloned().unwrap_or_default();
                 match read(item) {
                     Ok((_, profile)) => {
                         found.insert(profile.id, profile);
                     }
                     Err(error) => {
-                        tracing::error!(%error, "a stored profile cannot be read, and is not listed")
+                        tracing::error!(profile.id = id, %error, "a stored profile cannot be read");
+                        unreadable += 1;
                     }
                 }
             }
@@ -120,7 +128,7 @@ impl Table {
         }
         match left {
             Some(left) => Err(left_over("BatchGetItem", left.keys.len())),
-            None => Ok(ids.iter().filter_map(|id| found.remove(id)).collect()),
+            None => Ok((ids.iter().filter_map(|id| found.remove(id)).collect(), unreadable)),
         }
     }
 

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, DeleteRequest, Put, TransactWriteItem, WriteRequest};
+use futures_util::stream::{self, TryStreamExt as _};
 use mailroom_core::edit::{Edit, Place};
 use mailroom_core::health::State;
 use mailroom_core::ports::PortError;
-use mailroom_core::profile::{Profile, ProfileId};
+use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::OffsetDateTime;
 
 use super::item::{PROFILE, ProfileItem, StatusItem, millis, profile_key};
@@ -21,10 +22,15 @@ const DRAFTS: &str = "DRAFTS";
 /// Drafts that one request sweeps up.
 const SWEPT: i32 = 25;
 
+/// Batches of a removal on their way at the same time: some thousand items a second, and room for everybody else.
+const BATCHES_AT_ONCE: usize = 8;
+
 /// The attributes that an edit sets, or removes where the profile has none. All others belong to the polls.
-const SETTINGS: [&str; 19] = [
+const SETTINGS: [&str; 21] = [
     "poll_key",
     "poll_sort",
+    "list_key",
+    "list_sort",
     "search",
     "name",
     "description",
@@ -44,6 +50,9 @@ const SETTINGS: [&str; 19] = [
     "updated_at",
 ];
 
+/// Those of them that make no difference to a poll.
+const WORDS: [&str; 5] = ["name", "description", "search", "version", "updated_at"];
+
 fn draft_key(id: ProfileId) -> Item {
     HashMap::from([("PK".to_owned(), text(DRAFTS)), ("SK".to_owned(), text(id.to_string()))])
 }
@@ -59,11 +68,13 @@ impl Table {
         Ok(())
     }
 
-    /// Stores a new profile; its draft, if there is one, is gone in the same moment.
+    /// Stores a new profile; its draft, if there is one, is gone in the same moment. Its schedule is made by
+    /// [`Schedules::joined`](mailroom_core::ports::Schedules::joined), after that.
     ///
     /// # Errors
     /// [`PortError::Lost`] when there is one with its id already.
     pub async fn create(&self, profile: &Profile) -> Result<(), PortError> {
+        self.announce(profile).await?;
         let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(to_item(ProfileItem::from(profile))?))
@@ -83,6 +94,16 @@ impl Table {
             .await
             .map_err(transaction_failed)?;
         Ok(())
+    }
+
+    /// Registers the interval of a profile that is about to be stored. Whoever dies before the schedule is there has
+    /// left a note of it, and a repair makes it.
+    async fn announce(&self, profile: &Profile) -> Result<(), PortError> {
+        let interval = profile.refresh_interval;
+        if !profile.listen || interval == RefreshInterval::DEFAULT {
+            return Ok(());
+        }
+        self.register(interval, profile.updated_at).await
     }
 
     /// Removes the draft of a profile that did not come about. One that is not there is no error.
@@ -124,6 +145,9 @@ impl Table {
     /// # Errors
     /// [`PortError::Lost`] when the profile is no longer at `current`'s version.
     pub async fn update(&self, current: &Profile, edit: &Edit) -> Result<(), PortError> {
+        if !(current.listen && current.refresh_interval == edit.profile.refresh_interval) {
+            self.announce(&edit.profile).await?;
+        }
         let item = to_item(ProfileItem::from(&edit.profile))?;
         let mut update = self
             .update_item(current.id)
@@ -140,8 +164,11 @@ impl Table {
                 None => remove.push(format!("#{name}")),
             }
         }
-        // Otherwise a poll may have written a newer one meanwhile.
-        if edit.profile.status != current.status {
+        let before = to_item(ProfileItem::from(current))?;
+        let concerns_polls = |name: &&str| !WORDS.contains(name) && item.get(*name) != before.get(*name);
+        // After words alone, a status that a poll has written meanwhile still holds. After anything else it tells of
+        // settings that are gone.
+        if SETTINGS.iter().any(concerns_polls) || edit.profile.status != current.status {
             set.push("#status = :status".to_owned());
             update = update
                 .expression_attribute_names("#status", "status")
@@ -244,23 +271,24 @@ impl Table {
                 .into_iter()
                 .filter(|key| key.get("SK") != Some(&own))
                 .collect();
-            for keys in noted.chunks(WRITE_BATCH) {
-                let delete = |key: &Item| {
-                    let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
-                    delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
-                };
-                let mut batch = keys
-                    .iter()
-                    .map(delete)
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(unavailable("BatchWriteItem"))?;
-                self.write_all(&mut batch).await?;
-            }
+            stream::iter(noted.chunks(WRITE_BATCH).map(Ok))
+                .try_for_each_concurrent(BATCHES_AT_ONCE, |keys| self.delete_all(keys))
+                .await?;
             start = answer.last_evaluated_key;
             if start.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes the items with these keys, at most [`WRITE_BATCH`].
+    async fn delete_all(&self, keys: &[Item]) -> Result<(), PortError> {
+        let delete = |key: &Item| {
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
+        };
+        let batch = keys.iter().map(delete).collect::<Result<Vec<_>, _>>();
+        self.write_all(&mut batch.map_err(unavailable("BatchWriteItem"))?).await
     }
 }
 

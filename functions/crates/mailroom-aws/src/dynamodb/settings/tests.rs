@@ -55,8 +55,7 @@ fn every_attribute_has_one_owner() {
         ..profile()
     };
     let item = to_item(ProfileItem::from(&full)).unwrap();
-    let of_polls =
-        ["PK", "SK", "list_key", "list_sort", "id", "created_at", "cursor", "status", "fence", "tries"];
+    let of_polls = ["PK", "SK", "id", "created_at", "cursor", "status", "fence", "tries"];
     let expected: BTreeSet<&str> = SETTINGS.into_iter().chain(of_polls).collect();
     assert_eq!(item.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected);
 }
