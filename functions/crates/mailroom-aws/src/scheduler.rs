@@ -23,8 +23,11 @@ const MAX_WINDOW_MINUTES: i32 = 15;
 /// What the name of an interval's schedule begins with. The seconds follow.
 const PREFIX: &str = "refresh-";
 
-/// Pages (of 100) of a list of schedules: there are 1,444 intervals.
-const MAX_PAGES: usize = 20;
+/// Schedules of one page of a list: as many as there may be.
+const PAGE: i32 = 100;
+
+/// Pages of a list of schedules: there are 1,444 intervals, and a page may be short. More is a fault.
+const MAX_PAGES: usize = 50;
 
 /// The schedules of one group.
 #[derive(Debug)]
@@ -162,6 +165,7 @@ impl ScheduleGroup {
                 .list_schedules()
                 .group_name(&self.group)
                 .name_prefix(PREFIX)
+                .max_results(PAGE)
                 .set_next_token(next)
                 .send()
                 .await
@@ -172,10 +176,10 @@ impl ScheduleGroup {
             found.extend(seconds.filter_map(|seconds| RefreshInterval::from_seconds(seconds).ok()));
             next = answer.next_token;
             if next.is_none() {
-                break;
+                return Ok(found);
             }
         }
-        Ok(found)
+        Err(PortError::Corrupt("the list of schedules has no end".to_owned()))
     }
 
     /// Removes the schedule of an interval, if it is there.

@@ -1,4 +1,7 @@
 //! The intervals in use, each noted whenever a profile begins to use it: what the index cannot tell at once.
+//!
+//! An interval that was struck off keeps its item and its count, so that no count ever comes twice: a strike that comes
+//! late finds another count than it has read.
 
 use futures_util::future::join_all;
 use mailroom_core::ports::PortError;
@@ -7,7 +10,7 @@ use mailroom_core::schedule::SHARDS;
 use time::OffsetDateTime;
 
 use super::item::{millis, poll_key};
-use super::table::{LISTENING, Table, number, text};
+use super::table::{LISTENING, Table, number, text, update_failed};
 use crate::error::unavailable;
 
 /// The partition of the registry.
@@ -18,7 +21,7 @@ const INTERVALS: &str = "INTERVALS";
 pub(crate) struct Registered {
     /// When a profile last began to use it (milliseconds since 1970).
     pub(crate) joined_at: i64,
-    /// Grows with each that does.
+    /// Grows with each that does, and never shrinks.
     joined: String,
 }
 
@@ -27,7 +30,7 @@ fn sort(interval: RefreshInterval) -> String {
 }
 
 impl Table {
-    /// Notes that a profile which uses the interval has been stored.
+    /// Notes that a profile uses the interval.
     pub(crate) async fn register(
         &self,
         interval: RefreshInterval,
@@ -68,33 +71,27 @@ impl Table {
         }))
     }
 
-    /// Strikes an interval off, unless a profile has begun to use it since; tells whether it did.
+    /// Strikes an interval off as it was read.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when one has.
+    /// [`PortError::Lost`] when a profile has begun to use it since, or someone else has struck it off.
     pub(crate) async fn unregister(
         &self,
         interval: RefreshInterval,
         registered: &Registered,
     ) -> Result<(), PortError> {
-        let delete = self
-            .client()
-            .delete_item()
+        self.client()
+            .update_item()
             .table_name(&self.name)
             .key("PK", text(INTERVALS))
             .key("SK", text(sort(interval)))
-            .condition_expression("joined = :joined AND joined_at = :at")
+            .update_expression("REMOVE joined_at")
+            .condition_expression("joined = :joined AND attribute_exists(joined_at)")
             .expression_attribute_values(":joined", number(&registered.joined))
-            .expression_attribute_values(":at", number(registered.joined_at));
-        match delete.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Err(PortError::Lost)
-            }
-            Err(error) => Err(unavailable("DeleteItem")(error)),
-        }
+            .send()
+            .await
+            .map_err(update_failed)?;
+        Ok(())
     }
 
     /// All intervals that are registered.
@@ -105,6 +102,7 @@ impl Table {
             .query()
             .table_name(&self.name)
             .key_condition_expression("PK = :intervals")
+            .filter_expression("attribute_exists(joined_at)")
             .expression_attribute_values(":intervals", text(INTERVALS))
             .consistent_read(true)
             .send()
