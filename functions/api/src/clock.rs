@@ -1,0 +1,21 @@
+//! The one place where this function asks what time it is.
+#![expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use ulid::Ulid;
+
+/// Wall-clock time, for what is stored and shown.
+pub(crate) fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+/// Monotonic time, for deadlines.
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
+/// A new id, which sorts by the time of its making.
+pub(crate) fn ulid() -> Ulid {
+    Ulid::generate()
+}

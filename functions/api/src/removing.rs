@@ -1,0 +1,57 @@
+//! Removing a profile: it ceases to be polled first, and its item goes last, so that a removal that died half-way can be
+//! seen, and repeated.
+
+use std::time::Duration;
+
+use mailroom_core::ports::{Forgotten, PortError, Profiles as _};
+use mailroom_core::schedule::PollRequest;
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::config::Recovery;
+use crate::problem::ApiError;
+use crate::request::Request;
+
+/// How long a request goes on removing what was noted about a profile's mail; the fetch function does the rest.
+const FORGET_TIME: Duration = Duration::from_secs(10);
+
+/// Tries when others change the profile too.
+const TRIES: usize = 8;
+
+impl Api {
+    pub(crate) async fn delete_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+        let if_match = request.if_match()?;
+        for _ in 0..TRIES {
+            let profile = self.profile(id).await?;
+            if !if_match.allows(profile.version) {
+                return Err(ApiError::Stale);
+            }
+            match self.table.retire(profile.id, profile.version).await {
+                Ok(()) => {}
+                Err(PortError::Lost) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if profile.listen {
+                self.leave(&profile).await;
+            }
+            let recovery = match self.recovery {
+                Recovery::None => None,
+                Recovery::Days(days) => Some(days),
+            };
+            self.secrets.remove(profile.id, recovery).await?;
+            match self.table.forget(profile.id, FORGET_TIME).await? {
+                Forgotten::All => {}
+                Forgotten::More => {
+                    let rest = PollRequest::Forget {
+                        version: PollRequest::VERSION,
+                        profile_id: profile.id.to_string(),
+                    };
+                    self.polls.request(&rest).await?;
+                }
+            }
+            self.table.delete(profile.id).await?;
+            return Ok(Answer::empty(204));
+        }
+        Err(ApiError::Stale)
+    }
+}
