@@ -1,5 +1,8 @@
 //! Writes the OpenAPI document, made from the types of the bodies and the table of routes.
-#![expect(clippy::disallowed_methods, reason = "cargo tells a build script where to write by its environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script where to write by its environment"
+)]
 
 use std::path::Path;
 

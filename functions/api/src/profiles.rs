@@ -1,7 +1,7 @@
 //! Reading profiles, and polling one now.
 
 use mailroom_core::health::State;
-use mailroom_core::ports::Profiles as _;
+use mailroom_core::ports::{PortError, Profiles as _};
 use mailroom_core::profile::{Profile, ProfileId};
 use mailroom_core::schedule::PollRequest;
 use mailroom_http::probe::Accepted;
@@ -77,20 +77,16 @@ impl Api {
                 return Err(conflict(detail));
             }
             // Our own pause, which whoever asks for a poll now wants to end.
-            self.table.clear_pause(profile.id, profile.version).await.or_else(changed_meanwhile)?;
+            match self.table.clear_pause(profile.id, profile.version).await {
+                // An edit has ended it too.
+                Ok(()) | Err(PortError::Lost) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let request =
             PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.id.to_string() };
         self.polls.request(&request).await?;
         Ok(Answer::json(202, &Accepted { profile_id: profile.id.to_string() }))
-    }
-}
-
-/// An edit has ended the pause too.
-fn changed_meanwhile(error: mailroom_core::ports::PortError) -> Result<(), ApiError> {
-    match error {
-        mailroom_core::ports::PortError::Lost => Ok(()),
-        error => Err(error.into()),
     }
 }
 
