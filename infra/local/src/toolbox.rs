@@ -10,6 +10,9 @@ use crate::progress::step;
 /// Pinned: the emulator releases daily, and the versions here are those that the tests ran with.
 const REQUIREMENTS: [&str; 3] = ["ministack==1.5.33", "aws-sam-translator==1.115.0", "cargo-lambda==1.9.2"];
 
+/// The virtual environment that they are in.
+const ENVIRONMENT: &str = "venv";
+
 /// The project's folder and the tools in it.
 #[derive(Debug, Clone)]
 pub struct Toolbox {
@@ -36,20 +39,31 @@ impl Toolbox {
     /// When Python has no virtual environments, or PyPI cannot be reached.
     pub fn prepare() -> Result<Self, Problem> {
         let toolbox = Self::here();
-        let _lock = toolbox.lock("venv")?;
-        let ready = toolbox.state().join("venv/ready");
-        let wanted = REQUIREMENTS.join("\n");
+        toolbox.install(ENVIRONMENT, &REQUIREMENTS, "the AWS emulator and cargo-lambda")?;
+        Ok(toolbox)
+    }
+
+    /// Installs `what`, which PyPI knows by these requirements, into a virtual environment of this name, and returns the
+    /// folder of its programs. At once when it is there; two processes at a time wait for each other.
+    ///
+    /// # Errors
+    /// When Python has no virtual environments, or PyPI cannot be reached.
+    pub fn install(&self, name: &str, requirements: &[&str], what: &str) -> Result<PathBuf, Problem> {
+        let _lock = self.lock(name)?;
+        let environment = self.state().join(name);
+        let (programs, ready) = (environment.join("bin"), environment.join("ready"));
+        let wanted = requirements.join("\n");
         if fs::read_to_string(&ready).is_ok_and(|installed| installed == wanted) {
-            return Ok(toolbox);
+            return Ok(programs);
         }
-        let progress = step("installing the AWS emulator and cargo-lambda into .local/venv (about a minute)");
-        toolbox.make_environment()?;
-        let mut pip = Command::new(toolbox.program("pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS);
+        let progress = step(&format!("installing {what} into .local/{name} (about a minute)"));
+        make_environment(&environment)?;
+        let mut pip = Command::new(programs.join("pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(requirements);
         run(&mut pip, "the tools could not be installed from PyPI; is it reachable?")?;
         fs::write(&ready, wanted).map_err(Problem::while_(format!("cannot write {}", ready.display())))?;
         progress.done("tools installed");
-        Ok(toolbox)
+        Ok(programs)
     }
 
     /// Waits until no other process holds the lock of this name; it is held until the file is dropped.
@@ -70,7 +84,7 @@ impl Toolbox {
     /// A program of the virtual environment.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
-        self.state().join("venv/bin").join(name)
+        self.state().join(ENVIRONMENT).join("bin").join(name)
     }
 
     /// Where the deployed stack is written down.
@@ -78,32 +92,31 @@ impl Toolbox {
     pub fn stack_file(&self) -> PathBuf {
         self.state().join("stack.json")
     }
+}
 
-    fn make_environment(&self) -> Result<(), Problem> {
-        let venv = self.state().join("venv");
-        let make = || {
-            Command::new("python3")
-                .args(["-m", "venv"])
-                .arg(&venv)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success())
-        };
-        if make() {
-            return Ok(());
-        }
-        // Debian keeps the module in a package of its own.
-        let advice =
-            "Python 3 with virtual environments is needed. Type: sudo apt-get install -y python3-venv";
-        let installed = Command::new("sh")
-            .args(["-c", "[ \"$(id -u)\" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv"])
+/// Makes a virtual environment, if it is not there.
+fn make_environment(folder: &Path) -> Result<(), Problem> {
+    let make = || {
+        Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
-            .is_ok_and(|status| status.success());
-        if installed && make() { Ok(()) } else { Err(Problem::new(advice)) }
+            .is_ok_and(|status| status.success())
+    };
+    if make() {
+        return Ok(());
     }
+    // Debian keeps the module in a package of its own.
+    let advice = "Python 3 with virtual environments is needed. Type: sudo apt-get install -y python3-venv";
+    let installed = Command::new("sh")
+        .args(["-c", "[ \"$(id -u)\" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if installed && make() { Ok(()) } else { Err(Problem::new(advice)) }
 }
 
 /// Runs a command to its end; what it printed is shown only when it failed.
