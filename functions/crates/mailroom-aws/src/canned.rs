@@ -46,6 +46,14 @@ impl Calls {
 #[derive(Clone)]
 pub(crate) struct Reply(u16, String);
 
+impl Reply {
+    /// As it comes over the wire.
+    pub(crate) fn response(self) -> HttpResponse {
+        let Self(status, body) = self;
+        HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+    }
+}
+
 /// The operation succeeds.
 pub(crate) fn ok(body: Value) -> Reply {
     Reply(200, if body.is_null() { String::new() } else { body.to_string() })
@@ -94,8 +102,9 @@ impl fmt::Debug for Canned {
     }
 }
 
-impl HttpConnector for Canned {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+impl Call {
+    /// What a request asks.
+    pub(crate) fn read(request: &HttpRequest) -> Self {
         let header = |name| request.headers().get(name).unwrap_or_default().to_owned();
         let operation = match header("x-amz-target").rsplit_once('.') {
             Some((_, operation)) => operation.to_owned(),
@@ -106,10 +115,15 @@ impl HttpConnector for Canned {
         };
         let body = request.body().bytes().and_then(|bytes| serde_json::from_slice(bytes).ok());
         let content_type = header("content-type");
-        self.calls.0.lock().unwrap().push(Call { operation, body: body.unwrap_or_default(), content_type });
-        let Reply(status, body) =
-            self.script.lock().unwrap().pop_front().unwrap_or_else(|| exception("EndOfScript"));
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))))
+        Self { operation, body: body.unwrap_or_default(), content_type }
+    }
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.calls.0.lock().unwrap().push(Call::read(&request));
+        let reply = self.script.lock().unwrap().pop_front().unwrap_or_else(|| exception("EndOfScript"));
+        HttpConnectorFuture::ready(Ok(reply.response()))
     }
 }
 
