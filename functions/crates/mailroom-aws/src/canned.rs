@@ -54,6 +54,21 @@ impl Reply {
     }
 }
 
+/// A profile's item as the table's service sends it.
+pub(crate) fn stored(id: &str) -> Value {
+    json!({
+        "PK": {"S": format!("PROFILE#{id}")}, "SK": {"S": "PROFILE"},
+        "id": {"S": id}, "name": {"S": "Support"}, "listen": {"BOOL": true}, "mailbox": {"S": "INBOX"},
+        "imap": {"M": {"host": {"S": "imap.example.com"}, "port": {"N": "993"}, "security": {"S": "tls"}}},
+        "flow_schema_id": {"S": "add-to-queue"}, "refresh_interval": {"N": "300"},
+        "auth": {"M": {"type": {"S": "plain"}, "login": {"S": "support@example.com"}}},
+        "start_from": {"S": "now"}, "max_message_bytes": {"N": "26214400"}, "version": {"N": "1"},
+        "created_at": {"N": "1793534400000"}, "updated_at": {"N": "1793534400000"},
+        "status": {"M": {"state": {"S": "pending"}}},
+        "lease_until": {"N": "1793534400000"}, "fence": {"N": "8"}, "tries": {"N": "3"}
+    })
+}
+
 /// The operation succeeds.
 pub(crate) fn ok(body: Value) -> Reply {
     Reply(200, if body.is_null() { String::new() } else { body.to_string() })

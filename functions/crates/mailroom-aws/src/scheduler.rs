@@ -246,6 +246,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_list_of_schedules_is_read_to_its_end_and_holds_intervals_alone() {
+        let names = |names: &[&str]| names.iter().map(|name| json!({"Name": name})).collect::<Vec<_>>();
+        let (schedules, calls) = schedules([
+            ok(json!({"Schedules": names(&["refresh-60", "refresh-7", "refresh-x"]), "NextToken": "next"})),
+            ok(json!({"Schedules": names(&["refresh-300"])})),
+        ]);
+        let seconds = schedules.intervals().await.unwrap().iter().map(|i| i.seconds()).collect::<Vec<_>>();
+        assert_eq!(seconds, [60, 300]);
+        assert_eq!(calls.operations(), ["GET /schedules"; 2]);
+    }
+
+    #[tokio::test]
     async fn a_single_run_is_a_schedule_that_removes_itself() {
         let (schedules, calls) = schedules([ok(json!({"ScheduleArn": "arn"}))]);
         let at = datetime!(2026-11-01 13:00:05.75 +1);

@@ -9,7 +9,7 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId};
 
-use super::item::{PROFILE, PROFILES, profile_key};
+use super::item::{PROFILE, PROFILES, lower_case, profile_key};
 use super::table::{Item, MAX_PAGES, READ_BATCH, Table, read, text};
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 
@@ -70,7 +70,7 @@ impl Table {
                 Some(search) => query
                     .filter_expression("contains(#search, :search)")
                     .expression_attribute_names("#search", "search")
-                    .expression_attribute_values(":search", text(search.to_lowercase())),
+                    .expression_attribute_values(":search", text(lower_case(search))),
                 // One more than is asked for tells whether there is a next page.
                 None => query.limit(i32::try_from(limit + 1).unwrap_or(i32::MAX)),
             };
@@ -159,3 +159,6 @@ impl Table {
         Err(PortError::Corrupt("the list of profiles has no end".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,6 @@ fn read(id: FlowSchemaId, item: &Item) -> FlowSchema {
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
     FlowSchema { name: text("name").unwrap_or_else(|| id.to_string()), queue_url: text("queue_url"), id }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,12 @@ fn search(profile: &Profile) -> String {
         host(&profile.imap),
         host(&profile.smtp),
     ];
-    lines.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
+    lower_case(&lines.into_iter().flatten().collect::<Vec<_>>().join("\n"))
+}
+
+/// Lower case, letter by letter: part of a text stays part of it, though a Greek word's last sigma has a form of its own.
+pub(crate) fn lower_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 fn is_false(value: &bool) -> bool {

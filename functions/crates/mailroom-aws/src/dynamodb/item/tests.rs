@@ -266,4 +266,19 @@ proptest! {
     fn any_profile_comes_back_as_it_was(profile in any_profile()) {
         prop_assert_eq!(there_and_back(&profile), profile);
     }
+
+    #[test]
+    fn any_profile_is_listed_and_found_by_its_words(profile in any_profile()) {
+        let item = ProfileItem::from(&profile);
+        prop_assert_eq!(item.list_key.as_deref(), Some("PROFILE"));
+        prop_assert_eq!(item.list_sort, Some(profile.id.to_string()));
+        prop_assert_eq!(item.poll_key.is_some(), profile.listen);
+        let search = item.search.unwrap();
+        let half: String = profile.name.chars().take(profile.name.chars().count() / 2).collect();
+        prop_assert!(search.contains(&lower_case(&half)));
+        prop_assert!(search.contains(&lower_case(profile.auth.login())));
+        for server in profile.imap.iter().chain(&profile.smtp) {
+            prop_assert!(search.contains(server.host.as_str()));
+        }
+    }
 }

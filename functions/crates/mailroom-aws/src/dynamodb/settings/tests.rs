@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use mailroom_core::cursor::Cursor;
 use mailroom_core::edit::edit;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::ports::{Forgotten, Profiles as _};
 use mailroom_core::profile::{AfterFetch, Auth, Host, Mailbox, Security, Server};
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -112,4 +114,112 @@ async fn a_profile_appears_as_its_draft_vanishes() {
     assert_eq!(items[0]["Put"]["ConditionExpression"], "attribute_not_exists(PK)");
     assert_eq!(items[0]["Put"]["Item"].get("lease_until"), None);
     assert_eq!(items[1]["Delete"]["Key"]["PK"]["S"], "DRAFTS");
+}
+
+#[tokio::test]
+async fn only_an_interval_that_is_joined_is_registered_first() {
+    let every =
+        |seconds| Profile { refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(), ..profile() };
+    let cases = [
+        (every(300), every(600), true),
+        (Profile { listen: false, ..every(600) }, every(600), true),
+        (every(600), Profile { name: "Sales".to_owned(), ..every(600) }, false),
+        (every(600), Profile { listen: false, ..every(900) }, false),
+        (every(600), every(300), false),
+    ];
+    for (current, wanted, registers) in cases {
+        let (table, calls) = table([ok(json!({})), ok(json!({}))]);
+        table.update(&current, &edit(&current, wanted, NOW)).await.unwrap();
+        let calls = calls.all();
+        assert_eq!(calls.len(), 1 + usize::from(registers));
+        let registered = calls[0].body["Key"] == json!({"PK": {"S": "INTERVALS"}, "SK": {"S": "000600"}});
+        assert_eq!(registered, registers);
+    }
+}
+
+#[tokio::test]
+async fn a_poll_s_status_outlives_words_and_nothing_else() {
+    type Change = fn(&mut Profile);
+    let words: [Change; 2] = [|p| p.name = "Sales".to_owned(), |p| p.description = "notes".to_owned()];
+    let more: [Change; 3] =
+        [|p| p.secret_version = Some("2".to_owned()), |p| p.max_message_bytes = 1, |p| p.include_seen = true];
+    let sets_status = |body: &Value| body["UpdateExpression"].as_str().unwrap().contains("#status");
+    for change in words {
+        assert!(!sets_status(&written(change).await));
+    }
+    for change in more {
+        assert!(sets_status(&written(change).await));
+    }
+}
+
+#[tokio::test]
+async fn a_pause_ends_and_nothing_else_changes() {
+    let (table, calls) = table([ok(json!({})), exception("ConditionalCheckFailedException")]);
+    table.clear_pause(profile().id, 7).await.unwrap();
+    assert!(matches!(table.clear_pause(profile().id, 7).await, Err(PortError::Lost)));
+    let body = &calls.all()[0].body;
+    assert_eq!(body["UpdateExpression"], "REMOVE #status.not_before");
+    assert_eq!(body["ConditionExpression"], "#version = :version");
+}
+
+#[tokio::test]
+async fn a_retired_profile_can_be_polled_by_nobody() {
+    let (table, calls) = table([ok(json!({}))]);
+    table.retire(profile().id, 7).await.unwrap();
+    let body = &calls.all()[0].body;
+    let expression = body["UpdateExpression"].as_str().unwrap();
+    assert!(expression.contains("listen = :no"), "{expression}");
+    assert!(expression.ends_with("REMOVE poll_key, poll_sort, lease_until ADD #version :one, fence :one"));
+    assert_eq!(body["ExpressionAttributeValues"][":version"]["N"], "7");
+    assert_eq!(body["ExpressionAttributeValues"][":off"]["M"]["state"]["S"], "off");
+}
+
+#[tokio::test]
+async fn drafts_are_found_by_their_age() {
+    let draft = |id: &str| json!({"PK": {"S": "DRAFTS"}, "SK": {"S": id}, "begun_at": {"N": "1"}});
+    let found = json!({"Items": [draft("01JDCABCDEFGHJKMNPQRSTVWXY"), draft("nonsense")]});
+    let (table, calls) = table([ok(json!({})), ok(found), ok(json!({}))]);
+    table.begin(profile().id, NOW).await.unwrap();
+    assert_eq!(table.stale_drafts(NOW).await.unwrap(), [profile().id]);
+    table.abandon(profile().id).await.unwrap();
+    let [begin, stale, abandon] = &calls.all()[..] else { panic!("three calls") };
+    assert_eq!(begin.body["Item"]["begun_at"]["N"], millis(NOW).to_string());
+    assert_eq!(stale.body["ExpressionAttributeValues"][":before"]["N"], millis(NOW).to_string());
+    let key = json!({"PK": {"S": "DRAFTS"}, "SK": {"S": profile().id.to_string()}});
+    assert_eq!(abandon.body["Key"], key);
+}
+
+#[tokio::test]
+async fn forgetting_leaves_the_profile_and_nothing_else() {
+    let key = |sort: &str| json!({"PK": {"S": format!("PROFILE#{}", profile().id)}, "SK": {"S": sort}});
+    let noted: Vec<Value> = (0..30).map(|n| key(&format!("SEEN#{n}"))).collect();
+    let first: Vec<Value> = noted.iter().cloned().chain([key("PROFILE")]).collect();
+    let (table, calls) = table([
+        ok(json!({"Items": first, "LastEvaluatedKey": key("SEEN#29")})),
+        ok(json!({})),
+        ok(json!({})),
+        ok(json!({"Items": [key("SENT#1")]})),
+        ok(json!({"UnprocessedItems": {"t": [{"DeleteRequest": {"Key": key("SENT#1")}}]}})),
+        ok(json!({})),
+    ]);
+    let forgotten = table.forget(profile().id, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(forgotten, Forgotten::All);
+    let writes: Vec<Value> = calls
+        .all()
+        .iter()
+        .filter_map(|call| call.body["RequestItems"]["t"].as_array().cloned())
+        .flatten()
+        .map(|write| write["DeleteRequest"]["Key"].clone())
+        .collect();
+    let expected: Vec<Value> = noted.into_iter().chain([key("SENT#1"), key("SENT#1")]).collect();
+    assert_eq!(writes, expected);
+}
+
+#[tokio::test]
+async fn forgetting_ends_with_its_time_and_says_so() {
+    let key = json!({"PK": {"S": "PROFILE#x"}, "SK": {"S": "SEEN#1"}});
+    let unprocessed = json!({"UnprocessedItems": {"t": [{"DeleteRequest": {"Key": key}}]}});
+    let (table, _) = table([ok(json!({"Items": [key]})), ok(unprocessed)]);
+    let forgotten = table.forget(profile().id, Duration::ZERO).await.unwrap();
+    assert_eq!(forgotten, Forgotten::More);
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
-use crate::canned::{Calls, Reply, exception, ok, service};
+use crate::canned::{Calls, Reply, exception, ok, service, stored};
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
@@ -23,21 +23,6 @@ fn lease() -> Lease {
 
 fn cursor() -> Cursor {
     Cursor { uid_validity: None, last_uid: 4711, newest: NOW, floor: None }
-}
-
-/// A profile's item as the service sends it.
-fn stored(id: &str) -> Value {
-    json!({
-        "PK": {"S": format!("PROFILE#{id}")}, "SK": {"S": "PROFILE"},
-        "id": {"S": id}, "name": {"S": "Support"}, "listen": {"BOOL": true}, "mailbox": {"S": "INBOX"},
-        "imap": {"M": {"host": {"S": "imap.example.com"}, "port": {"N": "993"}, "security": {"S": "tls"}}},
-        "flow_schema_id": {"S": "add-to-queue"}, "refresh_interval": {"N": "300"},
-        "auth": {"M": {"type": {"S": "plain"}, "login": {"S": "support@example.com"}}},
-        "start_from": {"S": "now"}, "max_message_bytes": {"N": "26214400"}, "version": {"N": "1"},
-        "created_at": {"N": "1793534400000"}, "updated_at": {"N": "1793534400000"},
-        "status": {"M": {"state": {"S": "pending"}}},
-        "lease_until": {"N": "1793534400000"}, "fence": {"N": "8"}, "tries": {"N": "3"}
-    })
 }
 
 fn digests(count: usize) -> Vec<Digest> {
