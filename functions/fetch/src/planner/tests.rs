@@ -26,6 +26,8 @@ struct Memory {
     recorded: Mutex<Vec<(ProfileId, Status)>>,
     requested: Mutex<Vec<(PollRequest, Duration)>>,
     schedules: Mutex<Vec<String>>,
+    /// Requests that it takes to forget a profile.
+    noted: Mutex<usize>,
 }
 
 #[derive(Clone)]
@@ -79,8 +81,11 @@ impl Profiles for Ports {
         Ok(())
     }
 
-    async fn forget(&self, _: ProfileId, _: Duration) -> Result<Forgotten, PortError> {
-        Ok(Forgotten::All)
+    async fn forget(&self, _: ProfileId, time: Duration) -> Result<Forgotten, PortError> {
+        assert!(time > Duration::from_secs(20), "all the time there is");
+        let mut noted = self.0.noted.lock().unwrap();
+        *noted -= 1;
+        Ok(if *noted == 0 { Forgotten::All } else { Forgotten::More })
     }
 
     async fn flow_queue(&self, _: &FlowSchemaId) -> Result<Option<Option<String>>, PortError> {
@@ -128,7 +133,7 @@ impl Schedules for Ports {
 
     async fn repair(&self) -> Result<Vec<RefreshInterval>, PortError> {
         self.0.schedules.lock().unwrap().push("repair".to_owned());
-        Ok(Vec::new())
+        Err(PortError::Corrupt("as the tests want it".to_owned()))
     }
 }
 
@@ -149,7 +154,11 @@ fn profile(n: u32, login: &str, seconds: u32) -> Profile {
 
 /// Has the function handle one event, and returns what its ports remember with its answer.
 async fn handle(profiles: Vec<Profile>, event: Value) -> (Arc<Memory>, Value) {
-    let memory = Arc::new(Memory { profiles, ..Memory::default() });
+    handle_with(Memory { profiles, ..Memory::default() }, event).await
+}
+
+async fn handle_with(memory: Memory, event: Value) -> (Arc<Memory>, Value) {
+    let memory = Arc::new(memory);
     let ports = Ports(Arc::clone(&memory));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
     let poller = Arc::new(Poller::new(ports.clone(), ports.clone(), ports.clone(), imap));
@@ -208,6 +217,29 @@ async fn a_schedule_that_nobody_uses_is_given_up_and_the_default_one_mends_the_o
     assert_eq!(*memory.schedules.lock().unwrap(), ["left 600"]);
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 300})).await;
     assert_eq!(*memory.schedules.lock().unwrap(), ["left 300", "repair"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_mended_does_not_fail_the_run() {
+    let (memory, answer) = handle(vec![profile(1, "ann", 300)], json!({"refresh_interval": 300})).await;
+    assert_eq!(*memory.schedules.lock().unwrap(), ["repair"]);
+    assert_eq!(codes(&memory), [ErrorCode::SecretMissing]);
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+}
+
+#[tokio::test]
+async fn forgetting_goes_on_through_the_poll_queue_until_nothing_is_left() {
+    let request =
+        json!({"kind": "forget", "version": 1, "profile_id": profile(1, "ann", 300).id.to_string()});
+    let record = json!({"messageId": "1", "body": request.to_string()});
+    for (noted, asked_again) in [(2, 1), (1, 0)] {
+        let memory = Memory { noted: Mutex::new(noted), ..Memory::default() };
+        let (memory, answer) = handle_with(memory, json!({"Records": [record]})).await;
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+        let requested = memory.requested.lock().unwrap().clone();
+        assert_eq!(requested.len(), asked_again);
+        assert!(requested.iter().all(|(asked, _)| serde_json::to_value(asked).unwrap() == request));
+    }
 }
 
 #[tokio::test]
