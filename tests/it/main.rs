@@ -7,6 +7,7 @@
     reason = "a panic is a failed test"
 )]
 
+mod api;
 mod death;
 mod deployed;
 mod first_poll;

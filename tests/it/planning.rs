@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::flow::{FlowSchema, FlowSchemaId};
 use mailroom_core::health::State;
 use mailroom_core::profile::{ProfileId, RefreshInterval};
 use mailroom_core::schedule::{BATCH, PollRequest};
@@ -108,14 +108,15 @@ fn a_profile_that_cannot_be_read_leaves_the_others_alone() {
 #[test]
 fn a_flow_schema_sends_its_jobs_to_its_own_queue() {
     let world = World::new();
-    let made = world.aws().call("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": "orders"}));
-    let queue = made["QueueUrl"].as_str().unwrap();
-    world.handle().block_on(world.table().put_flow_schema("orders", "Orders", Some(queue))).unwrap();
+    let queue = world.make_queue("orders");
+    let id = FlowSchemaId::parse("orders").unwrap();
+    let schema = FlowSchema { id: id.clone(), name: "Orders".to_owned(), queue_url: Some(queue.clone()) };
+    world.handle().block_on(world.table().put_flow_schema(&schema)).unwrap();
     world.deliver(&mail("an order"));
-    world.profile(|profile| profile.flow_schema_id = Some(FlowSchemaId::parse("orders").unwrap()));
+    world.profile(|profile| profile.flow_schema_id = Some(id));
     world.poll();
     assert!(world.jobs().is_empty());
-    let orders = world.aws().drain(queue);
+    let orders = world.aws().drain(&queue);
     assert_eq!(orders.len(), 1);
     assert!(orders[0].body.contains("\"flow_schema_id\":\"orders\""));
 }

@@ -9,8 +9,6 @@ use hyper::{Method, Request};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::http;
-
 /// An account of the emulator.
 #[derive(Clone)]
 pub struct Aws {
@@ -61,6 +59,22 @@ impl Aws {
             .expect("a request");
         let (status, answer) = self.exchange(request);
         (status == 200).then_some(answer)
+    }
+
+    /// The names of a group's schedules.
+    ///
+    /// # Panics
+    /// When there may be more than are listed.
+    #[must_use]
+    pub fn schedules(&self, group: &str) -> Vec<String> {
+        let path = format!("/schedules?ScheduleGroup={group}&MaxResults=100");
+        let get = self.request("scheduler", Method::GET, &path).body(Bytes::new()).expect("a request");
+        let (status, answer) = self.exchange(get);
+        assert!(status < 300, "{status}");
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        let listed = answer.get("Schedules").and_then(Value::as_array).cloned().unwrap_or_default();
+        assert!(listed.len() < 100, "there may be more");
+        listed.iter().filter_map(|one| one.get("Name").and_then(Value::as_str)).map(str::to_owned).collect()
     }
 
     /// Has no queue start a function any more.
@@ -161,7 +175,7 @@ impl Aws {
     }
 
     fn exchange(&self, request: Request<Bytes>) -> (u16, Bytes) {
-        let answer = self.handle.block_on(http::send(self.endpoint, request));
+        let answer = self.handle.block_on(mailroom_local::http::send(self.endpoint, request));
         let answer = answer.expect("the emulator answers");
         (answer.status().as_u16(), answer.into_body())
     }

@@ -200,7 +200,7 @@ async fn pass(notes: &Mutex<Notes>, endpoint: SocketAddr, request: Request<Bytes
         Some(Fault::KillBefore | Fault::HangUp) => None,
         Some(Fault::Refuse(status, code)) => Some(refusal(*status, code)),
         Some(Fault::KillAfter | Fault::Delay(_) | Fault::HangUpAfter) | None => {
-            match http::send(endpoint, request).await {
+            match mailroom_local::http::send(endpoint, request).await {
                 Ok(response) => Some(response.map(Full::new)),
                 Err(error) => panic!("the emulator does not answer {call:?}: {error}"),
             }

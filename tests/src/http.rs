@@ -2,21 +2,15 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1 as client;
-use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-
-/// Why a request came to nothing.
-pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+use tokio::net::TcpListener;
 
 /// What becomes of a request.
 pub(crate) enum Reply {
@@ -53,20 +47,6 @@ where
             let _ = server::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
-}
-
-/// Sends a request to `server` over a connection of its own, and reads the answer whole.
-pub(crate) async fn send(server: SocketAddr, mut request: Request<Bytes>) -> Result<Response<Bytes>, Error> {
-    let stream = TcpStream::connect(server).await?;
-    stream.set_nodelay(true)?;
-    let (mut sender, connection) = client::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    request.headers_mut().insert(HOST, HeaderValue::from_str(&server.to_string())?);
-    let response = sender.send_request(request.map(Full::new)).await?;
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await?.to_bytes();
-    connection.abort();
-    Ok(Response::from_parts(parts, body))
 }
 
 /// An answer with a body.

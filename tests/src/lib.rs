@@ -8,6 +8,7 @@
 //! What is missing on this machine fails a test. Nothing is skipped.
 #![expect(clippy::expect_used, reason = "in a harness a panic is the report")]
 
+pub mod api;
 pub mod aws;
 pub mod aws_proxy;
 #[path = "../fakes/mod.rs"]

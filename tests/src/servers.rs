@@ -8,7 +8,7 @@ use mailroom_local::certificates::Certificates;
 use mailroom_local::deploy::Deployment;
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::emulator::Emulator;
-use mailroom_local::functions::{self, Function};
+use mailroom_local::functions::{self, Function, Functions};
 use mailroom_local::stack::Stack;
 use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ pub struct Servers {
     emulator: Emulator,
     certificates: Certificates,
     dovecot: Dovecot,
-    fetch: Function,
+    functions: Functions,
     _files: TempDir,
 }
 
@@ -43,13 +43,13 @@ impl Servers {
 
     fn start() -> Self {
         // What is tested does not change while it is tested.
-        static BUILT: Mutex<Option<(Toolbox, Function)>> = Mutex::new(None);
+        static BUILT: Mutex<Option<(Toolbox, Functions)>> = Mutex::new(None);
         let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-        let (toolbox, fetch) = built
+        let (toolbox, functions) = built
             .get_or_insert_with(|| {
                 let toolbox = or_panic(Toolbox::prepare());
-                let fetch = or_panic(functions::build_fetch(&toolbox));
-                (toolbox, fetch)
+                let functions = or_panic(functions::build(&toolbox));
+                (toolbox, functions)
             })
             .clone();
         let files = tempfile::Builder::new().prefix("mailroom-tests-").tempdir().expect("a temporary folder");
@@ -58,7 +58,7 @@ impl Servers {
         let emulator = or_panic(Emulator::start(&toolbox, None, &files.path().join("emulator.log")));
         let address = emulator.endpoint().trim_start_matches("http://").parse();
         let endpoint = address.expect("the emulator has an address");
-        Self { endpoint, emulator, certificates, dovecot, fetch, _files: files }
+        Self { endpoint, emulator, certificates, dovecot, functions, _files: files }
     }
 
     /// The emulator's address.
@@ -82,7 +82,13 @@ impl Servers {
     /// The fetch function.
     #[must_use]
     pub const fn fetch(&self) -> &Function {
-        &self.fetch
+        &self.functions.fetch
+    }
+
+    /// The api function.
+    #[must_use]
+    pub const fn api(&self) -> &Function {
+        &self.functions.api
     }
 
     /// The emulator's log, with what the functions that it has started say.
@@ -99,9 +105,10 @@ impl Servers {
         let deployment = Deployment {
             endpoint: self.emulator.endpoint().to_owned(),
             account: account.to_owned(),
+            prefix: format!("m{account}"),
             ca: Some(self.certificates.authority()),
         };
-        or_panic(deployment.run(&self.fetch).await)
+        or_panic(deployment.run(&self.functions).await)
     }
 }
 

@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::secrets::Secrets;
-use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::flow::{FlowSchema, FlowSchemaId};
 use mailroom_core::health::Status;
 use mailroom_core::job::FlowJob;
 use mailroom_core::ports::{Credential, Profiles as _};
 use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
 use mailroom_local::dovecot::Dovecot;
+use mailroom_local::functions::Function;
 use mailroom_local::lmtp::{self, Lmtp};
-use mailroom_local::stack::Stack;
+use mailroom_local::stack::{Function as DeployedFunction, Stack};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -28,6 +29,7 @@ use time::OffsetDateTime;
 use tokio::runtime::{Handle, Runtime};
 use ulid::Ulid;
 
+use crate::api::Api;
 use crate::aws::{Aws, QueueMessage};
 use crate::aws_proxy::AwsProxy;
 use crate::imap::Imap;
@@ -47,6 +49,7 @@ const TIME: Duration = Duration::from_secs(30);
 pub struct World {
     // Dropped in this order: what runs first, then what it runs on.
     lambda: Lambda,
+    api_lambda: Lambda,
     proxy: AwsProxy,
     aws: Aws,
     stack: Stack,
@@ -88,20 +91,34 @@ impl World {
         let stack = runtime.block_on(servers.deploy(&account));
         let aws = Aws::new(runtime.handle().clone(), servers.endpoint(), account.clone());
         let (table, secrets) = (stack.table(), stack.secrets());
-        runtime
-            .block_on(table.put_flow_schema(FLOW_SCHEMA, "Add to the queue", None))
-            .expect("the flow schema is stored");
+        runtime.block_on(table.put_flow_schema(&flow_schema())).expect("the flow schema is stored");
         let proxy = AwsProxy::start(runtime.handle(), servers.endpoint());
         let files = tempfile::tempdir().expect("a temporary folder");
-        let lambda = function(&runtime, &servers, &stack, &proxy, &files.path().join("fetch.log"));
+        let start = |function: &Function, deployed: &DeployedFunction, log: &str| {
+            run(&runtime, function, deployed, &stack, &proxy, &files.path().join(log))
+        };
+        let lambda = start(servers.fetch(), &stack.functions.fetch, "fetch.log");
+        let api_lambda = start(servers.api(), &stack.functions.api, "api.log");
         let login = format!("u{account}@example.com");
-        Self { lambda, proxy, aws, stack, table, secrets, login, files, servers, runtime }
+        Self { lambda, api_lambda, proxy, aws, stack, table, secrets, login, files, servers, runtime }
     }
 
     /// The function.
     #[must_use]
     pub const fn lambda(&self) -> &Lambda {
         &self.lambda
+    }
+
+    /// A client of the HTTP API that is deployed.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api::new(self.handle().clone(), self.servers.endpoint(), &self.stack)
+    }
+
+    /// The api function by itself, where AWS can be made to fail. [`crate::api::event`] makes what it is sent.
+    #[must_use]
+    pub const fn api_function(&self) -> &Lambda {
+        &self.api_lambda
     }
 
     /// What stands between the function and AWS.
@@ -146,16 +163,56 @@ impl World {
         &self.login
     }
 
+    /// The password of the mailbox.
+    #[must_use]
+    pub const fn password(&self) -> &'static str {
+        Dovecot::PASSWORD
+    }
+
     /// A second function over the same resources, without a proxy of its own.
     #[must_use]
     pub fn another_function(&self) -> Lambda {
-        function(
-            &self.runtime,
-            &self.servers,
-            &self.stack,
-            &self.proxy,
-            &self.files.path().join("second.log"),
-        )
+        let log = self.files.path().join("second.log");
+        let deployed = &self.stack.functions.fetch;
+        run(&self.runtime, self.servers.fetch(), deployed, &self.stack, &self.proxy, &log)
+    }
+
+    /// The names of the secrets that cost money.
+    #[must_use]
+    pub fn secret_names(&self) -> Vec<String> {
+        let answer =
+            self.aws.call("secretsmanager", "secretsmanager.ListSecrets", &json!({"MaxResults": 100}));
+        assert!(answer.get("NextToken").is_none_or(Value::is_null), "more secrets than are listed");
+        let secrets = answer.get("SecretList").and_then(Value::as_array).cloned().unwrap_or_default();
+        let name = |secret: &Value| secret.get("Name").and_then(Value::as_str).map(str::to_owned);
+        secrets
+            .iter()
+            .filter(|secret| secret.get("DeletedDate").is_none_or(Value::is_null))
+            .filter_map(name)
+            .collect()
+    }
+
+    /// The names of the schedules, the default interval's apart, which [`World::new`] has removed.
+    #[must_use]
+    pub fn schedule_names(&self) -> Vec<String> {
+        let mut names = self.aws.schedules(&self.stack.schedule_group);
+        names.retain(|name| name != "refresh-300");
+        names.sort();
+        names
+    }
+
+    /// A queue of the account's own.
+    #[must_use]
+    pub fn make_queue(&self, name: &str) -> String {
+        let made = self.aws.call("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": name}));
+        made.get("QueueUrl").and_then(Value::as_str).expect("a URL").to_owned()
+    }
+
+    /// A mail appears in a mailbox of the login, which is made if it is not there.
+    pub fn append(&self, mailbox: &str, raw: &[u8]) {
+        let mut client = self.other_client();
+        client.create(mailbox);
+        client.append(mailbox, "", None, raw);
     }
 
     /// Makes a profile for the mailbox, changed by `change`.
@@ -227,7 +284,7 @@ impl World {
     fn draft(&self, id: ProfileId) -> Profile {
         let imap = server("127.0.0.1", self.servers.dovecot().ports().imaps, Security::Tls);
         let auth = Auth::Plain { login: self.login.clone() };
-        let flow_schema = FlowSchemaId::parse(FLOW_SCHEMA).expect("an id");
+        let flow_schema = flow_schema().id;
         let now = OffsetDateTime::now_utc();
         Profile {
             refresh_interval: RefreshInterval::from_seconds(INTERVAL).expect("an interval"),
@@ -347,6 +404,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.lambda.killer().kill();
+        self.api_lambda.killer().kill();
         if std::thread::panicking() {
             let log = self.lambda.log();
             let lines: Vec<&str> = log.lines().collect();
@@ -376,6 +434,12 @@ fn processes_with(text: &str) -> Vec<PathBuf> {
             String::from_utf8_lossy(&environment).split('\0').any(|variable| variable.ends_with(text))
         })
         .collect()
+}
+
+/// The flow schema of every profile.
+fn flow_schema() -> FlowSchema {
+    let id = FlowSchemaId::parse(FLOW_SCHEMA).expect("an id");
+    FlowSchema { id, name: "Add to the queue".to_owned(), queue_url: None }
 }
 
 /// A mail server of a profile.
@@ -414,16 +478,24 @@ pub fn mail(subject: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn function(runtime: &Runtime, servers: &Servers, stack: &Stack, proxy: &AwsProxy, log: &Path) -> Lambda {
-    let deployed = stack.functions.fetch.environment.clone();
+/// A function that runs as Lambda runs it, with the environment that it is deployed with.
+fn run(
+    runtime: &Runtime,
+    function: &Function,
+    deployed: &DeployedFunction,
+    stack: &Stack,
+    proxy: &AwsProxy,
+    log: &Path,
+) -> Lambda {
     let lambda = [
         ("AWS_REGION", stack.region.clone()),
         ("AWS_ACCESS_KEY_ID", stack.account.clone()),
         ("AWS_SECRET_ACCESS_KEY", Stack::SECRET_KEY.to_owned()),
         ("AWS_ENDPOINT_URL", proxy.endpoint()),
     ];
-    let env = deployed.into_iter().chain(lambda.map(|(name, value)| (name.to_owned(), value))).collect();
-    Lambda::new(runtime.handle().clone(), &servers.fetch().binary, env, log)
+    let lambda = lambda.map(|(name, value)| (name.to_owned(), value));
+    let env = deployed.environment.clone().into_iter().chain(lambda).collect();
+    Lambda::new(runtime.handle().clone(), &function.binary, env, log)
 }
 
 /// Reads a job after holding it against the schema that flows are given.

@@ -2,18 +2,16 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mailroom_core::flow::{FlowSchema, FlowSchemaId};
 use mailroom_core::job::FlowJob;
-use mailroom_core::ports::{Credential, Profiles as _};
-use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
-use secrecy::SecretString;
+use mailroom_core::ports::Profiles as _;
+use mailroom_core::profile::{ProfileId, RefreshInterval};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 use ulid::Ulid;
@@ -22,7 +20,8 @@ use crate::certificates::Certificates;
 use crate::deploy::Deployment;
 use crate::dovecot::Dovecot;
 use crate::emulator::{self, DEFAULT_PORT, Emulator};
-use crate::functions::{self, Function};
+use crate::functions::{self, Functions};
+use crate::http::{self, Answer};
 use crate::lmtp;
 use crate::problem::{Problem, chain};
 use crate::progress::{say, step};
@@ -79,9 +78,9 @@ pub async fn run(port: Option<u16>, once: bool, print: impl Fn(&str)) -> Result<
     let toolbox = Toolbox::prepare()?;
     refuse_a_second(&toolbox)?;
     // Ctrl-C ends these as it ends any program: nothing runs yet that would be left behind.
-    let function = functions::build_fetch(&toolbox)?;
+    let functions = functions::build(&toolbox)?;
     let demo = tokio::select! {
-        demo = start(&toolbox, &function, port) => demo?,
+        demo = start(&toolbox, &functions, port) => demo?,
         () = stopped() => return Err(Problem::new("stopped before the demo had begun")),
     };
     mail(Some("Where is my order?"), None)?;
@@ -125,7 +124,7 @@ pub fn refuse_a_second(toolbox: &Toolbox) -> Result<(), Problem> {
     }
 }
 
-async fn start(toolbox: &Toolbox, function: &Function, port: Option<u16>) -> Result<Demo, Problem> {
+async fn start(toolbox: &Toolbox, functions: &Functions, port: Option<u16>) -> Result<Demo, Problem> {
     let state = toolbox.state();
 
     let progress = step("starting the AWS emulator and the mail server");
@@ -144,12 +143,13 @@ async fn start(toolbox: &Toolbox, function: &Function, port: Option<u16>) -> Res
     let deployment = Deployment {
         endpoint: emulator.endpoint().to_owned(),
         account: Deployment::ACCOUNT.to_owned(),
+        prefix: Deployment::PREFIX.to_owned(),
         ca: Some(certificates.authority()),
     };
-    let stack = deployment.run(function).await?;
+    let stack = deployment.run(functions).await?;
     stack.save(&toolbox.stack_file())?;
     let profile = describe_mailbox(&stack, &dovecot).await?;
-    progress.done("deployed, with a profile and a flow schema");
+    progress.done("deployed; the API has taken a flow schema and a profile");
 
     let file = running_file();
     let running = Running { lmtp: dovecot.lmtp(), login: LOGIN.to_owned() };
@@ -162,37 +162,37 @@ fn running_file() -> PathBuf {
     Toolbox::here().state().join("demo.json")
 }
 
-/// Makes the flow schema, the profile with its secret, and its schedule.
+/// Makes the flow schema and the profile by the HTTP API, as their owner would; has the first plan begin at once.
 async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId, Problem> {
-    let failed = |error: &dyn std::error::Error| {
-        Problem::new(format!("the emulator does not take the profile: {}", chain(error)))
+    let refused = |answer: &Answer| {
+        let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
+        Problem::new(format!("the API refuses the demo's profile with {}: {detail}", answer.status))
     };
-    let id = ProfileId::new(Ulid::generate());
-    let interval = RefreshInterval::from_seconds(INTERVAL_SECONDS).map_err(|error| failed(&error))?;
-    let credential = Credential::Password(SecretString::from(Dovecot::PASSWORD));
-    let secret_version = stack.secrets().store(id, &credential).await.map_err(|error| failed(&error))?;
-    let now = OffsetDateTime::now_utc();
-    let imap = Server {
-        host: Host::parse("127.0.0.1").map_err(|error| failed(&error))?,
-        port: NonZeroU16::new(dovecot.ports().imaps)
-            .ok_or_else(|| Problem::new("the mail server has no port"))?,
-        security: Security::Tls,
-    };
-    let auth = Auth::Plain { login: LOGIN.to_owned() };
-    let flow = FlowSchemaId::parse(FLOW).map_err(|error| failed(&error))?;
-    let schema = FlowSchema { id: flow.clone(), name: "Add to queue".to_owned(), queue_url: None };
-    let profile = Profile {
-        refresh_interval: interval,
-        start_from: StartFrom::All,
-        secret_version: Some(secret_version),
-        ..Profile::listening(id, "Support", imap, auth, flow, now)
-    };
-    let table = stack.table();
-    table.put_flow_schema(&schema).await.map_err(|error| failed(&error))?;
-    table.create(&profile).await.map_err(|error| failed(&error))?;
-    let schedules = stack.schedules();
-    schedules.ensure(interval).await.map_err(|error| failed(&error))?;
-    schedules.fire_once("first-run", now + FIRST_RUN, interval).await.map_err(|error| failed(&error))?;
+    let schema = json!({"id": FLOW, "name": "Add to queue"});
+    let made = http::post(&format!("{}/flow-schemas", stack.api.url), &schema).await?;
+    if made.status != 201 {
+        return Err(refused(&made));
+    }
+    let settings = json!({
+        "name": "Support",
+        "imap_host": "127.0.0.1",
+        "imap_port": dovecot.ports().imaps,
+        "flow_schema_id": FLOW,
+        "refresh_interval": INTERVAL_SECONDS,
+        "start_from": "all",
+        "auth": {"type": "plain", "login": LOGIN, "password": Dovecot::PASSWORD},
+    });
+    let made = http::post(&format!("{}/profiles", stack.api.url), &settings).await?;
+    let id = made.body.get("id").and_then(Value::as_str).and_then(|id| ProfileId::parse(id).ok());
+    let id = id.ok_or_else(|| refused(&made))?;
+    let interval = RefreshInterval::from_seconds(INTERVAL_SECONDS)
+        .map_err(Problem::while_("the demo's interval is none"))?;
+    let first = OffsetDateTime::now_utc() + FIRST_RUN;
+    stack
+        .schedules()
+        .fire_once("first-run", first, interval)
+        .await
+        .map_err(|error| Problem::new(format!("the first run cannot be scheduled: {}", chain(&error))))?;
     Ok(id)
 }
 
@@ -264,7 +264,9 @@ async fn no_job(demo: &Demo) -> Problem {
 
 fn where_things_are(demo: &Demo) -> String {
     format!(
-        "\n  AWS endpoint  {}   (access key {}, secret key {}, region {})\n\
+        "\n  HTTP API      {}\n\
+         \x20 the profile   curl {}/profiles/{}\n\
+         \x20 AWS endpoint  {}   (access key {}, secret key {}, region {})\n\
          \x20 job queue     {}\n\
          \x20 bucket        {}\n\
          \x20 table         {}\n\
@@ -273,6 +275,9 @@ fn where_things_are(demo: &Demo) -> String {
          \x20 names         {}\n\n\
          \x20 Send more mail from another terminal:\n\n\
          \x20     cargo local mail --subject \"Hello\" --text \"Is anybody there?\"\n",
+        demo.stack.api.url,
+        demo.stack.api.url,
+        demo.profile,
         demo.stack.endpoint,
         demo.stack.account,
         Stack::SECRET_KEY,

@@ -16,9 +16,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use mailroom_aws::client::Clients;
 use sha2::Digest as _;
 
-use crate::functions::{self, Function};
+use crate::functions::{self, Function, Functions};
 use crate::problem::{Problem, chain};
-use crate::stack::{self, Functions, Queues, Stack};
+use crate::stack::{self, HttpApi, Queues, Stack};
 use crate::template::{self, Uploaded};
 
 /// The stack's name in CloudFormation.
@@ -36,6 +36,9 @@ const DEPLOY_TIME: Duration = Duration::from_secs(120);
 /// Mail servers on this machine: the networks that profiles may name although they are private.
 const LOOPBACK: &str = "127.0.0.0/8,::1,localhost";
 
+/// More requests than this machine can send.
+const API_LIMIT: &str = "10000";
+
 /// The longest text that the template takes for `CaBundle`, in bytes.
 const MAX_CA_BUNDLE: usize = 3000;
 
@@ -49,6 +52,9 @@ pub struct Deployment {
     pub endpoint: String,
     /// The account: 12 digits.
     pub account: String,
+    /// What names begin with. Where one emulator serves many accounts, each needs one of its own: ours ends the processes
+    /// of all functions of a name, whatever their account, when one of that name is deployed.
+    pub prefix: String,
     /// A PEM file with authorities to trust besides the public ones.
     pub ca: Option<PathBuf>,
 }
@@ -57,14 +63,20 @@ impl Deployment {
     /// The account of `cargo local` and `cargo demo`: an emulator gives it to access keys that name none.
     pub const ACCOUNT: &str = "000000000000";
 
+    /// The prefix of `cargo local` and `cargo demo`: the template's own.
+    pub const PREFIX: &str = "mailroom";
+
     /// Deploys, or brings up to date what is deployed; at once when nothing has changed.
     ///
     /// # Errors
     /// When the endpoint refuses or the stack does not come about; says why.
-    pub async fn run(&self, fetch: &Function) -> Result<Stack, Problem> {
+    pub async fn run(&self, functions: &Functions) -> Result<Stack, Problem> {
         let clients = Stack::clients_of(&self.endpoint, &self.account);
-        let code = upload(&clients, &self.account, "fetch", fetch).await?;
-        let body = template::package(&template::read()?, &[code])?;
+        let code = [
+            upload(&clients, &self.account, "fetch", &functions.fetch).await?,
+            upload(&clients, &self.account, "api", &functions.api).await?,
+        ];
+        let body = template::package(&template::read()?, &code)?;
         let parameters = self.parameters()?;
         let content = content(&body, &parameters);
 
@@ -92,7 +104,14 @@ impl Deployment {
         let parameter =
             |name: &str, value: &str| Parameter::builder().parameter_key(name).parameter_value(value).build();
         Ok(vec![
+            parameter("NamePrefix", &self.prefix),
             parameter("Architecture", functions::architecture()?),
+            // Only this machine can reach it.
+            parameter("ApiAuth", "none"),
+            parameter("ApiRateLimit", API_LIMIT),
+            parameter("ApiBurstLimit", API_LIMIT),
+            // What is removed here is not missed.
+            parameter("SecretRecoveryDays", "0"),
             parameter("AllowedHosts", LOOPBACK),
             parameter("CaBundle", &self.ca_bundle()?),
         ])
@@ -279,7 +298,9 @@ async fn read_stack(
         let value = outputs.get(name).map(|value| (*value).to_owned());
         value.ok_or_else(|| Problem::new(format!("the template has no output {name}")))
     };
-    let name = output("FetchFunctionName")?;
+    let (fetch, api) = (output("FetchFunctionName")?, output("ApiFunctionName")?);
+    let id = output("ApiId")?;
+    let url = format!("{}/_aws/execute-api/{id}", deployment.endpoint);
     Ok(Stack {
         endpoint: deployment.endpoint.clone(),
         region: Stack::REGION.to_owned(),
@@ -292,13 +313,19 @@ async fn read_stack(
             poll: output("PollQueueUrl")?,
             poll_dead: output("PollDeadLetterQueueUrl")?,
         },
-        functions: Functions {
+        functions: stack::Functions {
             fetch: stack::Function {
-                environment: environment(clients, &name).await?,
+                environment: environment(clients, &fetch).await?,
                 arn: output("FetchFunctionArn")?,
-                name,
+                name: fetch,
+            },
+            api: stack::Function {
+                environment: environment(clients, &api).await?,
+                arn: output("ApiFunctionArn")?,
+                name: api,
             },
         },
+        api: HttpApi { id, url },
         schedule_group: output("ScheduleGroupName")?,
         schedule_role_arn: output("ScheduleRoleArn")?,
         secret_prefix: output("SecretPrefix")?,

@@ -76,6 +76,10 @@ pub struct Ports {
     pub imap: u16,
     /// LMTP, without TLS; on 127.0.0.1 only.
     pub lmtp: u16,
+    /// Message submission with STARTTLS.
+    pub submission: u16,
+    /// Message submission with implicit TLS.
+    pub submissions: u16,
 }
 
 /// A running server. Dropping it stops it and forgets its mailboxes.
@@ -91,7 +95,7 @@ pub struct Dovecot {
 
 impl Dovecot {
     /// The password of every login name.
-    pub const PASSWORD: &str = "pass";
+    pub const PASSWORD: &str = "lantern-4711-quiet";
 
     /// Starts a server, installing it where that is possible. `dir` receives its configuration and its log.
     ///
@@ -114,7 +118,13 @@ impl Dovecot {
 
     fn try_start(program: &Path, dir: &Path, certificates: &Certificates) -> Result<Self, DovecotError> {
         let state = state_folder()?;
-        let ports = Ports { imaps: free_port()?, imap: free_port()?, lmtp: free_port()? };
+        let ports = Ports {
+            imaps: free_port()?,
+            imap: free_port()?,
+            lmtp: free_port()?,
+            submission: free_port()?,
+            submissions: free_port()?,
+        };
         let log = dir.join("dovecot.log");
         let config = dir.join("dovecot.conf");
         // What an earlier run wrote must not be taken for this one's.
@@ -129,7 +139,7 @@ impl Dovecot {
         })
         .map_err(DovecotError::system(format!("cannot start {}", program.display())))?;
         let begun = Instant::now();
-        while !(greets(ports.imap) && greets(ports.lmtp)) {
+        while ![ports.imap, ports.lmtp, ports.submission].into_iter().all(greets) {
             let ended = process.has_ended().unwrap_or(true);
             if ended || begun.elapsed() > START_TIME {
                 return Err(DovecotError::Start { log: tail(&log, 20) });

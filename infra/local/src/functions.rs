@@ -22,6 +22,15 @@ pub struct Function {
     pub digest: String,
 }
 
+/// The functions, each ready to be deployed.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// The fetch function.
+    pub fetch: Function,
+    /// The api function.
+    pub api: Function,
+}
+
 /// The architecture of this machine, as Lambda names it: the emulator runs functions as they are.
 ///
 /// # Errors
@@ -34,12 +43,12 @@ pub fn architecture() -> Result<&'static str, Problem> {
     }
 }
 
-/// Builds the fetch function; takes a second when nothing has changed.
+/// Builds the functions; takes a second when nothing has changed.
 ///
 /// # Errors
 /// When it does not compile: cargo has said why.
-pub fn build_fetch(toolbox: &Toolbox) -> Result<Function, Problem> {
-    let progress = step("building the fetch function (some minutes the first time)");
+pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
+    let progress = step("building the functions (some minutes the first time)");
     // cargo lets one build at a time into its folder, but not one zip.
     let _lock = toolbox.lock("build")?;
     let root = Toolbox::root();
@@ -47,7 +56,7 @@ pub fn build_fetch(toolbox: &Toolbox) -> Result<Function, Problem> {
     let mut command = Command::new(toolbox.program("cargo-lambda"));
     command
         .args(["lambda", "build", "--profile", "quick", flag, "--output-format", "zip"])
-        .args(["--package", "fetch", "--locked"])
+        .args(["--package", "fetch", "--package", "api", "--locked"])
         .current_dir(&root)
         .stdin(Stdio::null());
     // zig, which links, is a program of the same environment.
@@ -68,19 +77,20 @@ pub fn build_fetch(toolbox: &Toolbox) -> Result<Function, Problem> {
     }
     let status = command.status().map_err(Problem::while_("cannot start cargo-lambda"))?;
     if !status.success() {
-        return Err(Problem::new("the fetch function did not compile; see above"));
+        return Err(Problem::new("the functions did not compile; see above"));
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let function = unpack(toolbox, &target.join("lambda/fetch/bootstrap.zip"))?;
-    progress.done("fetch function built");
-    Ok(function)
+    let unpacked = |name| unpack(toolbox, name, &target.join("lambda").join(name).join("bootstrap.zip"));
+    let functions = Functions { fetch: unpacked("fetch")?, api: unpacked("api")? };
+    progress.done("functions built");
+    Ok(functions)
 }
 
 /// Takes `bootstrap` out of the zip, so that what runs without the emulator is what is deployed to it. Both are moved
 /// into place, because what another process is reading must stay whole.
-fn unpack(toolbox: &Toolbox, built: &Path) -> Result<Function, Problem> {
-    let folder = toolbox.state().join("fetch");
-    let fresh = toolbox.state().join(format!("fetch.{}", std::process::id()));
+fn unpack(toolbox: &Toolbox, name: &str, built: &Path) -> Result<Function, Problem> {
+    let folder = toolbox.state().join(name);
+    let fresh = toolbox.state().join(format!("{name}.{}", std::process::id()));
     let doing = format!("cannot write {}", folder.display());
     fs::create_dir_all(&folder).and_then(|()| fs::create_dir_all(&fresh)).map_err(Problem::while_(&doing))?;
     let zip = fresh.join("bootstrap.zip");

@@ -12,6 +12,7 @@ pub mod dovecot;
 pub mod driver;
 pub mod emulator;
 pub mod functions;
+pub mod http;
 pub mod lmtp;
 pub mod problem;
 pub mod progress;

@@ -30,6 +30,8 @@ pub struct Stack {
     pub queues: Queues,
     /// The functions.
     pub functions: Functions,
+    /// The HTTP API.
+    pub api: HttpApi,
     /// The schedule group's name.
     pub schedule_group: String,
     /// The role in which schedules start the function.
@@ -56,6 +58,17 @@ pub struct Queues {
 pub struct Functions {
     /// The fetch function.
     pub fetch: Function,
+    /// The api function.
+    pub api: Function,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpApi {
+    /// Its id.
+    pub id: String,
+    /// Its address on the emulator, which has no domain name for each API.
+    pub url: String,
 }
 
 /// A deployed function.

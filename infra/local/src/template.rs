@@ -56,13 +56,13 @@ pub fn package(template: &str, code: &[Uploaded]) -> Result<String, Problem> {
 mod tests {
     use super::*;
 
-    fn fetch() -> Uploaded {
-        Uploaded { function: "fetch", bucket: "code".to_owned(), key: "fetch/1.zip".to_owned() }
+    fn uploaded(function: &'static str) -> Uploaded {
+        Uploaded { function, bucket: "code".to_owned(), key: format!("{function}/1.zip") }
     }
 
     #[test]
     fn the_template_as_it_is_can_be_packaged() {
-        let packaged = package(&read().unwrap(), &[fetch()]).unwrap();
+        let packaged = package(&read().unwrap(), &[uploaded("fetch"), uploaded("api")]).unwrap();
         assert!(packaged.contains("      CodeUri: { Bucket: code, Key: fetch/1.zip }\n"));
         assert!(!packaged.contains("../target"));
     }
@@ -72,7 +72,7 @@ mod tests {
         let lone = "  CodeUri: ../target/lambda/send/bootstrap.zip\n";
         let error = package(lone, &[]).unwrap_err().to_string();
         assert!(error.ends_with("CodeUri: ../target/lambda/send/bootstrap.zip"), "{error}");
-        let error = package("Resources: {}", &[fetch()]).unwrap_err().to_string();
+        let error = package("Resources: {}", &[uploaded("fetch")]).unwrap_err().to_string();
         assert!(error.contains("fetch/bootstrap.zip"), "{error}");
     }
 }

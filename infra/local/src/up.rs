@@ -48,13 +48,19 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
         demo::refuse_a_second(&toolbox)?;
     }
     let ca = bundle(&toolbox, &options.ca)?;
-    let function = functions::build_fetch(&toolbox)?;
+    let functions = functions::build(&toolbox)?;
     let endpoint = match &options.endpoint {
         Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
         None => started(&toolbox, options.port)?,
     };
     let progress = step("deploying infra/template.yaml");
-    let stack = Deployment { endpoint, account: Deployment::ACCOUNT.to_owned(), ca }.run(&function).await?;
+    let deployment = Deployment {
+        endpoint,
+        account: Deployment::ACCOUNT.to_owned(),
+        prefix: Deployment::PREFIX.to_owned(),
+        ca,
+    };
+    let stack = deployment.run(&functions).await?;
     stack.save(&toolbox.stack_file())?;
     progress.done("deployed");
     say(&description(&toolbox, &stack));
@@ -127,6 +133,8 @@ fn description(toolbox: &Toolbox, stack: &Stack) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<14}{value}");
     };
+    line("HTTP API", &stack.api.url);
+    line("", "open to every program on this machine");
     line("AWS endpoint", &stack.endpoint);
     line(
         "access key",
@@ -136,7 +144,7 @@ fn description(toolbox: &Toolbox, stack: &Stack) -> String {
     line("poll queue", &stack.queues.poll);
     line("bucket", &stack.bucket);
     line("table", &stack.table);
-    line("function", &stack.functions.fetch.name);
+    line("functions", &format!("{}, {}", stack.functions.fetch.name, stack.functions.api.name));
     line("schedules", &format!("group {}", stack.schedule_group));
     if Running::find(toolbox).is_some() {
         line("log", &log(toolbox).display().to_string());

@@ -29,7 +29,7 @@ pub(super) fn text(
         );
         (users, me.uid(), me.gid())
     };
-    let Ports { imaps, imap, lmtp } = ports;
+    let Ports { imaps, imap, lmtp, submission, submissions } = ports;
     let state = state.display();
     let addresses: Vec<String> = Leaf::ALL.iter().map(|leaf| leaf.address().to_string()).collect();
     let addresses = addresses.join(" ");
@@ -39,7 +39,7 @@ pub(super) fn text(
 state_dir = {state}/state
 instance_name = mailroom
 log_path = {log}
-protocols = imap lmtp
+protocols = imap lmtp submission
 listen = 127.0.0.1
 postmaster_address = postmaster@localhost
 default_vsz_limit = 2 G
@@ -108,6 +108,21 @@ service imap-login {{
     ssl = yes
   }}
 }}
+service submission-login {{
+  chroot =
+  inet_listener submission {{
+    address = {addresses}
+    port = {submission}
+  }}
+  inet_listener submissions {{
+    address = {addresses}
+    port = {submissions}
+    ssl = yes
+  }}
+}}
+# Mail that is submitted comes back to whom it is for, if they are here.
+submission_relay_host = 127.0.0.1
+submission_relay_port = {lmtp}
 service imap {{
   process_limit = 2000
   service_count = 100

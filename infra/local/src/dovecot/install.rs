@@ -9,10 +9,10 @@ use super::DovecotError;
 
 const PROGRAM: &str = "/usr/sbin/dovecot";
 
-/// What comes with the two packages beside the program.
-const PARTS: [&str; 2] = ["/usr/lib/dovecot/imap", "/usr/lib/dovecot/lmtp"];
+/// What comes with the packages beside the program.
+const PARTS: [&str; 3] = ["/usr/lib/dovecot/imap", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/submission"];
 
-const COMMAND: &str = "sudo apt-get install dovecot-imapd dovecot-lmtpd";
+const COMMAND: &str = "sudo apt-get install dovecot-imapd dovecot-lmtpd dovecot-submissiond";
 
 /// Debian asks this script whether a package may start its services: we run an instance of our own.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -52,7 +52,7 @@ fn apt_get(verb: &[&str]) -> Result<(), DovecotError> {
     let mut command = Command::new("/usr/bin/apt-get");
     command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends"]).args(verb);
     if verb == ["install"] {
-        command.args(["dovecot-imapd", "dovecot-lmtpd"]);
+        command.args(["dovecot-imapd", "dovecot-lmtpd", "dovecot-submissiond"]);
     }
     command.env("DEBIAN_FRONTEND", "noninteractive").stdin(std::process::Stdio::null());
     let output = command.output().map_err(DovecotError::system("cannot start apt-get"))?;

@@ -1,0 +1,74 @@
+//! HTTP/1.1 on this machine: one connection per request, a deadline, and a bound on what is read.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::problem::{Problem, chain};
+
+/// How long an answer may take: a function's first start is part of it.
+const ANSWER_TIME: Duration = Duration::from_secs(35);
+
+/// The largest answer.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body as JSON; null where it is none.
+    pub body: Value,
+}
+
+/// Sends JSON to `url`, which is `http://` and on this machine.
+///
+/// # Errors
+/// When nobody answers there.
+pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
+    let no_answer = |why: &str| Problem::new(format!("{url} does not answer: {why}"));
+    let rest = url.trim_start_matches("http://");
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("/{path}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Bytes::from(body.to_string()))
+        .map_err(Problem::while_("cannot make a request"))?;
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let sent = timeout(ANSWER_TIME, send(server, request)).await.map_err(|_| no_answer("time ran out"))?;
+    let answer = sent.map_err(|error| no_answer(&chain(&*error)))?;
+    Ok(Answer {
+        status: answer.status().as_u16(),
+        body: serde_json::from_slice(answer.body()).unwrap_or_default(),
+    })
+}
+
+/// Sends a request to `server` over a connection of its own, and reads the answer whole.
+///
+/// # Errors
+/// When the connection breaks, or the answer has no end.
+pub async fn send(
+    server: SocketAddr,
+    mut request: Request<Bytes>,
+) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    request.headers_mut().insert(HOST, HeaderValue::from_str(&server.to_string())?);
+    let response = sender.send_request(request.map(Full::new)).await?;
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+    connection.abort();
+    Ok(Response::from_parts(parts, body))
+}
