@@ -136,3 +136,23 @@ fn memory_is_bounded_and_keeps_one_version_of_a_secret() {
     assert!(secrets.cached(&(id(), "v1".to_owned())).is_none());
     assert!(secrets.cached(&(id(), "v2".to_owned())).is_some());
 }
+
+#[tokio::test]
+async fn a_version_stays_what_it_is_when_another_kind_is_stored_after_it() {
+    let stored = |text: &str| ok(json!({"SecretString": text}));
+    let (secrets, calls) = secrets([
+        exception("ResourceExistsException"),
+        ok(json!({"VersionId": "two"})),
+        stored(r#"{"client_secret":"second"}"#),
+        stored(r#"{"password":"first"}"#),
+    ]);
+    let client = Credential::ClientSecret(SecretString::from("second"));
+    assert_eq!(secrets.store(id(), &client).await.unwrap(), "two");
+    let second = secrets.credential(id(), "two").await.unwrap();
+    let first = secrets.credential(id(), "one").await.unwrap();
+    assert!(matches!(second, Some(Credential::ClientSecret(_))));
+    assert!(matches!(first, Some(Credential::Password(_))));
+    let calls = calls.all();
+    assert_eq!(calls[1].body["SecretString"], r#"{"client_secret":"second"}"#);
+    assert_eq!((&calls[2].body["VersionId"], &calls[3].body["VersionId"]), (&json!("two"), &json!("one")));
+}
