@@ -1,13 +1,16 @@
 //! Changing a profile: all of its settings, or some.
 
 use std::mem::discriminant;
+use std::time::Duration;
 
+use mailroom_aws::dynamodb::Editor;
 use mailroom_core::edit::{Edit, edit};
-use mailroom_core::ports::{PortError, Schedules as _};
+use mailroom_core::ports::{Credential, PortError, Schedules as _};
 use mailroom_core::profile::Profile;
 use mailroom_http::problem::{Problems, read};
 use mailroom_http::profile::{Described, ProfileBody, patched};
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::Api;
@@ -17,8 +20,14 @@ use crate::making::secret_field;
 use crate::problem::{ApiError, Chain};
 use crate::request::{IfMatch, Request};
 
-/// Tries of a change that says nothing of the version it was made from, when others change the profile too.
-const TRIES: usize = 8;
+/// How long a change waits for others that change the same profile.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a claim lasts without its end: longer than any request.
+const CLAIM_TIME: time::Duration = time::Duration::seconds(40);
+
+/// How long the others are given each time.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a change is made of.
 enum Change {
@@ -52,40 +61,67 @@ impl Api {
     }
 
     async fn change(&self, id: &str, if_match: &IfMatch, change: &Change) -> Result<Answer, ApiError> {
-        let mut stored = None;
-        for _ in 0..TRIES {
+        let end = clock::instant() + PATIENCE;
+        loop {
             let current = self.profile(id).await?;
             if !if_match.allows(current.version) {
                 return Err(ApiError::Stale);
             }
-            let Described { profile: mut wanted, credential, discovery } =
-                change.settings(&current)?.describe(current.id, clock::now());
-            let mut problems = Problems::default();
-            let same_kind = discriminant(&wanted.auth) == discriminant(&current.auth);
-            let kept = current.secret_version.clone().filter(|_| same_kind);
-            if credential.is_none() && kept.is_none() {
-                problems.add(secret_field(&wanted.auth), "is required: none of this type is stored");
-            }
-            self.check_hosts(&wanted, discovery.as_ref(), &mut problems).await;
-            problems.none_or().map_err(ApiError::Fields)?;
-            self.require_flow_schema(&wanted).await?;
-            wanted.secret_version = match (&credential, &stored) {
-                (None, _) => kept,
-                // A try before this one has stored it.
-                (Some(_), Some(version)) => Some(String::clone(version)),
-                (Some(credential), None) => {
-                    stored = Some(self.secrets.store(current.id, credential).await?);
-                    stored.clone()
-                }
-            };
-            let edited = edit(&current, wanted, clock::now());
-            match self.table.update(&current, &edited).await {
-                Ok(()) => return self.changed(&current, edited).await,
-                Err(PortError::Lost) => {}
-                Err(error) => return Err(error.into()),
+            match self.try_change(&current, change).await {
+                Err(ApiError::Port(PortError::Lost)) => wait_for_the_others(end).await?,
+                result => return result,
             }
         }
-        Err(ApiError::Stale)
+    }
+
+    /// Changes a profile as it was read; lost if someone else is at it.
+    async fn try_change(&self, current: &Profile, change: &Change) -> Result<Answer, ApiError> {
+        let Described { profile: mut wanted, credential, discovery } =
+            change.settings(current)?.describe(current.id, clock::now());
+        let mut problems = Problems::default();
+        let same_kind = discriminant(&wanted.auth) == discriminant(&current.auth);
+        wanted.secret_version = current.secret_version.clone().filter(|_| same_kind);
+        if credential.is_none() && wanted.secret_version.is_none() {
+            problems.add(secret_field(&wanted.auth), "is required: none of this type is stored");
+        }
+        self.check_hosts(&wanted, discovery.as_ref(), &mut problems).await;
+        problems.none_or().map_err(ApiError::Fields)?;
+        self.require_flow_schema(&wanted).await?;
+        let edited = match credential {
+            None => {
+                let edited = edit(current, wanted, clock::now());
+                self.table.update(current, &edited, Editor::Anyone(clock::now())).await?;
+                edited
+            }
+            Some(credential) => self.change_with_secret(current, wanted, &credential).await?,
+        };
+        self.changed(current, edited).await
+    }
+
+    /// Puts a new version into the secret, and has the profile name it.
+    async fn change_with_secret(
+        &self,
+        current: &Profile,
+        mut wanted: Profile,
+        credential: &Credential,
+    ) -> Result<Edit, ApiError> {
+        let now = clock::now();
+        let claim = self.table.claim(current, now, now + CLAIM_TIME).await?;
+        let stored = async {
+            wanted.secret_version = Some(self.secrets.store(current.id, credential).await?);
+            let edited = edit(current, wanted, clock::now());
+            self.table.update(current, &edited, Editor::Claimant(&claim)).await.map(|()| edited)
+        };
+        match stored.await {
+            Ok(edited) => Ok(edited),
+            Err(error) => {
+                // Otherwise it runs out by itself.
+                if let Err(error) = self.table.give_up(current.id, claim).await {
+                    warn!(profile.id = %current.id, error = %Chain(&error), "a claim was not given up");
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Keeps the schedules in step with a change that is stored.
@@ -107,4 +143,14 @@ impl Api {
             warn!(interval = profile.refresh_interval.seconds(), error = %Chain(&error), "a schedule that may not be needed any more was left");
         }
     }
+}
+
+/// Gives others who are at the same profile a moment; an error when that has gone on for too long.
+pub(crate) async fn wait_for_the_others(end: Instant) -> Result<(), ApiError> {
+    if clock::instant() > end {
+        let detail = "Others are changing this profile at the same time; try again.";
+        return Err(ApiError::Conflict(detail.to_owned(), Problems::default()));
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
 }

@@ -51,6 +51,8 @@ impl Api {
         let search = query.get("q").map(String::as_str);
         if search.is_some_and(|text| !(1..=LONGEST_SEARCH).contains(&text.chars().count())) {
             problems.add("q", "must have 1 to 100 characters");
+        } else if search.is_some_and(|text| text.chars().any(char::is_control)) {
+            problems.add("q", "must not hold control characters");
         }
         problems.none_or().map_err(ApiError::Parameters)?;
         let listed = self.table.list_profiles(limit, before, search).await?;

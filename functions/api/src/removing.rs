@@ -8,6 +8,8 @@ use mailroom_core::schedule::PollRequest;
 
 use crate::Api;
 use crate::answer::Answer;
+use crate::changing::wait_for_the_others;
+use crate::clock;
 use crate::config::Recovery;
 use crate::problem::ApiError;
 use crate::request::Request;
@@ -15,25 +17,28 @@ use crate::request::Request;
 /// How long a request goes on removing what was noted about a profile's mail; the fetch function does the rest.
 const FORGET_TIME: Duration = Duration::from_secs(10);
 
-/// Tries when others change the profile too.
-const TRIES: usize = 8;
+/// How long a removal waits for others that change the profile.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Api {
     pub(crate) async fn delete_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
         let if_match = request.if_match()?;
-        for _ in 0..TRIES {
+        let end = clock::instant() + PATIENCE;
+        loop {
             let profile = self.profile(id).await?;
             if !if_match.allows(profile.version) {
                 return Err(ApiError::Stale);
             }
-            match self.table.retire(profile.id, profile.version).await {
+            match self.table.retire(profile.id, profile.version, clock::now()).await {
                 Ok(()) => {}
-                Err(PortError::Lost) => continue,
+                Err(PortError::Lost) => {
+                    wait_for_the_others(end).await?;
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
-            if profile.listen {
-                self.leave(&profile).await;
-            }
+            // Even if it did not listen any more: a removal that died half-way is repeated here.
+            self.leave(&profile).await;
             let recovery = match self.recovery {
                 Recovery::None => None,
                 Recovery::Days(days) => Some(days),
@@ -52,6 +57,5 @@ impl Api {
             self.table.delete(profile.id).await?;
             return Ok(Answer::empty(204));
         }
-        Err(ApiError::Stale)
     }
 }

@@ -224,6 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_are_no_json() {
+        let body = |body: &[u8]| {
+            let payload = json!({
+                "rawPath": "/", "requestContext": {"http": {"method": "POST"}},
+                "body": STANDARD.encode(body), "isBase64Encoded": true,
+            });
+            Request::parse(payload).unwrap().json()
+        };
+        assert_eq!(body(b"{\"a\": 1}").unwrap(), Some(json!({"a": 1})));
+        assert!(matches!(body(b"{\"a\": \"\xff\"}"), Err(ApiError::Unreadable(_))));
+        assert!(matches!(body(&vec![b' '; MAX_BODY + 1]), Err(ApiError::TooLarge)));
+    }
+
+    #[test]
     fn json_is_known_by_its_type() {
         for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
             assert!(is_json(good), "{good}");

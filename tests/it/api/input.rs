@@ -152,7 +152,7 @@ fn bodies_that_are_no_bodies_are_refused() {
     let post = |headers: &[(&str, &str)], body: &[u8]| api.call("POST", "/profiles", headers, Some(body));
     let _ = api.call("POST", "/profiles", &[], None).expect(400);
     let deep = "[".repeat(100_000);
-    for body in [&b"{"[..], b"nonsense", b"{\"name\": \"\xff\"}", b"\0", deep.as_bytes(), b"{\"a\":1}{}"] {
+    for body in [&b"{"[..], b"nonsense", b"\0", deep.as_bytes(), b"{\"a\":1}{}"] {
         let _ = post(&[], body).expect(400);
     }
     for body in [&b"[]"[..], b"null", b"7", b"\"text\"", b"true"] {
@@ -176,6 +176,7 @@ fn parameters_and_paths_are_checked() {
         ("limit=x", "limit"),
         ("cursor=nonsense", "cursor"),
         ("q=", "q"),
+        ("q=a%0Ab", "q"),
         ("page=2", "page"),
     ] {
         assert_eq!(api.get(&format!("/profiles?{query}")).expect(400).fields(), [field], "{query}");
@@ -183,7 +184,6 @@ fn parameters_and_paths_are_checked() {
     for path in [
         "/",
         "/profile",
-        "/profiles/",
         "/profiles/nonsense",
         "/profiles/01JDCABCDEFGHJKMNPQRSTVWXY",
         "/profiles/%00",
@@ -195,6 +195,5 @@ fn parameters_and_paths_are_checked() {
     }
     let refused = api.call("PUT", "/profiles", &[], Some(b"{}")).expect(405);
     assert_eq!(refused.headers["allow"], "POST, GET");
-    let preflight = [("origin", "https://console.example.com"), ("access-control-request-method", "POST")];
-    let _ = api.call("OPTIONS", "/profiles", &preflight, None).expect(204);
+    let _ = api.call("OPTIONS", "/profiles", &[], None).expect(204);
 }

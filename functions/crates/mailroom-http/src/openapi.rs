@@ -159,7 +159,8 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             json!({
                 "name": "q", "in": "query", "required": false,
                 "description": "A part of the name, the login or a host, in any case.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 100},
+                "schema": {"type": "string", "minLength": 1, "maxLength": 100,
+                    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"},
             }),
         ],
         Operation::ListFlowSchemas => vec![limit, cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],

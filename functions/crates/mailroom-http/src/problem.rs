@@ -14,6 +14,13 @@ const MAX_PROBLEMS: usize = 50;
 /// The longest name of an unknown field that is repeated, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
+/// All that deserr 0.6 says of a tag that names none of an enum's kinds.
+const WRONG_TAG: &str = "Incorrect tag value";
+
+/// What it leaves out: the objects that have kinds, the member that names the kind, and which there are.
+const TAGS: [(&str, &str, &str); 2] =
+    [("auth", "type", "plain or oauth2"), ("after_fetch", "action", "keep, mark_seen or move")];
+
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -110,6 +117,13 @@ impl DeserializeError for Problems {
             }
             ErrorKind::BadSequenceLen { expected, .. } => {
                 merged.add(name_of(location), format!("must have {expected} entries"));
+            }
+            ErrorKind::Unexpected { msg } if msg == WRONG_TAG => {
+                let object = name_of(location);
+                let kinds = TAGS.iter().find(|(name, _, _)| *name == object);
+                let (tag, kinds) =
+                    kinds.map_or(("type", "one of its kinds"), |(_, tag, kinds)| (*tag, *kinds));
+                merged.add(format!("{object}.{tag}"), format!("must be {kinds}"));
             }
             ErrorKind::Unexpected { msg } => merged.add(name_of(location), msg),
         }

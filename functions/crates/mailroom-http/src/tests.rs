@@ -176,6 +176,24 @@ fn the_samples_of_the_document_are_taken() {
     assert!(!validator("NewProfile").is_valid(&body));
 }
 
+#[test]
+fn a_wrong_kind_is_told_by_its_own_field() {
+    for (body, field, message) in [
+        (json!({"name": "a", "auth": {"type": "basic"}}), "auth.type", "must be plain or oauth2"),
+        (json!({"name": "a", "auth": {"type": 7}}), "auth.type", "must be a string"),
+        (json!({"name": "a", "auth": {}}), "auth.type", "is required"),
+    ] {
+        let problems = taken(&body).unwrap_err();
+        assert_eq!(problems, Problems::one(field, message));
+    }
+    let burn =
+        json!({"after_fetch": {"action": "burn"}, "name": "a", "auth": {"type": "plain", "login": "a"}});
+    assert_eq!(
+        taken(&burn).unwrap_err(),
+        Problems::one("after_fetch.action", "must be keep, mark_seen or move")
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

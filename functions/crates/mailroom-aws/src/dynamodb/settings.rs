@@ -12,6 +12,7 @@ use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::OffsetDateTime;
 
+use super::claim::{CLAIM, Editor};
 use super::item::{PROFILE, ProfileItem, StatusItem, millis, profile_key};
 use super::table::{Item, Table, WRITE_BATCH, number, text, to_item, to_map, update_failed};
 use crate::error::unavailable;
@@ -143,17 +144,16 @@ impl Table {
     /// move the new cursor.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when the profile is no longer at `current`'s version.
-    pub async fn update(&self, current: &Profile, edit: &Edit) -> Result<(), PortError> {
+    /// [`PortError::Lost`] when the profile is no longer at `current`'s version, or claimed by someone else.
+    pub async fn update(&self, current: &Profile, edit: &Edit, by: Editor<'_>) -> Result<(), PortError> {
         if !(current.listen && current.refresh_interval == edit.profile.refresh_interval) {
             self.announce(&edit.profile).await?;
         }
         let item = to_item(ProfileItem::from(&edit.profile))?;
-        let mut update = self
-            .update_item(current.id)
-            .condition_expression("#version = :expected")
+        let mut update = by
+            .condition(self.update_item(current.id))
             .expression_attribute_values(":expected", number(current.version));
-        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        let (mut set, mut remove) = (Vec::new(), vec![CLAIM.to_owned()]);
         for name in SETTINGS {
             update = update.expression_attribute_names(format!("#{name}"), name);
             match item.get(name) {
@@ -184,11 +184,8 @@ impl Table {
                 .expression_attribute_values(":none", number(0))
                 .expression_attribute_values(":one", number(1));
         }
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression += &format!(" REMOVE {}", remove.join(", "));
-        }
-        update.update_expression(expression + add).send().await.map_err(update_failed)?;
+        let expression = format!("SET {} REMOVE {}{add}", set.join(", "), remove.join(", "));
+        update.update_expression(expression).send().await.map_err(update_failed)?;
         Ok(())
     }
 
@@ -212,20 +209,20 @@ impl Table {
     /// Takes a profile out of all polls, for good: the first step of its removal. A run that is at it loses its lease.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when it is no longer at this version.
-    pub async fn retire(&self, id: ProfileId, version: u64) -> Result<(), PortError> {
+    /// [`PortError::Lost`] when it is no longer at this version, or claimed by someone.
+    pub async fn retire(&self, id: ProfileId, version: u64, now: OffsetDateTime) -> Result<(), PortError> {
         let off = mailroom_core::health::Status { state: State::Off, ..Default::default() };
-        self.update_item(id)
+        Editor::Anyone(now)
+            .condition(self.update_item(id))
             .update_expression(
                 "SET listen = :no, #status = :off REMOVE poll_key, poll_sort, lease_until ADD #version :one, fence :one",
             )
-            .condition_expression("#version = :version")
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":no", AttributeValue::Bool(false))
             .expression_attribute_values(":off", to_map(StatusItem::from(&off))?)
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":version", number(version))
+            .expression_attribute_values(":expected", number(version))
             .send()
             .await
             .map_err(update_failed)?;

@@ -97,7 +97,7 @@ pub(super) fn words(operation: Operation) -> Words {
             description: "With its secret, and all that was noted about its mail.",
             body: None,
             success: ("204", "Removed.", None),
-            problems: &["400", "404", "412", "429", "503"],
+            problems: &["400", "404", "409", "412", "429", "503"],
         },
         Operation::TestProfile => Words {
             id: "testProfile",

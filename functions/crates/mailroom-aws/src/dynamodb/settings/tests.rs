@@ -41,7 +41,7 @@ async fn written(change: impl FnOnce(&mut Profile)) -> Value {
     let (table, calls) = table([ok(json!({}))]);
     let mut wanted = profile();
     change(&mut wanted);
-    table.update(&profile(), &edit(&profile(), wanted, NOW)).await.unwrap();
+    table.update(&profile(), &edit(&profile(), wanted, NOW), Editor::Anyone(NOW)).await.unwrap();
     calls.all()[0].body.clone()
 }
 
@@ -65,7 +65,10 @@ fn every_attribute_has_one_owner() {
 #[tokio::test]
 async fn words_leave_status_cursor_and_lease_alone() {
     let body = written(|profile| profile.name = "Sales".to_owned()).await;
-    assert_eq!(body["ConditionExpression"], "#version = :expected");
+    assert_eq!(
+        body["ConditionExpression"],
+        "#version = :expected AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)"
+    );
     assert_eq!(body["ExpressionAttributeValues"][":expected"]["N"], "1");
     assert_eq!(body["ExpressionAttributeValues"][":version"]["N"], "2");
     assert_eq!(body["ExpressionAttributeValues"][":search"]["S"], "sales\na@example.com\nimap.example.com");
@@ -73,7 +76,7 @@ async fn words_leave_status_cursor_and_lease_alone() {
     for kept in ["cursor", "status", "lease", "fence", "tries"] {
         assert!(!expression.contains(kept), "{expression}");
     }
-    assert!(expression.contains(" REMOVE #description, #smtp, "), "{expression}");
+    assert!(expression.contains(" REMOVE claimed_until, #description, #smtp, "), "{expression}");
 }
 
 #[tokio::test]
@@ -88,14 +91,14 @@ async fn another_mailbox_drops_the_cursor_and_ends_the_run() {
 async fn a_profile_that_stops_listening_leaves_the_index_of_polls() {
     let body = written(|profile| profile.listen = false).await;
     let expression = body["UpdateExpression"].as_str().unwrap();
-    assert!(expression.contains(" REMOVE #poll_key, #poll_sort, "), "{expression}");
+    assert!(expression.contains(" REMOVE claimed_until, #poll_key, #poll_sort, "), "{expression}");
     assert_eq!(body["ExpressionAttributeValues"][":status"]["M"]["state"]["S"], "off");
 }
 
 #[tokio::test]
 async fn an_edit_of_another_version_is_lost() {
     let (table, _) = table([exception("ConditionalCheckFailedException")]);
-    let result = table.update(&profile(), &edit(&profile(), profile(), NOW)).await;
+    let result = table.update(&profile(), &edit(&profile(), profile(), NOW), Editor::Anyone(NOW)).await;
     assert!(matches!(result, Err(PortError::Lost)));
 }
 
@@ -129,7 +132,7 @@ async fn only_an_interval_that_is_joined_is_registered_first() {
     ];
     for (current, wanted, registers) in cases {
         let (table, calls) = table([ok(json!({})), ok(json!({}))]);
-        table.update(&current, &edit(&current, wanted, NOW)).await.unwrap();
+        table.update(&current, &edit(&current, wanted, NOW), Editor::Anyone(NOW)).await.unwrap();
         let calls = calls.all();
         assert_eq!(calls.len(), 1 + usize::from(registers));
         let registered = calls[0].body["Key"] == json!({"PK": {"S": "INTERVALS"}, "SK": {"S": "000600"}});
@@ -165,13 +168,30 @@ async fn a_pause_ends_and_nothing_else_changes() {
 #[tokio::test]
 async fn a_retired_profile_can_be_polled_by_nobody() {
     let (table, calls) = table([ok(json!({}))]);
-    table.retire(profile().id, 7).await.unwrap();
+    table.retire(profile().id, 7, NOW).await.unwrap();
     let body = &calls.all()[0].body;
     let expression = body["UpdateExpression"].as_str().unwrap();
     assert!(expression.contains("listen = :no"), "{expression}");
     assert!(expression.ends_with("REMOVE poll_key, poll_sort, lease_until ADD #version :one, fence :one"));
-    assert_eq!(body["ExpressionAttributeValues"][":version"]["N"], "7");
+    assert_eq!(body["ExpressionAttributeValues"][":expected"]["N"], "7");
     assert_eq!(body["ExpressionAttributeValues"][":off"]["M"]["state"]["S"], "off");
+}
+
+#[tokio::test]
+async fn under_a_claim_only_its_holder_edits() {
+    let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
+    let later = NOW + time::Duration::SECOND;
+    let claim = table.claim(&profile(), NOW, later).await.unwrap();
+    let edited = edit(&profile(), profile(), NOW);
+    table.update(&profile(), &edited, Editor::Claimant(&claim)).await.unwrap();
+    assert!(matches!(table.give_up(profile().id, claim).await, Err(PortError::Lost)));
+    let [taken, used, _] = &calls.all()[..] else { panic!("three calls") };
+    let until = later.unix_timestamp() * 1000;
+    assert_eq!(taken.body["ExpressionAttributeValues"][":until"]["N"], until.to_string());
+    assert_eq!(taken.body["ExpressionAttributeValues"][":claim"]["N"], (until - 1000).to_string());
+    assert_eq!(used.body["ConditionExpression"], "#version = :expected AND claimed_until = :claim");
+    assert_eq!(used.body["ExpressionAttributeValues"][":claim"]["N"], until.to_string());
+    assert!(used.body["UpdateExpression"].as_str().unwrap().contains(" REMOVE claimed_until"));
 }
 
 #[tokio::test]
