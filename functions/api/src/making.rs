@@ -61,6 +61,8 @@ impl Api {
     /// Takes back what was stored of a profile that did not come about.
     async fn undo(&self, profile: &Profile) {
         let undone = async {
+            // It vanished when the profile appeared, and has to tell of the secret once the profile is gone.
+            self.table.begin(profile.id, clock::now()).await?;
             self.table.delete(profile.id).await?;
             self.secrets.remove(profile.id, None).await?;
             self.table.abandon(profile.id).await
