@@ -195,5 +195,4 @@ fn parameters_and_paths_are_checked() {
     }
     let refused = api.call("PUT", "/profiles", &[], Some(b"{}")).expect(405);
     assert_eq!(refused.headers["allow"], "POST, GET");
-    let _ = api.call("OPTIONS", "/profiles", &[], None).expect(204);
 }
