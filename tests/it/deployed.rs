@@ -1,6 +1,5 @@
 //! The whole, as it is deployed: nothing here but the template, the zip, a schedule and a queue starts the function.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,10 +12,6 @@ use time::OffsetDateTime;
 
 /// The emulator's scheduler looks at its schedules every ten seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The emulator keeps one process per name of a function, whatever the account: two of these at a time end each
-/// other's.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn await_job(world: &World) -> FlowJob {
     let begun = Instant::now();
@@ -31,7 +26,6 @@ fn await_job(world: &World) -> FlowJob {
 
 #[test]
 fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let world = World::as_deployed();
     let profile = world.profile(|_| {});
     world.deliver(&mail("by schedule"));
@@ -52,7 +46,6 @@ fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
 
 #[test]
 fn the_poll_queue_starts_the_zip_and_a_mail_becomes_a_job() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let world = World::as_deployed();
     let profile = world.profile(|_| {});
     world.deliver(&mail("by queue"));

@@ -8,14 +8,12 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, Request};
-use mailroom_local::dovecot::Dovecot;
 use mailroom_local::http;
 use mailroom_local::stack::Stack;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-/// What no answer may hold, besides the mail server's own password: scenarios use it where a secret is needed.
-pub const CANARY: &str = "Canary-7f3d1c9e";
+use crate::canary;
 
 /// A client of one account's API. Cheap to clone, and used from many threads at once.
 #[derive(Debug, Clone)]
@@ -145,9 +143,7 @@ impl Api {
             })
             .collect();
         let text = String::from_utf8_lossy(response.body()).into_owned();
-        for secret in [CANARY, Dovecot::PASSWORD] {
-            assert!(!text.contains(secret), "{method} {path} gives a secret away: {text}");
-        }
+        canary::assert_kept(&format!("{method} {path}"), &text);
         let body = serde_json::from_str(&text).unwrap_or_default();
         Reply { status: response.status().as_u16(), headers, text, body }
     }

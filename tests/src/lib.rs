@@ -11,10 +11,12 @@
 pub mod api;
 pub mod aws;
 pub mod aws_proxy;
+pub mod canary;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
 mod http;
 pub mod imap;
 pub mod lambda;
+pub mod schemathesis;
 pub mod servers;
 pub mod world;

@@ -13,6 +13,8 @@ use mailroom_local::stack::Stack;
 use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
+use crate::canary;
+
 /// What is shared. Everything ends with this process at the latest: see [`mailroom_local::tied`].
 pub struct Servers {
     endpoint: SocketAddr,
@@ -109,6 +111,14 @@ impl Servers {
             ca: Some(self.certificates.authority()),
         };
         or_panic(deployment.run(&self.functions).await)
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            canary::assert_kept("the log of all functions that were deployed", &self.emulator_log());
+        }
     }
 }
 

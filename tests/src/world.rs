@@ -32,6 +32,7 @@ use ulid::Ulid;
 use crate::api::Api;
 use crate::aws::{Aws, QueueMessage};
 use crate::aws_proxy::AwsProxy;
+use crate::canary;
 use crate::imap::Imap;
 use crate::lambda::{Lambda, Outcome};
 use crate::servers::Servers;
@@ -383,6 +384,26 @@ impl World {
         self.stored(id).status
     }
 
+    /// Searches what the functions have written and sent, and what is stored, for secrets.
+    fn assert_secrets_are_kept(&self) {
+        canary::assert_kept("the fetch function's log", &self.lambda.log());
+        canary::assert_kept("the api function's log", &self.api_lambda.log());
+        for call in self.proxy.calls() {
+            // Where secrets go, and nowhere else.
+            if !call.operation.starts_with("secretsmanager.") {
+                canary::assert_kept(&call.operation, &String::from_utf8_lossy(&call.body));
+            }
+        }
+        for item in self.aws.items(&self.stack.table) {
+            canary::assert_kept("the table", &item.to_string());
+        }
+        for queue in [&self.stack.queues.job, &self.stack.queues.poll] {
+            for message in self.aws.receive(queue, 10) {
+                canary::assert_kept("a queue", &message.body);
+            }
+        }
+    }
+
     /// The digests of the mails that a profile's ledger holds.
     pub fn ledger(&self, id: ProfileId) -> Vec<String> {
         let owner = format!("PROFILE#{id}");
@@ -416,6 +437,7 @@ impl Drop for World {
             }
         } else {
             assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
+            self.assert_secrets_are_kept();
             let left = processes_with(&self.proxy.endpoint());
             assert!(left.is_empty(), "left behind: {left:?}");
         }
@@ -500,6 +522,7 @@ fn run(
 
 /// Reads a job after holding it against the schema that flows are given.
 fn job(message: &QueueMessage) -> FlowJob {
+    canary::assert_kept("a job", &message.body);
     let wire: Value = serde_json::from_str(&message.body).expect("a job is JSON");
     let schema: Value =
         serde_json::from_str(mailroom_core::job::FLOW_JOB_SCHEMA).expect("the schema is JSON");

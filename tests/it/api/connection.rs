@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mailroom_tests::canary::CANARY;
 use mailroom_tests::fakes::scripted_imap::{Script, ScriptedImap, Step};
 use mailroom_tests::world::{World, mail};
 use serde_json::{Value, json};
@@ -134,7 +135,7 @@ fn a_form_that_is_filled_in_half_can_be_tried() {
 fn an_oauth2_profile_that_nobody_has_signed_in_to_says_so() {
     let world = World::new();
     let auth = json!({
-        "type": "oauth2", "login": world.login(), "client_id": "c", "client_secret": world.password(),
+        "type": "oauth2", "login": world.login(), "client_id": "c", "client_secret": CANARY,
         "discovery_url": "https://login.example.com",
     });
     let report =
