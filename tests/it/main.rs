@@ -4,7 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a panic is a failed test"
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and what is printed is shown with it"
 )]
 
 mod api;

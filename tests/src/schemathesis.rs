@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use mailroom_local::stack::Stack;
 use mailroom_local::toolbox::Toolbox;
 use serde_json::Value;
 
@@ -26,13 +27,13 @@ pub struct Report {
     pub output: String,
 }
 
-/// Tries the API at `url`, whose document is at `/openapi.json` below it: all phases, all checks that are on by default,
-/// and `config` (TOML). The same seed makes up the same requests.
+/// Tries the API of a stack: all phases, all checks that are on by default, and `config` (TOML). The same seed makes up
+/// the same requests.
 ///
 /// # Panics
 /// When it cannot be installed or run.
 #[must_use]
-pub fn run(url: &str, seed: u64, config: &str) -> Report {
+pub fn run(stack: &Stack, seed: u64, config: &str) -> Report {
     let toolbox = Toolbox::here();
     let installed = toolbox.install(ENVIRONMENT, &[REQUIREMENT], "Schemathesis");
     let bin = installed.unwrap_or_else(|problem| panic!("{problem}"));
@@ -43,7 +44,10 @@ pub fn run(url: &str, seed: u64, config: &str) -> Report {
         .arg("--no-color")
         .arg("--config-file")
         .arg(&settings)
-        .args(["run", &format!("{url}/openapi.json"), "--url", url])
+        .args(["run", &format!("{}/openapi.json", stack.api.url), "--url", &stack.api.url])
+        // Which account's API is meant, the emulator learns from nothing else. It checks no signature.
+        .arg("--header")
+        .arg(format!("Authorization:AWS4-HMAC-SHA256 Credential={}/execute-api", stack.account))
         .args(["--seed", &seed.to_string(), "--continue-on-failure", "--generation-database", "none"])
         .args(["--report", "json", "--report-json-path"])
         .arg(&report)

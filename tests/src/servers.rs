@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mailroom_local::certificates::Certificates;
-use mailroom_local::deploy::Deployment;
+use mailroom_local::deploy::{ApiAuth, Deployment};
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::emulator::Emulator;
 use mailroom_local::functions::{self, Function, Functions};
@@ -103,11 +103,12 @@ impl Servers {
     ///
     /// # Panics
     /// When it cannot be deployed.
-    pub async fn deploy(&self, account: &str) -> Stack {
+    pub async fn deploy(&self, account: &str, auth: ApiAuth) -> Stack {
         let deployment = Deployment {
             endpoint: self.emulator.endpoint().to_owned(),
             account: account.to_owned(),
             prefix: format!("m{account}"),
+            auth,
             ca: Some(self.certificates.authority()),
         };
         or_panic(deployment.run(&self.functions).await)

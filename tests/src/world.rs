@@ -18,6 +18,7 @@ use mailroom_core::health::Status;
 use mailroom_core::job::FlowJob;
 use mailroom_core::ports::{Credential, Profiles as _};
 use mailroom_core::profile::{Auth, Host, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom};
+use mailroom_local::deploy::ApiAuth;
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::functions::Function;
 use mailroom_local::lmtp::{self, Lmtp};
@@ -82,6 +83,12 @@ impl World {
     /// A world with everything on that the template deploys: its schedule fires, and its poll queue starts the function.
     #[must_use]
     pub fn as_deployed() -> Self {
+        Self::deployed_with(ApiAuth::Open)
+    }
+
+    /// The same, with an API that knows its callers in this way.
+    #[must_use]
+    pub fn deployed_with(auth: ApiAuth) -> Self {
         let servers = Servers::shared();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -89,7 +96,7 @@ impl World {
             .build()
             .expect("a runtime");
         let account = new_account();
-        let stack = runtime.block_on(servers.deploy(&account));
+        let stack = runtime.block_on(servers.deploy(&account, auth));
         let aws = Aws::new(runtime.handle().clone(), servers.endpoint(), account.clone());
         let (table, secrets) = (stack.table(), stack.secrets());
         runtime.block_on(table.put_flow_schema(&flow_schema())).expect("the flow schema is stored");

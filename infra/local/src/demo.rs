@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use ulid::Ulid;
 
 use crate::certificates::Certificates;
-use crate::deploy::Deployment;
+use crate::deploy::{ApiAuth, Deployment};
 use crate::dovecot::Dovecot;
 use crate::emulator::{self, DEFAULT_PORT, Emulator};
 use crate::functions::{self, Functions};
@@ -144,6 +144,7 @@ async fn start(toolbox: &Toolbox, functions: &Functions, port: Option<u16>) -> R
         endpoint: emulator.endpoint().to_owned(),
         account: Deployment::ACCOUNT.to_owned(),
         prefix: Deployment::PREFIX.to_owned(),
+        auth: ApiAuth::Open,
         ca: Some(certificates.authority()),
     };
     let stack = deployment.run(functions).await?;

@@ -57,6 +57,22 @@ pub struct Deployment {
     pub prefix: String,
     /// A PEM file with authorities to trust besides the public ones.
     pub ca: Option<PathBuf>,
+    /// How the HTTP API knows its callers.
+    pub auth: ApiAuth,
+}
+
+/// How the HTTP API knows its callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiAuth {
+    /// Not at all: only this machine can reach it.
+    Open,
+    /// By a token.
+    Jwt {
+        /// Whose.
+        issuer: String,
+        /// Whom it has to be for.
+        audience: String,
+    },
 }
 
 impl Deployment {
@@ -103,11 +119,16 @@ impl Deployment {
     fn parameters(&self) -> Result<Vec<Parameter>, Problem> {
         let parameter =
             |name: &str, value: &str| Parameter::builder().parameter_key(name).parameter_value(value).build();
+        let (auth, issuer, audience) = match &self.auth {
+            ApiAuth::Open => ("none", "", ""),
+            ApiAuth::Jwt { issuer, audience } => ("jwt", issuer.as_str(), audience.as_str()),
+        };
         Ok(vec![
             parameter("NamePrefix", &self.prefix),
             parameter("Architecture", functions::architecture()?),
-            // Only this machine can reach it.
-            parameter("ApiAuth", "none"),
+            parameter("ApiAuth", auth),
+            parameter("JwtIssuer", issuer),
+            parameter("JwtAudience", audience),
             parameter("ApiRateLimit", API_LIMIT),
             parameter("ApiBurstLimit", API_LIMIT),
             // What is removed here is not missed.

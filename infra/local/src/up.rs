@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::demo;
-use crate::deploy::Deployment;
+use crate::deploy::{ApiAuth, Deployment};
 use crate::driver;
 use crate::emulator::{self, DEFAULT_PORT, Kind};
 use crate::functions;
@@ -58,6 +58,7 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
         endpoint,
         account: Deployment::ACCOUNT.to_owned(),
         prefix: Deployment::PREFIX.to_owned(),
+        auth: ApiAuth::Open,
         ca,
     };
     let stack = deployment.run(&functions).await?;

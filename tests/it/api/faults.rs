@@ -111,6 +111,8 @@ fn kept(world: &World) -> Kept {
         let (owner, kind) = (text(&item, "/PK/S"), text(&item, "/SK/S").to_owned());
         match (owner, owner.strip_prefix("PROFILE#").map(str::to_owned)) {
             ("DRAFTS", _) => drop(kept.drafts.insert(kind)),
+            // One that is struck off keeps its count.
+            ("INTERVALS", _) if item["joined_at"].is_null() => {}
             ("INTERVALS", _) => drop(kept.registered.insert(kind.parse().unwrap())),
             (_, Some(id)) if kind == "PROFILE" => drop(kept.profiles.insert(id)),
             (_, Some(id)) => drop(kept.noted.insert(id)),
@@ -165,6 +167,11 @@ fn assert_no_half_profile(
 
     let (_, page) = ask(world, "GET", "/profiles?limit=10", None).unwrap();
     let schedule = format!("refresh-{interval}");
+    let told = matches!(answer, Some((201, _)));
+    if !told && !new.is_empty() {
+        // The next run of the default schedule makes the schedules that are missing.
+        let _ = world.lambda().invoke(json!({"refresh_interval": 300}), TIME);
+    }
     for id in new {
         let listed = page["items"].as_array().unwrap().iter().find(|item| item["id"] == **id);
         let listed = listed.unwrap_or_else(|| panic!("{id} is not in the list"));

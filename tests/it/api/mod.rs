@@ -1,10 +1,14 @@
 //! The HTTP API, through API Gateway, as the people who own mailboxes use it.
 
+mod callers;
 mod connection;
+mod document;
 mod editing;
+mod faults;
 mod input;
 mod keeping;
 mod listing;
+mod racing;
 mod status;
 
 use mailroom_tests::world::World;
