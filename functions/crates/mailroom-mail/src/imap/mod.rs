@@ -1,8 +1,9 @@
 //! IMAP sessions: open a mailbox, list what is above a UID, fetch it, and tidy up after it.
 //!
 //! Read in this order: [`open`](self) (a session with all its servers' quirks, in one function), `session` (listing,
-//! marking, moving), `fetch` (bodies, whole or in chunks), `probe` (a try of the settings that changes nothing), `wire` (flights out, bounded responses in), `response` (what
-//! they say), `error` and `trouble` (what went wrong, for the log and for the mailbox's owner).
+//! marking, moving), `fetch` (bodies, whole or in chunks), `probe` (a try of the settings), `wire` (flights out, bounded
+//! responses in), `response` (what they say), `error` and `trouble` (what went wrong, for the log and for the mailbox's
+//! owner).
 //!
 //! Invariants:
 //! - A command has succeeded when its own tagged OK has come, and not before. NO, BAD, BYE, the end of the stream and
@@ -12,6 +13,7 @@
 //! - What a server says of a message is never dropped because it cannot be read: that is an error. What it says beside
 //!   that is skipped.
 //! - A poll changes nothing: EXAMINE and BODY.PEEK, until [`Session::mark_seen`] or [`Session::move_to`] is asked for.
+//!   A try changes nothing at all.
 //!
 //! Why this reads responses by itself and not with imap-proto (and async-imap above it): that parser refuses a whole
 //! response for one thing it does not know (a size above 32 bits, an unknown item, an unknown untagged line), and a

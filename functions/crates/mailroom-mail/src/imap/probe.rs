@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use super::argument;
 use super::error::{ImapError, Refusal, Step};
 use super::open::{Connector, Greeted, Login, log_in};
-use super::response::{Capabilities, Response};
-use super::session::{Session, capabilities};
+use super::response::Response;
+use super::session::{capabilities, leave, open};
 use super::wire::Wire;
 
 /// The most mailboxes that are told: nobody reads more, and an answer has a bound.
 const MAX_MAILBOXES: usize = 1_000;
 
-/// The most bytes that the names of mailboxes may have together.
+/// The most bytes that the names of mailboxes may have together, as they are told.
 const MAX_NAMES: usize = 64 * 1024;
 
 /// What a try has found, up to where it failed.
@@ -22,8 +22,11 @@ const MAX_NAMES: usize = 64 * 1024;
 pub struct Probe {
     /// What the server says that it can do, in capitals: after the login, where it came to that.
     pub capabilities: Vec<String>,
-    /// The mailboxes that can be opened, as people write them, in the server's order. At most a thousand.
+    /// The mailboxes that can be opened, as people write them, in the server's order. At most a thousand,
+    /// of 64 KiB together.
     pub mailboxes: Vec<String>,
+    /// Whether there are more of them, or may be: the server broke off, or would not tell.
+    pub mailboxes_cut: bool,
     /// How many messages of the mailbox nobody has read, where the server tells.
     pub unseen: Option<u32>,
 }
@@ -49,6 +52,7 @@ impl Connector {
     }
 }
 
+/// Looks around from the greeting on, and says goodbye.
 pub(super) async fn look_around<S>(
     probe: &mut Probe,
     mut wire: Wire<S>,
@@ -59,32 +63,57 @@ pub(super) async fn look_around<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let stranger = match greeted {
-        Greeted::Known => None,
-        Greeted::Stranger(Some(announced)) => Some(announced),
-        Greeted::Stranger(None) => Some(capabilities(&mut wire).await?),
-    };
-    if let Some(announced) = &stranger {
-        probe.capabilities = announced.clone().into_names();
-    }
-    let Some(login) = login else { return Ok(()) };
-    if stranger.is_some() {
-        log_in(&mut wire, stranger, login.login, login.password).await?;
-    }
-    let known: Capabilities = capabilities(&mut wire).await?;
-    probe.capabilities = known.clone().into_names();
-    forgive(list(probe, &mut wire).await)?;
-    forgive(status(probe, &mut wire, mailbox).await)?;
-    let (session, _, _) = Session::examine(wire, Some(known), mailbox, None).await?;
-    session.logout().await;
-    Ok(())
+    let result = look(probe, &mut wire, greeted, login, mailbox).await;
+    leave(wire).await;
+    result
 }
 
-/// What a poll does not need may be refused.
-fn forgive(result: Result<(), ImapError>) -> Result<(), ImapError> {
+async fn look<S>(
+    probe: &mut Probe,
+    wire: &mut Wire<S>,
+    greeted: Greeted,
+    login: Option<Login<'_>>,
+    mailbox: &Mailbox,
+) -> Result<(), ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (login_needed, announced) = match greeted {
+        Greeted::Known => (None, None),
+        Greeted::Stranger(announced) => (login, announced),
+    };
+    let known = match announced {
+        Some(announced) => Some(announced),
+        None => unless_refused(capabilities(wire).await)?,
+    };
+    if let Some(known) = &known {
+        probe.capabilities = known.clone().into_names();
+    }
+    if login.is_none() {
+        return Ok(());
+    }
+    if let Some(Login { login, password }) = login_needed {
+        log_in(wire, known, login, password).await?;
+        if let Some(known) = unless_refused(capabilities(wire).await)? {
+            probe.capabilities = known.into_names();
+        }
+    }
+    // Before the mailbox is open: STATUS is not for the one that is (RFC 9051 §6.3.11).
+    unless_refused(status(probe, wire, mailbox).await)?;
+    let opened = open(wire, "EXAMINE", mailbox).await.map(drop);
+    // The last, whatever came before: a poll never asks it, so it must not keep the others from being answered, and
+    // who has the name of the mailbox wrong needs it most.
+    if list(probe, wire).await.is_err() {
+        probe.mailboxes_cut = true;
+    }
+    opened
+}
+
+/// What a poll does not need may be refused; `None` then.
+fn unless_refused<T>(result: Result<T, ImapError>) -> Result<Option<T>, ImapError> {
     match result {
-        Err(ImapError::Refused { reply, .. }) if reply.refusal != Refusal::Bye => Ok(()),
-        result => result,
+        Err(ImapError::Refused { reply, .. }) if reply.refusal != Refusal::Bye => Ok(None),
+        result => result.map(Some),
     }
 }
 
@@ -97,10 +126,15 @@ where
     wire.flush(Step::Mailboxes).await?;
     let mut bytes = 0;
     let sink = |response| {
-        if let Response::List(name) = response {
+        if let Response::List(name) = response
+            && !probe.mailboxes_cut
+        {
+            let name = argument::mailbox_name(&name);
             bytes += name.len();
             if probe.mailboxes.len() < MAX_MAILBOXES && bytes <= MAX_NAMES {
-                probe.mailboxes.push(argument::mailbox_name(&name));
+                probe.mailboxes.push(name);
+            } else {
+                probe.mailboxes_cut = true;
             }
         }
         Ok(())

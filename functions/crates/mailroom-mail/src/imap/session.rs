@@ -8,12 +8,12 @@ use mailroom_core::poll::{Listed, Listing, MailboxState};
 use mailroom_core::profile::Mailbox;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::argument;
 use super::error::{ImapError, Malformed, NotWritable, Refusal, Step};
-use super::response::{Capabilities, CodeData, Fetch, Response};
+use super::response::{Capabilities, CodeData, Fetch, Response, StatusLine};
 use super::wire::Wire;
 
 /// The most messages of a listing: 10,000 of them take half a megabyte, and hours to fetch.
@@ -170,12 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Says goodbye, without waiting for the answer.
-    pub async fn logout(mut self) {
-        if self.wire.begin().is_ok() {
-            self.wire.command("LOGOUT");
-            // Nobody needs to know how it went.
-            let _ = timeout(LOGOUT_TIME, self.wire.close()).await;
-        }
+    pub async fn logout(self) {
+        leave(self.wire).await;
     }
 
     /// Opens the mailbox to change it. The UIDs must still mean what they meant.
@@ -183,19 +179,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if self.access == Access::Write {
             return Ok(());
         }
-        self.wire.begin()?;
-        let tag = self.wire.command(&format!("SELECT {}", argument::mailbox(&self.mailbox)));
-        self.wire.flush(Step::Open).await?;
-        let mut opened = Opening::default();
-        let sink = |response: Response| {
-            opened.note(&response);
-            Ok(())
-        };
-        let line = self.wire.complete(tag, Step::Open, sink).await?;
+        let (line, state) = open(&mut self.wire, "SELECT", &self.mailbox).await?;
         if line.code == CodeData::ReadOnly {
             return Err(ImapError::NotWritable(NotWritable::ReadOnly));
         }
-        if opened.state()?.uid_validity != self.uid_validity {
+        if state.uid_validity != self.uid_validity {
             return Err(ImapError::NotWritable(NotWritable::Renumbered));
         }
         self.access = Access::Write;
@@ -218,6 +206,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.wire.flush(step).await?;
         self.wire.complete(tag, step, |_| Ok(())).await.map(drop)
     }
+}
+
+/// Says goodbye, unless the stream is where nobody knows. It is tried even when the deadline has passed.
+pub(super) async fn leave<S>(mut wire: Wire<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if wire.begin().is_ok() {
+        wire.command("LOGOUT");
+        let deadline = wire.deadline;
+        // Nobody needs to know how it went.
+        let _ = timeout_at(deadline, timeout(LOGOUT_TIME, wire.close())).await;
+    }
+}
+
+/// Opens a mailbox by `verb`, EXAMINE or SELECT, and nothing beside it.
+pub(super) async fn open<S>(
+    wire: &mut Wire<S>,
+    verb: &str,
+    mailbox: &Mailbox,
+) -> Result<(StatusLine, MailboxState), ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    wire.begin()?;
+    let tag = wire.command(&format!("{verb} {}", argument::mailbox(mailbox)));
+    wire.flush(Step::Open).await?;
+    let mut opened = Opening::default();
+    let sink = |response: Response| {
+        opened.note(&response);
+        Ok(())
+    };
+    let line = wire.complete(tag, Step::Open, sink).await?;
+    Ok((line, opened.state()?))
 }
 
 /// Asks for the capabilities.

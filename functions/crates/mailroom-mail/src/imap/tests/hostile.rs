@@ -111,16 +111,20 @@ fn saying(bytes: Vec<u8>) -> DuplexStream {
     ours
 }
 
-/// All that a session can do, with a server that says `bytes`.
+/// All that a session and a try can do, with a server that says `bytes`.
 fn run(bytes: Vec<u8>) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut wire = super::Wire::new(saying(bytes), soon());
-        let Ok(greeted) = super::greet(&mut wire).await else { return };
         let password = super::password("secret");
         let login = super::Login { login: "ann", password: &password };
         let inbox = mailroom_core::profile::Mailbox::parse("INBOX").unwrap();
+        let mut wire = super::Wire::new(saying(bytes.clone()), soon());
+        let Ok(greeted) = super::greet(&mut wire).await else { return };
+        let mut probe = super::super::probe::Probe::default();
+        let _ = super::super::probe::look_around(&mut probe, wire, greeted, Some(login), &inbox).await;
+        let mut wire = super::Wire::new(saying(bytes), soon());
+        let Ok(greeted) = super::greet(&mut wire).await else { return };
         let Ok(mut opened) = super::log_in_and_open(wire, greeted, login, &inbox, Some(0)).await else {
             return;
         };
@@ -181,6 +185,9 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "[CAPABILITY ",
         "CAPABILITY IMAP4rev1 MOVE\r\n",
         "3 EXISTS\r\n",
+        "LIST () \"/\" ",
+        "&",
+        "STATUS INBOX (UNSEEN ",
         "7 ",
         "-1 ",
         "99999999999 ",

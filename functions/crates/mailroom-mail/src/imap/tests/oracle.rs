@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use imap_proto::{AttributeValue, MailboxDatum, Response as Theirs, SectionPath};
+use imap_proto::{AttributeValue, MailboxDatum, Response as Theirs, SectionPath, StatusAttribute};
 use proptest::prelude::*;
 
 use super::super::response::{Fetch, Frame, LITERAL, Response, Section};
@@ -115,5 +115,44 @@ fn numbers_of_messages_are_read_alike() {
         };
         let ours = Response::parse(Frame { text: text.as_bytes().to_vec(), literals: Vec::new() }).unwrap();
         assert_eq!(ours, Response::Exists(theirs));
+    }
+}
+
+#[test]
+fn names_of_mailboxes_are_read_alike() {
+    let literal = char::from(LITERAL);
+    for (text, literals) in [
+        ("* LIST () \"/\" INBOX".to_owned(), vec![]),
+        ("* LIST (\\HasNoChildren \\Sent) \".\" \"a b\"".to_owned(), vec![]),
+        ("* LIST () NIL \"a (b) {3}\"".to_owned(), vec![]),
+        ("* LIST (\\Marked) \"\\\\\" a&-b".to_owned(), vec![]),
+        (format!("* LIST () \"/\" {literal}"), vec![b"a \"b\"".to_vec()]),
+    ] {
+        let sample = Sample { text, literals };
+        let bytes = sample.for_them();
+        let Ok((_, Theirs::MailboxData(MailboxDatum::List(list)))) = Theirs::parse(&bytes) else {
+            panic!("{sample:?}");
+        };
+        assert_eq!(Response::parse(sample.for_us()).unwrap(), Response::List(list.name.as_bytes().to_vec()));
+    }
+}
+
+#[test]
+fn numbers_of_unseen_messages_are_read_alike() {
+    let literal = char::from(LITERAL);
+    for (text, literals) in [
+        ("* STATUS INBOX (UNSEEN 0)".to_owned(), vec![]),
+        ("* STATUS \"a b\" (MESSAGES 231 UNSEEN 4294967295 UIDNEXT 44292)".to_owned(), vec![]),
+        (format!("* STATUS {literal} (UNSEEN 7)"), vec![b"UNSEEN 3".to_vec()]),
+    ] {
+        let sample = Sample { text, literals };
+        let bytes = sample.for_them();
+        let Ok((_, Theirs::MailboxData(MailboxDatum::Status { status, .. }))) = Theirs::parse(&bytes) else {
+            panic!("{sample:?}");
+        };
+        let theirs = status
+            .iter()
+            .find_map(|item| if let StatusAttribute::Unseen(count) = item { Some(*count) } else { None });
+        assert_eq!(Response::parse(sample.for_us()).unwrap(), Response::Unseen(theirs.unwrap()));
     }
 }

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::super::error::{ImapError, Malformed, Step};
 use super::super::open::{Connector, start_tls};
+use super::super::probe::Probe;
 use super::{Login, Mailbox, Opened, Wire, code, password, server, soon};
 use crate::tls::{Tls, TlsError};
 
@@ -102,12 +103,15 @@ async fn listen(acceptor: Option<TlsAcceptor>, security: Security, said: &'stati
     Server { host: Host::parse("localhost").unwrap(), port: port.try_into().unwrap(), security }
 }
 
-async fn connect(trusted: &Authority, server: &Server) -> Result<Opened, ImapError> {
+fn connector(trusted: &Authority) -> Connector {
     let pem = trusted.issuer.pem();
-    let connector = Connector::new(Tls::new(Some(pem.as_bytes())).unwrap(), "localhost".parse().unwrap());
+    Connector::new(Tls::new(Some(pem.as_bytes())).unwrap(), "localhost".parse().unwrap())
+}
+
+async fn connect(trusted: &Authority, server: &Server) -> Result<Opened, ImapError> {
     let password = password("secret");
     let login = Login { login: "ann", password: &password };
-    connector.open(server, login, &Mailbox::parse("INBOX").unwrap(), None, soon()).await
+    connector(trusted).open(server, login, &Mailbox::parse("INBOX").unwrap(), None, soon()).await
 }
 
 #[tokio::test]
@@ -130,6 +134,24 @@ async fn a_trusted_server_is_asked_anew_what_it_can_do_after_starttls() {
     let server = listen(Some(acceptor), Security::StartTls, said).await;
     let error = connect(&authority, &server).await.unwrap_err();
     assert!(matches!(error, ImapError::NoPasswordLogin), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_try_takes_the_same_way_to_a_server() {
+    let authority = Authority::new("ours");
+    let said = b"* OK .\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nM1 OK .\r\n";
+    let after_starttls = said.strip_prefix(b"* OK .\r\n").unwrap();
+    for (security, said) in [(Security::Tls, said.as_slice()), (Security::StartTls, after_starttls)] {
+        let server = listen(Some(authority.acceptor("localhost", (2020, 2120))), security, said).await;
+        let mut found = Probe::default();
+        let inbox = Mailbox::parse("INBOX").unwrap();
+        connector(&authority).probe(&mut found, &server, None, &inbox, soon()).await.unwrap();
+        assert_eq!(found.capabilities, ["IMAP4REV1", "AUTH=PLAIN"]);
+    }
+    let server = listen(Some(authority.acceptor("example.com", (2020, 2120))), Security::Tls, said).await;
+    let inbox = Mailbox::parse("INBOX").unwrap();
+    let tried = connector(&authority).probe(&mut Probe::default(), &server, None, &inbox, soon()).await;
+    assert!(matches!(tried, Err(ImapError::Tls(TlsError::WrongName))), "{tried:?}");
 }
 
 #[tokio::test]
