@@ -49,7 +49,10 @@ impl Change {
 
 impl Api {
     pub(crate) async fn put_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
-        self.change(id, &request.if_match()?, &Change::Whole(request.required_json()?)).await
+        let settings = request.required_json()?;
+        // What is wrong whatever is stored is told before anything else.
+        read::<ProfileBody>(settings.clone()).map_err(ApiError::Fields)?;
+        self.change(id, &request.if_match()?, &Change::Whole(settings)).await
     }
 
     pub(crate) async fn patch_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
@@ -82,7 +85,12 @@ impl Api {
         let same_kind = discriminant(&wanted.auth) == discriminant(&current.auth);
         wanted.secret_version = current.secret_version.clone().filter(|_| same_kind);
         if credential.is_none() && wanted.secret_version.is_none() {
-            problems.add(secret_field(&wanted.auth), "is required: none of this type is stored");
+            let problems =
+                Problems::one(secret_field(&wanted.auth), "is required: none of this type is stored");
+            return Err(ApiError::Conflict(
+                "Another type of login needs its own secret.".to_owned(),
+                problems,
+            ));
         }
         self.check_hosts(&wanted, discovery.as_ref(), &mut problems).await;
         problems.none_or().map_err(ApiError::Fields)?;

@@ -151,7 +151,10 @@ impl Request {
 
     /// `If-Match`.
     pub(crate) fn if_match(&self) -> Result<IfMatch, ApiError> {
-        let Some(header) = self.header("if-match") else { return Ok(IfMatch::Absent) };
+        // An empty one names nothing, as if it were not there.
+        let Some(header) = self.header("if-match").filter(|header| !header.trim().is_empty()) else {
+            return Ok(IfMatch::Absent);
+        };
         if header.trim() == "*" {
             return Ok(IfMatch::Any);
         }
@@ -218,7 +221,7 @@ mod tests {
         assert_eq!(tags("\"7\", \"8\""), Some(IfMatch::Versions(vec![7, 8])));
         assert_eq!(tags("W/\"7\""), Some(IfMatch::Versions(vec![])));
         assert_eq!(tags("\"a\""), Some(IfMatch::Versions(vec![])));
-        for wrong in ["7", "\"7", "", "\"7\" \"8\""] {
+        for wrong in ["7", "\"7", "\"7\" \"8\""] {
             assert_eq!(tags(wrong), None, "{wrong}");
         }
     }

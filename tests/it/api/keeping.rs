@@ -121,14 +121,14 @@ fn another_type_of_login_asks_for_its_own_secret() {
     let mut oauth2 = json!({
         "type": "oauth2", "client_id": "c", "discovery_url": "https://login.example.com",
     });
-    let refused = api.patch(&path, &json!({"auth": oauth2})).expect(422);
+    let refused = api.patch(&path, &json!({"auth": oauth2})).expect(409);
     assert_eq!(refused.fields(), ["auth.client_secret"]);
     oauth2["client_secret"] = json!(CANARY);
     let auth = api.patch(&path, &json!({"auth": oauth2})).expect(200).body["auth"].clone();
     assert_eq!((&auth["type"], &auth["login"]), (&json!("oauth2"), &json!(world.login())));
     // And back: the password of before is gone.
     let plain = json!({"auth": {"type": "plain"}});
-    assert_eq!(api.patch(&path, &plain).expect(422).fields(), ["auth.password"]);
+    assert_eq!(api.patch(&path, &plain).expect(409).fields(), ["auth.password"]);
     let plain = json!({"auth": {"type": "plain", "password": world.password()}});
     assert_eq!(api.patch(&path, &plain).expect(200).body["auth"]["password_set"], true);
 }
