@@ -70,7 +70,10 @@ impl Host {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        if name.len() > Self::MAX_BYTES || !name.split('.').all(label_is_fine) {
+        // No top-level domain begins with a digit, and resolvers read `0` or `127.1` as addresses.
+        let ends_in_number =
+            name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
+        if name.len() > Self::MAX_BYTES || ends_in_number || !name.split('.').all(label_is_fine) {
             return Err(Invalid::new("must be a host name such as imap.example.com, or an IP address"));
         }
         Ok(Self(name.to_ascii_lowercase()))
@@ -354,9 +357,22 @@ mod tests {
         }
         assert_eq!(Host::parse("IMAP.Example.COM.").unwrap().as_str(), "imap.example.com");
         let long = format!("{}.com", "a".repeat(64));
-        for bad in
-            ["", ".", "a..b", "-a.com", "a b", "http://a", "a:993", "a/b", "[::1]", "m\u{fc}ller.de", &long]
-        {
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "0",
+            "127.1",
+            "a.0x7f",
+            "-a.com",
+            "a b",
+            "http://a",
+            "a:993",
+            "a/b",
+            "[::1]",
+            "m\u{fc}ller.de",
+            &long,
+        ] {
             assert!(Host::parse(bad).is_err(), "{bad}");
         }
     }
