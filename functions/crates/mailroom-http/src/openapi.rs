@@ -84,7 +84,8 @@ fn operation(route: Route) -> Value {
         parameters.push(json!({
             "name": "If-Match", "in": "header", "required": false,
             "description": "The `ETag` of what the change was made from, or `*`.",
-            "schema": {"type": "string", "pattern": r#"^(\*|"[0-9]{1,18}")$"#, "example": "\"7\""},
+            "schema": {"type": "string", "example": "\"7\"",
+                "anyOf": [{"const": "*"}, {"pattern": r#"^"[0-9]{1,18}"$"#}]},
         }));
     }
     let (status, description, schema) = words.success;

@@ -145,7 +145,7 @@ from_text!(Secret, |text| {
 /// A mail server's name. An IP address is taken too.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 253, example = "imap.example.com",
-    pattern = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$")]
+    pattern = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$")]
 pub struct HostName(pub Host);
 from_text!(HostName, |text| Host::parse(&text).map_err(words));
 
