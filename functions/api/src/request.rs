@@ -151,10 +151,7 @@ impl Request {
 
     /// `If-Match`.
     pub(crate) fn if_match(&self) -> Result<IfMatch, ApiError> {
-        // An empty one names nothing, as if it were not there.
-        let Some(header) = self.header("if-match").filter(|header| !header.trim().is_empty()) else {
-            return Ok(IfMatch::Absent);
-        };
+        let Some(header) = self.header("if-match") else { return Ok(IfMatch::Absent) };
         if header.trim() == "*" {
             return Ok(IfMatch::Any);
         }
@@ -221,7 +218,8 @@ mod tests {
         assert_eq!(tags("\"7\", \"8\""), Some(IfMatch::Versions(vec![7, 8])));
         assert_eq!(tags("W/\"7\""), Some(IfMatch::Versions(vec![])));
         assert_eq!(tags("\"a\""), Some(IfMatch::Versions(vec![])));
-        for wrong in ["7", "\"7", "\"7\" \"8\""] {
+        // An empty one too: whoever sends it has lost the version that they meant to protect.
+        for wrong in ["7", "\"7", "", "\"7\" \"8\""] {
             assert_eq!(tags(wrong), None, "{wrong}");
         }
     }
