@@ -14,3 +14,4 @@ pub mod net;
 mod redact;
 pub mod smtp;
 pub mod tls;
+mod trouble;

@@ -5,8 +5,11 @@ use mailroom_core::trouble::{ErrorCode, Trouble};
 
 use super::error::{Malformed, SmtpError, Step};
 use super::reply::Reply;
-use crate::net::NetError;
-use crate::tls::TlsError;
+use crate::trouble::Protocol;
+
+/// What SMTP calls the troubles that all protocols have.
+const SMTP: Protocol =
+    Protocol { name: "SMTP", connect: ErrorCode::SmtpConnect, tls: ErrorCode::SmtpTls, tls_port: 465 };
 
 impl SmtpError {
     /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
@@ -16,8 +19,8 @@ impl SmtpError {
         let at = format!("{} (port {})", server.host, server.port);
         let connect = |message: String| Trouble::new(ErrorCode::SmtpConnect, message);
         match self {
-            Self::Net(error) => of_net(error, &at),
-            Self::Tls(error) => of_tls(error, server, &at),
+            Self::Net(error) => SMTP.of_net(error, &at),
+            Self::Tls(error) => SMTP.of_tls(error, server.security, &at),
             Self::Timeout(step) => {
                 let hint = match (step, server.security) {
                     (Step::Greeting, Security::StartTls) => {
@@ -56,60 +59,6 @@ impl SmtpError {
                 "The login or the password holds a character that cannot be sent: enter both again.",
             ),
         }
-    }
-}
-
-fn of_net(error: &NetError, at: &str) -> Trouble {
-    match error {
-        NetError::Resolve(_) => Trouble::new(
-            ErrorCode::SmtpConnect,
-            format!("The host name of {at} cannot be resolved: check how it is written."),
-        ),
-        NetError::HostNotAllowed => Trouble::new(
-            ErrorCode::HostNotAllowed,
-            format!(
-                "{at} lies in a network that Mailroom does not connect to: use a host with a public address."
-            ),
-        ),
-        NetError::Connect(source) => Trouble::new(
-            ErrorCode::SmtpConnect,
-            format!("{at} cannot be connected to ({}): check host and port.", source.kind()),
-        ),
-        NetError::TimedOut => Trouble::new(
-            ErrorCode::SmtpConnect,
-            format!("{at} does not answer: check host and port, and whether a firewall stands in the way."),
-        ),
-    }
-}
-
-fn of_tls(error: &TlsError, server: &Server, at: &str) -> Trouble {
-    let tls = |message: String| Trouble::new(ErrorCode::SmtpTls, message);
-    match error {
-        TlsError::Expired => {
-            tls(format!("The certificate of {at} has expired: its administrator has to renew it."))
-        }
-        TlsError::NotYetValid => tls(format!("The certificate of {at} is not valid yet.")),
-        TlsError::UnknownIssuer => tls(format!(
-            "The certificate of {at} is not signed by an authority that Mailroom trusts: the server needs a public certificate with its whole chain."
-        )),
-        TlsError::WrongName => tls(format!(
-            "The certificate of {at} is for another host name: use the name that the provider gives for SMTP."
-        )),
-        TlsError::Certificate(_) => tls(format!("The certificate of {at} cannot be accepted.")),
-        TlsError::NotTls => match server.security {
-            Security::Tls => tls(format!(
-                "{at} does not speak TLS from the first byte: set the security to \"starttls\", or use port 465."
-            )),
-            Security::StartTls => tls(format!("{at} offers STARTTLS, but does not speak TLS after it.")),
-        },
-        TlsError::Handshake(_) => {
-            tls(format!("{at} and Mailroom have no way of TLS in common; TLS 1.2 or 1.3 is needed."))
-        }
-        // Nothing is known of the server's TLS then.
-        TlsError::Broken(_) => Trouble::new(
-            ErrorCode::SmtpConnect,
-            format!("The connection to {at} broke during the TLS handshake."),
-        ),
     }
 }
 
