@@ -62,6 +62,29 @@ pub enum Class {
 }
 
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::ImapConnect,
+        Self::ImapTls,
+        Self::ImapAuth,
+        Self::ImapMailbox,
+        Self::ImapThrottled,
+        Self::ImapProtocol,
+        Self::ImapTimeout,
+        Self::Oauth2Discovery,
+        Self::Oauth2Grant,
+        Self::Oauth2Client,
+        Self::SmtpConnect,
+        Self::SmtpTls,
+        Self::SmtpAuth,
+        Self::SmtpThrottled,
+        Self::SmtpRejected,
+        Self::SmtpTimeout,
+        Self::HostNotAllowed,
+        Self::SecretMissing,
+        Self::Internal,
+    ];
+
     /// Who can mend it. Exhaustive on purpose: a new code has to be decided here.
     #[must_use]
     pub const fn class(self) -> Class {
@@ -130,3 +153,39 @@ impl std::fmt::Display for Trouble {
 }
 
 impl std::error::Error for Trouble {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_codes_are_all_codes() {
+        // A new code has to be given the next place here, and so in the list.
+        let place = |code: ErrorCode| -> usize {
+            match code {
+                ErrorCode::ImapConnect => 0,
+                ErrorCode::ImapTls => 1,
+                ErrorCode::ImapAuth => 2,
+                ErrorCode::ImapMailbox => 3,
+                ErrorCode::ImapThrottled => 4,
+                ErrorCode::ImapProtocol => 5,
+                ErrorCode::ImapTimeout => 6,
+                ErrorCode::Oauth2Discovery => 7,
+                ErrorCode::Oauth2Grant => 8,
+                ErrorCode::Oauth2Client => 9,
+                ErrorCode::SmtpConnect => 10,
+                ErrorCode::SmtpTls => 11,
+                ErrorCode::SmtpAuth => 12,
+                ErrorCode::SmtpThrottled => 13,
+                ErrorCode::SmtpRejected => 14,
+                ErrorCode::SmtpTimeout => 15,
+                ErrorCode::HostNotAllowed => 16,
+                ErrorCode::SecretMissing => 17,
+                ErrorCode::Internal => 18,
+            }
+        };
+        for (at, code) in ErrorCode::ALL.into_iter().enumerate() {
+            assert_eq!(place(code), at);
+        }
+    }
+}

@@ -4,6 +4,8 @@ use mailroom_core::trouble::{ErrorCode, Trouble};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::view::error_codes;
+
 /// What became of a connection test. A server that the settings do not name is null.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TestReport {
@@ -47,7 +49,7 @@ pub struct SmtpReport {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TestError {
     /// What kind.
-    #[schema(value_type = String, example = "imap_auth")]
+    #[schema(schema_with = error_codes)]
     pub code: ErrorCode,
     /// One sentence that says what to change, with the server's words.
     pub message: String,

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use crate::profile::{GrantBody, SecurityBody};
 use crate::value::start_text;
@@ -164,7 +165,7 @@ pub enum StateView {
 #[schema(as = StandingError)]
 pub struct ErrorView {
     /// What kind.
-    #[schema(value_type = String, example = "imap_auth")]
+    #[schema(schema_with = error_codes)]
     pub code: ErrorCode,
     /// One sentence for the owner of the mailbox, with the server's words.
     pub message: String,
@@ -174,6 +175,16 @@ pub struct ErrorView {
     pub since: OffsetDateTime,
     /// How often, in a row.
     pub count: u32,
+}
+
+/// The schema of an error's code: the words that clients may see.
+pub(crate) fn error_codes() -> Object {
+    let words = ErrorCode::ALL.iter().filter_map(|code| serde_json::to_value(code).ok());
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("What kind."))
+        .enum_values(Some(words))
+        .build()
 }
 
 /// A page of profiles, newest first.
