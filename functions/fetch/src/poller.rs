@@ -8,7 +8,7 @@ use mailroom_core::poll::{self, Care, Plan, Todo, Wanted};
 use mailroom_core::ports::{Credential, Credentials, Handover, Hold, Lease, PortError, Profiles};
 use mailroom_core::profile::{Auth, Profile, Server};
 use mailroom_core::schedule::PollRequest;
-use mailroom_core::trouble::{ErrorCode, Trouble};
+use mailroom_core::trouble::{Class, ErrorCode, Trouble};
 use mailroom_mail::imap::{Connector, ImapError, Login, Opened};
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -107,7 +107,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
             Ok(result) => result,
             Err(_) => Err(Failure::Trouble(Trouble::new(
                 ErrorCode::ImapTimeout,
-                "The mailbox could not be read in the time there was; it is tried again.",
+                "The mailbox could not be read in the time there was.",
             ))),
         };
         match result {
@@ -127,7 +127,7 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
             Ok(Done::Postponed) => self.poll_again(&profile).await,
             Err(Failure::Trouble(trouble) | Failure::Stumbled(trouble)) => {
                 warn!(profile.id = %profile.id, code = ?trouble.code, "the poll failed: {trouble}");
-                self.record(&profile, &Outcome::Failure(trouble)).await
+                self.record(&profile, &Outcome::Failure(with_a_promise(trouble))).await
             }
             Err(Failure::Port(PortError::Lost)) => {
                 info!(profile.id = %profile.id, "the profile was taken over, edited or deleted during the poll");
@@ -328,6 +328,15 @@ async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Resu
         )));
     }
     Ok(plan)
+}
+
+/// Trouble that goes away by itself, said to be tried again; the rest waits for its owner.
+fn with_a_promise(mut trouble: Trouble) -> Trouble {
+    match trouble.code.class() {
+        Class::Transient | Class::Throttled => trouble.message.push_str(" It is tried again by itself."),
+        Class::Owner | Class::Authorization => {}
+    }
+    trouble
 }
 
 fn imap_server(profile: &Profile) -> Result<Server, Failure> {

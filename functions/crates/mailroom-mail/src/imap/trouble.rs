@@ -25,19 +25,17 @@ impl ImapError {
                     (Step::Greeting, Security::StartTls) => {
                         "; if this port expects TLS from the first byte, set the security to \"tls\""
                     }
-                    _ => "; it is tried again",
+                    _ => "",
                 };
                 Trouble::new(
                     ErrorCode::ImapTimeout,
                     format!("{at} did not answer in time while we waited for {step}{hint}."),
                 )
             }
-            Self::Broken { step, .. } => protocol(format!(
-                "The connection to {at} broke while we waited for {step}; it is tried again."
-            )),
-            Self::HungUp(step) => {
-                protocol(format!("{at} hung up while we waited for {step}; it is tried again."))
+            Self::Broken { step, .. } => {
+                protocol(format!("The connection to {at} broke while we waited for {step}."))
             }
+            Self::HungUp(step) => protocol(format!("{at} hung up while we waited for {step}.")),
             Self::Refused { step, reply } => of_refusal(*step, reply, &at),
             Self::Malformed { step, what } => of_malformed(*step, *what, &at),
             Self::NoPasswordLogin => Trouble::new(
@@ -61,11 +59,11 @@ impl ImapError {
                 ),
             ),
             Self::NotWritable(NotWritable::Renumbered) => {
-                protocol(format!("{at} has made the mailbox anew while it was read; it is tried again."))
+                protocol(format!("{at} has made the mailbox anew while it was read."))
             }
             Self::Spent => Trouble::new(
                 ErrorCode::Internal,
-                "The connection to the mail server was used after it had failed; it is tried again.",
+                "The connection to the mail server was used after it had failed.",
             ),
         }
     }
@@ -119,10 +117,10 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         (ErrorCode::ImapMailbox, _) => {
             ("refused to open the mailbox", "Check its name and that the login may read it.")
         }
-        (_, Step::Login) => ("cannot log us in at the moment", "It is tried again."),
-        _ => ("did not do what was asked", "It is tried again."),
+        (_, Step::Login) => ("cannot log us in at the moment", ""),
+        _ => ("did not do what was asked", ""),
     };
-    Trouble::new(code, format!("{at} {what}{said}. {hint}")).retry_after(reply.pause)
+    Trouble::new(code, format!("{at} {what}{said}. {hint}").trim_end()).retry_after(reply.pause)
 }
 
 /// What a refusal means, by its code, and without one by what was asked for. Exhaustive on purpose.
