@@ -15,7 +15,7 @@ const CASES: u64 = 1000;
 
 /// What Schemathesis cannot know from the document.
 const CONFIG: &str = r#"
-# The requests that follow from the document alone are two thousand, whatever the seed; these come on top, by chance.
+# Most requests follow from the document alone, whatever the seed. These come on top, by chance.
 [generation]
 max-examples = 20
 
