@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use mailroom_aws::dynamodb::Editor;
 use mailroom_core::edit::{Edit, edit};
-use mailroom_core::ports::{Credential, PortError, Schedules as _};
+use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::Profile;
 use mailroom_http::problem::{Problems, read};
-use mailroom_http::profile::{Described, ProfileBody, patched};
+use mailroom_http::profile::{Described, ProfileBody, patched, settings};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
@@ -49,10 +49,10 @@ impl Change {
 
 impl Api {
     pub(crate) async fn put_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
-        let settings = request.required_json()?;
+        let body = request.required_json()?;
         // What is wrong whatever is stored is told before anything else.
-        read::<ProfileBody>(settings.clone()).map_err(ApiError::Fields)?;
-        self.change(id, &request.if_match()?, &Change::Whole(settings)).await
+        read::<ProfileBody>(body.clone()).map_err(ApiError::Fields)?;
+        self.change(id, &request.if_match()?, &Change::Whole(body)).await
     }
 
     pub(crate) async fn patch_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
@@ -98,7 +98,8 @@ impl Api {
         let edited = match credential {
             None => {
                 let edited = edit(current, wanted, clock::now());
-                self.table.update(current, &edited, Editor::Anyone(clock::now())).await?;
+                let stored = self.table.update(current, &edited, Editor::Anyone(clock::now())).await;
+                self.unless_ours(stored, &edited).await?;
                 edited
             }
             Some(credential) => self.change_with_secret(current, wanted, &credential).await?,
@@ -118,7 +119,8 @@ impl Api {
         let stored = async {
             wanted.secret_version = Some(self.secrets.store(current.id, credential).await?);
             let edited = edit(current, wanted, clock::now());
-            self.table.update(current, &edited, Editor::Claimant(&claim)).await.map(|()| edited)
+            let stored = self.table.update(current, &edited, Editor::Claimant(&claim)).await;
+            self.unless_ours(stored, &edited).await.map(|()| edited)
         };
         match stored.await {
             Ok(edited) => Ok(edited),
@@ -130,6 +132,19 @@ impl Api {
                 Err(error.into())
             }
         }
+    }
+
+    /// An edit that is lost because it is stored already is not lost: the answer to it was, and it was sent again.
+    async fn unless_ours(&self, stored: Result<(), PortError>, edit: &Edit) -> Result<(), PortError> {
+        let Err(PortError::Lost) = stored else { return stored };
+        let ours = &edit.profile;
+        let is_ours = self.table.get(ours.id).await?.is_some_and(|there| {
+            // Stored times are whole milliseconds.
+            let apart = (there.updated_at - ours.updated_at).abs();
+            let same_edit = there.version == ours.version && apart < time::Duration::MILLISECOND;
+            same_edit && there.secret_version == ours.secret_version && settings(&there) == settings(ours)
+        });
+        if is_ours { Ok(()) } else { Err(PortError::Lost) }
     }
 
     /// Keeps the schedules in step with a change that is stored.

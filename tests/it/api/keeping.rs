@@ -1,6 +1,11 @@
 //! Profiles and flow schemas are made, read, changed and removed.
 
+use std::time::Duration;
+
+use mailroom_tests::api::event;
+use mailroom_tests::aws_proxy::Fault;
 use mailroom_tests::canary::CANARY;
+use mailroom_tests::lambda::Outcome;
 use mailroom_tests::world::World;
 use serde_json::json;
 
@@ -158,7 +163,7 @@ fn removing_a_profile_leaves_nothing_of_it() {
     world.deliver(&mailroom_tests::world::mail("noted"));
     let made = api.post("/profiles", &settings_with(&world, &json!({"refresh_interval": 120}))).expect(201);
     let id = made.id();
-    let _ = world.lambda().invoke(json!({"refresh_interval": 120}), std::time::Duration::from_secs(30));
+    let _ = world.lambda().invoke(json!({"refresh_interval": 120}), Duration::from_secs(30));
     assert_eq!(world.subjects(), ["noted"]);
     assert_eq!((world.secret_names().len(), world.schedule_names()), (1, vec!["refresh-120".to_owned()]));
     let _ = api.delete(&format!("/profiles/{id}")).expect(204);
@@ -204,4 +209,27 @@ fn flow_schemas_are_kept_while_profiles_use_them() {
     let _ = api.get("/flow-schemas/orders").expect(404);
     let gone = api.patch(&path, &json!({"flow_schema_id": "orders"})).expect(409);
     assert_eq!(gone.fields(), ["flow_schema_id"]);
+}
+
+#[test]
+fn a_change_whose_answer_was_lost_is_not_refused() {
+    let world = World::new();
+    let path = format!("/profiles/{}", world.api().post("/profiles", &settings(&world)).expect(201).id());
+    for (version, change) in
+        [json!({"name": "Sales"}), json!({"auth": {"password": "another"}})].iter().enumerate()
+    {
+        let mut request = event("PATCH", &path, Some(change));
+        request["headers"]["if-match"] = json!(format!("\"{}\"", version + 1));
+        let killer = world.api_function().killer();
+        world.proxy().fail_next(Fault::HangUpAfter, &killer, |call| {
+            // The write of the edit, and not the claim before it.
+            call.operation == "dynamodb.UpdateItem"
+                && String::from_utf8_lossy(&call.body).contains("#updated_at")
+        });
+        let Outcome::Answered(answer) = world.api_function().invoke(request, Duration::from_secs(20)) else {
+            panic!("no answer")
+        };
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        assert_eq!(answer["headers"]["etag"], format!("\"{}\"", version + 2));
+    }
 }
