@@ -93,10 +93,16 @@ fn an_idle_check_reads_the_index_and_writes_nothing() {
     for _ in 0..3 {
         world.poll();
     }
-    // One query a shard and poll; the cursor comes with it, and the credential is known.
+    // One query a shard and poll; the cursor comes with it, and the credential is known. The default interval's run also
+    // compares the schedules with the intervals in use, once, however many mailboxes it checks.
     let calls = world.proxy().take_calls();
-    assert!(calls.iter().all(|call| call.operation == "dynamodb.Query" && call.status == 200), "{calls:?}");
-    assert_eq!(calls.len(), 3 * usize::from(SHARDS));
+    assert!(calls.iter().all(|call| call.status == 200), "{calls:?}");
+    let (index, others): (Vec<_>, Vec<_>) =
+        calls.iter().partition(|call| String::from_utf8_lossy(&call.body).contains("\"listening\""));
+    assert!(index.iter().all(|call| call.operation == "dynamodb.Query"), "{index:?}");
+    assert_eq!(index.len(), 3 * usize::from(SHARDS));
+    let others: Vec<_> = others.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(others, ["dynamodb.Query", "scheduler.GetSchedule"].repeat(3));
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_wrong_password_is_told_and_mended_by_a_new_one() {
     assert_refused(&world.status(profile), ErrorCode::ImapAuth, State::Misconfigured);
     assert!(world.jobs().is_empty());
 
-    world.set_password(profile, "pass");
+    world.set_password(profile, world.password());
     world.poll();
     assert_eq!(world.status(profile).state, State::Ok);
     assert_eq!(world.subjects(), ["waiting"]);

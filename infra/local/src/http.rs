@@ -17,8 +17,8 @@ use crate::problem::{Problem, chain};
 /// How long an answer may take: a function's first start is part of it.
 const ANSWER_TIME: Duration = Duration::from_secs(35);
 
-/// The largest answer.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// The largest answer: a mail of the largest size, and then some.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// An answer.
 #[derive(Debug)]
