@@ -101,8 +101,10 @@ impl Api {
     ) -> SmtpReport {
         let begun = clock::instant();
         let mut found = smtp::Probe::default();
-        let login =
-            password.as_ref().ok().map(|password| smtp::Login { login: profile.auth.login(), password });
+        let login = password.as_ref().ok().map(|password| smtp::Login {
+            login: profile.auth.login(),
+            proof: smtp::Proof::Password(password),
+        });
         let tried = match self.smtp.open(&mut found, server, login, deadline).await {
             Ok(session) => {
                 session.quit().await;

@@ -9,9 +9,11 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::cursor::{Uid, UidValidity};
 use mailroom_core::fit::fit;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::guard::Machine;
 use mailroom_core::job::{
     Attachment, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
 };
+use mailroom_core::outbound::MessageId;
 use mailroom_core::poll::{Care, Extent, Todo};
 use mailroom_core::ports::{Credentials, Handover, PortError, Profiles};
 use mailroom_core::profile::{AfterFetch, Profile, Server};
@@ -108,6 +110,11 @@ impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
 
         let jobs: Vec<FlowJob> =
             stream::iter(new).map(|mail| self.store(mail)).buffered(STORES_AT_ONCE).try_collect().await?;
+        // Ahead of the jobs: a flow may answer at once.
+        let machines: Vec<_> = jobs.iter().filter_map(machine).collect();
+        if !machines.is_empty() {
+            self.poller.profiles().note_machines(self.profile.id, &machines, clock::now()).await?;
+        }
         let accepted = if jobs.is_empty() {
             Vec::new()
         } else {
@@ -296,4 +303,18 @@ impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
             warn!(profile.id = %self.profile.id, "after the hand-over: {}", error.trouble(self.server));
         }
     }
+}
+
+/// The mail's id and what has written it, if that was no person and the mail can be answered.
+fn machine(job: &FlowJob) -> Option<(MessageId, Machine)> {
+    let no_return = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("Return-Path") && value.replace([' ', '\t'], "") == "<>"
+    };
+    let machine = match job.kind {
+        Kind::AutoReply => Machine::AutoReply,
+        Kind::Bounce => Machine::Bounce,
+        Kind::Message | Kind::Oversize if job.message.headers.iter().any(no_return) => Machine::NullSender,
+        Kind::Message | Kind::Oversize | Kind::Quarantined => return None,
+    };
+    Some((MessageId::parse(job.message.message_id.as_deref()?).ok()?, machine))
 }

@@ -70,6 +70,12 @@ impl Clients {
         Self::build(region.to_owned(), credentials, Some(endpoint.to_owned()))
     }
 
+    /// A client of S3, which has no DNS name for each bucket anywhere but at AWS itself.
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.config);
+        aws_sdk_s3::Client::from_conf(config.force_path_style(self.custom_endpoint).build())
+    }
+
     fn build(region: String, credentials: Credentials, endpoint: Option<String>) -> Self {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))

@@ -2,14 +2,18 @@
 //!
 //! `table` is what a poll needs, `settings` what owners do with their profiles, `claim` how
 //! one of them has a profile and its secret for itself, `directory` the lists, `flows` the flow
-//! schemas, `registry` the intervals in use, `item` what all of these are on the wire.
+//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, and `item`,
+//! `state_item` and `delivery_item` what all of these are on the wire.
 
 mod claim;
+mod deliveries;
+mod delivery_item;
 mod directory;
 mod flows;
 mod item;
 mod registry;
 mod settings;
+mod state_item;
 mod table;
 
 pub use claim::{Claim, Editor};

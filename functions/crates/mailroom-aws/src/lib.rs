@@ -1,7 +1,7 @@
 //! The core's ports over AWS: the only crate that knows an AWS SDK.
 //!
 //! [`client`] sets up one HTTP client and lazily made service clients; [`dynamodb`] is the table, [`secrets`] the
-//! credentials, [`outbox`] the bucket and the queues, [`scheduler`] the schedules, [`intervals`] what keeps them in step
+//! credentials, [`outbox`] where inbound mail goes, [`objects`] the bucket, [`send_queue`] where outbound mail waits, [`scheduler`] the schedules, [`intervals`] what keeps them in step
 //! with the profiles. No environment variable of Mailroom is read here, only the SDK's own. No SDK type leaves the
 //! crate, but for the configuration that the tools beside the functions make clients of their own from.
 
@@ -11,6 +11,8 @@ pub mod client;
 pub mod dynamodb;
 mod error;
 pub mod intervals;
+pub mod objects;
 pub mod outbox;
 pub mod scheduler;
 pub mod secrets;
+pub mod send_queue;

@@ -60,12 +60,7 @@ impl Outbox {
     }
 
     fn s3(&self) -> &aws_sdk_s3::Client {
-        self.s3.get_or_init(|| {
-            let config = aws_sdk_s3::config::Builder::from(&self.clients.config)
-                .force_path_style(self.clients.custom_endpoint)
-                .build();
-            aws_sdk_s3::Client::from_conf(config)
-        })
+        self.s3.get_or_init(|| self.clients.s3())
     }
 
     /// Sends all that waits, in order within a group, and returns the places of what was taken.
@@ -159,7 +154,7 @@ fn entry(id: usize, message: &Waiting<'_>) -> Result<SendMessageBatchRequestEntr
 /// The JSON of a queue message, free of the two characters that SQS refuses and JSON does not escape.
 ///
 /// A mail may hold them; the replacement has as many bytes, so what fits goes on fitting.
-fn json<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
     let text = serde_json::to_string(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
     let refused = ['\u{fffe}', '\u{ffff}'];
     Ok(if text.contains(refused) { text.replace(refused, "\u{fffd}") } else { text })

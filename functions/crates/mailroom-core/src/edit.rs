@@ -40,6 +40,7 @@ pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Another => None,
         },
         status: current.status.clone(),
+        sending: current.sending.clone(),
         ..wanted
     };
     let only_words = Profile {

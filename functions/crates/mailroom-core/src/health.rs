@@ -63,6 +63,17 @@ impl Default for Status {
     }
 }
 
+/// Trouble with sending. It stands beside the status of polls: neither pauses the other, and neither clears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// The error that stands.
+    pub error: StandingError,
+    /// No try before this.
+    pub not_before: Option<OffsetDateTime>,
+    /// The version of the profile that it is about: an edit makes it void.
+    pub version: u64,
+}
+
 /// How far `last_success_at` may lag, so that an idle check writes nothing.
 pub const SUCCESS_LAG: Duration = Duration::minutes(5);
 
@@ -97,6 +108,38 @@ pub fn after(status: &Status, outcome: &Outcome, now: OffsetDateTime) -> Option<
         Outcome::Success { handed_over } => after_success(status, *handed_over, now),
         Outcome::Failure(trouble) => Some(after_failure(status, trouble, now)),
     }
+}
+
+/// What stands of sending after a session with the SMTP server was opened, or was not; `current` as it is stored.
+/// `None` where there is nothing to write.
+///
+/// Only what its owner has to mend makes a pause for all of a profile's mail: everything else is a matter of each mail.
+#[must_use]
+pub fn after_opening(
+    current: Option<&Sending>,
+    version: u64,
+    opened: Result<(), &Trouble>,
+    now: OffsetDateTime,
+) -> Option<Option<Sending>> {
+    let Err(trouble) = opened else { return current.is_some().then_some(None) };
+    let class = trouble.code.class();
+    let same = current.filter(|sending| sending.version == version && sending.error.code.class() == class);
+    let count = same.map_or(1, |sending| sending.error.count.saturating_add(1));
+    let pause = match class {
+        Class::Owner => (count >= PATIENCE).then_some(OWNER_PAUSE),
+        Class::Authorization => Some(OWNER_PAUSE),
+        Class::Transient | Class::Throttled => None,
+    };
+    Some(Some(Sending {
+        error: StandingError {
+            code: trouble.code,
+            message: trouble.message.clone(),
+            since: same.map_or(now, |sending| sending.error.since),
+            count,
+        },
+        not_before: pause.map(|pause| now.saturating_add(pause)),
+        version,
+    }))
 }
 
 fn after_success(status: &Status, handed_over: usize, now: OffsetDateTime) -> Option<Status> {
@@ -203,6 +246,20 @@ mod tests {
         // A timeout in between is no refusal, and ends the row.
         let timeout = failed(&status, ErrorCode::ImapTimeout, NOW);
         assert_eq!(failed(&timeout, ErrorCode::ImapAuth, NOW).error.unwrap().count, 1);
+    }
+
+    #[test]
+    fn sending_rests_after_five_refusals_until_the_profile_is_edited() {
+        let refused = Trouble::new(ErrorCode::SmtpAuth, "no");
+        let mut sending = None;
+        for n in 1..=5 {
+            sending = after_opening(sending.as_ref(), 7, Err(&refused), NOW).unwrap();
+            assert_eq!(sending.as_ref().unwrap().not_before.is_some(), n == 5, "refusal {n}");
+        }
+        let edited = after_opening(sending.as_ref(), 8, Err(&refused), NOW).unwrap().unwrap();
+        assert_eq!((edited.error.count, edited.not_before), (1, None));
+        assert_eq!(after_opening(sending.as_ref(), 7, Ok(()), NOW), Some(None));
+        assert_eq!(after_opening(None, 7, Ok(()), NOW), None);
     }
 
     #[test]

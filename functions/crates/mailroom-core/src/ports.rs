@@ -7,9 +7,12 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::cursor::Cursor;
+use crate::delivery::Delivery;
 use crate::flow::FlowSchemaId;
-use crate::health::Status;
+use crate::guard::Machine;
+use crate::health::{Sending, Status};
 use crate::job::{Digest, FlowJob, JobId};
+use crate::outbound::{EmailAddress, MessageId, OutboundId};
 use crate::profile::{Profile, ProfileId, RefreshInterval};
 use crate::schedule::PollRequest;
 
@@ -132,6 +135,14 @@ pub trait Profiles: Send + Sync {
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Notes that these mails came from machines, so that nobody answers them within the ledger's 30 days.
+    fn note_machines(
+        &self,
+        id: ProfileId,
+        mails: &[(MessageId, Machine)],
+        now: OffsetDateTime,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// Removes what was noted about a profile's mail, for at most `time`. The profile itself stays.
     fn forget(
         &self,
@@ -144,6 +155,89 @@ pub trait Profiles: Send + Sync {
         &self,
         flow_schema: &FlowSchemaId,
     ) -> impl Future<Output = Result<Option<Option<String>>, PortError>> + Send;
+}
+
+/// What makes a repeat of a request the same request: chosen by whoever sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key: visible ASCII, at most 255 characters.
+    pub key: String,
+    /// The digest of what was asked for.
+    pub digest: String,
+}
+
+/// What has become of the attempt to begin a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It is stored.
+    Stored,
+    /// The same was asked for before: this one was begun then.
+    Before(Box<Delivery>),
+    /// Something else was asked for with this key, or a message with this id is there.
+    Taken,
+}
+
+/// The outbound messages, and what is known of those they answer.
+pub trait Deliveries: Send + Sync {
+    /// A message's delivery as it stands now.
+    fn delivery(
+        &self,
+        profile: ProfileId,
+        id: &OutboundId,
+    ) -> impl Future<Output = Result<Option<Delivery>, PortError>> + Send;
+
+    /// Stores a new delivery, and the key that it was asked for with, for 24 hours.
+    fn begin_delivery(
+        &self,
+        delivery: &Delivery,
+        key: Option<&IdempotencyKey>,
+    ) -> impl Future<Output = Result<Begun, PortError>> + Send;
+
+    /// Stores a change, and counts its revision.
+    ///
+    /// Fails with [`PortError::Lost`] when it was changed since it was read. A change whose answer was lost on the way
+    /// is known again.
+    fn save_delivery(&self, delivery: &mut Delivery) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// The machine that has written one of these mails, which the profile has received.
+    fn machine(
+        &self,
+        profile: ProfileId,
+        mails: &[&MessageId],
+    ) -> impl Future<Output = Result<Option<Machine>, PortError>> + Send;
+
+    /// Those of the addresses that profiles log in with.
+    fn own_addresses(
+        &self,
+        addresses: &[EmailAddress],
+    ) -> impl Future<Output = Result<Vec<EmailAddress>, PortError>> + Send;
+
+    /// Counts an automatic mail to an address, given as it goes over the wire: whether it is among the first `limit`
+    /// within [`crate::guard::LIMIT_TIME`]. The same mail counts once.
+    fn admit_automatic(
+        &self,
+        address: &str,
+        delivery: &Delivery,
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> impl Future<Output = Result<Admission, PortError>> + Send;
+
+    /// Stores what stands of a profile's sending, unless the profile was edited since `version`.
+    fn record_sending(
+        &self,
+        id: ProfileId,
+        version: u64,
+        sending: Option<&Sending>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Whether an automatic mail may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Admitted,
+    /// It is one too many.
+    TooMany,
 }
 
 /// What a profile logs in with.

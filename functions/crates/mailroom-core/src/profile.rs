@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 use crate::cursor::Cursor;
 use crate::flow::FlowSchemaId;
-use crate::health::Status;
+use crate::health::{Sending, Status};
 
 /// Why a value is not what it should be: one sentence that follows the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -304,6 +304,8 @@ pub struct Profile {
     pub cursor: Option<Cursor>,
     /// What the owner is shown.
     pub status: Status,
+    /// Trouble with sending, as it is stored; see [`Profile::sending_trouble`].
+    pub sending: Option<Sending>,
 }
 
 impl Profile {
@@ -341,7 +343,14 @@ impl Profile {
             updated_at: now,
             cursor: None,
             status: Status::default(),
+            sending: None,
         }
+    }
+
+    /// The trouble with sending that stands: not what was seen before the last edit.
+    #[must_use]
+    pub fn sending_trouble(&self) -> Option<&Sending> {
+        self.sending.as_ref().filter(|sending| sending.version == self.version)
     }
 }
 

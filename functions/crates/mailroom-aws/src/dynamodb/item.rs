@@ -5,18 +5,18 @@
 
 use std::num::NonZeroU16;
 
-use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::flow::FlowSchemaId;
-use mailroom_core::health::{StandingError, State, Status};
+use mailroom_core::outbound::EmailAddress;
 use mailroom_core::profile::{
     AfterFetch, Auth, Grant, Host, Invalid, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server,
     StartFrom,
 };
 use mailroom_core::schedule::{SHARDS, sort_key};
-use mailroom_core::trouble::ErrorCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
+
+use super::state_item::{CursorItem, SendingItem, StatusItem};
 
 /// The sort key of a profile's item.
 pub(crate) const PROFILE: &str = "PROFILE";
@@ -90,6 +90,9 @@ pub(crate) struct ProfileItem {
     list_sort: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     search: Option<String>,
+    /// The address that it sends from, as [`EmailAddress::key`] has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     id: String,
     name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -118,6 +121,8 @@ pub(crate) struct ProfileItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<CursorItem>,
     status: StatusItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sending: Option<SendingItem>,
     /// When the lease ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease_until: Option<i64>,
@@ -176,64 +181,15 @@ enum AfterFetchItem {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct CursorItem {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    uid_validity: Option<u32>,
-    last_uid: u32,
-    newest: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    floor: Option<FloorItem>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct FloorItem {
-    up_to: u32,
-    since: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StatusItem {
-    state: StateItem,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_success_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_message_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    not_before: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorItem>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StateItem {
-    Pending,
-    Ok,
-    Failing,
-    Throttled,
-    Misconfigured,
-    ReauthorizationRequired,
-    Off,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct ErrorItem {
-    code: ErrorCode,
-    message: String,
-    since: i64,
-    count: u32,
-}
-
 /// A stored item that cannot be read: names the attribute.
 #[derive(Debug, thiserror::Error)]
 #[error("{attribute} {why}")]
 pub(crate) struct Unreadable {
-    attribute: &'static str,
-    why: String,
+    pub(crate) attribute: &'static str,
+    pub(crate) why: String,
 }
 
-fn invalid(attribute: &'static str) -> impl FnOnce(Invalid) -> Unreadable {
+pub(crate) fn invalid(attribute: &'static str) -> impl FnOnce(Invalid) -> Unreadable {
     move |why| Unreadable { attribute, why: why.to_string() }
 }
 
@@ -241,7 +197,7 @@ pub(crate) fn millis(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
-fn time_of(attribute: &'static str, millis: i64) -> Result<OffsetDateTime, Unreadable> {
+pub(crate) fn time_of(attribute: &'static str, millis: i64) -> Result<OffsetDateTime, Unreadable> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .map_err(|error| Unreadable { attribute, why: error.to_string() })
 }
@@ -265,94 +221,6 @@ impl ServerItem {
         let port = NonZeroU16::new(self.port)
             .ok_or_else(|| Unreadable { attribute, why: "has port 0".to_owned() })?;
         Ok(Server { host: Host::parse(&self.host).map_err(invalid(attribute))?, port, security })
-    }
-}
-
-impl From<&Cursor> for CursorItem {
-    fn from(cursor: &Cursor) -> Self {
-        Self {
-            uid_validity: cursor.uid_validity.map(UidValidity::get),
-            last_uid: cursor.last_uid,
-            newest: millis(cursor.newest),
-            floor: cursor
-                .floor
-                .map(|floor| FloorItem { up_to: floor.up_to.get(), since: millis(floor.since) }),
-        }
-    }
-}
-
-impl CursorItem {
-    fn read(self) -> Result<Cursor, Unreadable> {
-        let floor = match self.floor {
-            Some(floor) => {
-                let since = time_of("cursor", floor.since)?;
-                Uid::new(floor.up_to).map(|up_to| Floor { up_to, since })
-            }
-            None => None,
-        };
-        Ok(Cursor {
-            uid_validity: self.uid_validity.and_then(UidValidity::new),
-            last_uid: self.last_uid,
-            newest: time_of("cursor", self.newest)?,
-            floor,
-        })
-    }
-}
-
-impl From<&Status> for StatusItem {
-    fn from(status: &Status) -> Self {
-        let state = match status.state {
-            State::Pending => StateItem::Pending,
-            State::Ok => StateItem::Ok,
-            State::Failing => StateItem::Failing,
-            State::Throttled => StateItem::Throttled,
-            State::Misconfigured => StateItem::Misconfigured,
-            State::ReauthorizationRequired => StateItem::ReauthorizationRequired,
-            State::Off => StateItem::Off,
-        };
-        Self {
-            state,
-            last_success_at: status.last_success_at.map(millis),
-            last_message_at: status.last_message_at.map(millis),
-            not_before: status.not_before.map(millis),
-            error: status.error.as_ref().map(|error| ErrorItem {
-                code: error.code,
-                message: error.message.clone(),
-                since: millis(error.since),
-                count: error.count,
-            }),
-        }
-    }
-}
-
-impl StatusItem {
-    fn read(self) -> Result<Status, Unreadable> {
-        let state = match self.state {
-            StateItem::Pending => State::Pending,
-            StateItem::Ok => State::Ok,
-            StateItem::Failing => State::Failing,
-            StateItem::Throttled => State::Throttled,
-            StateItem::Misconfigured => State::Misconfigured,
-            StateItem::ReauthorizationRequired => State::ReauthorizationRequired,
-            StateItem::Off => State::Off,
-        };
-        let at = |millis: Option<i64>| millis.map(|millis| time_of("status", millis)).transpose();
-        let error = match self.error {
-            Some(error) => Some(StandingError {
-                code: error.code,
-                message: error.message,
-                since: time_of("status", error.since)?,
-                count: error.count,
-            }),
-            None => None,
-        };
-        Ok(Status {
-            state,
-            last_success_at: at(self.last_success_at)?,
-            last_message_at: at(self.last_message_at)?,
-            not_before: at(self.not_before)?,
-            error,
-        })
     }
 }
 
@@ -385,6 +253,7 @@ impl From<&Profile> for ProfileItem {
             list_key: Some(PROFILES.to_owned()),
             list_sort: Some(profile.id.to_string()),
             search: Some(search(profile)),
+            address: EmailAddress::parse(profile.auth.login()).ok().map(|address| address.key()),
             id: profile.id.to_string(),
             name: profile.name.clone(),
             description: profile.description.clone(),
@@ -421,6 +290,7 @@ impl From<&Profile> for ProfileItem {
             updated_at: millis(profile.updated_at),
             cursor: profile.cursor.as_ref().map(CursorItem::from),
             status: StatusItem::from(&profile.status),
+            sending: profile.sending.as_ref().map(SendingItem::from),
             lease_until: None,
             fence: 0,
             tries: 0,
@@ -472,6 +342,7 @@ impl ProfileItem {
             updated_at: time_of("updated_at", self.updated_at)?,
             cursor: self.cursor.map(CursorItem::read).transpose()?,
             status: self.status.read()?,
+            sending: self.sending.map(SendingItem::read).transpose()?,
         })
     }
 }

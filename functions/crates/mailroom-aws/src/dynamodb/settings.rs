@@ -13,7 +13,8 @@ use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::OffsetDateTime;
 
 use super::claim::{CLAIM, Editor};
-use super::item::{PROFILE, ProfileItem, StatusItem, millis, profile_key};
+use super::item::{PROFILE, ProfileItem, millis, profile_key};
+use super::state_item::StatusItem;
 use super::table::{Item, Table, WRITE_BATCH, number, text, to_item, to_map, update_failed};
 use crate::error::unavailable;
 
@@ -27,12 +28,13 @@ const SWEPT: i32 = 25;
 const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit sets, or removes where the profile has none. All others belong to the polls.
-const SETTINGS: [&str; 21] = [
+const SETTINGS: [&str; 22] = [
     "poll_key",
     "poll_sort",
     "list_key",
     "list_sort",
     "search",
+    "address",
     "name",
     "description",
     "listen",
@@ -289,7 +291,7 @@ impl Table {
     }
 }
 
-fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> PortError {
+pub(super) fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> PortError {
     let reasons = match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
             canceled.cancellation_reasons()

@@ -10,16 +10,18 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest};
 use mailroom_core::cursor::Cursor;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::guard::Machine;
 use mailroom_core::health::Status;
 use mailroom_core::job::Digest;
 use mailroom_core::ports::{Forgotten, Hold, Lease, Page, PortError, Profiles};
+use mailroom_core::outbound::MessageId;
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_core::schedule::Range;
 use time::{Duration, OffsetDateTime};
 
-use super::item::{
-    CursorItem, FLOW, PROFILE, ProfileItem, StatusItem, flow_key, millis, poll_key, profile_key,
-};
+use super::delivery_item::{machine_key, machine_name};
+use super::item::{FLOW, PROFILE, ProfileItem, flow_key, millis, poll_key, profile_key};
+use super::state_item::{CursorItem, StatusItem};
 use crate::client::Clients;
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 
@@ -311,6 +313,33 @@ impl Profiles for Table {
                 .iter()
                 .map(|mail| {
                     let mut item = ledger_key(id, mail);
+                    item.insert("expires_at".to_owned(), expires_at.clone());
+                    let put = PutRequest::builder().set_item(Some(item)).build();
+                    put.map(|put| WriteRequest::builder().put_request(put).build())
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(unavailable("BatchWriteItem"))?;
+            self.write_all(&mut left).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_machines(
+        &self,
+        id: ProfileId,
+        mails: &[(MessageId, Machine)],
+        now: OffsetDateTime,
+    ) -> Result<(), PortError> {
+        let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
+        // The last of several with one id: a key may be named once only.
+        let unique: HashMap<&str, Machine> = mails.iter().map(|(mail, kind)| (mail.as_str(), *kind)).collect();
+        let unique: Vec<_> = unique.into_iter().collect();
+        for batch in unique.chunks(WRITE_BATCH) {
+            let mut left = batch
+                .iter()
+                .map(|(mail, machine)| {
+                    let mut item = machine_key(id, mail);
+                    item.insert("machine".to_owned(), text(machine_name(*machine)));
                     item.insert("expires_at".to_owned(), expires_at.clone());
                     let put = PutRequest::builder().set_item(Some(item)).build();
                     put.map(|put| WriteRequest::builder().put_request(put).build())

@@ -22,6 +22,18 @@ pub enum Step {
     StartTls,
     /// AUTH.
     Login,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Recipient,
+    /// DATA.
+    Data,
+    /// The content, before its end.
+    Content,
+    /// The final dot.
+    Verdict,
+    /// RSET.
+    Reset,
 }
 
 impl fmt::Display for Step {
@@ -33,6 +45,12 @@ impl fmt::Display for Step {
             Self::Ehlo => "the answer to EHLO",
             Self::StartTls => "the answer to STARTTLS",
             Self::Login => "the answer to the login",
+            Self::Mail => "the answer to the sender",
+            Self::Recipient => "the answer to a recipient",
+            Self::Data => "the answer to DATA",
+            Self::Content => "the mail to be taken",
+            Self::Verdict => "the answer to the whole mail",
+            Self::Reset => "the answer to RSET",
         })
     }
 }
@@ -100,7 +118,10 @@ pub enum SmtpError {
     /// The server offers no login with a password.
     #[error("the SMTP server offers no login with a password")]
     NoPasswordLogin,
-    /// The login or the password holds a NUL, which no login can carry.
-    #[error("the login or the password holds a NUL")]
+    /// The server offers no login with a token.
+    #[error("the SMTP server offers no login with an OAuth2 token")]
+    NoTokenLogin,
+    /// The login or the secret holds what no login can carry.
+    #[error("the login or the secret holds a character that no login can carry")]
     Unsendable,
 }

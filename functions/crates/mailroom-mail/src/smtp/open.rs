@@ -2,17 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mailroom_core::profile::{Security, Server};
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
+use super::auth::{Login, log_in};
 use super::error::{SmtpError, Step};
-use super::reply::Reply;
+use super::transaction::Offers;
 use super::wire::{Answer, Wire};
 use crate::net::{self, AllowedHosts};
 use crate::tls::Tls;
@@ -30,15 +28,6 @@ pub struct Connector {
     allowed: AllowedHosts,
 }
 
-/// What to log in with.
-#[derive(Debug, Clone, Copy)]
-pub struct Login<'a> {
-    /// The login name.
-    pub login: &'a str,
-    /// The password.
-    pub password: &'a SecretString,
-}
-
 /// What a try has found, up to where it failed.
 #[derive(Debug, Default)]
 pub struct Probe {
@@ -48,7 +37,8 @@ pub struct Probe {
 
 /// A session that is ready for mail.
 pub struct Session<S = TlsStream<TcpStream>> {
-    wire: Wire<S>,
+    pub(super) wire: Wire<S>,
+    pub(super) offers: Offers,
 }
 
 impl<S> std::fmt::Debug for Session<S> {
@@ -93,7 +83,7 @@ impl Connector {
                 Wire::new(self.handshake(server, bare, deadline).await?, deadline)
             }
         };
-        introduce(probe, wire, &name, login).await
+        introduce(probe, wire, &name, server, login).await
     }
 
     async fn handshake<S>(
@@ -173,6 +163,7 @@ pub(super) async fn introduce<S>(
     probe: &mut Probe,
     mut wire: Wire<S>,
     name: &str,
+    server: &Server,
     login: Option<Login<'_>>,
 ) -> Result<Session<S>, SmtpError>
 where
@@ -180,60 +171,7 @@ where
 {
     probe.capabilities = ehlo(&mut wire, name).await?;
     if let Some(login) = login {
-        log_in(&mut wire, &probe.capabilities, login).await?;
+        log_in(&mut wire, &probe.capabilities, login, server).await?;
     }
-    Ok(Session { wire })
-}
-
-/// The SASL mechanisms that a server offers (RFC 4954 §3), in capitals. Old servers write `AUTH=`.
-fn mechanisms(capabilities: &[String]) -> Vec<String> {
-    capabilities
-        .iter()
-        .map(|line| line.to_ascii_uppercase())
-        .filter_map(|line| line.strip_prefix("AUTH").map(|rest| rest.replace('=', " ")))
-        .filter(|rest| rest.starts_with(' '))
-        .flat_map(|rest| rest.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
-}
-
-async fn log_in<S>(wire: &mut Wire<S>, capabilities: &[String], login: Login<'_>) -> Result<(), SmtpError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let (name, secret) = (login.login, login.password.expose_secret());
-    if name.contains('\0') || secret.contains('\0') {
-        return Err(SmtpError::Unsendable);
-    }
-    let plain = SecretString::from(STANDARD.encode(format!("\0{name}\0{secret}")));
-    let coded = SecretString::from(STANDARD.encode(secret));
-    for secret in [&plain, &coded, login.password] {
-        wire.secrets.add(secret.clone());
-    }
-    let offered = mechanisms(capabilities);
-    let offers = |mechanism: &str| offered.iter().any(|offered| offered == mechanism);
-    let reply = if offers("PLAIN") {
-        wire.command(&format!("AUTH PLAIN {}", plain.expose_secret()), Step::Login).await?.reply
-    } else if offers("LOGIN") {
-        let mut reply = wire.command("AUTH LOGIN", Step::Login).await?.reply;
-        for answer in [STANDARD.encode(name).as_str(), coded.expose_secret()] {
-            if reply.goes_on() {
-                reply = wire.command(answer, Step::Login).await?.reply;
-            }
-        }
-        reply
-    } else {
-        return Err(SmtpError::NoPasswordLogin);
-    };
-    settle(wire, reply).await
-}
-
-/// What a login has come to. A server that asks for more is told that there is none (RFC 4954 §4).
-async fn settle<S>(wire: &mut Wire<S>, mut reply: Reply) -> Result<(), SmtpError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    if reply.goes_on() {
-        reply = wire.command("*", Step::Login).await?.reply;
-    }
-    if reply.is_done() { Ok(()) } else { Err(SmtpError::Refused { step: Step::Login, reply }) }
+    Ok(Session { wire, offers: Offers::read(&probe.capabilities) })
 }

@@ -10,8 +10,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
 
 use super::error::{Malformed, SmtpError, Step};
-use super::open::{Login, Probe, introduce, start_tls};
+use super::auth::{Login, Proof};
+use super::open::{Probe, introduce, start_tls};
 use super::wire::Wire;
+
+mod sending;
 
 /// A server that plays a transcript: `S:` lines are sent, those in a row at once; `C:` lines are what has to come. At
 /// its end it hangs up, or stays silent if the last line is `silence`.
@@ -65,9 +68,9 @@ fn code(error: &SmtpError) -> ErrorCode {
 async fn log_in(transcript: &str, login: &str, password: &str) -> (Probe, Result<(), SmtpError>) {
     let password = SecretString::from(password);
     let mut probe = Probe::default();
-    let login = Login { login, password: &password };
+    let login = Login { login, proof: Proof::Password(&password) };
     let wire = Wire::new(server(transcript), soon());
-    let result = introduce(&mut probe, wire, "[127.0.0.1]", Some(login)).await.map(drop);
+    let result = introduce(&mut probe, wire, "[127.0.0.1]", &example(), Some(login)).await.map(drop);
     (probe, result)
 }
 

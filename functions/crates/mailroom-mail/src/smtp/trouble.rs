@@ -54,6 +54,10 @@ impl SmtpError {
                     "{at} offers no login with a password: use the port for submission, usually 587, or sign in with OAuth2 if the provider has it."
                 ),
             ),
+            Self::NoTokenLogin => Trouble::new(
+                ErrorCode::SmtpAuth,
+                format!("{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."),
+            ),
             Self::Unsendable => Trouble::new(
                 ErrorCode::SmtpAuth,
                 "The login or the password holds a character that cannot be sent: enter both again.",
@@ -94,7 +98,18 @@ fn login_hint(reply: &Reply) -> &'static str {
 
 fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
     let (code, what, hint) = match (step, reply.is_transient()) {
-        (Step::Login | Step::Greeting | Step::Ehlo, true) => {
+        (
+            Step::Login
+            | Step::Greeting
+            | Step::Ehlo
+            | Step::Mail
+            | Step::Recipient
+            | Step::Data
+            | Step::Content
+            | Step::Verdict
+            | Step::Reset,
+            true,
+        ) => {
             (ErrorCode::SmtpThrottled, "asks us to come back later", "Try again in a while.")
         }
         (Step::Login, false) => (ErrorCode::SmtpAuth, "refused the login", login_hint(reply)),
@@ -104,6 +119,15 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         (Step::Connect | Step::Tls | Step::Greeting | Step::Ehlo, _) => {
             (ErrorCode::SmtpRejected, "does not want to talk to us", "Ask its administrator why.")
         }
+        (
+            Step::Mail
+            | Step::Recipient
+            | Step::Data
+            | Step::Content
+            | Step::Verdict
+            | Step::Reset,
+            false,
+        ) => (ErrorCode::SmtpRejected, "refused the mail", "Ask its administrator why."),
     };
     let number = reply.enhanced.map_or_else(
         || reply.code.to_string(),

@@ -17,7 +17,7 @@ const MAX_LINE: usize = 2048;
 const MAX_LINES: usize = 100;
 
 /// How long a server may be silent while we wait for it. Greylisting servers and tarpits take their time.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1024;
@@ -27,7 +27,9 @@ pub(super) struct Wire<S> {
     /// Read, and from `start` on not yet used.
     buffer: Vec<u8>,
     start: usize,
-    deadline: Instant,
+    pub(super) deadline: Instant,
+    /// How long a server may be silent now.
+    pub(super) silence: Duration,
     pub(super) secrets: Secrets,
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Answer {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, deadline: Instant) -> Self {
-        Self { stream, buffer: Vec::new(), start: 0, deadline, secrets: Secrets::default() }
+        Self { stream, buffer: Vec::new(), start: 0, deadline, silence: SILENCE, secrets: Secrets::default() }
     }
 
     /// The stream, for TLS to begin on it.
@@ -60,9 +62,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends a line.
     pub(super) async fn send(&mut self, line: &str, step: Step) -> Result<(), SmtpError> {
-        let line = format!("{line}\r\n");
+        self.write(format!("{line}\r\n").as_bytes(), step).await
+    }
+
+    /// Sends bytes as they are.
+    pub(super) async fn write(&mut self, bytes: &[u8], step: Step) -> Result<(), SmtpError> {
         let sending = async {
-            self.stream.write_all(line.as_bytes()).await?;
+            self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
         match timeout_at(self.deadline, timeout(SILENCE, sending)).await {
@@ -124,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.start = 0;
         self.buffer.reserve_exact(READ_BYTES);
         let reading = self.stream.read_buf(&mut self.buffer);
-        match timeout_at(self.deadline, timeout(SILENCE, reading)).await {
+        match timeout_at(self.deadline, timeout(self.silence, reading)).await {
             Ok(Ok(Ok(0))) => Err(SmtpError::HungUp(step)),
             Ok(Ok(Ok(_))) => Ok(()),
             // Without TLS's own farewell: as many servers hang up.

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
+use mailroom_core::health::{Sending, StandingError, State, Status};
 use mailroom_core::trouble::ErrorCode;
 use proptest::option;
 use proptest::prelude::*;

@@ -1,0 +1,340 @@
+//! The outbound messages: each change is made from the revision that it was decided on, or fails.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use mailroom_core::delivery::Delivery;
+use mailroom_core::guard::{LIMIT_TIME, Machine};
+use mailroom_core::health::Sending;
+use mailroom_core::outbound::{EmailAddress, MessageId, OutboundId};
+use mailroom_core::ports::{Admission, Begun, Deliveries, IdempotencyKey, PortError};
+use mailroom_core::profile::ProfileId;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use time::{Duration, OffsetDateTime};
+
+use super::delivery_item::{DeliveryItem, expiry, machine_key, machine_of, out_key};
+use super::item::{millis, profile_key};
+use super::settings::transaction_failed;
+use super::state_item::SendingItem;
+use super::table::{Item, Table, number, text, to_item, to_map, update_failed};
+use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
+
+/// The index of the addresses that profiles send from.
+const ADDRESSES: &str = "addresses";
+
+/// How long a key means the request that it came with.
+const KEY_TIME: Duration = Duration::hours(24);
+
+/// Tries of what others do at the same time.
+const CONTENTION_TRIES: u32 = 5;
+
+/// Looks into the index at the same time.
+const LOOKS_AT_ONCE: usize = 10;
+
+/// The automatic mails that an address has received lately.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Automatic {
+    #[serde(default)]
+    mails: Vec<Counted>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Counted {
+    mail: String,
+    at: i64,
+}
+
+fn key(partition: String, sort: impl Into<String>) -> Item {
+    HashMap::from([("PK".to_owned(), text(partition)), ("SK".to_owned(), text(sort))])
+}
+
+/// A text of any length as a part of a key.
+fn hashed(value: &str) -> String {
+    hex::encode(Sha256::digest(value))
+}
+
+fn idempotency_key(profile: ProfileId, name: &str) -> Item {
+    key(profile_key(profile), format!("IDEM#{name}"))
+}
+
+fn corrupt(error: impl std::fmt::Display) -> PortError {
+    PortError::Corrupt(error.to_string())
+}
+
+fn read(profile: ProfileId, item: Item) -> Result<Delivery, PortError> {
+    let item: DeliveryItem = serde_dynamo::from_item(item).map_err(corrupt)?;
+    item.read(profile).map_err(corrupt)
+}
+
+impl Table {
+    async fn item(&self, key: Item) -> Result<Option<Item>, PortError> {
+        let get = self.client().get_item().table_name(&self.name).set_key(Some(key)).consistent_read(true);
+        Ok(get.send().await.map_err(unavailable("GetItem"))?.item)
+    }
+
+    /// What was begun with a key before, if it still means something.
+    async fn begun_before(
+        &self,
+        delivery: &Delivery,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Begun>, PortError> {
+        let Some(item) = self.item(idempotency_key(delivery.profile, &key.key)).await? else {
+            return Ok(None);
+        };
+        let expires_at = item.get("expires_at").and_then(|at| at.as_n().ok()?.parse::<i64>().ok());
+        if expires_at.is_none_or(|at| at < delivery.created_at.unix_timestamp()) {
+            return Ok(None);
+        }
+        let member = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+        if member("digest") != Some(&key.digest) {
+            return Ok(Some(Begun::Taken));
+        }
+        let id = member("message").and_then(|id| OutboundId::parse(id).ok());
+        let id = id.ok_or_else(|| corrupt("an idempotency key names no message"))?;
+        Ok(self.delivery(delivery.profile, &id).await?.map(|there| Begun::Before(Box::new(there))))
+    }
+
+    async fn begin_with_key(&self, delivery: &Delivery, key: &IdempotencyKey) -> Result<(), PortError> {
+        let mut noted = idempotency_key(delivery.profile, &key.key);
+        noted.insert("digest".to_owned(), text(&key.digest));
+        noted.insert("message".to_owned(), text(delivery.id.as_str()));
+        noted.insert("expires_at".to_owned(), number(expiry(delivery.created_at, KEY_TIME)));
+        let failed = || unavailable("TransactWriteItems");
+        let note = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(noted))
+            // DynamoDB removes what has expired at its leisure.
+            .condition_expression("attribute_not_exists(PK) OR expires_at < :now")
+            .expression_attribute_values(":now", number(delivery.created_at.unix_timestamp()))
+            .build()
+            .map_err(failed())?;
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(to_item(DeliveryItem::from(delivery))?))
+            .condition_expression("attribute_not_exists(PK)")
+            .build()
+            .map_err(failed())?;
+        self.client()
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(note).build())
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .send()
+            .await
+            .map_err(transaction_failed)?;
+        Ok(())
+    }
+}
+
+impl Deliveries for Table {
+    async fn delivery(&self, profile: ProfileId, id: &OutboundId) -> Result<Option<Delivery>, PortError> {
+        let item = self.item(key(profile_key(profile), out_key(id))).await?;
+        item.map(|item| read(profile, item)).transpose()
+    }
+
+    async fn begin_delivery(
+        &self,
+        delivery: &Delivery,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Begun, PortError> {
+        let Some(key) = key else {
+            let put = self
+                .client()
+                .put_item()
+                .table_name(&self.name)
+                .set_item(Some(to_item(DeliveryItem::from(delivery))?))
+                .condition_expression("attribute_not_exists(PK)");
+            return match put.send().await {
+                Ok(_) => Ok(Begun::Stored),
+                Err(error) if is_condition(&error) => {
+                    let there = self.delivery(delivery.profile, &delivery.id).await?;
+                    Ok(there.map_or(Begun::Taken, |there| Begun::Before(Box::new(there))))
+                }
+                Err(error) => Err(unavailable("PutItem")(error)),
+            };
+        };
+        let mut tries = 0;
+        loop {
+            if let Some(begun) = self.begun_before(delivery, key).await? {
+                return Ok(begun);
+            }
+            match self.begin_with_key(delivery, key).await {
+                Ok(()) => return Ok(Begun::Stored),
+                // Another with this key was quicker, or is at it: look again.
+                Err(_) if tries < CONTENTION_TRIES => {
+                    tries += 1;
+                    back_off(tries).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn save_delivery(&self, delivery: &mut Delivery) -> Result<(), PortError> {
+        let read_at = delivery.revision;
+        delivery.revision += 1;
+        let item = to_item(DeliveryItem::from(&*delivery))?;
+        let put = self
+            .client()
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item.clone()))
+            .condition_expression("revision = :read")
+            .expression_attribute_values(":read", number(read_at))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    // The SDK tries again when an answer is lost. What it finds then may be what it has written.
+                    let ours = failed.item().is_some_and(|there| same(there, &item));
+                    if ours { Ok(()) } else { Err(PortError::Lost) }
+                }
+                Some(_) | None => Err(unavailable("PutItem")(error)),
+            },
+        }
+    }
+
+    async fn machine(
+        &self,
+        profile: ProfileId,
+        mails: &[&MessageId],
+    ) -> Result<Option<Machine>, PortError> {
+        if mails.is_empty() {
+            return Ok(None);
+        }
+        let keys: Vec<Item> = mails.iter().map(|mail| machine_key(profile, mail.as_str())).collect();
+        let mut left = Some(
+            KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true)
+                .build()
+                .map_err(unavailable("BatchGetItem"))?,
+        );
+        for tries in 0..PARTIAL_TRIES {
+            let Some(keys) = left.take() else { return Ok(None) };
+            back_off(tries).await;
+            let answer = self
+                .client()
+                .batch_get_item()
+                .request_items(&self.name, keys)
+                .send()
+                .await
+                .map_err(unavailable("BatchGetItem"))?;
+            let items = answer.responses.unwrap_or_default().remove(&self.name).unwrap_or_default();
+            let found = items.iter().find_map(|item| machine_of(item.get("machine")?.as_s().ok()?));
+            if found.is_some() {
+                return Ok(found);
+            }
+            left = answer.unprocessed_keys.unwrap_or_default().remove(&self.name);
+        }
+        left.map_or(Ok(None), |left| Err(left_over("BatchGetItem", left.keys.len())))
+    }
+
+    async fn own_addresses(&self, addresses: &[EmailAddress]) -> Result<Vec<EmailAddress>, PortError> {
+        let looks = addresses.to_vec().into_iter().map(|address| async move {
+            let answer = self
+                .client()
+                .query()
+                .table_name(&self.name)
+                .index_name(ADDRESSES)
+                .key_condition_expression("address = :address")
+                .expression_attribute_values(":address", text(address.key()))
+                .limit(1)
+                .send()
+                .await
+                .map_err(unavailable("Query"))?;
+            Ok((!answer.items().is_empty()).then_some(address))
+        });
+        stream::iter(looks).buffered(LOOKS_AT_ONCE).try_filter_map(|found| async { Ok(found) }).try_collect().await
+    }
+
+    async fn admit_automatic(
+        &self,
+        address: &str,
+        delivery: &Delivery,
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> Result<Admission, PortError> {
+        let place = key(format!("RECIPIENT#{}", hashed(&address.to_lowercase())), "AUTOMATIC");
+        let mail = format!("{}#{}", delivery.profile, delivery.id);
+        let since = millis(now - LIMIT_TIME);
+        let mut tries = 0;
+        loop {
+            let item = self.item(place.clone()).await?;
+            let revision = item.as_ref().and_then(|item| item.get("revision")).cloned();
+            let stored: Automatic = match item {
+                Some(item) => serde_dynamo::from_item(item).map_err(corrupt)?,
+                None => Automatic::default(),
+            };
+            let mut mails: Vec<Counted> = stored.mails.into_iter().filter(|one| one.at > since).collect();
+            if mails.iter().any(|one| one.mail == mail) {
+                return Ok(Admission::Admitted);
+            }
+            if mails.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                return Ok(Admission::TooMany);
+            }
+            mails.push(Counted { mail: mail.clone(), at: millis(now) });
+            let mut item = place.clone();
+            item.extend(to_item(Automatic { mails })?);
+            item.insert("expires_at".to_owned(), number(expiry(now, LIMIT_TIME)));
+            item.insert("revision".to_owned(), number(next_revision(revision.as_ref())));
+            let put = self.client().put_item().table_name(&self.name).set_item(Some(item));
+            let put = match revision {
+                Some(revision) => put
+                    .condition_expression("revision = :read")
+                    .expression_attribute_values(":read", revision),
+                None => put.condition_expression("attribute_not_exists(PK)"),
+            };
+            match put.send().await {
+                Ok(_) => return Ok(Admission::Admitted),
+                Err(error) if is_condition(&error) && tries < CONTENTION_TRIES => {
+                    tries += 1;
+                    back_off(tries).await;
+                }
+                Err(error) => return Err(unavailable("PutItem")(error)),
+            }
+        }
+    }
+
+    async fn record_sending(
+        &self,
+        id: ProfileId,
+        version: u64,
+        sending: Option<&Sending>,
+    ) -> Result<(), PortError> {
+        let update = self
+            .update_item(id)
+            .condition_expression("#version = :version")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":version", number(version));
+        let update = match sending {
+            Some(sending) => update
+                .update_expression("SET sending = :sending")
+                .expression_attribute_values(":sending", to_map(SendingItem::from(sending))?),
+            None => update.update_expression("REMOVE sending"),
+        };
+        update.send().await.map_err(update_failed)?;
+        Ok(())
+    }
+}
+
+fn is_condition(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+fn next_revision(revision: Option<&AttributeValue>) -> u64 {
+    let read = revision.and_then(|revision| revision.as_n().ok()?.parse::<u64>().ok());
+    read.unwrap_or(0).wrapping_add(1)
+}
+
+/// Whether two items say the same, however the service writes numbers and orders members.
+fn same(there: &Item, ours: &Item) -> bool {
+    let read = |item: &Item| serde_dynamo::from_item::<_, DeliveryItem>(item.clone()).ok();
+    read(there).is_some_and(|there| Some(there) == read(ours))
+}

@@ -1,0 +1,244 @@
+//! An outbound message's item on the wire, and the small ones around it.
+
+use std::collections::HashMap;
+
+use mailroom_core::delivery::{Copy, Delivery, Fate, Lease, News, Phase, Recipient, SendError, SendErrorCode};
+use mailroom_core::guard::Machine;
+use mailroom_core::outbound::{MessageId, OutboundId};
+use mailroom_core::profile::ProfileId;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use time::{Duration, OffsetDateTime};
+
+use super::item::{Unreadable, invalid, millis, profile_key, time_of};
+use super::table::{Item, text};
+
+/// How long a message's status can be asked for.
+const KEPT: Duration = Duration::days(30);
+
+/// The sort key of an outbound message.
+pub(super) fn out_key(id: &OutboundId) -> String {
+    format!("OUT#{id}")
+}
+
+/// The key of what is noted of a mail that came from a machine. Hashed: an id may be longer than a key.
+pub(super) fn machine_key(id: ProfileId, mail: &str) -> Item {
+    let sort = format!("MACHINE#{}", hex::encode(Sha256::digest(mail)));
+    HashMap::from([("PK".to_owned(), text(profile_key(id))), ("SK".to_owned(), text(sort))])
+}
+
+pub(super) const fn machine_name(machine: Machine) -> &'static str {
+    match machine {
+        Machine::AutoReply => "auto_reply",
+        Machine::Bounce => "bounce",
+        Machine::NullSender => "null_sender",
+    }
+}
+
+pub(super) fn machine_of(name: &str) -> Option<Machine> {
+    [Machine::AutoReply, Machine::Bounce, Machine::NullSender]
+        .into_iter()
+        .find(|machine| machine_name(*machine) == name)
+}
+
+/// An outbound message as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct DeliveryItem {
+    #[serde(rename = "PK")]
+    pk: String,
+    #[serde(rename = "SK")]
+    sk: String,
+    id: String,
+    message_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    recipients: Vec<RecipientItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease: Option<LeaseItem>,
+    attempts: u32,
+    #[serde(default)]
+    deaths: u32,
+    #[serde(default)]
+    checks: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<SendErrorItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    smtp_reply: Option<String>,
+    #[serde(default)]
+    exhausted: bool,
+    created_at: i64,
+    updated_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_at: Option<i64>,
+    copy: CopyItem,
+    told: bool,
+    pub(super) revision: u64,
+    /// When DynamoDB may remove it (seconds since 1970).
+    expires_at: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct RecipientItem {
+    address: String,
+    fate: FateItem,
+    /// What the server said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FateItem {
+    Waiting,
+    InFlight,
+    Accepted,
+    Rejected,
+    InDoubt,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct LeaseItem {
+    holder: String,
+    until: i64,
+    /// Whether the final dot may be out.
+    dot: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SendErrorItem {
+    code: String,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CopyItem {
+    Due(u32),
+    Filed,
+    Skipped,
+    Failed,
+}
+
+impl From<&Delivery> for DeliveryItem {
+    fn from(delivery: &Delivery) -> Self {
+        let lease = |lease: &Lease, dot| LeaseItem {
+            holder: lease.holder.clone(),
+            until: millis(lease.until),
+            dot,
+        };
+        Self {
+            pk: profile_key(delivery.profile),
+            sk: out_key(&delivery.id),
+            id: delivery.id.to_string(),
+            message_id: delivery.message_id.as_str().to_owned(),
+            content: delivery.content.clone(),
+            recipients: delivery.recipients.iter().map(RecipientItem::from).collect(),
+            lease: match &delivery.phase {
+                Phase::Idle => None,
+                Phase::Open(held) => Some(lease(held, false)),
+                Phase::Dot(held) => Some(lease(held, true)),
+            },
+            attempts: delivery.attempts,
+            deaths: delivery.deaths,
+            checks: delivery.checks,
+            error: delivery
+                .error
+                .as_ref()
+                .map(|error| SendErrorItem { code: error.code.name(), message: error.message.clone() }),
+            smtp_reply: delivery.smtp_reply.clone(),
+            exhausted: delivery.exhausted,
+            created_at: millis(delivery.created_at),
+            updated_at: millis(delivery.updated_at),
+            next_at: delivery.next_at.map(millis),
+            sent_at: delivery.sent_at.map(millis),
+            copy: match delivery.copy {
+                Copy::Due(tries) => CopyItem::Due(tries),
+                Copy::Filed => CopyItem::Filed,
+                Copy::Skipped => CopyItem::Skipped,
+                Copy::Failed => CopyItem::Failed,
+            },
+            told: delivery.news == News::Told,
+            revision: delivery.revision,
+            expires_at: delivery.created_at.saturating_add(KEPT).unix_timestamp(),
+        }
+    }
+}
+
+impl From<&Recipient> for RecipientItem {
+    fn from(recipient: &Recipient) -> Self {
+        let (fate, said) = match &recipient.fate {
+            Fate::Waiting(said) => (FateItem::Waiting, said.clone()),
+            Fate::InFlight => (FateItem::InFlight, None),
+            Fate::Accepted => (FateItem::Accepted, None),
+            Fate::Rejected(said) => (FateItem::Rejected, Some(said.clone())),
+            Fate::InDoubt => (FateItem::InDoubt, None),
+        };
+        Self { address: recipient.address.clone(), fate, said }
+    }
+}
+
+impl RecipientItem {
+    fn read(self) -> Recipient {
+        let fate = match self.fate {
+            FateItem::Waiting => Fate::Waiting(self.said),
+            FateItem::InFlight => Fate::InFlight,
+            FateItem::Accepted => Fate::Accepted,
+            FateItem::Rejected => Fate::Rejected(self.said.unwrap_or_default()),
+            FateItem::InDoubt => Fate::InDoubt,
+        };
+        Recipient { address: self.address, fate }
+    }
+}
+
+impl DeliveryItem {
+    pub(super) fn read(self, profile: ProfileId) -> Result<Delivery, Unreadable> {
+        let at = |attribute, millis: Option<i64>| millis.map(|at| time_of(attribute, at)).transpose();
+        let phase = match self.lease {
+            None => Phase::Idle,
+            Some(LeaseItem { holder, until, dot }) => {
+                let lease = Lease { holder, until: time_of("lease", until)? };
+                if dot { Phase::Dot(lease) } else { Phase::Open(lease) }
+            }
+        };
+        let error = match self.error {
+            None => None,
+            Some(SendErrorItem { code, message }) => {
+                let why = || Unreadable { attribute: "error", why: "has an unknown code".to_owned() };
+                Some(SendError { code: SendErrorCode::parse(&code).ok_or_else(why)?, message })
+            }
+        };
+        Ok(Delivery {
+            profile,
+            id: OutboundId::parse(&self.id).map_err(invalid("id"))?,
+            message_id: MessageId::parse(&self.message_id).map_err(invalid("message_id"))?,
+            content: self.content,
+            recipients: self.recipients.into_iter().map(RecipientItem::read).collect(),
+            phase,
+            attempts: self.attempts,
+            deaths: self.deaths,
+            checks: self.checks,
+            error,
+            smtp_reply: self.smtp_reply,
+            exhausted: self.exhausted,
+            created_at: time_of("created_at", self.created_at)?,
+            updated_at: time_of("updated_at", self.updated_at)?,
+            next_at: at("next_at", self.next_at)?,
+            sent_at: at("sent_at", self.sent_at)?,
+            copy: match self.copy {
+                CopyItem::Due(tries) => Copy::Due(tries),
+                CopyItem::Filed => Copy::Filed,
+                CopyItem::Skipped => Copy::Skipped,
+                CopyItem::Failed => Copy::Failed,
+            },
+            news: if self.told { News::Told } else { News::Due },
+            revision: self.revision,
+        })
+    }
+}
+
+/// When an item that was stored `at` may be removed.
+pub(super) fn expiry(at: OffsetDateTime, kept: Duration) -> i64 {
+    at.saturating_add(kept).unix_timestamp()
+}

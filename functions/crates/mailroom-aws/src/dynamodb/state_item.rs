@@ -1,0 +1,183 @@
+//! What polls and sends note in a profile's item: how far they are, and how it is doing.
+
+use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
+use mailroom_core::health::{Sending, StandingError, State, Status};
+use mailroom_core::trouble::ErrorCode;
+use serde::{Deserialize, Serialize};
+
+use super::item::{Unreadable, millis, time_of};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CursorItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uid_validity: Option<u32>,
+    last_uid: u32,
+    newest: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    floor: Option<FloorItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct FloorItem {
+    up_to: u32,
+    since: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatusItem {
+    state: StateItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_success_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_message_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorItem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateItem {
+    Pending,
+    Ok,
+    Failing,
+    Throttled,
+    Misconfigured,
+    ReauthorizationRequired,
+    Off,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct ErrorItem {
+    code: ErrorCode,
+    message: String,
+    since: i64,
+    count: u32,
+}
+
+impl From<&Cursor> for CursorItem {
+    fn from(cursor: &Cursor) -> Self {
+        Self {
+            uid_validity: cursor.uid_validity.map(UidValidity::get),
+            last_uid: cursor.last_uid,
+            newest: millis(cursor.newest),
+            floor: cursor
+                .floor
+                .map(|floor| FloorItem { up_to: floor.up_to.get(), since: millis(floor.since) }),
+        }
+    }
+}
+
+impl CursorItem {
+    pub(super) fn read(self) -> Result<Cursor, Unreadable> {
+        let floor = match self.floor {
+            Some(floor) => {
+                let since = time_of("cursor", floor.since)?;
+                Uid::new(floor.up_to).map(|up_to| Floor { up_to, since })
+            }
+            None => None,
+        };
+        Ok(Cursor {
+            uid_validity: self.uid_validity.and_then(UidValidity::new),
+            last_uid: self.last_uid,
+            newest: time_of("cursor", self.newest)?,
+            floor,
+        })
+    }
+}
+
+impl From<&Status> for StatusItem {
+    fn from(status: &Status) -> Self {
+        let state = match status.state {
+            State::Pending => StateItem::Pending,
+            State::Ok => StateItem::Ok,
+            State::Failing => StateItem::Failing,
+            State::Throttled => StateItem::Throttled,
+            State::Misconfigured => StateItem::Misconfigured,
+            State::ReauthorizationRequired => StateItem::ReauthorizationRequired,
+            State::Off => StateItem::Off,
+        };
+        Self {
+            state,
+            last_success_at: status.last_success_at.map(millis),
+            last_message_at: status.last_message_at.map(millis),
+            not_before: status.not_before.map(millis),
+            error: status.error.as_ref().map(ErrorItem::from),
+        }
+    }
+}
+
+impl StatusItem {
+    pub(super) fn read(self) -> Result<Status, Unreadable> {
+        let state = match self.state {
+            StateItem::Pending => State::Pending,
+            StateItem::Ok => State::Ok,
+            StateItem::Failing => State::Failing,
+            StateItem::Throttled => State::Throttled,
+            StateItem::Misconfigured => State::Misconfigured,
+            StateItem::ReauthorizationRequired => State::ReauthorizationRequired,
+            StateItem::Off => State::Off,
+        };
+        let at = |millis: Option<i64>| millis.map(|millis| time_of("status", millis)).transpose();
+        let error = self.error.map(ErrorItem::read).transpose()?;
+        Ok(Status {
+            state,
+            last_success_at: at(self.last_success_at)?,
+            last_message_at: at(self.last_message_at)?,
+            not_before: at(self.not_before)?,
+            error,
+        })
+    }
+}
+
+impl From<&StandingError> for ErrorItem {
+    fn from(error: &StandingError) -> Self {
+        Self {
+            code: error.code,
+            message: error.message.clone(),
+            since: millis(error.since),
+            count: error.count,
+        }
+    }
+}
+
+impl ErrorItem {
+    fn read(self) -> Result<StandingError, Unreadable> {
+        Ok(StandingError {
+            code: self.code,
+            message: self.message,
+            since: time_of("status", self.since)?,
+            count: self.count,
+        })
+    }
+}
+
+/// Trouble with sending.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SendingItem {
+    error: ErrorItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<i64>,
+    version: u64,
+}
+
+impl From<&Sending> for SendingItem {
+    fn from(sending: &Sending) -> Self {
+        Self {
+            error: ErrorItem::from(&sending.error),
+            not_before: sending.not_before.map(millis),
+            version: sending.version,
+        }
+    }
+}
+
+impl SendingItem {
+    pub(super) fn read(self) -> Result<Sending, Unreadable> {
+        Ok(Sending {
+            error: self.error.read()?,
+            not_before: self.not_before.map(|at| time_of("sending", at)).transpose()?,
+            version: self.version,
+        })
+    }
+}

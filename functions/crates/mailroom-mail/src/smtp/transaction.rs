@@ -1,0 +1,252 @@
+//! A mail transaction (RFC 5321 §3.3): MAIL, RCPT for each recipient, DATA, the content, the final dot.
+//!
+//! The dot is a step of its own, because it is the moment from which the server has the mail: whoever sends it decides
+//! before, and takes silence after it for doubt.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::error::{SmtpError, Step};
+use super::open::Session;
+use super::reply::Reply;
+
+/// How long a server may think about a whole mail: RFC 5321 §4.5.3.2.6 asks for ten minutes, which no function has.
+const VERDICT_TIME: Duration = Duration::from_secs(300);
+
+/// Bytes of content written at once.
+const CHUNK: usize = 64 * 1024;
+
+/// What a server offers for sending (RFC 5321 §2.2), as its answer to EHLO says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offers {
+    /// The largest mail it takes, in bytes (RFC 1870), if it says so.
+    pub size: Option<u64>,
+    /// Whether it says anything about sizes.
+    pub knows_size: bool,
+    /// Several commands in one flight (RFC 2920).
+    pub pipelining: bool,
+    /// Content that is not ASCII (RFC 6152).
+    pub eight_bit: bool,
+    /// Addresses that are not ASCII (RFC 6531).
+    pub smtp_utf8: bool,
+}
+
+impl Offers {
+    pub(super) fn read(capabilities: &[String]) -> Self {
+        let mut offers = Self::default();
+        for line in capabilities {
+            let mut words = line.split_ascii_whitespace();
+            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "SIZE" => {
+                    offers.knows_size = true;
+                    // 0: no limit (RFC 1870 §4).
+                    offers.size = words.next().and_then(|size| size.parse().ok()).filter(|size| *size > 0);
+                }
+                "PIPELINING" => offers.pipelining = true,
+                "8BITMIME" => offers.eight_bit = true,
+                "SMTPUTF8" => offers.smtp_utf8 = true,
+                _ => {}
+            }
+        }
+        offers
+    }
+}
+
+/// Who sends a mail to whom, and what it is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// The return path.
+    pub from: &'a str,
+    /// The recipients.
+    pub to: &'a [String],
+    /// The size of the content in bytes.
+    pub bytes: u64,
+    /// What the content is made of.
+    pub content: Content,
+}
+
+/// What a mail is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// ASCII, all of it.
+    Ascii,
+    /// Other bytes too.
+    EightBit,
+}
+
+/// What a server cannot do that a mail needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unable {
+    /// It takes mail up to so many bytes.
+    TooLarge(u64),
+    /// It takes no address that is not ASCII.
+    International,
+}
+
+/// How far a transaction has come.
+#[derive(Debug)]
+pub enum Begun {
+    /// The server waits for the content, for those recipients that are not among `refused`.
+    Ready {
+        /// The others, each with the server's answer.
+        refused: Vec<(String, Reply)>,
+    },
+    /// It takes the mail for nobody.
+    Nobody {
+        /// Each recipient with the server's answer.
+        refused: Vec<(String, Reply)>,
+    },
+    /// It does not take the mail, whoever it is for.
+    Refused {
+        /// What it said.
+        reply: Reply,
+        /// Recipients that it had refused already.
+        refused: Vec<(String, Reply)>,
+    },
+    /// It was not asked: it cannot take such a mail.
+    Unable(Unable),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// What the server offers.
+    #[must_use]
+    pub const fn offers(&self) -> Offers {
+        self.offers
+    }
+
+    /// Replaces the deadline given to [`super::Connector::open`].
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.wire.deadline = deadline;
+    }
+
+    /// Begins a transaction, up to where the server waits for the content. After anything but [`Begun::Ready`] the
+    /// session is ready for the next one.
+    ///
+    /// # Errors
+    /// When the session is over; 421 counts as that.
+    pub async fn begin(&mut self, envelope: &Envelope<'_>) -> Result<Begun, SmtpError> {
+        let offers = self.offers;
+        let international = !envelope.from.is_ascii() || envelope.to.iter().any(|to| !to.is_ascii());
+        if let Some(most) = offers.size.filter(|most| envelope.bytes > *most) {
+            return Ok(Begun::Unable(Unable::TooLarge(most)));
+        }
+        if international && !offers.smtp_utf8 {
+            return Ok(Begun::Unable(Unable::International));
+        }
+        let mut mail = format!("MAIL FROM:<{}>", envelope.from);
+        if offers.knows_size {
+            mail.push_str(&format!(" SIZE={}", envelope.bytes));
+        }
+        if envelope.content == Content::EightBit && offers.eight_bit {
+            mail.push_str(" BODY=8BITMIME");
+        }
+        if international {
+            mail.push_str(" SMTPUTF8");
+        }
+        let (from, answers) = self.address(mail, envelope.to, offers.pipelining).await?;
+        if !from.is_done() {
+            self.reset().await?;
+            return Ok(Begun::Refused { reply: from, refused: Vec::new() });
+        }
+        let refused: Vec<(String, Reply)> = envelope
+            .to
+            .iter()
+            .cloned()
+            .zip(answers)
+            .filter(|(_, answer)| !answer.is_done())
+            .collect();
+        if refused.len() == envelope.to.len() {
+            self.reset().await?;
+            return Ok(Begun::Nobody { refused });
+        }
+        let data = self.ask("DATA", Step::Data).await?;
+        if data.goes_on() {
+            return Ok(Begun::Ready { refused });
+        }
+        self.reset().await?;
+        Ok(Begun::Refused { reply: data, refused })
+    }
+
+    /// Sends MAIL and RCPT, in one flight where the server takes that, and returns the answers. Those to recipients are
+    /// none where the sender was refused.
+    async fn address(
+        &mut self,
+        mail: String,
+        to: &[String],
+        pipelining: bool,
+    ) -> Result<(Reply, Vec<Reply>), SmtpError> {
+        let recipients = to.iter().map(|to| format!("RCPT TO:<{to}>"));
+        if pipelining {
+            let flight: Vec<String> = std::iter::once(mail).chain(recipients).collect();
+            self.wire.send(&flight.join("\r\n"), Step::Mail).await?;
+            let from = self.hear(Step::Mail).await?;
+            let mut answers = Vec::with_capacity(to.len());
+            for _ in to {
+                answers.push(self.hear(Step::Recipient).await?);
+            }
+            return Ok((from, answers));
+        }
+        let from = self.ask(&mail, Step::Mail).await?;
+        let mut answers = Vec::with_capacity(to.len());
+        if from.is_done() {
+            for recipient in recipients {
+                answers.push(self.ask(&recipient, Step::Recipient).await?);
+            }
+        }
+        Ok((from, answers))
+    }
+
+    /// Sends the content, but not its end: the server has nothing yet. To be called when [`Self::begin`] says so.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub async fn content(&mut self, raw: &[u8]) -> Result<(), SmtpError> {
+        let mut chunk = Vec::with_capacity(CHUNK + 2);
+        let mut at_line_start = true;
+        for byte in raw {
+            // RFC 5321 §4.5.2.
+            if at_line_start && *byte == b'.' {
+                chunk.push(b'.');
+            }
+            chunk.push(*byte);
+            at_line_start = *byte == b'\n';
+            if chunk.len() >= CHUNK {
+                self.wire.write(&chunk, Step::Content).await?;
+                chunk.clear();
+            }
+        }
+        if !at_line_start {
+            chunk.extend_from_slice(b"\r\n");
+        }
+        self.wire.write(&chunk, Step::Content).await
+    }
+
+    /// Sends the final dot, and waits for the server's verdict.
+    ///
+    /// # Errors
+    /// Whatever the error is: the server may have the mail, or not.
+    pub async fn finish(&mut self) -> Result<Reply, SmtpError> {
+        self.wire.silence = VERDICT_TIME;
+        let verdict = self.wire.command(".", Step::Verdict).await;
+        self.wire.silence = super::wire::SILENCE;
+        Ok(verdict?.reply)
+    }
+
+    /// Forgets the transaction that was begun.
+    async fn reset(&mut self) -> Result<(), SmtpError> {
+        self.ask("RSET", Step::Reset).await.map(drop)
+    }
+
+    async fn ask(&mut self, command: &str, step: Step) -> Result<Reply, SmtpError> {
+        self.wire.send(command, step).await?;
+        self.hear(step).await
+    }
+
+    /// A reply; with 421 the server says that it hangs up (RFC 5321 §3.8).
+    async fn hear(&mut self, step: Step) -> Result<Reply, SmtpError> {
+        let reply = self.wire.answer(step).await?.reply;
+        if reply.code == 421 { Err(SmtpError::Refused { step, reply }) } else { Ok(reply) }
+    }
+}
