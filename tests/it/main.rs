@@ -19,4 +19,5 @@ mod mailbox;
 mod new_mail;
 mod planning;
 mod secrecy;
+mod send;
 mod trouble;

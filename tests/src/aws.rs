@@ -26,6 +26,17 @@ pub struct QueueMessage {
     pub group: String,
 }
 
+/// A message that a queue has handed out, and will again unless it is deleted.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// The queue's name for it.
+    pub id: String,
+    /// What it is deleted or put off by.
+    pub receipt: String,
+    /// Its body.
+    pub body: String,
+}
+
 impl Aws {
     /// The emulator's account with this id. An emulator takes the access key for the account.
     #[must_use]
@@ -145,6 +156,47 @@ impl Aws {
                 group: text(message, "/Attributes/MessageGroupId"),
             })
             .collect()
+    }
+
+    /// At most `most` (10) messages of a queue, as a function gets them.
+    #[must_use]
+    pub fn deliver(&self, queue_url: &str, most: u32) -> Vec<Delivered> {
+        let answer = self.call(
+            "sqs",
+            "AmazonSQS.ReceiveMessage",
+            &json!({"QueueUrl": queue_url, "MaxNumberOfMessages": most, "WaitTimeSeconds": 0}),
+        );
+        let messages = answer.get("Messages").and_then(Value::as_array).cloned().unwrap_or_default();
+        let text = |message: &Value, name: &str| {
+            message.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let delivered = |message: &Value| Delivered {
+            id: text(message, "MessageId"),
+            receipt: text(message, "ReceiptHandle"),
+            body: text(message, "Body"),
+        };
+        messages.iter().map(delivered).collect()
+    }
+
+    /// Deletes a message that was delivered.
+    pub fn delete(&self, queue_url: &str, receipt: &str) {
+        let message = json!({"QueueUrl": queue_url, "ReceiptHandle": receipt});
+        let _ = self.call("sqs", "AmazonSQS.DeleteMessage", &message);
+    }
+
+    /// How many messages a queue holds, put off or not.
+    #[must_use]
+    pub fn depth(&self, queue_url: &str) -> u64 {
+        let answer = self.call(
+            "sqs",
+            "AmazonSQS.GetQueueAttributes",
+            &json!({"QueueUrl": queue_url, "AttributeNames": ["All"]}),
+        );
+        let count = |name: &str| {
+            let text = answer.pointer(&format!("/Attributes/{name}")).and_then(Value::as_str);
+            text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        };
+        count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible")
     }
 
     /// Every item of a table, in DynamoDB's own JSON.

@@ -19,4 +19,5 @@ pub mod imap;
 pub mod lambda;
 pub mod schemathesis;
 pub mod servers;
+pub mod smtp_server;
 pub mod world;

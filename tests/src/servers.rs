@@ -93,6 +93,12 @@ impl Servers {
         &self.functions.api
     }
 
+    /// The send function.
+    #[must_use]
+    pub const fn send(&self) -> &Function {
+        &self.functions.send
+    }
+
     /// The emulator's log, with what the functions that it has started say.
     #[must_use]
     pub fn emulator_log(&self) -> String {

@@ -5,6 +5,7 @@
 //! side by side.
 
 mod looking;
+mod sending;
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -51,6 +52,7 @@ pub struct World {
     // Dropped in this order: what runs first, then what it runs on.
     lambda: Lambda,
     api_lambda: Lambda,
+    send_lambda: Lambda,
     proxy: AwsProxy,
     aws: Aws,
     stack: Stack,
@@ -106,8 +108,22 @@ impl World {
         };
         let lambda = start(servers.fetch(), &stack.functions.fetch, "fetch.log");
         let api_lambda = start(servers.api(), &stack.functions.api, "api.log");
+        let send_lambda = start(servers.send(), &stack.functions.send, "send.log");
         let login = format!("u{account}@example.com");
-        Self { lambda, api_lambda, proxy, aws, stack, table, secrets, login, files, servers, runtime }
+        Self {
+            lambda,
+            api_lambda,
+            send_lambda,
+            proxy,
+            aws,
+            stack,
+            table,
+            secrets,
+            login,
+            files,
+            servers,
+            runtime,
+        }
     }
 
     /// The function.
@@ -126,6 +142,12 @@ impl World {
     #[must_use]
     pub const fn api_function(&self) -> &Lambda {
         &self.api_lambda
+    }
+
+    /// The send function by itself, where AWS can be made to fail.
+    #[must_use]
+    pub const fn send_function(&self) -> &Lambda {
+        &self.send_lambda
     }
 
     /// What stands between the function and AWS.
@@ -336,12 +358,14 @@ impl Drop for World {
     fn drop(&mut self) {
         self.lambda.killer().kill();
         self.api_lambda.killer().kill();
+        self.send_lambda.killer().kill();
         if std::thread::panicking() {
             let log = self.lambda.log();
             let lines: Vec<&str> = log.lines().collect();
             let end =
                 lines.iter().skip(lines.len().saturating_sub(30)).copied().collect::<Vec<_>>().join("\n");
-            eprintln!("--- the function's last words:\n{end}\n--- its last calls:");
+            eprintln!("--- the function's last words:\n{end}");
+            eprintln!("--- the send function's:\n{}\n--- their last calls:", self.send_lambda.log());
             for call in self.proxy.calls().iter().rev().take(25).rev() {
                 eprintln!("{call:?}");
             }

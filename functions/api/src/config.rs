@@ -8,8 +8,12 @@ use std::env;
 pub struct Config {
     /// `MAILROOM_TABLE`
     pub table: String,
+    /// `MAILROOM_BUCKET`
+    pub bucket: String,
     /// `MAILROOM_POLL_QUEUE_URL`
     pub poll_queue_url: String,
+    /// `MAILROOM_SEND_QUEUE_URL`
+    pub send_queue_url: String,
     /// `MAILROOM_SECRET_PREFIX`
     pub secret_prefix: String,
     /// `MAILROOM_SCHEDULE_GROUP`
@@ -63,7 +67,9 @@ impl Config {
         };
         let config = Self {
             table: required("MAILROOM_TABLE"),
+            bucket: required("MAILROOM_BUCKET"),
             poll_queue_url: required("MAILROOM_POLL_QUEUE_URL"),
+            send_queue_url: required("MAILROOM_SEND_QUEUE_URL"),
             secret_prefix: required("MAILROOM_SECRET_PREFIX"),
             schedule_group: required("MAILROOM_SCHEDULE_GROUP"),
             schedule_role_arn: required("MAILROOM_SCHEDULE_ROLE_ARN"),

@@ -5,7 +5,8 @@
 //! 3. `profiles`, `making`, `changing`, `removing`: profiles, their secrets and schedules in step with each other.
 //! 4. `flows`: flow schemas.
 //! 5. `connection`: a try of settings against the real servers, changing nothing.
-//! 6. `problem`: the one place where an error becomes HTTP.
+//! 6. `messages`: mail to be sent, and how it is doing.
+//! 7. `problem`: the one place where an error becomes HTTP.
 //!
 //! Whatever a client sends, the answer is one of the document's. Whatever dies in between, nothing is left behind that
 //! costs money or is polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of who
@@ -19,6 +20,7 @@ mod connection;
 mod flows;
 mod hosts;
 mod making;
+mod messages;
 mod problem;
 mod profiles;
 mod removing;
@@ -28,9 +30,11 @@ mod router;
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::intervals::Intervals;
+use mailroom_aws::objects::Objects;
 use mailroom_aws::outbox::PollQueue;
 use mailroom_aws::scheduler::ScheduleGroup;
 use mailroom_aws::secrets::Secrets;
+use mailroom_aws::send_queue::SendQueue;
 use mailroom_mail::net::AllowedHosts;
 use mailroom_mail::tls::Tls;
 use mailroom_mail::{imap, smtp};
@@ -45,6 +49,8 @@ pub struct Api {
     secrets: Secrets,
     schedules: Intervals,
     polls: PollQueue,
+    objects: Objects,
+    send_queue: SendQueue,
     imap: imap::Connector,
     smtp: smtp::Connector,
     allowed: AllowedHosts,
@@ -84,6 +90,8 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         secrets: Secrets::new(&clients, &config.secret_prefix),
         schedules: Intervals::new(Table::new(&clients, &config.table), schedules, clock::now),
         polls: PollQueue::new(&clients, &config.poll_queue_url),
+        objects: Objects::new(&clients, &config.bucket),
+        send_queue: SendQueue::new(&clients, &config.send_queue_url),
         imap: imap::Connector::new(tls.clone(), allowed.clone()),
         smtp: smtp::Connector::new(tls, allowed.clone()),
         allowed,

@@ -29,9 +29,9 @@ pub(crate) enum ApiError {
     /// Someone else was quicker.
     #[error("it was changed meanwhile")]
     Stale,
-    /// The body is too large.
+    /// The body is larger than this.
     #[error("the body is too large")]
-    TooLarge,
+    TooLarge(&'static str),
     /// The body is no JSON by its own account.
     #[error("the body is of another type")]
     ContentType,
@@ -77,7 +77,7 @@ impl ApiError {
                 "It was changed since you have read it: read it again, and redo the change.",
                 &none,
             ),
-            Self::TooLarge => problem(413, "The body is larger than 256 KiB.", &none),
+            Self::TooLarge(limit) => problem(413, &format!("The body is larger than {limit}."), &none),
             Self::ContentType => {
                 problem(415, "The body must be JSON, and its content-type application/json.", &none)
             }

@@ -10,7 +10,17 @@ use std::collections::HashMap;
 use crate::problem::ApiError;
 
 /// The largest body that is read. A profile with everything at its limit is a tenth of it.
-const MAX_BODY: usize = 256 * 1024;
+const MAX_BODY: Limit = Limit { bytes: 256 * 1024, words: "256 KiB" };
+
+/// The largest body of a message: what Lambda takes of any request.
+const MAX_LARGE_BODY: Limit = Limit { bytes: 6 * 1024 * 1024, words: "6 MB" };
+
+/// How large a body may be.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    words: &'static str,
+}
 
 /// The event is none of API Gateway's.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +106,13 @@ impl Request {
 
     /// The body as JSON; `None` when there is none.
     pub(crate) fn json(&self) -> Result<Option<Value>, ApiError> {
+        self.json_within(MAX_BODY)
+    }
+
+    fn json_within(&self, limit: Limit) -> Result<Option<Value>, ApiError> {
         let Some(body) = self.event.body.as_deref().filter(|body| !body.is_empty()) else { return Ok(None) };
-        if body.len() > MAX_BODY * 4 / 3 + 4 {
-            return Err(ApiError::TooLarge);
+        if body.len() > limit.bytes * 4 / 3 + 4 {
+            return Err(ApiError::TooLarge(limit.words));
         }
         let bytes = if self.event.is_base64_encoded {
             STANDARD
@@ -107,8 +121,8 @@ impl Request {
         } else {
             body.as_bytes().to_vec()
         };
-        if bytes.len() > MAX_BODY {
-            return Err(ApiError::TooLarge);
+        if bytes.len() > limit.bytes {
+            return Err(ApiError::TooLarge(limit.words));
         }
         if !self.header("content-type").is_none_or(is_json) {
             return Err(ApiError::ContentType);
@@ -122,6 +136,22 @@ impl Request {
     /// The body as JSON, which has to be there.
     pub(crate) fn required_json(&self) -> Result<Value, ApiError> {
         self.json()?.ok_or_else(|| ApiError::Unreadable("The request needs a body of JSON.".to_owned()))
+    }
+
+    /// The body of a message, which has to be there.
+    pub(crate) fn required_large_json(&self) -> Result<Value, ApiError> {
+        let missing = || ApiError::Unreadable("The request needs a body of JSON.".to_owned());
+        self.json_within(MAX_LARGE_BODY)?.ok_or_else(missing)
+    }
+
+    /// `Idempotency-Key`.
+    pub(crate) fn idempotency_key(&self) -> Result<Option<String>, ApiError> {
+        let Some(key) = self.header("idempotency-key") else { return Ok(None) };
+        if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(Some(key.to_owned()));
+        }
+        let problem = "must have 1 to 255 visible characters of ASCII";
+        Err(ApiError::Parameters(Problems::one("Idempotency-Key", problem)))
     }
 
     /// The query's parameters, decoded; refuses those that are not among `known`.
@@ -235,7 +265,7 @@ mod tests {
         };
         assert_eq!(body(b"{\"a\": 1}").unwrap(), Some(json!({"a": 1})));
         assert!(matches!(body(b"{\"a\": \"\xff\"}"), Err(ApiError::Unreadable(_))));
-        assert!(matches!(body(&vec![b' '; MAX_BODY + 1]), Err(ApiError::TooLarge)));
+        assert!(matches!(body(&vec![b' '; MAX_BODY.bytes + 1]), Err(ApiError::TooLarge(_))));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mailroom_core::job::FLOW_JOB_SCHEMA;
 use mailroom_http::probe::Alive;
-use mailroom_http::route::{self, Found, Operation};
+use mailroom_http::route::{self, Found, Operation, Segments};
 use serde_json::Value;
 use tracing::{Instrument as _, info, info_span};
 
@@ -41,8 +41,8 @@ impl Api {
     }
 
     async fn serve(&self, request: &Request) -> Result<Answer, ApiError> {
-        let (operation, id) = match route::find(request.method(), request.path()) {
-            Found::Operation(operation, id) => (operation, id),
+        let (operation, Segments { id, message }) = match route::find(request.method(), request.path()) {
+            Found::Operation(operation, segments) => (operation, segments),
             // A browser asks before it sends; API Gateway adds what CORS needs.
             Found::OtherMethods(_) if request.method() == "OPTIONS" => return Ok(Answer::empty(204)),
             Found::OtherMethods(methods) => return Err(ApiError::Methods(methods)),
@@ -63,6 +63,8 @@ impl Api {
             Operation::DeleteProfile => self.delete_profile(request, &id).await,
             Operation::TestProfile => self.test_profile(request, &id).await,
             Operation::FetchProfile => self.fetch_profile(&id).await,
+            Operation::SendMessage => self.send_message(request, &id).await,
+            Operation::GetMessage => self.get_message(&id, &message).await,
             Operation::CreateFlowSchema => self.create_flow_schema(request).await,
             Operation::ListFlowSchemas => self.list_flow_schemas(request).await,
             Operation::GetFlowSchema => self.get_flow_schema(&id).await,

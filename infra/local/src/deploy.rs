@@ -91,6 +91,7 @@ impl Deployment {
         let code = [
             upload(&clients, &self.account, "fetch", &functions.fetch).await?,
             upload(&clients, &self.account, "api", &functions.api).await?,
+            upload(&clients, &self.account, "send", &functions.send).await?,
         ];
         let body = template::package(&template::read()?, &code)?;
         let parameters = self.parameters()?;
@@ -133,6 +134,7 @@ impl Deployment {
             parameter("ApiBurstLimit", API_LIMIT),
             // What is removed here is not missed.
             parameter("SecretRecoveryDays", "0"),
+            parameter("OutcomeQueue", "yes"),
             parameter("AllowedHosts", LOOPBACK),
             parameter("CaBundle", &self.ca_bundle()?),
         ])
@@ -319,7 +321,14 @@ async fn read_stack(
         let value = outputs.get(name).map(|value| (*value).to_owned());
         value.ok_or_else(|| Problem::new(format!("the template has no output {name}")))
     };
-    let (fetch, api) = (output("FetchFunctionName")?, output("ApiFunctionName")?);
+    let function = async |name: &str| -> Result<stack::Function, Problem> {
+        let deployed = output(&format!("{name}FunctionName"))?;
+        Ok(stack::Function {
+            environment: environment(clients, &deployed).await?,
+            arn: output(&format!("{name}FunctionArn"))?,
+            name: deployed,
+        })
+    };
     let id = output("ApiId")?;
     let url = format!("{}/_aws/execute-api/{id}", deployment.endpoint);
     Ok(Stack {
@@ -333,18 +342,14 @@ async fn read_stack(
             job_dead: output("JobDeadLetterQueueUrl")?,
             poll: output("PollQueueUrl")?,
             poll_dead: output("PollDeadLetterQueueUrl")?,
+            send: output("SendQueueUrl")?,
+            send_dead: output("SendDeadLetterQueueUrl")?,
+            outcome: output("OutcomeQueueUrl")?,
         },
         functions: stack::Functions {
-            fetch: stack::Function {
-                environment: environment(clients, &fetch).await?,
-                arn: output("FetchFunctionArn")?,
-                name: fetch,
-            },
-            api: stack::Function {
-                environment: environment(clients, &api).await?,
-                arn: output("ApiFunctionArn")?,
-                name: api,
-            },
+            fetch: function("Fetch").await?,
+            api: function("Api").await?,
+            send: function("Send").await?,
         },
         api: HttpApi { id, url },
         schedule_group: output("ScheduleGroupName")?,

@@ -29,6 +29,8 @@ pub struct Functions {
     pub fetch: Function,
     /// The api function.
     pub api: Function,
+    /// The send function.
+    pub send: Function,
 }
 
 /// The architecture of this machine, as Lambda names it: the emulator runs functions as they are.
@@ -56,7 +58,7 @@ pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
     let mut command = Command::new(toolbox.program("cargo-lambda"));
     command
         .args(["lambda", "build", "--profile", "quick", flag, "--output-format", "zip"])
-        .args(["--package", "fetch", "--package", "api", "--locked"])
+        .args(["--package", "fetch", "--package", "api", "--package", "send", "--locked"])
         .current_dir(&root)
         .stdin(Stdio::null());
     // zig, which links, is a program of the same environment.
@@ -81,7 +83,7 @@ pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let unpacked = |name| unpack(toolbox, name, &target.join("lambda").join(name).join("bootstrap.zip"));
-    let functions = Functions { fetch: unpacked("fetch")?, api: unpacked("api")? };
+    let functions = Functions { fetch: unpacked("fetch")?, api: unpacked("api")?, send: unpacked("send")? };
     progress.done("functions built");
     Ok(functions)
 }

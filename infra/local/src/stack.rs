@@ -51,6 +51,12 @@ pub struct Queues {
     pub poll: String,
     /// Polls that failed.
     pub poll_dead: String,
+    /// Outbound messages.
+    pub send: String,
+    /// Outbound messages that were given up.
+    pub send_dead: String,
+    /// What has become of outbound messages.
+    pub outcome: String,
 }
 
 /// The deployed functions.
@@ -60,6 +66,8 @@ pub struct Functions {
     pub fetch: Function,
     /// The api function.
     pub api: Function,
+    /// The send function.
+    pub send: Function,
 }
 
 /// The HTTP API.

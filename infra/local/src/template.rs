@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn the_template_as_it_is_can_be_packaged() {
-        let packaged = package(&read().unwrap(), &[uploaded("fetch"), uploaded("api")]).unwrap();
+        let packaged =
+            package(&read().unwrap(), &[uploaded("fetch"), uploaded("api"), uploaded("send")]).unwrap();
         assert!(packaged.contains("      CodeUri: { Bucket: code, Key: fetch/1.zip }\n"));
         assert!(!packaged.contains("../target"));
     }

@@ -143,9 +143,16 @@ fn description(toolbox: &Toolbox, stack: &Stack) -> String {
     );
     line("job queue", &stack.queues.job);
     line("poll queue", &stack.queues.poll);
+    line("send queue", &stack.queues.send);
+    line("outcomes", &stack.queues.outcome);
     line("bucket", &stack.bucket);
     line("table", &stack.table);
-    line("functions", &format!("{}, {}", stack.functions.fetch.name, stack.functions.api.name));
+    line(
+        "functions",
+        &[&stack.functions.fetch, &stack.functions.api, &stack.functions.send]
+            .map(|one| one.name.as_str())
+            .join(", "),
+    );
     line("schedules", &format!("group {}", stack.schedule_group));
     if Running::find(toolbox).is_some() {
         line("log", &log(toolbox).display().to_string());

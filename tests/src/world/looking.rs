@@ -50,6 +50,7 @@ impl World {
     pub(super) fn assert_secrets_are_kept(&self) {
         canary::assert_kept("the fetch function's log", &self.lambda.log());
         canary::assert_kept("the api function's log", &self.api_lambda.log());
+        canary::assert_kept("the send function's log", &self.send_lambda.log());
         for call in self.proxy.calls() {
             // Where secrets go, and nowhere else.
             if !call.operation.starts_with("secretsmanager.") {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use crate::flow::{FlowBody, FlowPage, FlowView, NewFlowBody};
+use crate::message::{AcceptedMessage, MessageBody, MessageView};
 use crate::openapi::refine::refine;
 use crate::openapi::words::{Body, words};
 use crate::probe::{Accepted, Alive, TestReport};
@@ -28,6 +29,9 @@ use crate::view::{ProfilePage, ProfileView};
     FlowView,
     FlowPage,
     TestReport,
+    MessageBody,
+    MessageView,
+    AcceptedMessage,
     Accepted,
     Alive,
     FieldError
@@ -63,6 +67,7 @@ pub fn document() -> Value {
         },
         "tags": [
             {"name": "profiles", "description": "Mailboxes that are watched, or sent from."},
+            {"name": "messages", "description": "Mail that is sent."},
             {"name": "flow schemas", "description": "What mail starts."},
             {"name": "about", "description": "The API itself."},
         ],
@@ -76,6 +81,17 @@ fn operation(route: Route) -> Value {
     let mut parameters = Vec::new();
     if route.path.contains("{id}") {
         parameters.push(id_parameter(words.tag));
+    }
+    if route.path.contains("{message}") {
+        parameters.push(json!({"name": "message", "in": "path", "required": true,
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "01JDCABCDEFGHJKMNPQRSTVWXZ"}}));
+    }
+    if route.operation == Operation::SendMessage {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "Any text of yours: within 24 hours, the same key with the same body is the same message.",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "example": "order-4711-shipped"},
+        }));
     }
     parameters.extend(query_parameters(route.operation));
     let changes =
@@ -134,7 +150,7 @@ fn operation(route: Route) -> Value {
 }
 
 fn id_parameter(tag: &str) -> Value {
-    let schema = if tag == "profiles" {
+    let schema = if tag == "profiles" || tag == "messages" {
         json!({"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", "example": "01JDCABCDEFGHJKMNPQRSTVWXY"})
     } else {
         json!({"$ref": "#/components/schemas/FlowId"})
@@ -173,6 +189,8 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile
+        | Operation::SendMessage
+        | Operation::GetMessage
         | Operation::CreateFlowSchema
         | Operation::GetFlowSchema
         | Operation::PutFlowSchema
@@ -191,12 +209,13 @@ fn success_headers(operation: Operation) -> Option<Value> {
         Operation::GetProfile | Operation::PutProfile | Operation::PatchProfile => {
             Some(json!({"ETag": etag}))
         }
-        Operation::CreateFlowSchema => Some(json!({"Location": location})),
+        Operation::CreateFlowSchema | Operation::SendMessage => Some(json!({"Location": location})),
         Operation::ListProfiles
         | Operation::TestSettings
         | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile
+        | Operation::GetMessage
         | Operation::ListFlowSchemas
         | Operation::GetFlowSchema
         | Operation::PutFlowSchema

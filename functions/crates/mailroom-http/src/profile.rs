@@ -262,6 +262,7 @@ impl ProfileBody {
             updated_at: now,
             cursor: None,
             status,
+            sending: None,
         };
         Described { profile, credential, discovery }
     }

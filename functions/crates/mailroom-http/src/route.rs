@@ -59,6 +59,10 @@ pub enum Operation {
     TestProfile,
     /// Polls a profile now.
     FetchProfile,
+    /// Has a message sent.
+    SendMessage,
+    /// How a message is doing.
+    GetMessage,
     /// Makes a flow schema.
     CreateFlowSchema,
     /// A page of flow schemas.
@@ -84,7 +88,7 @@ pub struct Route {
     pub operation: Operation,
     /// Its method.
     pub method: Method,
-    /// Its path; `{id}` stands for one segment.
+    /// Its path; `{id}` and `{message}` stand for one segment each.
     pub path: &'static str,
 }
 
@@ -93,7 +97,7 @@ const fn route(operation: Operation, method: Method, path: &'static str) -> Rout
 }
 
 /// All routes. Where two fit a path, the first counts.
-pub const ROUTES: [Route; 17] = [
+pub const ROUTES: [Route; 19] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
     route(Operation::TestSettings, Method::Post, "/profiles/test"),
@@ -103,6 +107,8 @@ pub const ROUTES: [Route; 17] = [
     route(Operation::DeleteProfile, Method::Delete, "/profiles/{id}"),
     route(Operation::TestProfile, Method::Post, "/profiles/{id}/test"),
     route(Operation::FetchProfile, Method::Post, "/profiles/{id}/fetch"),
+    route(Operation::SendMessage, Method::Post, "/profiles/{id}/messages"),
+    route(Operation::GetMessage, Method::Get, "/profiles/{id}/messages/{message}"),
     route(Operation::CreateFlowSchema, Method::Post, "/flow-schemas"),
     route(Operation::ListFlowSchemas, Method::Get, "/flow-schemas"),
     route(Operation::GetFlowSchema, Method::Get, "/flow-schemas/{id}"),
@@ -116,12 +122,21 @@ pub const ROUTES: [Route; 17] = [
 /// What a method and a path lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// An operation, and the segment that stands where `{id}` does, decoded; empty where the path has none.
-    Operation(Operation, String),
+    /// An operation, and what its path names.
+    Operation(Operation, Segments),
     /// The path is there, for these methods only.
     OtherMethods(Vec<Method>),
     /// There is no such path.
     Nothing,
+}
+
+/// What a path names: each segment decoded, empty where the path has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Segments {
+    /// Where `{id}` stands.
+    pub id: String,
+    /// Where `{message}` stands.
+    pub message: String,
 }
 
 /// Finds what a request asks for. `path` as it was sent, percent-encoded (RFC 3986 §2.1).
@@ -130,29 +145,30 @@ pub fn find(method: &str, path: &str) -> Found {
     let mut methods = Vec::new();
     let mut literal = false;
     for route in ROUTES {
-        let Some(id) = matches(route.path, path) else { continue };
+        let Some(segments) = matches(route.path, path) else { continue };
         // A path that is named as it stands is not an id of another route.
         if literal && route.path.contains('{') {
             break;
         }
         literal |= !route.path.contains('{');
         if route.method.as_str() == method {
-            return Found::Operation(route.operation, id);
+            return Found::Operation(route.operation, segments);
         }
         methods.push(route.method);
     }
     if methods.is_empty() { Found::Nothing } else { Found::OtherMethods(methods) }
 }
 
-/// The value of `{id}`, or an empty text, if the path fits.
-fn matches(pattern: &str, path: &str) -> Option<String> {
+/// What the path names, if it fits.
+fn matches(pattern: &str, path: &str) -> Option<Segments> {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
-    let mut id = String::new();
+    let mut segments = Segments::default();
     loop {
         match (pattern.next(), path.next()) {
-            (Some("{id}"), Some(segment)) if !segment.is_empty() => id = decode(segment)?,
+            (Some("{id}"), Some(segment)) if !segment.is_empty() => segments.id = decode(segment)?,
+            (Some("{message}"), Some(segment)) if !segment.is_empty() => segments.message = decode(segment)?,
             (Some(wanted), Some(segment)) if wanted == segment => {}
-            (None, None) => return Some(id),
+            (None, None) => return Some(segments),
             (Some(_) | None, Some(_)) | (Some(_), None) => return None,
         }
     }
@@ -182,10 +198,12 @@ mod tests {
     #[test]
     fn every_route_finds_itself_and_no_other() {
         for route in ROUTES {
-            let path = route.path.replace("{id}", "01JDC");
-            let id = if route.path.contains("{id}") { "01JDC" } else { "" };
+            let path = route.path.replace("{id}", "01JDC").replace("{message}", "a-1");
+            let named =
+                |name, value: &str| if route.path.contains(name) { value.to_owned() } else { String::new() };
+            let segments = Segments { id: named("{id}", "01JDC"), message: named("{message}", "a-1") };
             let found = find(route.method.as_str(), &path);
-            assert_eq!(found, Found::Operation(route.operation, id.to_owned()), "{path}");
+            assert_eq!(found, Found::Operation(route.operation, segments), "{path}");
         }
     }
 
@@ -199,7 +217,7 @@ mod tests {
     #[test]
     fn segments_are_decoded_one_by_one() {
         let id = |path| match find("GET", path) {
-            Found::Operation(Operation::GetFlowSchema, id) => Some(id),
+            Found::Operation(Operation::GetFlowSchema, segments) => Some(segments.id),
             Found::Operation(..) | Found::OtherMethods(_) | Found::Nothing => None,
         };
         assert_eq!(id("/flow-schemas/a%20b%2Fc").as_deref(), Some("a b/c"));

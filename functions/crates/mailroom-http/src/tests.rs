@@ -10,7 +10,7 @@ use crate::problem::{Problems, read};
 use crate::profile::{ProfileBody, settings};
 
 /// A validator of one of the document's schemas.
-fn validator(schema: &str) -> jsonschema::Validator {
+pub(crate) fn validator(schema: &str) -> jsonschema::Validator {
     let document = document();
     let mut root = json!({"$ref": format!("#/components/schemas/{schema}")});
     root["components"] = document["components"].clone();

@@ -20,7 +20,7 @@ use crate::problem::{Problems, name_of};
 
 /// Reads a text, and turns it into what it stands for.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of JSON are all known")]
-fn text<T, V: IntoValue>(
+pub(crate) fn text<T, V: IntoValue>(
     value: deserr::Value<V>,
     location: ValuePointerRef<'_>,
     parse: impl FnOnce(String) -> Result<T, String>,
@@ -80,7 +80,7 @@ fn line(text: String, chars: RangeInclusive<usize>) -> Result<String, String> {
     Ok(text)
 }
 
-fn words(invalid: Invalid) -> String {
+pub(crate) fn words(invalid: Invalid) -> String {
     invalid.to_string()
 }
 
@@ -97,6 +97,8 @@ macro_rules! from_text {
         }
     };
 }
+
+pub(crate) use from_text;
 
 /// What the owner calls it.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]

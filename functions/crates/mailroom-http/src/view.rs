@@ -2,7 +2,7 @@
 
 use mailroom_core::health::State;
 use mailroom_core::profile::{AfterFetch, Auth, Profile, Server};
-use mailroom_core::trouble::ErrorCode;
+use mailroom_core::trouble::{Class, ErrorCode};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -197,12 +197,15 @@ pub struct ProfilePage {
 }
 
 /// Milliseconds are enough, and every client reads them.
-fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
     let whole = at.replace_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(*at);
     serializer.serialize_str(&whole.format(&Rfc3339).map_err(serde::ser::Error::custom)?)
 }
 
-fn rfc3339_or_null<S: Serializer>(at: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rfc3339_or_null<S: Serializer>(
+    at: &Option<OffsetDateTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => rfc3339(at, serializer),
         None => serializer.serialize_none(),
@@ -262,6 +265,17 @@ impl From<Profile> for ProfileView {
     }
 }
 
+impl StateView {
+    const fn of_class(class: Class) -> Self {
+        match class {
+            Class::Transient => Self::Failing,
+            Class::Throttled => Self::Throttled,
+            Class::Owner => Self::Misconfigured,
+            Class::Authorization => Self::ReauthorizationRequired,
+        }
+    }
+}
+
 impl StatusView {
     fn of(profile: &Profile) -> Self {
         let status = &profile.status;
@@ -275,12 +289,20 @@ impl StatusView {
             State::Misconfigured => StateView::Misconfigured,
             State::ReauthorizationRequired => StateView::ReauthorizationRequired,
         };
+        // Trouble with sending shows where there is none with polls.
+        let sending = profile.sending_trouble().map(|sending| &sending.error);
+        let (state, error) = match (&status.error, sending) {
+            (Some(error), _) => (state, Some(error)),
+            (None, Some(error)) if !profile.listen => (state, Some(error)),
+            (None, Some(error)) => (StateView::of_class(error.code.class()), Some(error)),
+            (None, None) => (state, None),
+        };
         Self {
             state,
             last_success_at: status.last_success_at,
             last_message_at: status.last_message_at,
             not_before: status.not_before,
-            error: status.error.as_ref().map(|error| ErrorView {
+            error: error.map(|error| ErrorView {
                 code: error.code,
                 message: error.message.clone(),
                 since: error.since,

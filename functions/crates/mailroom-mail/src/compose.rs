@@ -53,7 +53,11 @@ pub enum ComposeError {
 ///
 /// # Errors
 /// See [`ComposeError`].
-pub fn compose(message: &Message, stamp: &Stamp<'_>, contents: Vec<Vec<u8>>) -> Result<Vec<u8>, ComposeError> {
+pub fn compose(
+    message: &Message,
+    stamp: &Stamp<'_>,
+    contents: Vec<Vec<u8>>,
+) -> Result<Vec<u8>, ComposeError> {
     if contents.len() != message.attachments.len() {
         return Err(ComposeError::Missing);
     }
@@ -188,9 +192,7 @@ fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError>
     });
     let text = message.text.as_deref().map(|text| SinglePart::plain(with_crlf(text)));
     let shown = match (text, html) {
-        (Some(text), Some(html)) => {
-            Some(Part::Multi(html.within(MultiPart::alternative().singlepart(text))))
-        }
+        (Some(text), Some(html)) => Some(Part::Multi(html.within(MultiPart::alternative().singlepart(text)))),
         (Some(text), None) => Some(Part::Single(text)),
         (None, html) => html,
     };

@@ -6,8 +6,10 @@ use std::sync::Mutex;
 
 use mailroom_core::cursor::Cursor;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::guard::Machine;
 use mailroom_core::health::Status;
 use mailroom_core::job::{Digest, FlowJob, JobId};
+use mailroom_core::outbound::MessageId;
 use mailroom_core::ports::{Credential, Forgotten, Hold, Lease};
 use mailroom_core::profile::{Auth, Host, Security, Server};
 use mailroom_core::trouble::ErrorCode;
@@ -79,6 +81,15 @@ impl Profiles for Ports {
 
     async fn note_handed_over(&self, _: ProfileId, _: &[Digest], _: OffsetDateTime) -> Result<(), PortError> {
         Ok(())
+    }
+
+    async fn note_machines(
+        &self,
+        _: ProfileId,
+        _: &[(MessageId, Machine)],
+        _: OffsetDateTime,
+    ) -> Result<(), PortError> {
+        unreachable!("no mail is handed over here")
     }
 
     async fn forget(&self, _: ProfileId, time: Duration) -> Result<Forgotten, PortError> {

@@ -69,6 +69,10 @@ imap_id_send = name *
 namespace inbox {{
   inbox = yes
   separator = /
+  mailbox Sent {{
+    auto = create
+    special_use = \Sent
+  }}
 }}
 
 service master {{

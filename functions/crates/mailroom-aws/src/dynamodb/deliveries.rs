@@ -200,11 +200,7 @@ impl Deliveries for Table {
         }
     }
 
-    async fn machine(
-        &self,
-        profile: ProfileId,
-        mails: &[&MessageId],
-    ) -> Result<Option<Machine>, PortError> {
+    async fn machine(&self, profile: ProfileId, mails: &[&MessageId]) -> Result<Option<Machine>, PortError> {
         if mails.is_empty() {
             return Ok(None);
         }
@@ -237,7 +233,7 @@ impl Deliveries for Table {
     }
 
     async fn own_addresses(&self, addresses: &[EmailAddress]) -> Result<Vec<EmailAddress>, PortError> {
-        let looks = addresses.to_vec().into_iter().map(|address| async move {
+        let looks = addresses.iter().cloned().map(|address| async move {
             let answer = self
                 .client()
                 .query()
@@ -251,7 +247,11 @@ impl Deliveries for Table {
                 .map_err(unavailable("Query"))?;
             Ok((!answer.items().is_empty()).then_some(address))
         });
-        stream::iter(looks).buffered(LOOKS_AT_ONCE).try_filter_map(|found| async { Ok(found) }).try_collect().await
+        stream::iter(looks)
+            .buffered(LOOKS_AT_ONCE)
+            .try_filter_map(|found| async { Ok(found) })
+            .try_collect()
+            .await
     }
 
     async fn admit_automatic(

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use mailroom_core::delivery::{Copy, Delivery, Fate, Lease, News, Phase, Recipient, SendError, SendErrorCode};
+use mailroom_core::delivery::{
+    Copy, Delivery, Fate, Lease, News, Phase, Recipient, SendError, SendErrorCode,
+};
 use mailroom_core::guard::Machine;
 use mailroom_core::outbound::{MessageId, OutboundId};
 use mailroom_core::profile::ProfileId;
@@ -123,11 +125,8 @@ enum CopyItem {
 
 impl From<&Delivery> for DeliveryItem {
     fn from(delivery: &Delivery) -> Self {
-        let lease = |lease: &Lease, dot| LeaseItem {
-            holder: lease.holder.clone(),
-            until: millis(lease.until),
-            dot,
-        };
+        let lease =
+            |lease: &Lease, dot| LeaseItem { holder: lease.holder.clone(), until: millis(lease.until), dot };
         Self {
             pk: profile_key(delivery.profile),
             sk: out_key(&delivery.id),

@@ -13,8 +13,8 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::guard::Machine;
 use mailroom_core::health::Status;
 use mailroom_core::job::Digest;
-use mailroom_core::ports::{Forgotten, Hold, Lease, Page, PortError, Profiles};
 use mailroom_core::outbound::MessageId;
+use mailroom_core::ports::{Forgotten, Hold, Lease, Page, PortError, Profiles};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_core::schedule::Range;
 use time::{Duration, OffsetDateTime};
@@ -332,7 +332,8 @@ impl Profiles for Table {
     ) -> Result<(), PortError> {
         let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
         // The last of several with one id: a key may be named once only.
-        let unique: HashMap<&str, Machine> = mails.iter().map(|(mail, kind)| (mail.as_str(), *kind)).collect();
+        let unique: HashMap<&str, Machine> =
+            mails.iter().map(|(mail, kind)| (mail.as_str(), *kind)).collect();
         let unique: Vec<_> = unique.into_iter().collect();
         for batch in unique.chunks(WRITE_BATCH) {
             let mut left = batch

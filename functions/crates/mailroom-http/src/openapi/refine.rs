@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 /// The schemas of what comes in.
-const REQUESTS: [&str; 5] = ["Profile", "Auth", "AfterFetch", "NewFlowSchema", "FlowSchema"];
+const REQUESTS: [&str; 8] =
+    ["Profile", "Auth", "AfterFetch", "NewFlowSchema", "FlowSchema", "Message", "Person", "Attachment"];
 
 /// Adds what the types alone cannot say.
 pub(super) fn refine(schemas: &mut Value) {
@@ -22,6 +23,7 @@ pub(super) fn refine(schemas: &mut Value) {
         let sending = json!({"properties": {"listen": {"const": false}}, "required": ["listen"]});
         profile.insert("anyOf".to_owned(), json!([listening, sending]));
     }
+    refine_message(schemas);
     let profile = schemas.get("Profile").cloned().unwrap_or_default();
     let auth = schemas.get("Auth").cloned().unwrap_or_default();
 
@@ -34,6 +36,20 @@ pub(super) fn refine(schemas: &mut Value) {
     schemas.insert("TestSettings".to_owned(), test_schema(new_profile.clone()));
     schemas.insert("NewProfile".to_owned(), new_profile);
     schemas.insert("ProfilePatch".to_owned(), patch_schema(profile));
+}
+
+/// A message is for someone, and has something in it; a file comes from one place.
+fn refine_message(schemas: &mut Map<String, Value>) {
+    let filled = |name: &str| json!({"required": [name], "properties": {name: {"minItems": 1}}});
+    if let Some(Value::Object(message)) = schemas.get_mut("Message") {
+        let someone = json!({"anyOf": [filled("to"), filled("cc"), filled("bcc")]});
+        let something = json!({"anyOf": [present(&["text"]), present(&["html"]), filled("attachments")]});
+        message.insert("allOf".to_owned(), json!([someone, something]));
+    }
+    if let Some(Value::Object(attachment)) = schemas.get_mut("Attachment") {
+        let only = |name: &str, other: &str| json!({"required": [name], "properties": {name: {"type": "string"}, other: {"type": "null"}}});
+        attachment.insert("oneOf".to_owned(), json!([only("content", "key"), only("key", "content")]));
+    }
 }
 
 /// An object that takes no other members, and needs none that has a default.

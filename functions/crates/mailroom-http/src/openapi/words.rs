@@ -30,6 +30,7 @@ const OPEN: &[&str] = &["429"];
 #[expect(clippy::too_many_lines, reason = "a table: one entry for each operation")]
 pub(super) fn words(operation: Operation) -> Words {
     const PROFILES: &str = "profiles";
+    const MESSAGES: &str = "messages";
     const FLOWS: &str = "flow schemas";
     const ABOUT: &str = "about";
     match operation {
@@ -116,6 +117,25 @@ pub(super) fn words(operation: Operation) -> Words {
             body: None,
             success: ("202", "It will be polled within moments.", Some("Accepted")),
             problems: &["404", "409", "429", "503"],
+        },
+        Operation::SendMessage => Words {
+            id: "sendMessage",
+            tag: MESSAGES,
+            summary: "Send a message",
+            description: "Accepted messages are tried for 24 hours, and sent once: where nobody can know whether one \
+                was sent, it says so and is left alone. The body may have 6 MB; larger attachments go by `key`.",
+            body: Some(Body::Required("Message")),
+            success: ("202", "Accepted.", Some("AcceptedMessage")),
+            problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
+        },
+        Operation::GetMessage => Words {
+            id: "getMessage",
+            tag: MESSAGES,
+            summary: "Read how a message is doing",
+            description: "Can be read for 30 days.",
+            body: None,
+            success: ("200", "Its status.", Some("StoredMessage")),
+            problems: READ,
         },
         Operation::CreateFlowSchema => Words {
             id: "createFlowSchema",

@@ -95,7 +95,10 @@ fn images_files_and_both_bodies_come_back_as_they_were() {
     assert_eq!(read.content.text.as_deref(), Some("Hello\n.\nBye"));
     assert_eq!(read.content.html, mail.html);
     let parts: Vec<_> = read.parts.iter().map(|part| (part.filename.clone().unwrap(), part.inline)).collect();
-    assert_eq!(parts, [("logo.png".to_owned(), true), ("\u{dc}bersicht \"neu\"; 100 %.csv".to_owned(), false)]);
+    assert_eq!(
+        parts,
+        [("logo.png".to_owned(), true), ("\u{dc}bersicht \"neu\"; 100 %.csv".to_owned(), false)]
+    );
     assert_eq!(read.parts[0].content_id.as_deref(), Some("logo@x"));
     assert_eq!((read.parts[0].bytes.as_ref(), read.parts[1].bytes.as_ref()), (&bytes[1][..], &bytes[0][..]));
 }
@@ -103,8 +106,7 @@ fn images_files_and_both_bodies_come_back_as_they_were() {
 #[test]
 fn long_conversations_keep_their_first_and_their_last_messages() {
     let id = |n: usize| MessageId::parse(&format!("<{n}.{}@example.org>", "x".repeat(200))).unwrap();
-    let mail =
-        Message { references: (0..60).map(id).collect(), in_reply_to: Some(id(60)), ..message() };
+    let mail = Message { references: (0..60).map(id).collect(), in_reply_to: Some(id(60)), ..message() };
     let raw = composed(&mail, Vec::new());
     assert_sound(&raw);
     let read = mime::read(&raw).content;

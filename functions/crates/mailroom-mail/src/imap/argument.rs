@@ -28,6 +28,11 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// A name as a server has written it, quoted: its bytes go back as they came. `None` where they need a literal.
+pub(super) fn quoted_bytes(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).ok().filter(|text| is_quotable(text)).map(quoted)
+}
+
 /// A set of UIDs (RFC 9051 §9, `sequence-set`). Neighbours become ranges, which name nothing that was not asked for.
 pub(super) fn uid_set(uids: impl IntoIterator<Item = Uid>) -> String {
     let mut sorted: Vec<u32> = uids.into_iter().map(Uid::get).collect();

@@ -1,6 +1,29 @@
-//! INTERNALDATE (RFC 9051 §9, `date-time`), as servers write it.
+//! INTERNALDATE (RFC 9051 §9, `date-time`), as servers write it and as we do.
 
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
+
+const MONTHS: [(&str, Month); 12] = [
+    ("Jan", Month::January),
+    ("Feb", Month::February),
+    ("Mar", Month::March),
+    ("Apr", Month::April),
+    ("May", Month::May),
+    ("Jun", Month::June),
+    ("Jul", Month::July),
+    ("Aug", Month::August),
+    ("Sep", Month::September),
+    ("Oct", Month::October),
+    ("Nov", Month::November),
+    ("Dec", Month::December),
+];
+
+/// Writes `17-Jul-1996 09:44:25 +0000`: in UTC, without fractions of a second. Years have four digits.
+pub(super) fn format(at: OffsetDateTime) -> String {
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
+    let month = MONTHS.iter().find(|(_, month)| *month == at.month()).map_or("Jan", |(name, _)| *name);
+    let (hour, minute, second) = at.to_hms();
+    format!("{:02}-{month}-{:04} {hour:02}:{minute:02}:{second:02} +0000", at.day(), at.year())
+}
 
 /// Reads `17-Jul-1996 02:44:25 -0700`, with the day padded by a space or not at all. In UTC; `None` for all else.
 pub(super) fn parse(text: &[u8]) -> Option<OffsetDateTime> {
@@ -35,20 +58,6 @@ fn number(text: &str, digits: usize) -> Option<u32> {
 }
 
 fn month_named(name: &str) -> Option<Month> {
-    const MONTHS: [(&str, Month); 12] = [
-        ("Jan", Month::January),
-        ("Feb", Month::February),
-        ("Mar", Month::March),
-        ("Apr", Month::April),
-        ("May", Month::May),
-        ("Jun", Month::June),
-        ("Jul", Month::July),
-        ("Aug", Month::August),
-        ("Sep", Month::September),
-        ("Oct", Month::October),
-        ("Nov", Month::November),
-        ("Dec", Month::December),
-    ];
     MONTHS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, month)| *month)
 }
 
@@ -103,10 +112,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn dates_as_we_write_them() {
+        let at = datetime!(2026-11-03 00:04:05.678 +01:30);
+        assert_eq!(format(at), "02-Nov-2026 22:34:05 +0000");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_date_or_none(bytes: Vec<u8>) {
             let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn what_we_write_is_read_alike(seconds in 0_i64..253_402_300_800, offset in -14_i8..15) {
+            let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            let offset = UtcOffset::from_hms(offset, 0, 0).unwrap();
+            prop_assert_eq!(parse(format(at).as_bytes()), Some(at));
+            let elsewhere = at.checked_to_offset(offset).unwrap_or(at);
+            prop_assert_eq!(format(elsewhere), format(at));
         }
 
         #[test]

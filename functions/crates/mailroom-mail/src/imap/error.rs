@@ -36,6 +36,12 @@ pub enum Step {
     Store,
     /// Moving messages.
     Move,
+    /// Opening the folder for sent mail.
+    OpenSent,
+    /// Looking for a message in it.
+    Search,
+    /// Filing a message in it.
+    Append,
     /// LOGOUT.
     Logout,
 }
@@ -56,6 +62,9 @@ impl fmt::Display for Step {
             Self::Fetch => "messages",
             Self::Store => "the answer to marking messages",
             Self::Move => "the answer to moving messages",
+            Self::OpenSent => "the answer to opening the folder for sent mail",
+            Self::Search => "the answer to looking for a sent mail",
+            Self::Append => "the answer to filing a sent mail",
             Self::Logout => "the answer to the logout",
         })
     }
@@ -189,6 +198,9 @@ pub enum Malformed {
     /// Messages are much larger than it said.
     #[error("it sent far more than it had announced")]
     Sizes,
+    /// A search's result that cannot be read. Taking it for "not there" would repeat what was done.
+    #[error("it answered a search in a way that cannot be understood")]
+    Search,
     /// Responses without an end.
     #[error("it does not stop sending")]
     Endless,
@@ -246,6 +258,9 @@ pub enum ImapError {
     /// The login or the password holds a NUL, which no login command can carry.
     #[error("the login or the password holds a NUL")]
     Unsendable,
+    /// A Message-ID that no search can carry, or that would find any message.
+    #[error("the Message-ID cannot be searched for")]
+    UnsendableId,
     /// The server has neither MOVE (RFC 6851) nor UIDPLUS (RFC 4315).
     #[error("the IMAP server cannot move messages")]
     CannotMove,

@@ -1,9 +1,9 @@
 //! IMAP sessions: open a mailbox, list what is above a UID, fetch it, and tidy up after it.
 //!
 //! Read in this order: [`open`](self) (a session with all its servers' quirks, in one function), `session` (listing,
-//! marking, moving), `fetch` (bodies, whole or in chunks), `probe` (a try of the settings), `wire` (flights out, bounded
-//! responses in), `response` (what they say), `error` and `trouble` (what went wrong, for the log and for the mailbox's
-//! owner).
+//! marking, moving), `fetch` (bodies, whole or in chunks), `probe` (a try of the settings), `sent` (copies of what was
+//! sent), `wire` (flights out, bounded responses in), `response` (what they say), `error` and `trouble` (what went wrong,
+//! for the log and for the mailbox's owner).
 //!
 //! Invariants:
 //! - A command has succeeded when its own tagged OK has come, and not before. NO, BAD, BYE, the end of the stream and
@@ -13,13 +13,13 @@
 //! - What a server says of a message is never dropped because it cannot be read: that is an error. What it says beside
 //!   that is skipped.
 //! - A poll changes nothing: EXAMINE and BODY.PEEK, until [`Session::mark_seen`] or [`Session::move_to`] is asked for.
-//!   A try changes nothing at all.
+//!   A try changes nothing at all. Only [`SentFolder::file`] adds anything.
 //!
 //! Why this reads responses by itself and not with imap-proto (and async-imap above it): that parser refuses a whole
 //! response for one thing it does not know (a size above 32 bits, an unknown item, an unknown untagged line), and a
 //! refused FETCH is a lost message or a mailbox that is stuck; it needs a response in one piece, and parses it from the
 //! start at each read, so that its input has to be framed and bounded here anyway; and it can be made to panic or to
-//! overflow the stack. Of the grammar, eight responses are needed. The tests read what imap-proto reads too and compare.
+//! overflow the stack. Of the grammar, nine responses are needed. The tests read what imap-proto reads too and compare.
 
 mod argument;
 mod date;
@@ -30,6 +30,7 @@ mod probe;
 mod reply;
 mod response;
 mod scan;
+mod sent;
 mod session;
 mod trouble;
 mod wire;
@@ -41,4 +42,5 @@ pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, S
 pub use self::fetch::Fetched;
 pub use self::open::{Connector, Login, Opened};
 pub use self::probe::Probe;
+pub use self::sent::SentFolder;
 pub use self::session::{MAX_LISTED, Session};

@@ -110,7 +110,7 @@ where
 }
 
 /// What a poll does not need may be refused; `None` then.
-fn unless_refused<T>(result: Result<T, ImapError>) -> Result<Option<T>, ImapError> {
+pub(super) fn unless_refused<T>(result: Result<T, ImapError>) -> Result<Option<T>, ImapError> {
     match result {
         Err(ImapError::Refused { reply, .. }) if reply.refusal != Refusal::Bye => Ok(None),
         result => result.map(Some),
@@ -126,10 +126,10 @@ where
     wire.flush(Step::Mailboxes).await?;
     let mut bytes = 0;
     let sink = |response| {
-        if let Response::List(name) = response
+        if let Response::List(listed) = response
             && !probe.mailboxes_cut
         {
-            let name = argument::mailbox_name(&name);
+            let name = argument::mailbox_name(&listed.name);
             bytes += name.len();
             if probe.mailboxes.len() < MAX_MAILBOXES && bytes <= MAX_NAMES {
                 probe.mailboxes.push(name);

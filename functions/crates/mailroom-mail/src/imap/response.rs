@@ -1,6 +1,6 @@
 //! From a response's text to what it says (RFC 9051 §7).
 //!
-//! Eight responses matter to us; all others are skipped. In a FETCH response the items that we did not ask for are
+//! Nine responses matter to us; all others are skipped. In a FETCH response the items that we did not ask for are
 //! skipped one by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
 
 use mailroom_core::cursor::Uid;
@@ -192,6 +192,26 @@ pub(super) struct Fetch {
     pub(super) content: Option<Content>,
 }
 
+/// A mailbox that can be opened, as a LIST response names it (RFC 9051 §7.3.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Its name on the wire.
+    pub(super) name: Vec<u8>,
+    /// What separates the levels of its name; `None` where there are none.
+    pub(super) delimiter: Option<u8>,
+    /// Whether it is for sent mail: `\Sent` (RFC 6154 §2).
+    pub(super) for_sent: bool,
+}
+
+/// What a search has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hits {
+    None,
+    Some,
+    /// It cannot be read, or is an answer of another form than was asked for.
+    Unclear,
+}
+
 /// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Response {
@@ -204,8 +224,10 @@ pub(super) enum Response {
     Exists(u32),
     Capability(Capabilities),
     Fetch(Box<Fetch>),
-    /// A mailbox that can be opened, by its name on the wire.
-    List(Vec<u8>),
+    /// A mailbox that can be opened.
+    List(Named),
+    /// What a search has found.
+    Search(Hits),
     /// How many messages of a mailbox nobody has read.
     Unseen(u32),
     /// Nothing that matters.
@@ -246,6 +268,12 @@ impl Response {
         }
         if word.eq_ignore_ascii_case(b"STATUS") {
             return Ok(unseen(rest, literals).map_or(Self::Other, Self::Unseen));
+        }
+        if word.eq_ignore_ascii_case(b"SEARCH") {
+            return Ok(Self::Search(hits(rest)));
+        }
+        if word.eq_ignore_ascii_case(b"ESEARCH") {
+            return Ok(Self::Search(Hits::Unclear));
         }
         let (kind, data) = split_word(rest);
         if kind.eq_ignore_ascii_case(b"EXISTS") {
@@ -291,16 +319,28 @@ impl Fetch {
     }
 }
 
-/// The name in a LIST response (RFC 9051 §7.3.1), unless the mailbox cannot be opened.
-fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<Vec<u8>> {
+/// The mailbox of a LIST response (RFC 9051 §7.3.1), unless it cannot be opened.
+fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<Named> {
     let mut scanner = Scanner::new(data, literals);
     let attributes = scanner.value()?.into_list()?;
-    let closed = |attribute: &&[u8]| {
-        attribute.eq_ignore_ascii_case(b"\\Noselect") || attribute.eq_ignore_ascii_case(b"\\NonExistent")
-    };
-    let _delimiter = scanner.value()?;
+    let is = |known: &str| attributes.iter().any(|one| one.eq_ignore_ascii_case(known.as_bytes()));
+    let delimiter = scanner.value()?.into_string().flatten().and_then(|text| text.first().copied());
     let name = scanner.value()?.into_string()??;
-    (!attributes.iter().any(closed)).then_some(name)
+    let closed = is("\\Noselect") || is("\\NonExistent");
+    (!closed).then(|| Named { name, delimiter, for_sent: is("\\Sent") })
+}
+
+/// Whether a SEARCH response (RFC 3501 §7.2.5) names a message. A MODSEQ may follow its numbers (RFC 7162 §3.1.5).
+fn hits(data: &[u8]) -> Hits {
+    let numbers = data.split(|byte| *byte == b'(').next().unwrap_or_default();
+    let mut words = numbers.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).peekable();
+    if words.peek().is_none() {
+        Hits::None
+    } else if words.all(|word| number(word).is_some_and(|uid| uid > 0)) {
+        Hits::Some
+    } else {
+        Hits::Unclear
+    }
 }
 
 /// UNSEEN in a STATUS response (RFC 9051 §7.3.4).

@@ -262,7 +262,7 @@ where
 }
 
 /// Whether a server says that it did not understand a command, and nothing more: other refusals stand.
-fn is_incomprehension(error: &ImapError) -> bool {
+pub(super) fn is_incomprehension(error: &ImapError) -> bool {
     matches!(error, ImapError::Refused { reply, .. }
         if reply.refusal == Refusal::Bad && reply.code.is_none() && !reply.throttled)
 }
@@ -295,6 +295,7 @@ impl Opening {
             | Response::Capability(_)
             | Response::Fetch(_)
             | Response::List(_)
+            | Response::Search(_)
             | Response::Unseen(_)
             | Response::Other => {}
         }

@@ -48,6 +48,10 @@ impl ImapError {
                 ErrorCode::ImapAuth,
                 "The login or the password holds a character that cannot be sent: enter both again.",
             ),
+            Self::UnsendableId => Trouble::new(
+                ErrorCode::Internal,
+                "The Message-ID of a sent mail is not one that can be looked for.",
+            ),
             Self::CannotMove => Trouble::new(
                 ErrorCode::ImapMailbox,
                 format!("{at} cannot move messages: choose to keep them or to mark them as seen."),
@@ -85,6 +89,7 @@ fn of_malformed(step: Step, what: Malformed, at: &str) -> Trouble {
         | Malformed::NoExists
         | Malformed::Empty
         | Malformed::Sizes
+        | Malformed::Search
         | Malformed::Endless => Trouble::new(
             ErrorCode::ImapProtocol,
             format!("{at} does not keep to IMAP while we wait for {step}: {what}."),
@@ -114,10 +119,23 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
             "cannot move messages to the mailbox named for it",
             "Check that it exists and may be written to.",
         ),
+        (ErrorCode::ImapMailbox, Step::OpenSent) => {
+            ("refused to open the folder for sent mail", "Check that the login may read it.")
+        }
+        (ErrorCode::ImapMailbox, Step::Append) if reply.code == Some(Code::OverQuota) => (
+            "cannot file the copy of a sent mail, because the mailbox is full",
+            "Delete some mail, or ask the provider for more room.",
+        ),
+        (ErrorCode::ImapMailbox, Step::Append) => (
+            "refused to file the copy of a sent mail",
+            "Check that the folder for sent mail exists and may be written to.",
+        ),
         (ErrorCode::ImapMailbox, _) => {
             ("refused to open the mailbox", "Check its name and that the login may read it.")
         }
         (_, Step::Login) => ("cannot log us in at the moment", ""),
+        (_, Step::Search) => ("did not look for a sent mail", ""),
+        (_, Step::Append) => ("did not file the copy of a sent mail", ""),
         _ => ("did not do what was asked", ""),
     };
     Trouble::new(code, format!("{at} {what}{said}. {hint}").trim_end()).retry_after(reply.pause)
@@ -129,6 +147,8 @@ fn code_of_refusal(step: Step, reply: &Reply) -> ErrorCode {
         return ErrorCode::ImapThrottled;
     }
     match reply.code {
+        // Gmail's limit of bandwidth has this code too, and its words have been looked at.
+        Some(Code::OverQuota) if step == Step::Append => ErrorCode::ImapMailbox,
         Some(Code::Throttled | Code::Limit | Code::OverQuota) => ErrorCode::ImapThrottled,
         Some(Code::Unavailable | Code::InUse | Code::ServerBug | Code::Corruption | Code::ClientBug) => {
             ErrorCode::ImapProtocol
@@ -138,7 +158,9 @@ fn code_of_refusal(step: Step, reply: &Reply) -> ErrorCode {
         ) if step == Step::Login => ErrorCode::ImapAuth,
         Some(
             Code::Nonexistent | Code::TryCreate | Code::NoPerm | Code::Cannot | Code::AuthorizationFailed,
-        ) if matches!(step, Step::Open | Step::Move) => ErrorCode::ImapMailbox,
+        ) if matches!(step, Step::Open | Step::Move | Step::OpenSent | Step::Append) => {
+            ErrorCode::ImapMailbox
+        }
         Some(
             Code::Alert
             | Code::ContactAdmin
@@ -160,7 +182,7 @@ fn by_step(step: Step, refusal: Refusal) -> ErrorCode {
     match (step, refusal) {
         (Step::Login, Refusal::No) => ErrorCode::ImapAuth,
         (Step::StartTls, Refusal::No | Refusal::Bad) => ErrorCode::ImapTls,
-        (Step::Open, Refusal::No) => ErrorCode::ImapMailbox,
+        (Step::Open | Step::OpenSent, Refusal::No) => ErrorCode::ImapMailbox,
         (
             Step::Connect
             | Step::Tls
@@ -175,6 +197,9 @@ fn by_step(step: Step, refusal: Refusal) -> ErrorCode {
             | Step::Fetch
             | Step::Store
             | Step::Move
+            | Step::OpenSent
+            | Step::Search
+            | Step::Append
             | Step::Logout,
             Refusal::No | Refusal::Bad | Refusal::Bye,
         ) => ErrorCode::ImapProtocol,

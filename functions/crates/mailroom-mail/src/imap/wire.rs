@@ -33,6 +33,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How long a server that said BYE may take to answer what it has been asked.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Bytes sent at once of what is large. Each piece has its own [`SILENCE`]: 550 bytes a second are enough.
+const PIECE: usize = 1 << 20;
+
 /// Bytes read at once. Lines are short; literals have a buffer of their own.
 const READ_BYTES: usize = 8 * 1024;
 
@@ -120,6 +123,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.out.extend_from_slice(bytes);
     }
 
+    /// Adds much to the last command, and sends most of it: a wait for each piece, so that a slow link is no silence.
+    pub(super) async fn long_part(&mut self, bytes: &[u8], step: Step) -> Result<(), ImapError> {
+        for piece in bytes.chunks(PIECE) {
+            if self.out.len() >= PIECE {
+                self.flush(step).await?;
+            }
+            self.part(piece);
+        }
+        Ok(())
+    }
+
+    /// Why a command could not be sent to its end: what the server has said of it, or else `error`.
+    ///
+    /// Whoever refuses half-way through a literal may just stop reading. The connection is spent in any case.
+    pub(super) async fn last_words(&mut self, tag: Tag, step: Step, error: ImapError) -> ImapError {
+        self.outstanding += 1;
+        match timeout(FAREWELL * 2, self.answer(&[tag], step, |_| Ok(()))).await {
+            Ok(Err(refused @ ImapError::Refused { .. })) => refused,
+            Ok(Ok(_) | Err(_)) | Err(_) => error,
+        }
+    }
+
     /// Sends the flight, in one write.
     pub(super) async fn flush(&mut self, step: Step) -> Result<(), ImapError> {
         let sending = async {
@@ -194,6 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 | Response::Capability(_)
                 | Response::Fetch(_)
                 | Response::List(_)
+                | Response::Search(_)
                 | Response::Unseen(_)
                 | Response::Other) => {
                     sink(response).map_err(malformed)?;

@@ -56,9 +56,7 @@ where
         Proof::Password(password) if offers("LOGIN") => login_login(wire, login.login, password).await,
         Proof::Password(_) => Err(SmtpError::NoPasswordLogin),
         Proof::Token(token) if offers("XOAUTH2") => xoauth2(wire, login.login, token).await,
-        Proof::Token(token) if offers("OAUTHBEARER") => {
-            oauthbearer(wire, login.login, token, server).await
-        }
+        Proof::Token(token) if offers("OAUTHBEARER") => oauthbearer(wire, login.login, token, server).await,
         Proof::Token(_) => Err(SmtpError::NoTokenLogin),
     }
 }

@@ -25,8 +25,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use self::error::{Malformed, SmtpError, Step};
 pub use self::auth::{Login, Proof};
+pub use self::error::{Malformed, SmtpError, Step};
 pub use self::open::{Connector, Probe, Session};
 pub use self::reply::Reply;
 pub use self::transaction::{Begun, Content, Envelope, Offers, Unable};

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
 
-use super::error::{Malformed, SmtpError, Step};
 use super::auth::{Login, Proof};
+use super::error::{Malformed, SmtpError, Step};
 use super::open::{Probe, introduce, start_tls};
 use super::wire::Wire;
 

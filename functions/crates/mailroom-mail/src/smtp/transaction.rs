@@ -150,13 +150,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.reset().await?;
             return Ok(Begun::Refused { reply: from, refused: Vec::new() });
         }
-        let refused: Vec<(String, Reply)> = envelope
-            .to
-            .iter()
-            .cloned()
-            .zip(answers)
-            .filter(|(_, answer)| !answer.is_done())
-            .collect();
+        let refused: Vec<(String, Reply)> =
+            envelope.to.iter().cloned().zip(answers).filter(|(_, answer)| !answer.is_done()).collect();
         if refused.len() == envelope.to.len() {
             self.reset().await?;
             return Ok(Begun::Nobody { refused });

@@ -56,7 +56,9 @@ impl SmtpError {
             ),
             Self::NoTokenLogin => Trouble::new(
                 ErrorCode::SmtpAuth,
-                format!("{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."),
+                format!(
+                    "{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."
+                ),
             ),
             Self::Unsendable => Trouble::new(
                 ErrorCode::SmtpAuth,
@@ -109,9 +111,7 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
             | Step::Verdict
             | Step::Reset,
             true,
-        ) => {
-            (ErrorCode::SmtpThrottled, "asks us to come back later", "Try again in a while.")
-        }
+        ) => (ErrorCode::SmtpThrottled, "asks us to come back later", "Try again in a while."),
         (Step::Login, false) => (ErrorCode::SmtpAuth, "refused the login", login_hint(reply)),
         (Step::StartTls, _) => {
             (ErrorCode::SmtpTls, "refused STARTTLS", "Use a port with TLS from the first byte, usually 465.")
@@ -119,15 +119,9 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         (Step::Connect | Step::Tls | Step::Greeting | Step::Ehlo, _) => {
             (ErrorCode::SmtpRejected, "does not want to talk to us", "Ask its administrator why.")
         }
-        (
-            Step::Mail
-            | Step::Recipient
-            | Step::Data
-            | Step::Content
-            | Step::Verdict
-            | Step::Reset,
-            false,
-        ) => (ErrorCode::SmtpRejected, "refused the mail", "Ask its administrator why."),
+        (Step::Mail | Step::Recipient | Step::Data | Step::Content | Step::Verdict | Step::Reset, false) => {
+            (ErrorCode::SmtpRejected, "refused the mail", "Ask its administrator why.")
+        }
     };
     let number = reply.enhanced.map_or_else(
         || reply.code.to_string(),

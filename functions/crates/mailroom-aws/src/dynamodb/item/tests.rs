@@ -47,6 +47,7 @@ fn profile() -> Profile {
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
             ..Status::default()
         },
+        sending: None,
     }
 }
 
@@ -250,7 +251,7 @@ prop_compose! {
         (max_message_bytes, version) in any::<(u64, u64)>(),
         (created_at, updated_at) in (moment(), moment()),
         cursor in option::of(any_cursor()),
-        status in any_status(),
+        (status, sent) in (any_status(), any_status()),
     ) -> Profile {
         Profile {
             id: ProfileId::new(ulid::Ulid::from(id)),
@@ -259,6 +260,7 @@ prop_compose! {
             auth, include_seen, start_from,
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
             max_message_bytes, version, secret_version, created_at, updated_at, cursor, status,
+            sending: sent.error.map(|error| Sending { error, not_before: sent.not_before, version }),
         }
     }
 }

@@ -2,11 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "a test's deadline has to begin somewhere")]
 
 mod fetching;
+mod filing;
 mod hostile;
 mod logging_in;
 mod opening;
 mod oracle;
 mod probing;
+mod sent;
 mod starttls;
 
 use std::time::Duration;

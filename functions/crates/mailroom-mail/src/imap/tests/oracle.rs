@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use imap_proto::{AttributeValue, MailboxDatum, Response as Theirs, SectionPath, StatusAttribute};
+use imap_proto::{
+    AttributeValue, MailboxDatum, NameAttribute, Response as Theirs, SectionPath, StatusAttribute,
+};
 use proptest::prelude::*;
 
-use super::super::response::{Fetch, Frame, LITERAL, Response, Section};
+use super::super::response::{Fetch, Frame, Hits, LITERAL, Named, Response, Section};
 
 /// Takes a FETCH response of imap-proto for ours.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is what we skip, and the enum is open")]
@@ -133,7 +135,25 @@ fn names_of_mailboxes_are_read_alike() {
         let Ok((_, Theirs::MailboxData(MailboxDatum::List(list)))) = Theirs::parse(&bytes) else {
             panic!("{sample:?}");
         };
-        assert_eq!(Response::parse(sample.for_us()).unwrap(), Response::List(list.name.as_bytes().to_vec()));
+        let named = Named {
+            name: list.name.as_bytes().to_vec(),
+            delimiter: list.delimiter.map(|delimiter| delimiter.as_bytes()[0]),
+            for_sent: list.name_attributes.contains(&NameAttribute::Sent),
+        };
+        assert_eq!(Response::parse(sample.for_us()).unwrap(), Response::List(named));
+    }
+}
+
+#[test]
+fn searches_are_read_alike() {
+    for text in ["* SEARCH", "* SEARCH ", "* SEARCH 2", "* search 2 84 4294967295"] {
+        let line = format!("{text}\r\n");
+        let Ok((_, Theirs::MailboxData(MailboxDatum::Search(uids)))) = Theirs::parse(line.as_bytes()) else {
+            panic!("{text}");
+        };
+        let hits = if uids.is_empty() { Hits::None } else { Hits::Some };
+        let ours = Response::parse(Frame { text: text.as_bytes().to_vec(), literals: Vec::new() }).unwrap();
+        assert_eq!(ours, Response::Search(hits));
     }
 }
 

@@ -41,7 +41,9 @@ async fn one_mail_after_the_other_goes_over_a_session() {
     let mut session = session("", &one.repeat(2)).await;
     let ann = to(&["ann@example.org"]);
     for _ in 0..2 {
-        assert!(matches!(session.begin(&envelope(&ann)).await, Ok(Begun::Ready { refused }) if refused.is_empty()));
+        assert!(
+            matches!(session.begin(&envelope(&ann)).await, Ok(Begun::Ready { refused }) if refused.is_empty())
+        );
         session.content(b"Subject: x\r\n\r\n.\r\n..a").await.unwrap();
         assert_eq!(session.finish().await.unwrap().code, 250);
     }
@@ -124,7 +126,10 @@ fn offers_are_read_as_servers_write_them() {
     let read = |lines: &[&str]| Offers::read(&to(lines));
     assert_eq!(read(&["SIZE 0", "pipelining"]).size, None);
     assert!(read(&["size"]).knows_size && read(&["PIPELINING"]).pipelining);
-    assert_eq!(read(&["SIZE 99999999999999999999999", "SMTPUTF8X"]), Offers { knows_size: true, ..Offers::default() });
+    assert_eq!(
+        read(&["SIZE 99999999999999999999999", "SMTPUTF8X"]),
+        Offers { knows_size: true, ..Offers::default() }
+    );
 }
 
 #[tokio::test]
@@ -138,14 +143,19 @@ async fn a_goodbye_in_the_middle_ends_the_session_and_names_the_step() {
         (format!("{mail}{rcpt}"), Step::Recipient),
         (format!("{mail}{rcpt}{data}"), Step::Data),
     ] {
-        for (end, expected) in [("S: 421 4.3.2 closing", "refused"), ("S: hello", "malformed"), ("", "hung up")] {
+        for (end, expected) in
+            [("S: 421 4.3.2 closing", "refused"), ("S: hello", "malformed"), ("", "hung up")]
+        {
             let mut session = session("", &format!("{transcript}{end}")).await;
             let error = session.begin(&envelope(&ann)).await.unwrap_err();
-            let (name, at) = match &error {
-                SmtpError::Refused { step, .. } => ("refused", *step),
-                SmtpError::Malformed { step, .. } => ("malformed", *step),
-                SmtpError::HungUp(step) => ("hung up", *step),
-                other => panic!("{other:?}"),
+            let (name, at) = if let SmtpError::Refused { step, .. } = &error {
+                ("refused", *step)
+            } else if let SmtpError::Malformed { step, .. } = &error {
+                ("malformed", *step)
+            } else if let SmtpError::HungUp(step) = &error {
+                ("hung up", *step)
+            } else {
+                panic!("{error:?}")
             };
             assert_eq!((name, at), (expected, step));
         }
@@ -171,7 +181,8 @@ async fn silence_ends_at_every_step_and_a_verdict_may_take_its_time() {
 async fn with_token(offer: &str, transcript: &str) -> Result<(), SmtpError> {
     let token = SecretString::from("ya29.lantern");
     let login = Login { login: "a,b=c@example.com", proof: Proof::Token(&token) };
-    let transcript = format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\nS: 250 AUTH {offer}\n{transcript}");
+    let transcript =
+        format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\nS: 250 AUTH {offer}\n{transcript}");
     let wire = Wire::new(server(&transcript), soon());
     introduce(&mut Probe::default(), wire, "[127.0.0.1]", &example(), Some(login)).await.map(drop)
 }

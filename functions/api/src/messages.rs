@@ -1,0 +1,108 @@
+//! Messages to be sent: accepted here, sent by the send function.
+//!
+//! The order is the guarantee: the content, the delivery with its idempotency key, the queue. Whoever dies in between has
+//! answered nothing; a repeat with the same key goes on from there.
+
+use futures_util::future::try_join_all;
+use mailroom_core::delivery::{Delivery, State};
+use mailroom_core::guard;
+use mailroom_core::outbound::{EmailAddress, MAX_ATTACHMENT_BYTES, Message, MessageId, OutboundId, Source};
+use mailroom_core::ports::{Begun, Deliveries as _, IdempotencyKey, PortError};
+use mailroom_core::profile::Profile;
+use mailroom_http::message::{AcceptedMessage, MessageBody, MessageView};
+use mailroom_http::problem::{Problems, read};
+use sha2::{Digest as _, Sha256};
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::clock;
+use crate::problem::ApiError;
+use crate::request::Request;
+
+impl Api {
+    pub(crate) async fn send_message(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+        let body = request.required_large_json()?;
+        let key = request.idempotency_key()?;
+        let profile = self.profile(id).await?;
+        let content = serde_json::to_vec(&body).map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let message =
+            read::<MessageBody>(body).and_then(|body| body.describe(profile.id)).map_err(ApiError::Fields)?;
+        let from = sender(&profile)?;
+        self.check_attachments(&message).await?;
+        if let Some(held) = guard::judge(&self.table, profile.id, &message).await? {
+            return Err(ApiError::Conflict(held.message, Problems::default()));
+        }
+
+        let id = OutboundId::from(clock::ulid());
+        let message_id = MessageId::of(profile.id, &id, &from);
+        let recipients = message.recipients();
+        let mut delivery =
+            Delivery::new(profile.id, id, message_id, &recipients, message.save_to_sent, clock::now());
+        let object = format!("mail/{}/out/{}.json", profile.id, delivery.id);
+        delivery.content = Some(object.clone());
+        let key = key.map(|key| IdempotencyKey { key, digest: hex::encode(Sha256::digest(&content)) });
+        self.objects.put(&object, "application/json", content).await?;
+        let delivery = match self.table.begin_delivery(&delivery, key.as_ref()).await? {
+            Begun::Stored => delivery,
+            Begun::Before(before) => *before,
+            Begun::Taken => {
+                let problem = "was used for another message within the last 24 hours";
+                return Err(ApiError::Fields(Problems::one("Idempotency-Key", problem)));
+            }
+        };
+        // Again for one that was begun before and never tried: its queue may not have heard of it. A repeat is harmless.
+        if delivery.state() == State::Queued && delivery.attempts == 0 {
+            self.send_queue.request(delivery.profile, &delivery.id).await?;
+        }
+        let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
+        Ok(Answer::json(202, &AcceptedMessage::from(&delivery)).with_header("location", location))
+    }
+
+    pub(crate) async fn get_message(&self, profile: &str, message: &str) -> Result<Answer, ApiError> {
+        let gone = || ApiError::NotFound("There is no message with this id.".to_owned());
+        let profile = self.profile(profile).await?;
+        let id = OutboundId::parse(message).map_err(|_| gone())?;
+        let delivery = self.table.delivery(profile.id, &id).await?.ok_or_else(gone)?;
+        Ok(Answer::json(200, &MessageView::from(&delivery)))
+    }
+
+    /// The objects that are attached have to be there, and not too large.
+    async fn check_attachments(&self, message: &Message) -> Result<(), ApiError> {
+        let sizes = message.attachments.iter().map(|attachment| async move {
+            match &attachment.source {
+                Source::Bytes(bytes) => Ok::<_, PortError>(u64::try_from(bytes.len()).ok()),
+                Source::Object(key) => self.objects.size(key.as_str()).await,
+            }
+        });
+        let mut problems = Problems::default();
+        let mut total = 0_u64;
+        for (n, size) in try_join_all(sizes).await?.into_iter().enumerate() {
+            match size {
+                Some(size) => total = total.saturating_add(size),
+                None => problems.add(format!("attachments[{n}].key"), "is not there, or not any more"),
+            }
+        }
+        if total > MAX_ATTACHMENT_BYTES {
+            problems.add("attachments", "must have at most 25 MiB together");
+        }
+        problems.none_or().map_err(ApiError::Fields)
+    }
+}
+
+/// The address that a profile sends from.
+fn sender(profile: &Profile) -> Result<EmailAddress, ApiError> {
+    let conflict = |field: &str, problem: &str, detail: &str| {
+        Err(ApiError::Conflict(detail.to_owned(), Problems::one(field, problem)))
+    };
+    if profile.smtp.is_none() {
+        let detail = "This profile names no SMTP server to send through.";
+        return conflict("smtp_host", "is required to send; add it to the profile first", detail);
+    }
+    match EmailAddress::parse(profile.auth.login()) {
+        Ok(address) => Ok(address),
+        Err(_) => {
+            let detail = "This profile's login is no address that mail could come from.";
+            conflict("auth.login", "must be an email address to send", detail)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Sending: profiles that do, messages, and the send queue run as Lambda runs it.
+
+use std::time::Duration;
+
+use mailroom_core::profile::{Profile, ProfileId, Security};
+use serde_json::{Value, json};
+
+use super::{World, server};
+use crate::api::Reply;
+use crate::aws::Delivered;
+use crate::lambda::Outcome;
+use crate::smtp_server::{Options, SmtpServer};
+
+/// How long a batch has when a scenario does not say.
+const TIME: Duration = Duration::from_secs(60);
+
+impl World {
+    /// An SMTP server of the scenario's own.
+    #[must_use]
+    pub fn smtp_server(&self, options: &Options) -> SmtpServer {
+        SmtpServer::start(self.servers().certificates(), options)
+    }
+
+    /// Makes a profile for the mailbox that sends through this server, after STARTTLS.
+    pub fn sender(&self, smtp: &SmtpServer, change: impl FnOnce(&mut Profile)) -> ProfileId {
+        self.profile(|profile| {
+            let host = smtp.address().to_string();
+            profile.smtp = Some(server(&host, smtp.submission(), Security::StartTls));
+            change(profile);
+        })
+    }
+
+    /// Has a message accepted; its id.
+    #[track_caller]
+    pub fn submit(&self, profile: ProfileId, body: &Value) -> String {
+        self.post_message(profile, &[], body).expect(202).id()
+    }
+
+    /// Asks for a message to be sent.
+    #[track_caller]
+    pub fn post_message(&self, profile: ProfileId, headers: &[(&str, &str)], body: &Value) -> Reply {
+        let path = format!("/profiles/{profile}/messages");
+        self.api().call("POST", &path, headers, Some(body.to_string().as_bytes()))
+    }
+
+    /// How a message is doing.
+    #[track_caller]
+    pub fn message(&self, profile: ProfileId, id: &str) -> Value {
+        self.api().get(&format!("/profiles/{profile}/messages/{id}")).expect(200).body
+    }
+
+    /// The send queue delivers all that it has, in batches of ten, and all goes well. Returns how many batches.
+    pub fn send_all(&self) -> usize {
+        let mut batches = 0;
+        while let Some(outcome) = self.send_batch(TIME) {
+            batches += 1;
+            assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}: {}", self.send_function().log());
+            assert!(batches <= 200, "the send queue never ends");
+        }
+        batches
+    }
+
+    /// The send queue delivers one batch, if it has one; what comes of it within the time that Lambda grants. What the
+    /// function is done with is deleted.
+    pub fn send_batch(&self, limit: Duration) -> Option<Outcome> {
+        let batch = self.aws().deliver(&self.stack().queues.send, 10);
+        if batch.is_empty() {
+            return None;
+        }
+        let outcome = self.send_function().invoke(batch_event(&batch), limit);
+        self.delete_done(&batch, &outcome);
+        Some(outcome)
+    }
+
+    /// Deletes what a function is done with, as Lambda does.
+    pub fn delete_done(&self, batch: &[Delivered], outcome: &Outcome) {
+        let Outcome::Answered(answer) = outcome else { return };
+        let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
+        let failed = |id: &str| {
+            failures.iter().any(|one| one.get("itemIdentifier").and_then(Value::as_str) == Some(id))
+        };
+        for message in batch.iter().filter(|message| !failed(&message.id)) {
+            self.aws().delete(&self.stack().queues.send, &message.receipt);
+        }
+    }
+
+    /// The time comes at which a message is tried again, or whoever died over it has lost the right to it, without the
+    /// wait; the queue delivers it once more.
+    pub fn hurry(&self, profile: ProfileId, id: &str) {
+        self.forward(profile, id);
+        self.aws().send(
+            &self.stack().queues.send,
+            &json!({"profile_id": profile.to_string(), "id": id}).to_string(),
+        );
+    }
+
+    /// The same, for a message that the queue still delivers by itself.
+    pub fn forward(&self, profile: ProfileId, id: &str) {
+        let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("OUT#{id}")}});
+        let table = &self.stack().table;
+        let item = self.aws().call(
+            "dynamodb",
+            "DynamoDB_20120810.GetItem",
+            &json!({"TableName": table, "Key": key, "ConsistentRead": true}),
+        );
+        let leased = item.pointer("/Item/lease").is_some();
+        let set = if leased { "SET lease.#until = :past" } else { "REMOVE next_at" };
+        let mut update = json!({"TableName": table, "Key": key, "UpdateExpression": set});
+        if leased && let Some(update) = update.as_object_mut() {
+            update.insert("ExpressionAttributeNames".to_owned(), json!({"#until": "until"}));
+            update.insert("ExpressionAttributeValues".to_owned(), json!({":past": {"N": "0"}}));
+        }
+        let _ = self.aws().call("dynamodb", "DynamoDB_20120810.UpdateItem", &update);
+    }
+
+    /// What has been told to the outcome queue until now.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<Value> {
+        let told = self.aws().drain(&self.stack().queues.outcome);
+        told.iter().map(|message| serde_json::from_str(&message.body).expect("JSON")).collect()
+    }
+}
+
+/// The event in which the send queue delivers a batch.
+#[must_use]
+pub(super) fn batch_event(batch: &[Delivered]) -> Value {
+    let records: Vec<Value> = batch
+        .iter()
+        .map(|message| {
+            json!({
+                "messageId": message.id, "receiptHandle": message.receipt, "body": message.body,
+                "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:sends", "awsRegion": "us-east-1",
+            })
+        })
+        .collect();
+    json!({"Records": records})
+}
