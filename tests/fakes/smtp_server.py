@@ -95,7 +95,8 @@ class State:
         name = f"{self.stored:04}"
         message = {
             "login": login_of(session) or "",
-            "from": envelope.mail_from,
+            # aiosmtpd keeps the brackets of an empty one.
+            "from": envelope.mail_from.removeprefix("<>"),
             "to": envelope.rcpt_tos,
             "mail_options": envelope.mail_options,
             "session": session.number,

@@ -72,6 +72,16 @@ impl Aws {
         (status == 200).then_some(answer)
     }
 
+    /// Stores an object.
+    ///
+    /// # Panics
+    /// When the bucket does not take it.
+    pub fn put_object(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
+        let put = self.request("s3", Method::PUT, &format!("/{bucket}/{key}"));
+        let (status, _) = self.exchange(put.body(Bytes::from(bytes)).expect("a request"));
+        assert_eq!(status, 200);
+    }
+
     /// The names of a group's schedules.
     ///
     /// # Panics

@@ -95,6 +95,28 @@ impl Imap {
             .collect()
     }
 
+    /// Every message of a mailbox, whole, in its order.
+    pub fn all(&mut self, mailbox: &str) -> Vec<Vec<u8>> {
+        self.select(mailbox);
+        let tag = self.send("UID FETCH 1:* (BODY.PEEK[])");
+        let mut messages = Vec::new();
+        loop {
+            let mut line = String::new();
+            let n = self.stream.read_line(&mut line).expect("the server answers in time");
+            assert!(n > 0, "the server hung up");
+            if line.starts_with(&format!("{tag} ")) {
+                assert!(line.contains("OK"), "{line}");
+                return messages;
+            }
+            let literal = line.trim_end().strip_suffix('}').and_then(|rest| rest.rsplit('{').next());
+            if let Some(size) = literal.and_then(|digits| digits.parse::<usize>().ok()) {
+                let mut message = vec![0; size];
+                self.stream.read_exact(&mut message).expect("the literal is whole");
+                messages.push(message);
+            }
+        }
+    }
+
     fn send(&mut self, command: &str) -> String {
         self.commands += 1;
         let tag = format!("t{}", self.commands);

@@ -17,6 +17,8 @@ pub mod fakes;
 mod http;
 pub mod imap;
 pub mod lambda;
+pub mod postfix;
+pub mod reading;
 pub mod schemathesis;
 pub mod servers;
 pub mod smtp_server;

@@ -20,11 +20,15 @@ use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::tied::Tied;
+use crate::toolbox::Toolbox;
 
 pub use install::ensure_installed;
 
 /// How long the server may take until it greets.
 const START_TIME: Duration = Duration::from_secs(15);
+
+/// What the relay is made of. Pinned, as the tests ran with it.
+const RELAY_REQUIREMENT: &str = "aiosmtpd==1.4.6";
 
 /// Ports are chosen free, but another process may take one before the server does.
 const TRIES: usize = 3;
@@ -80,13 +84,16 @@ pub struct Ports {
     pub submission: u16,
     /// Message submission with implicit TLS.
     pub submissions: u16,
+    /// Where the submission service hands over what it takes.
+    relay: u16,
 }
 
 /// A running server. Dropping it stops it and forgets its mailboxes.
 #[derive(Debug)]
 pub struct Dovecot {
-    // Dropped in this order: the process first, then the files under it.
+    // Dropped in this order: the processes first, then the files under them.
     process: Tied,
+    _relay: Tied,
     _state: TempDir,
     ports: Ports,
     log: PathBuf,
@@ -124,7 +131,9 @@ impl Dovecot {
             lmtp: free_port()?,
             submission: free_port()?,
             submissions: free_port()?,
+            relay: free_port()?,
         };
+        let relay = relay(ports)?;
         let log = dir.join("dovecot.log");
         let config = dir.join("dovecot.conf");
         // What an earlier run wrote must not be taken for this one's.
@@ -139,14 +148,14 @@ impl Dovecot {
         })
         .map_err(DovecotError::system(format!("cannot start {}", program.display())))?;
         let begun = Instant::now();
-        while ![ports.imap, ports.lmtp, ports.submission].into_iter().all(greets) {
+        while ![ports.imap, ports.lmtp, ports.submission, ports.relay].into_iter().all(greets) {
             let ended = process.has_ended().unwrap_or(true);
             if ended || begun.elapsed() > START_TIME {
                 return Err(DovecotError::Start { log: tail(&log, 20) });
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { process, _state: state, ports, log, config })
+        Ok(Self { process, _relay: relay, _state: state, ports, log, config })
     }
 
     /// Where it listens.
@@ -178,6 +187,20 @@ impl Dovecot {
     pub fn log_tail(&self, lines: usize) -> String {
         tail(&self.log, lines)
     }
+}
+
+/// Starts what delivers submitted mail to whom it is for, if they are here.
+fn relay(ports: Ports) -> Result<Tied, DovecotError> {
+    let failed = || DovecotError::system("cannot start the relay of submitted mail");
+    let programs = Toolbox::here()
+        .install("smtp", &[RELAY_REQUIREMENT], "an SMTP server")
+        .map_err(|problem| failed()(io::Error::other(problem.to_string())))?;
+    let script = Toolbox::root().join("infra/local/src/dovecot/relay.py");
+    let args = [script.into_os_string(), ports.relay.to_string().into(), ports.lmtp.to_string().into()];
+    Tied::spawn(programs.join("python"), args, |command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    })
+    .map_err(failed())
 }
 
 /// A folder for sockets and mail that its users can enter. Its path is short: a socket's may have 107 bytes.

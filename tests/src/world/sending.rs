@@ -113,6 +113,11 @@ impl World {
         let _ = self.aws().call("dynamodb", "DynamoDB_20120810.UpdateItem", &update);
     }
 
+    /// Stores an object in the bucket.
+    pub fn put_object(&self, key: &str, bytes: Vec<u8>) {
+        self.aws().put_object(&self.stack().bucket, key, bytes);
+    }
+
     /// What has been told to the outcome queue until now.
     #[must_use]
     pub fn outcomes(&self) -> Vec<Value> {

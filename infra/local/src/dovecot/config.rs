@@ -29,7 +29,7 @@ pub(super) fn text(
         );
         (users, me.uid(), me.gid())
     };
-    let Ports { imaps, imap, lmtp, submission, submissions } = ports;
+    let Ports { imaps, imap, lmtp, submission, submissions, relay } = ports;
     let state = state.display();
     let addresses: Vec<String> = Leaf::ALL.iter().map(|leaf| leaf.address().to_string()).collect();
     let addresses = addresses.join(" ");
@@ -126,7 +126,8 @@ service submission-login {{
 }}
 # Mail that is submitted comes back to whom it is for, if they are here.
 submission_relay_host = 127.0.0.1
-submission_relay_port = {lmtp}
+submission_relay_port = {relay}
+# It cannot speak LMTP; the relay can.
 service imap {{
   process_limit = 2000
   service_count = 100

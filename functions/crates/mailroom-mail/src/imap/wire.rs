@@ -34,7 +34,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Bytes sent at once of what is large. Each piece has its own [`SILENCE`]: 550 bytes a second are enough.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 16 * 1024;
 
 /// Bytes read at once. Lines are short; literals have a buffer of their own.
 const READ_BYTES: usize = 8 * 1024;
@@ -136,9 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Why a command could not be sent to its end: what the server has said of it, or else `error`.
     ///
-    /// Whoever refuses half-way through a literal may just stop reading. The connection is spent in any case.
+    /// Whoever refuses half-way through a literal may just stop reading. What was not sent has spent the connection.
     pub(super) async fn last_words(&mut self, tag: Tag, step: Step, error: ImapError) -> ImapError {
-        self.outstanding += 1;
         match timeout(FAREWELL * 2, self.answer(&[tag], step, |_| Ok(()))).await {
             Ok(Err(refused @ ImapError::Refused { .. })) => refused,
             Ok(Ok(_) | Err(_)) | Err(_) => error,
