@@ -137,6 +137,11 @@ impl AwsProxy {
         lock(&self.notes).rules.iter().all(|rule| rule.times == 0)
     }
 
+    /// Forgets the faults that have not happened.
+    pub fn forget_faults(&self) {
+        lock(&self.notes).rules.clear();
+    }
+
     /// Waits until every fault has happened.
     ///
     /// # Panics

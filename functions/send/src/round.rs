@@ -260,6 +260,10 @@ impl<'a> Round<'a> {
             self.line.broke(&Trouble::new(ErrorCode::SmtpConnect, "The session was given up."));
             return Err(error);
         }
+        // While that was stored, the server may have left; then it has nothing, and there is no doubt.
+        if let Err(error) = session.heed().await {
+            return Ok((Vec::new(), self.interrupted(trouble(&error))));
+        }
         let attempt = match session.finish().await {
             Ok(reply) if reply.is_done() => Attempt::Accepted(words(&reply)),
             Ok(reply) => Attempt::Refused(answer(&reply)),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{World, server};
 use crate::api::Reply;
 use crate::aws::Delivered;
-use crate::lambda::Outcome;
+use crate::lambda::{Lambda, Outcome, Pending};
 use crate::smtp_server::{Options, SmtpServer};
 
 /// How long a batch has when a scenario does not say.
@@ -72,6 +72,26 @@ impl World {
         Some(outcome)
     }
 
+    /// A batch is delivered to the function; whoever calls waits for what comes of it.
+    #[must_use]
+    pub fn begin_batch(&self, batch: &[Delivered], limit: Duration) -> Pending {
+        self.begin_batch_of(self.send_function(), batch, limit)
+    }
+
+    /// The same, to another function.
+    #[must_use]
+    pub fn begin_batch_of(&self, function: &Lambda, batch: &[Delivered], limit: Duration) -> Pending {
+        function.begin(batch_event(batch), limit)
+    }
+
+    /// A second send function over the same resources.
+    #[must_use]
+    pub fn another_send_function(&self) -> Lambda {
+        let log = self.files.path().join("second-send.log");
+        let deployed = &self.stack.functions.send;
+        super::run(&self.runtime, self.servers.send(), deployed, &self.stack, &self.proxy, &log)
+    }
+
     /// Deletes what a function is done with, as Lambda does.
     pub fn delete_done(&self, batch: &[Delivered], outcome: &Outcome) {
         let Outcome::Answered(answer) = outcome else { return };
@@ -94,15 +114,42 @@ impl World {
         );
     }
 
+    /// The queue delivers a message once more that may be gone.
+    pub fn hurry_gone(&self, profile: ProfileId, id: &str) {
+        let request = json!({"profile_id": profile.to_string(), "id": id});
+        self.aws().send(&self.stack().queues.send, &request.to_string());
+    }
+
+    /// Whether a message's outcome is final, and told.
+    #[must_use]
+    pub fn is_told(&self, profile: ProfileId, id: &str) -> bool {
+        self.out_item(profile, id).pointer("/Item/told/BOOL") == Some(&Value::Bool(true))
+    }
+
+    fn out_item(&self, profile: ProfileId, id: &str) -> Value {
+        let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("OUT#{id}")}});
+        let get = json!({"TableName": self.stack().table, "Key": key, "ConsistentRead": true});
+        self.aws().call("dynamodb", "DynamoDB_20120810.GetItem", &get)
+    }
+
+    /// A message becomes older by so many seconds.
+    pub fn age(&self, profile: ProfileId, id: &str, seconds: i64) {
+        let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("OUT#{id}")}});
+        let _ = self.aws().call(
+            "dynamodb",
+            "DynamoDB_20120810.UpdateItem",
+            &json!({
+                "TableName": self.stack().table, "Key": key, "UpdateExpression": "SET created_at = created_at - :time",
+                "ExpressionAttributeValues": {":time": {"N": (seconds * 1000).to_string()}},
+            }),
+        );
+    }
+
     /// The same, for a message that the queue still delivers by itself.
     pub fn forward(&self, profile: ProfileId, id: &str) {
         let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("OUT#{id}")}});
         let table = &self.stack().table;
-        let item = self.aws().call(
-            "dynamodb",
-            "DynamoDB_20120810.GetItem",
-            &json!({"TableName": table, "Key": key, "ConsistentRead": true}),
-        );
+        let item = self.out_item(profile, id);
         let leased = item.pointer("/Item/lease").is_some();
         let set = if leased { "SET lease.#until = :past" } else { "REMOVE next_at" };
         let mut update = json!({"TableName": table, "Key": key, "UpdateExpression": set});

@@ -218,6 +218,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.wire.write(&chunk, Step::Content).await
     }
 
+    /// Looks whether the server is still there, and waits for the rest: whoever has hung up or broken off by now has not
+    /// taken the mail. Takes no time. To be asked right before [`Self::finish`].
+    ///
+    /// # Errors
+    /// When the session is over. The server does not have the mail.
+    pub async fn heed(&mut self) -> Result<(), SmtpError> {
+        self.wire.heed(Step::Content).await
+    }
+
     /// Sends the final dot, and waits for the server's verdict.
     ///
     /// # Errors

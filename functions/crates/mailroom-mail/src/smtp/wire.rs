@@ -78,6 +78,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Fails if the server has hung up, or has said something that nobody has asked for. Does not wait.
+    pub(super) async fn heed(&mut self, step: Step) -> Result<(), SmtpError> {
+        if self.start >= self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+            match timeout(Duration::ZERO, self.stream.read_buf(&mut self.buffer)).await {
+                // Nothing: as it should be.
+                Err(_) => return Ok(()),
+                Ok(Ok(0)) => return Err(SmtpError::HungUp(step)),
+                Ok(Ok(_)) => {}
+                Ok(Err(source)) => return Err(SmtpError::Broken { step, source }),
+            }
+        }
+        let reply = self.answer(step).await?.reply;
+        Err(SmtpError::Refused { step, reply })
+    }
+
     /// Waits for a reply, whatever it says.
     pub(super) async fn answer(&mut self, step: Step) -> Result<Answer, SmtpError> {
         let malformed = |what| SmtpError::Malformed { step, what };

@@ -178,6 +178,32 @@ async fn silence_ends_at_every_step_and_a_verdict_may_take_its_time() {
     assert!(begun.elapsed() >= Duration::from_secs(299), "{:?}", begun.elapsed());
 }
 
+#[tokio::test]
+async fn who_leaves_or_breaks_off_before_the_dot_is_heard_in_time() {
+    let ready = "C: MAIL FROM:<support@example.com>
+        S: 250 OK
+        C: RCPT TO:<ann@example.org>
+        S: 250 OK
+        C: DATA
+        S: 354 go on
+        C: x\n";
+    let ann = to(&["ann@example.org"]);
+    for (end, heard) in [("S: 451 4.3.1 disk full", "refused"), ("", "hung up"), ("silence", "nothing")] {
+        let mut session = session("", &format!("{ready}{end}")).await;
+        assert!(matches!(session.begin(&envelope(&ann)).await, Ok(Begun::Ready { .. })));
+        session.content(b"x\r\n").await.unwrap();
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let said = match session.heed().await {
+            Ok(()) => "nothing",
+            Err(error) if matches!(error, SmtpError::Refused { step: Step::Content, .. }) => "refused",
+            Err(error) if matches!(error, SmtpError::HungUp(Step::Content)) => "hung up",
+            Err(error) => panic!("{error:?}"),
+        };
+        assert_eq!(said, heard);
+    }
+}
+
 async fn with_token(offer: &str, transcript: &str) -> Result<(), SmtpError> {
     let token = SecretString::from("ya29.lantern");
     let login = Login { login: "a,b=c@example.com", proof: Proof::Token(&token) };
