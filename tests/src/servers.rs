@@ -116,6 +116,7 @@ impl Servers {
             prefix: format!("m{account}"),
             auth,
             ca: Some(self.certificates.authority()),
+            public_url: None,
         };
         or_panic(deployment.run(&self.functions).await)
     }

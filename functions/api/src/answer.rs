@@ -6,12 +6,16 @@ use mailroom_core::profile::Profile;
 use mailroom_http::view::ProfileView;
 use serde::Serialize;
 
+use crate::clock;
+
 /// An answer. Also the payload that API Gateway reads.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     status_code: u16,
     headers: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
 }
@@ -27,7 +31,7 @@ impl Answer {
     pub(crate) fn empty(status: u16) -> Self {
         // What is asked for here changes by the minute, and is nobody else's business.
         let headers = BTreeMap::from([("cache-control", "no-store".to_owned())]);
-        Self { status_code: status, headers, body: None }
+        Self { status_code: status, headers, cookies: Vec::new(), body: None }
     }
 
     /// An answer whose body is `text`, which is JSON.
@@ -49,7 +53,25 @@ impl Answer {
     /// A profile, with its version as `ETag`.
     pub(crate) fn profile(status: u16, profile: Profile) -> Self {
         let etag = format!("\"{}\"", profile.version);
-        Self::json(status, &ProfileView::from(profile)).with_header("etag", etag)
+        Self::json(status, &ProfileView::of(profile, clock::now())).with_header("etag", etag)
+    }
+
+    /// A page for people: HTML that loads nothing, and is shown in no frame.
+    pub(crate) fn page(status: u16, html: String) -> Self {
+        Self { body: Some(html), ..Self::empty(status) }
+            .with_header("content-type", "text/html; charset=utf-8")
+            .with_header(
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            )
+            .with_header("referrer-policy", "no-referrer")
+            .with_header("x-content-type-options", "nosniff")
+    }
+
+    /// The same answer with a cookie (RFC 6265 §4.1).
+    pub(crate) fn with_cookie(mut self, cookie: String) -> Self {
+        self.cookies.push(cookie);
+        self
     }
 
     /// The same answer with a header, which replaces one of its name.

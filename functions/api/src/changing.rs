@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use mailroom_aws::dynamodb::Editor;
 use mailroom_core::edit::{Edit, edit};
-use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
-use mailroom_core::profile::Profile;
+use mailroom_core::ports::{
+    ClientCredential, Credential, Credentials as _, PortError, Profiles as _, Schedules as _,
+};
+use mailroom_core::profile::{Auth, Profile};
 use mailroom_http::problem::{Problems, read};
 use mailroom_http::profile::{Described, ProfileBody, patched, settings};
 use serde_json::Value;
@@ -16,7 +18,7 @@ use tracing::warn;
 use crate::Api;
 use crate::answer::Answer;
 use crate::clock;
-use crate::making::secret_field;
+use crate::making::{needs_secret, secret_field};
 use crate::problem::{ApiError, Chain};
 use crate::request::{IfMatch, Request};
 
@@ -84,7 +86,13 @@ impl Api {
         let mut problems = Problems::default();
         let same_kind = discriminant(&wanted.auth) == discriminant(&current.auth);
         wanted.secret_version = current.secret_version.clone().filter(|_| same_kind);
-        if credential.is_none() && wanted.secret_version.is_none() {
+        if let (Auth::Oauth2(wanted), Auth::Oauth2(before), None) =
+            (&mut wanted.auth, &current.auth, &credential)
+        {
+            // The secret stays, if there is one.
+            wanted.confidential = before.confidential;
+        }
+        if credential.is_none() && needs_secret(&wanted.auth) && !has_secret(&wanted) {
             let problems =
                 Problems::one(secret_field(&wanted.auth), "is required: none of this type is stored");
             return Err(ApiError::Conflict(
@@ -96,13 +104,13 @@ impl Api {
         problems.none_or().map_err(ApiError::Fields)?;
         self.require_flow_schema(&wanted).await?;
         let edited = match credential {
-            None => {
+            None if !leaves_secret(current, &wanted) => {
                 let edited = edit(current, wanted, clock::now());
                 let stored = self.table.update(current, &edited, Editor::Anyone(clock::now())).await;
                 self.unless_ours(stored, &edited).await?;
                 edited
             }
-            Some(credential) => self.change_with_secret(current, wanted, &credential).await?,
+            given => self.change_with_secret(current, wanted, given).await?,
         };
         self.changed(current, edited).await
     }
@@ -112,12 +120,13 @@ impl Api {
         &self,
         current: &Profile,
         mut wanted: Profile,
-        credential: &Credential,
+        given: Option<Credential>,
     ) -> Result<Edit, ApiError> {
         let now = clock::now();
         let claim = self.table.claim(current, now, now + CLAIM_TIME).await?;
         let stored = async {
-            wanted.secret_version = Some(self.secrets.store(current.id, credential).await?);
+            let credential = self.merged(current, &wanted, given).await?;
+            wanted.secret_version = Some(self.secrets.store(current.id, &credential).await?);
             let edited = edit(current, wanted, clock::now());
             let stored = self.table.update(current, &edited, Editor::Claimant(&claim)).await;
             self.unless_ours(stored, &edited).await.map(|()| edited)
@@ -126,12 +135,38 @@ impl Api {
             Ok(edited) => Ok(edited),
             Err(error) => {
                 // Otherwise it runs out by itself.
-                if let Err(error) = self.table.give_up(current.id, claim).await {
+                if let Err(error) = self.table.give_up(current.id, &claim).await {
                     warn!(profile.id = %current.id, error = %Chain(&error), "a claim was not given up");
                 }
                 Err(error.into())
             }
         }
+    }
+
+    /// The credential as it shall be: what came with the change, and what the change leaves as it is.
+    async fn merged(
+        &self,
+        current: &Profile,
+        wanted: &Profile,
+        given: Option<Credential>,
+    ) -> Result<Credential, PortError> {
+        let given = match given {
+            Some(Credential::Password(password)) => return Ok(Credential::Password(password)),
+            Some(Credential::Client(given)) => given,
+            None => ClientCredential::default(),
+        };
+        let stored = match &current.secret_version {
+            Some(version) => self.secrets.credential(current.id, version).await?,
+            None => None,
+        };
+        let stored = match stored {
+            Some(Credential::Client(stored)) => stored,
+            Some(Credential::Password(_)) | None => ClientCredential::default(),
+        };
+        Ok(Credential::Client(ClientCredential {
+            secret: given.secret.or(stored.secret),
+            refresh_token: stored.refresh_token.filter(|_| !ends_sign_in(current, wanted)),
+        }))
     }
 
     /// An edit that is lost because it is stored already is not lost: the answer to it was, and it was sent again.
@@ -165,6 +200,32 @@ impl Api {
         if let Err(error) = self.schedules.left(profile.refresh_interval).await {
             warn!(interval = profile.refresh_interval.seconds(), error = %Chain(&error), "a schedule that may not be needed any more was left");
         }
+    }
+}
+
+/// Whether a sign-in means nothing after the change.
+fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
+    match (&current.auth, &wanted.auth) {
+        (Auth::Oauth2(before), Auth::Oauth2(after)) => before.is_another_sign_in(after),
+        (Auth::Plain { .. }, Auth::Plain { .. }) => false,
+        (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => true,
+    }
+}
+
+/// Whether the change leaves something in the profile's secret that is of no use after it.
+fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
+    let stored = match &current.auth {
+        Auth::Plain { .. } => current.secret_version.is_some(),
+        Auth::Oauth2(_) => current.authorization.is_some(),
+    };
+    stored && ends_sign_in(current, wanted)
+}
+
+/// Whether the profile's kind of secret is stored.
+const fn has_secret(profile: &Profile) -> bool {
+    match &profile.auth {
+        Auth::Plain { .. } => profile.secret_version.is_some(),
+        Auth::Oauth2(client) => client.confidential && profile.secret_version.is_some(),
     }
 }
 

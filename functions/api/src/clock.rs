@@ -1,6 +1,7 @@
 //! The one place where this function asks what time it is.
 #![expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
 
+use mailroom_oauth2::Clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -19,3 +20,6 @@ pub(crate) fn instant() -> Instant {
 pub(crate) fn ulid() -> Ulid {
     Ulid::generate()
 }
+
+/// Both, for whoever is not to ask.
+pub(crate) const CLOCK: Clock = Clock { now: OffsetDateTime::now_utc, instant: Instant::now };

@@ -22,6 +22,8 @@ pub struct Config {
     pub schedule_role_arn: String,
     /// `MAILROOM_FETCH_FUNCTION_ARN`
     pub fetch_function_arn: String,
+    /// `MAILROOM_PUBLIC_URL`: where people's browsers reach the API, without a slash at its end.
+    pub public_url: String,
     /// `MAILROOM_CA_BUNDLE`: PEM text, or the path of a PEM file beside the function. Optional.
     pub ca_bundle: Option<String>,
     /// `MAILROOM_ALLOWED_HOSTS`: hosts and networks that may be connected to although they are private. Optional.
@@ -74,6 +76,7 @@ impl Config {
             schedule_group: required("MAILROOM_SCHEDULE_GROUP"),
             schedule_role_arn: required("MAILROOM_SCHEDULE_ROLE_ARN"),
             fetch_function_arn: required("MAILROOM_FETCH_FUNCTION_ARN"),
+            public_url: required("MAILROOM_PUBLIC_URL").trim_end_matches('/').to_owned(),
             ca_bundle: env::var("MAILROOM_CA_BUNDLE").ok().filter(|value| !value.is_empty()),
             allowed_hosts: env::var("MAILROOM_ALLOWED_HOSTS").unwrap_or_default(),
             secret_recovery_days: recovery(&env::var("MAILROOM_SECRET_RECOVERY_DAYS").unwrap_or_default())?,

@@ -3,39 +3,49 @@
 use std::time::Duration;
 
 use futures_util::future::{OptionFuture, join};
+use mailroom_core::oauth2::Grant;
 use mailroom_core::ports::{Credential, Credentials as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId, Server};
 use mailroom_core::trouble::{ErrorCode, Trouble};
 use mailroom_http::probe::{ImapReport, SmtpReport, TestReport};
 use mailroom_http::problem::{Problems, read};
 use mailroom_http::profile::{Described, ProfileBody, patched, settings, tried};
+use mailroom_mail::login::Login;
 use mailroom_mail::{imap, smtp};
-use secrecy::SecretString;
+use mailroom_oauth2::access::Access;
+use mailroom_oauth2::error::OauthError;
+use mailroom_oauth2::tokens::unattended;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::Api;
 use crate::answer::Answer;
 use crate::clock;
-use crate::making::secret_field;
+use crate::making::{needs_secret, secret_field};
 use crate::problem::ApiError;
 use crate::request::Request;
 
 /// How long both servers have, whatever they do: an answer comes within ten seconds.
 const TEST_TIME: Duration = Duration::from_secs(9);
 
+/// How much of it a provider has, so that the servers are tried whatever it does.
+const TOKEN_TIME: Duration = Duration::from_secs(5);
+
 impl Api {
     pub(crate) async fn test_settings(&self, request: &Request) -> Result<Answer, ApiError> {
         let body = read_settings(request.required_json()?)?;
         let Described { profile, credential, .. } =
             body.describe(ProfileId::new(clock::ulid()), clock::now());
-        match credential {
-            Some(credential) => self.test(&profile, Some(&credential)).await,
-            None => Err(ApiError::Fields(Problems::one(secret_field(&profile.auth), "is required"))),
+        if credential.is_none() && needs_secret(&profile.auth) {
+            return Err(ApiError::Fields(Problems::one(secret_field(&profile.auth), "is required")));
         }
+        let (deadline, provider_end) = (clock::instant() + TEST_TIME, clock::instant() + TOKEN_TIME);
+        let access = self.access(&profile.auth, credential.as_ref(), provider_end).await;
+        self.test(&profile, access, deadline).await
     }
 
     pub(crate) async fn test_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+        let (deadline, provider_end) = (clock::instant() + TEST_TIME, clock::instant() + TOKEN_TIME);
         let current = self.profile(id).await?;
         let changed = match request.json()? {
             Some(patch @ Value::Object(_)) => patched(&current, patch),
@@ -44,27 +54,61 @@ impl Api {
         };
         let Described { profile, credential, .. } =
             read_settings(changed)?.describe(current.id, current.created_at);
-        let credential = match (credential, &current.secret_version) {
-            (Some(credential), _) => Some(credential),
-            (None, Some(version)) => self.secrets.credential(current.id, version).await?,
-            (None, None) => None,
-        };
-        self.test(&profile, credential.as_ref()).await
+        // As it is stored, if what it logs in with is; what is tried then is what a poll does.
+        let access =
+            if credential.is_none() && settings(&profile).get("auth") == settings(&current).get("auth") {
+                self.tokens.access(&current, provider_end).await.map_err(|error| error.trouble())
+            } else {
+                let credential = match (credential, &current.secret_version) {
+                    (Some(credential), _) => Some(credential),
+                    (None, Some(version)) => self.secrets.credential(current.id, version).await?,
+                    (None, None) => None,
+                };
+                self.access(&profile.auth, credential.as_ref(), provider_end).await
+            };
+        self.test(&profile, access, deadline).await
     }
 
-    async fn test(&self, profile: &Profile, credential: Option<&Credential>) -> Result<Answer, ApiError> {
+    /// What unsaved settings log in with; or why nobody can.
+    async fn access(
+        &self,
+        auth: &Auth,
+        credential: Option<&Credential>,
+        deadline: Instant,
+    ) -> Result<Access, Trouble> {
+        match (auth, credential) {
+            (Auth::Plain { .. }, Some(Credential::Password(password))) => {
+                Ok(Access::Password(password.clone()))
+            }
+            (Auth::Plain { .. }, Some(Credential::Client(_)) | None) => Err(OauthError::NoPassword.trouble()),
+            (Auth::Oauth2(client), _) if client.grant == Grant::AuthorizationCode => Err(Trouble::new(
+                ErrorCode::Oauth2Grant,
+                "The server can be reached; to log in, store the profile and sign in for it first.",
+            )),
+            (Auth::Oauth2(client), Some(Credential::Client(credential))) => {
+                let granted = unattended(self.tokens.discovery(), client, credential, deadline).await;
+                granted.map(|granted| Access::Token(granted.access_token)).map_err(|error| error.trouble())
+            }
+            (Auth::Oauth2(_), Some(Credential::Password(_)) | None) => Err(OauthError::NoSecret.trouble()),
+        }
+    }
+
+    async fn test(
+        &self,
+        profile: &Profile,
+        access: Result<Access, Trouble>,
+        deadline: Instant,
+    ) -> Result<Answer, ApiError> {
         if profile.imap.is_none() && profile.smtp.is_none() {
             let mut problems =
                 Problems::one("imap_host", "or smtp_host is required: there is nothing to try");
             problems.add("smtp_host", "or imap_host is required: there is nothing to try");
             return Err(ApiError::Fields(problems));
         }
-        let deadline = clock::instant() + TEST_TIME;
-        let password = password(&profile.auth, credential);
         let imap: OptionFuture<_> =
-            profile.imap.as_ref().map(|server| self.test_imap(profile, server, &password, deadline)).into();
+            profile.imap.as_ref().map(|server| self.test_imap(profile, server, &access, deadline)).into();
         let smtp: OptionFuture<_> =
-            profile.smtp.as_ref().map(|server| self.test_smtp(profile, server, &password, deadline)).into();
+            profile.smtp.as_ref().map(|server| self.test_smtp(profile, server, &access, deadline)).into();
         let (imap, smtp) = join(imap, smtp).await;
         Ok(Answer::json(200, &TestReport { imap, smtp }))
     }
@@ -73,15 +117,14 @@ impl Api {
         &self,
         profile: &Profile,
         server: &Server,
-        password: &Result<SecretString, Trouble>,
+        access: &Result<Access, Trouble>,
         deadline: Instant,
     ) -> ImapReport {
         let begun = clock::instant();
         let mut found = imap::Probe::default();
-        let login =
-            password.as_ref().ok().map(|password| imap::Login { login: profile.auth.login(), password });
+        let login = login(profile, access);
         let tried = self.imap.probe(&mut found, server, login, &profile.mailbox, deadline).await;
-        let error = tried.map_err(|error| error.trouble(server)).and(admitted(password)).err();
+        let error = tried.map_err(|error| error.trouble(server)).and(admitted(access)).err();
         ImapReport {
             ok: error.is_none(),
             error: error.map(Into::into),
@@ -96,15 +139,12 @@ impl Api {
         &self,
         profile: &Profile,
         server: &Server,
-        password: &Result<SecretString, Trouble>,
+        access: &Result<Access, Trouble>,
         deadline: Instant,
     ) -> SmtpReport {
         let begun = clock::instant();
         let mut found = smtp::Probe::default();
-        let login = password.as_ref().ok().map(|password| smtp::Login {
-            login: profile.auth.login(),
-            proof: smtp::Proof::Password(password),
-        });
+        let login = login(profile, access);
         let tried = match self.smtp.open(&mut found, server, login, deadline).await {
             Ok(session) => {
                 session.quit().await;
@@ -112,7 +152,7 @@ impl Api {
             }
             Err(error) => Err(error.trouble(server)),
         };
-        let error = tried.and(admitted(password)).err();
+        let error = tried.and(admitted(access)).err();
         SmtpReport {
             ok: error.is_none(),
             error: error.map(Into::into),
@@ -123,27 +163,17 @@ impl Api {
 }
 
 /// Whether there was anything to log in with.
-fn admitted(password: &Result<SecretString, Trouble>) -> Result<(), Trouble> {
-    password.as_ref().map(drop).map_err(Clone::clone)
+fn admitted(access: &Result<Access, Trouble>) -> Result<(), Trouble> {
+    access.as_ref().map(drop).map_err(Clone::clone)
 }
 
 fn read_settings(settings: Value) -> Result<ProfileBody, ApiError> {
     read(tried(settings)).map_err(ApiError::Fields)
 }
 
-/// What to log in with; or why nobody can.
-fn password(auth: &Auth, credential: Option<&Credential>) -> Result<SecretString, Trouble> {
-    match (auth, credential) {
-        (Auth::Plain { .. }, Some(Credential::Password(password))) => Ok(password.clone()),
-        (Auth::Plain { .. }, Some(Credential::ClientSecret(_)) | None) => Err(Trouble::new(
-            ErrorCode::SecretMissing,
-            "No password is stored for this profile: enter it again.",
-        )),
-        (Auth::Oauth2 { .. }, _) => Err(Trouble::new(
-            ErrorCode::Oauth2Grant,
-            "The server can be reached; nobody has signed in for this profile yet.",
-        )),
-    }
+fn login<'a>(profile: &'a Profile, access: &'a Result<Access, Trouble>) -> Option<Login<'a>> {
+    let access = access.as_ref().ok()?;
+    Some(Login { login: profile.auth.login(), proof: access.proof() })
 }
 
 fn millis(begun: Instant) -> u64 {

@@ -5,8 +5,9 @@
 //! 3. `profiles`, `making`, `changing`, `removing`: profiles, their secrets and schedules in step with each other.
 //! 4. `flows`: flow schemas.
 //! 5. `connection`: a try of settings against the real servers, changing nothing.
-//! 6. `messages`: mail to be sent, and how it is doing.
-//! 7. `problem`: the one place where an error becomes HTTP.
+//! 6. `sign_in`, `page`: a person's consent to the use of a mailbox, and its end.
+//! 7. `messages`: mail to be sent, and how it is doing.
+//! 8. `problem`: the one place where an error becomes HTTP.
 //!
 //! Whatever a client sends, the answer is one of the document's. Whatever dies in between, nothing is left behind that
 //! costs money or is polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of who
@@ -21,14 +22,17 @@ mod flows;
 mod hosts;
 mod making;
 mod messages;
+mod page;
 mod problem;
 mod profiles;
 mod removing;
 mod request;
 mod router;
+mod sign_in;
 
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
+use mailroom_aws::grants::GrantStore;
 use mailroom_aws::intervals::Intervals;
 use mailroom_aws::objects::Objects;
 use mailroom_aws::outbox::PollQueue;
@@ -38,6 +42,9 @@ use mailroom_aws::send_queue::SendQueue;
 use mailroom_mail::net::AllowedHosts;
 use mailroom_mail::tls::Tls;
 use mailroom_mail::{imap, smtp};
+use mailroom_oauth2::discovery::Discovery;
+use mailroom_oauth2::http::Http;
+use mailroom_oauth2::tokens::Tokens;
 
 pub use crate::answer::Answer;
 use crate::config::{Config, Recovery};
@@ -51,6 +58,8 @@ pub struct Api {
     polls: PollQueue,
     objects: Objects,
     send_queue: SendQueue,
+    tokens: Tokens<GrantStore>,
+    public_url: String,
     imap: imap::Connector,
     smtp: smtp::Connector,
     allowed: AllowedHosts,
@@ -85,7 +94,12 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         &config.schedule_role_arn,
         &config.fetch_function_arn,
     );
+    let grants =
+        GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
+    let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::CLOCK);
     Ok(Api {
+        tokens: Tokens::new(discovery, grants),
+        public_url: config.public_url.clone(),
         table: Table::new(&clients, &config.table),
         secrets: Secrets::new(&clients, &config.secret_prefix),
         schedules: Intervals::new(Table::new(&clients, &config.table), schedules, clock::now),

@@ -5,6 +5,7 @@
 //! request, and a profile that is there is whole.
 
 use futures_util::future::join;
+use mailroom_core::oauth2::Grant;
 use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
 use mailroom_http::problem::{Problems, read};
@@ -27,15 +28,14 @@ impl Api {
         let Described { mut profile, credential, discovery } =
             body.describe(ProfileId::new(clock::ulid()), clock::now());
         let mut problems = Problems::default();
-        if credential.is_none() {
+        if credential.is_none() && needs_secret(&profile.auth) {
             problems.add(secret_field(&profile.auth), "is required");
         }
         join(self.check_hosts(&profile, discovery.as_ref(), &mut problems), self.sweep()).await;
         problems.none_or().map_err(ApiError::Fields)?;
         self.require_flow_schema(&profile).await?;
-        let Some(credential) = credential else { return Err(ApiError::Fields(Problems::default())) };
         self.table.begin(profile.id, clock::now()).await?;
-        match self.make(&mut profile, &credential).await {
+        match self.make(&mut profile, credential.as_ref()).await {
             Ok(()) => {
                 let location = format!("/profiles/{}", profile.id);
                 Ok(Answer::profile(201, profile).with_header("location", location))
@@ -48,8 +48,10 @@ impl Api {
     }
 
     /// Stores a profile that has a draft.
-    async fn make(&self, profile: &mut Profile, credential: &Credential) -> Result<(), ApiError> {
-        profile.secret_version = Some(self.secrets.store(profile.id, credential).await?);
+    async fn make(&self, profile: &mut Profile, credential: Option<&Credential>) -> Result<(), ApiError> {
+        if let Some(credential) = credential {
+            profile.secret_version = Some(self.secrets.store(profile.id, credential).await?);
+        }
         self.table.create(profile).await?;
         if profile.listen {
             self.schedules.joined(profile.refresh_interval).await?;
@@ -106,6 +108,17 @@ impl Api {
 pub(crate) const fn secret_field(auth: &Auth) -> &'static str {
     match auth {
         Auth::Plain { .. } => "auth.password",
-        Auth::Oauth2 { .. } => "auth.client_secret",
+        Auth::Oauth2(_) => "auth.client_secret",
+    }
+}
+
+/// Whether nothing can be had without a secret: a public client is one that somebody signs in with.
+pub(crate) const fn needs_secret(auth: &Auth) -> bool {
+    match auth {
+        Auth::Plain { .. } => true,
+        Auth::Oauth2(client) => match client.grant {
+            Grant::AuthorizationCode => false,
+            Grant::ClientCredentials | Grant::JwtBearer => true,
+        },
     }
 }

@@ -56,8 +56,9 @@ impl Api {
         }
         problems.none_or().map_err(ApiError::Parameters)?;
         let listed = self.table.list_profiles(limit, before, search).await?;
+        let now = clock::now();
         let page = ProfilePage {
-            items: listed.profiles.into_iter().map(ProfileView::from).collect(),
+            items: listed.profiles.into_iter().map(|profile| ProfileView::of(profile, now)).collect(),
             next: listed.next.map(|id| id.to_string()),
         };
         Ok(Answer::json(200, &page))

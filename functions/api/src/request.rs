@@ -36,6 +36,8 @@ struct Event {
     raw_query_string: String,
     #[serde(default)]
     headers: HashMap<String, String>,
+    #[serde(default)]
+    cookies: Vec<String>,
     request_context: Context,
     body: Option<String>,
     #[serde(default)]
@@ -177,6 +179,27 @@ impl Request {
         }
         problems.none_or().map_err(ApiError::Parameters)?;
         Ok(parameters)
+    }
+
+    /// The query's parameters of these names, decoded, where others may be there that are not ours to know: the first of
+    /// each.
+    pub(crate) fn parameters(&self, known: &[&'static str]) -> HashMap<&'static str, String> {
+        let mut parameters = HashMap::new();
+        for pair in self.event.raw_query_string.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).unwrap_or_default();
+            if let (Some(name), Some(value)) = (known.iter().find(|known| **known == name), decode(value)) {
+                parameters.entry(*name).or_insert(value);
+            }
+        }
+        parameters
+    }
+
+    /// The values of the cookies of this name. API Gateway lists cookies apart from the header fields.
+    pub(crate) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let header = self.header("cookie").into_iter();
+        let all = self.event.cookies.iter().map(String::as_str).chain(header).flat_map(|all| all.split(';'));
+        all.filter_map(move |cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
     }
 
     /// `If-Match`.

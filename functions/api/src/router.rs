@@ -50,7 +50,14 @@ impl Api {
                 return Err(ApiError::NotFound("There is nothing here; see /openapi.json.".to_owned()));
             }
         };
-        if !matches!(operation, Operation::ListProfiles | Operation::ListFlowSchemas) {
+        let has_query = matches!(
+            operation,
+            Operation::ListProfiles
+                | Operation::ListFlowSchemas
+                | Operation::StartSignIn
+                | Operation::FinishSignIn
+        );
+        if !has_query {
             request.query(&[])?;
         }
         match operation {
@@ -63,6 +70,10 @@ impl Api {
             Operation::DeleteProfile => self.delete_profile(request, &id).await,
             Operation::TestProfile => self.test_profile(request, &id).await,
             Operation::FetchProfile => self.fetch_profile(&id).await,
+            Operation::AuthorizeProfile => self.authorize_profile(&id).await,
+            Operation::DeleteAuthorization => self.delete_authorization(&id).await,
+            Operation::StartSignIn => Ok(self.start_sign_in(request).await),
+            Operation::FinishSignIn => Ok(self.finish_sign_in(request).await),
             Operation::SendMessage => self.send_message(request, &id).await,
             Operation::GetMessage => self.get_message(&id, &message).await,
             Operation::CreateFlowSchema => self.create_flow_schema(request).await,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mailroom_oauth2::Clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -22,3 +23,6 @@ pub(crate) fn instant_of(deadline_ms: u64) -> Instant {
     let left = u128::from(deadline_ms).saturating_sub(now_ms);
     instant() + Duration::from_millis(u64::try_from(left).unwrap_or(u64::MAX).min(900_000))
 }
+
+/// Both, for whoever is not to ask.
+pub(crate) const CLOCK: Clock = Clock { now: OffsetDateTime::now_utc, instant: Instant::now };

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
+use mailroom_aws::grants::GrantStore;
 use mailroom_aws::intervals::Intervals;
 use mailroom_aws::outbox::Outbox;
 use mailroom_aws::scheduler::ScheduleGroup;
@@ -30,13 +31,16 @@ use mailroom_aws::secrets::Secrets;
 use mailroom_mail::imap::Connector;
 use mailroom_mail::net::AllowedHosts;
 use mailroom_mail::tls::Tls;
+use mailroom_oauth2::discovery::Discovery;
+use mailroom_oauth2::http::Http;
+use mailroom_oauth2::tokens::Tokens;
 
 use crate::config::Config;
 pub use crate::event::UnknownEvent;
 pub use crate::planner::Fetch;
 
 /// The function as it is deployed.
-pub type Deployed = Fetch<Table, Secrets, Outbox, Intervals>;
+pub type Deployed = Fetch<Table, GrantStore, Outbox, Intervals>;
 
 /// Why the function cannot start: its environment is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +65,10 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
     let tls = Tls::from_bundle(config.ca_bundle.as_deref()).map_err(StartError::CaBundle)?;
     let clients = Clients::from_env().map_err(StartError::Aws)?;
     let table = Table::new(&clients, &config.table);
-    let secrets = Secrets::new(&clients, &config.secret_prefix);
+    let grants =
+        GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
+    let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::CLOCK);
+    let tokens = Tokens::new(discovery, grants);
     let outbox = Outbox::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
     let schedules = ScheduleGroup::new(
         &clients,
@@ -71,5 +78,5 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
     );
     let schedules = Intervals::new(Table::new(&clients, &config.table), schedules, clock::now);
     let imap = Connector::new(tls, allowed);
-    Ok(Fetch::new(Arc::new(poller::Poller::new(table, secrets, outbox, imap)), schedules))
+    Ok(Fetch::new(Arc::new(poller::Poller::new(table, tokens, outbox, imap)), schedules))
 }

@@ -15,7 +15,7 @@ use mailroom_core::job::{
 };
 use mailroom_core::outbound::MessageId;
 use mailroom_core::poll::{Care, Extent, Todo};
-use mailroom_core::ports::{Credentials, Handover, PortError, Profiles};
+use mailroom_core::ports::{Grants, Handover, PortError, Profiles};
 use mailroom_core::profile::{AfterFetch, Profile, Server};
 use mailroom_mail::imap::{Fetched, Session};
 use mailroom_mail::mime;
@@ -37,8 +37,8 @@ pub(crate) struct Handled {
 }
 
 /// Hands over the mail of one mailbox.
-pub(crate) struct Clerk<'a, P, C, H> {
-    poller: &'a Poller<P, C, H>,
+pub(crate) struct Clerk<'a, P, G, H> {
+    poller: &'a Poller<P, G, H>,
     profile: &'a Profile,
     server: &'a Server,
     uid_validity: Option<UidValidity>,
@@ -59,9 +59,9 @@ enum Body {
     Quarantined(Option<Vec<u8>>),
 }
 
-impl<'a, P: Profiles, C: Credentials, H: Handover> Clerk<'a, P, C, H> {
+impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
     pub(crate) async fn new(
-        poller: &'a Poller<P, C, H>,
+        poller: &'a Poller<P, G, H>,
         profile: &'a Profile,
         server: &'a Server,
         uid_validity: Option<UidValidity>,

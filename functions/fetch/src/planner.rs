@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use futures_util::future::join_all;
-use mailroom_core::ports::{Credentials, Forgotten, Handover, Page, PortError, Profiles, Schedules};
+use mailroom_core::ports::{Forgotten, Grants, Handover, Page, PortError, Profiles, Schedules};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_core::schedule::{self, PollRequest, Range};
 use tokio::task::JoinSet;
@@ -21,8 +21,8 @@ use crate::poller::{Company, Poller};
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// The fetch function over its ports.
-pub struct Fetch<P, C, H, S> {
-    poller: Arc<Poller<P, C, H>>,
+pub struct Fetch<P, G, H, S> {
+    poller: Arc<Poller<P, G, H>>,
     schedules: S,
 }
 
@@ -46,14 +46,14 @@ enum Caller {
     Round,
 }
 
-impl<P, C, H, S> Fetch<P, C, H, S>
+impl<P, G, H, S> Fetch<P, G, H, S>
 where
     P: Profiles + 'static,
-    C: Credentials + 'static,
+    G: Grants + 'static,
     H: Handover + 'static,
     S: Schedules,
 {
-    pub(crate) fn new(poller: Arc<Poller<P, C, H>>, schedules: S) -> Self {
+    pub(crate) fn new(poller: Arc<Poller<P, G, H>>, schedules: S) -> Self {
         Self { poller, schedules }
     }
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 use mailroom_core::cursor::Cursor;
 use mailroom_core::health::{self, Outcome};
 use mailroom_core::poll::{self, Care, Plan, Todo, Wanted};
-use mailroom_core::ports::{Credential, Credentials, Handover, Hold, Lease, PortError, Profiles};
-use mailroom_core::profile::{Auth, Profile, Server};
+use mailroom_core::ports::{Grants, Handover, Hold, Lease, PortError, Profiles};
+use mailroom_core::profile::{Profile, Server};
 use mailroom_core::schedule::PollRequest;
 use mailroom_core::trouble::{Class, ErrorCode, Trouble};
-use mailroom_mail::imap::{Connector, ImapError, Login, Opened};
-use secrecy::SecretString;
+use mailroom_mail::imap::{Connector, ImapError, Opened};
+use mailroom_mail::login::Login;
+use mailroom_oauth2::access::Access;
+use mailroom_oauth2::error::OauthError;
+use mailroom_oauth2::tokens::Tokens;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -38,9 +41,9 @@ pub(crate) enum Company {
 }
 
 /// Polls profiles; shared by all tasks of an invocation, and kept while the function is warm.
-pub(crate) struct Poller<P, C, H> {
+pub(crate) struct Poller<P, G, H> {
     profiles: P,
-    credentials: C,
+    tokens: Tokens<G>,
     handover: H,
     imap: Connector,
     budget: Budget,
@@ -63,6 +66,15 @@ impl From<PortError> for Failure {
     }
 }
 
+impl From<OauthError> for Failure {
+    fn from(error: OauthError) -> Self {
+        match error {
+            OauthError::Port(error) => Self::Port(error),
+            error => Self::Trouble(error.trouble()),
+        }
+    }
+}
+
 /// What a poll came to.
 enum Done {
     /// The mailbox was read as far as there was time, and these many mails became jobs.
@@ -74,9 +86,9 @@ enum Done {
     Postponed,
 }
 
-impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
-    pub(crate) fn new(profiles: P, credentials: C, handover: H, imap: Connector) -> Self {
-        Self { profiles, credentials, handover, imap, budget: Budget::new() }
+impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
+    pub(crate) fn new(profiles: P, tokens: Tokens<G>, handover: H, imap: Connector) -> Self {
+        Self { profiles, tokens, handover, imap, budget: Budget::new() }
     }
 
     pub(crate) const fn profiles(&self) -> &P {
@@ -184,7 +196,8 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
         let Some((lease, fresh)) = self.profiles.lease(profile.id, now, lease_until(now, end)).await? else {
             return Ok(Done::NotOurs);
         };
-        let edited = fresh.version != profile.version || fresh.secret_version != profile.secret_version;
+        // A secret of another version alone is a refresh token that was replaced.
+        let edited = fresh.version != profile.version;
         *profile = fresh;
         let care = Care::after(lease.tries);
         if edited || (care != Care::Pages && company == Company::Others) {
@@ -208,36 +221,29 @@ impl<P: Profiles, C: Credentials, H: Handover> Poller<P, C, H> {
     }
 
     async fn open(&self, profile: &Profile, server: &Server, end: Instant) -> Result<Opened, Failure> {
-        let password = self.password(profile).await?;
-        let login = Login { login: profile.auth.login(), password: &password };
-        let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
-        self.imap
-            .open(server, login, &profile.mailbox, above, end)
-            .await
-            .map_err(|error| Failure::Trouble(error.trouble(server)))
+        let access = self.tokens.access(profile, end).await?;
+        let opened = match self.open_with(profile, server, &access, end).await {
+            Err(error) if error.is_login_refused() => {
+                match self.tokens.other_access(profile, &access, end).await? {
+                    Some(access) => self.open_with(profile, server, &access, end).await,
+                    None => Err(error),
+                }
+            }
+            opened => opened,
+        };
+        opened.map_err(|error| Failure::Trouble(error.trouble(server)))
     }
 
-    async fn password(&self, profile: &Profile) -> Result<SecretString, Failure> {
-        match &profile.auth {
-            Auth::Plain { .. } => {}
-            Auth::Oauth2 { .. } => {
-                return Err(Failure::Trouble(Trouble::new(
-                    ErrorCode::Oauth2Grant,
-                    "Nobody has signed in for this profile yet: sign in to let Mailroom read the mailbox.",
-                )));
-            }
-        }
-        let stored = match &profile.secret_version {
-            Some(version) => self.credentials.credential(profile.id, version).await?,
-            None => None,
-        };
-        match stored {
-            Some(Credential::Password(password)) => Ok(password),
-            Some(Credential::ClientSecret(_)) | None => Err(Failure::Trouble(Trouble::new(
-                ErrorCode::SecretMissing,
-                "No password is stored for this profile: enter it again.",
-            ))),
-        }
+    async fn open_with(
+        &self,
+        profile: &Profile,
+        server: &Server,
+        access: &Access,
+        end: Instant,
+    ) -> Result<Opened, ImapError> {
+        let login = Login { login: profile.auth.login(), proof: access.proof() };
+        let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
+        self.imap.open(server, login, &profile.mailbox, above, end).await
     }
 
     /// Hands over page by page, from the cursor as it stands under the lease. `tries` is kept as the table has it.

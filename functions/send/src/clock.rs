@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mailroom_oauth2::Clock;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use ulid::Ulid;
@@ -28,3 +29,6 @@ pub(crate) fn instant_of(deadline_ms: u64) -> Instant {
 pub(crate) fn unique() -> String {
     Ulid::generate().to_string()
 }
+
+/// Both, for whoever is not to ask.
+pub(crate) const CLOCK: Clock = Clock { now: OffsetDateTime::now_utc, instant: Instant::now };

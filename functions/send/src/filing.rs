@@ -6,13 +6,14 @@ use mailroom_core::delivery::{Copied, Delivery, Place};
 use mailroom_core::outbound::{SaveToSent, files_own_copies};
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
-use mailroom_mail::imap::{ImapError, Login, SentFolder};
+use mailroom_mail::imap::{ImapError, SentFolder};
+use mailroom_mail::login::Login;
+use mailroom_oauth2::error::OauthError;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::clock;
-use crate::line::password;
 use crate::office::Office;
 
 /// How long the folder of one profile may take in a batch: the copies wait, other mail does not.
@@ -108,8 +109,16 @@ impl Filing {
             return Ok(());
         };
         self.state = State::Down;
-        let Ok(password) = password(office, profile).await? else { return Ok(()) };
-        let login = Login { login: profile.auth.login(), password: &password };
+        let access = match office.tokens.access(profile, until(end)).await {
+            Ok(access) => access,
+            Err(OauthError::Port(error)) => return Err(error),
+            Err(error) => {
+                let trouble = error.trouble();
+                warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {trouble}");
+                return Ok(());
+            }
+        };
+        let login = Login { login: profile.auth.login(), proof: access.proof() };
         match office.imap.open_sent(server, login, until(end)).await {
             Ok(Some(folder)) => self.state = State::Open(Box::new(folder)),
             Ok(None) => {

@@ -25,12 +25,16 @@ use std::sync::Arc;
 
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
+use mailroom_aws::grants::GrantStore;
 use mailroom_aws::objects::Objects;
 use mailroom_aws::secrets::Secrets;
 use mailroom_aws::send_queue::SendQueue;
 use mailroom_mail::net::AllowedHosts;
 use mailroom_mail::tls::Tls;
 use mailroom_mail::{imap, smtp};
+use mailroom_oauth2::discovery::Discovery;
+use mailroom_oauth2::http::Http;
+use mailroom_oauth2::tokens::Tokens;
 
 use crate::config::Config;
 pub use crate::event::UnknownEvent;
@@ -60,9 +64,12 @@ pub fn assemble(config: &Config) -> Result<Send, StartError> {
     let allowed = config.allowed_hosts.parse::<AllowedHosts>().map_err(StartError::AllowedHosts)?;
     let tls = Tls::from_bundle(config.ca_bundle.as_deref()).map_err(StartError::CaBundle)?;
     let clients = Clients::from_env().map_err(StartError::Aws)?;
+    let grants =
+        GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
+    let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::CLOCK);
     Ok(Send::new(Arc::new(Office {
         table: Table::new(&clients, &config.table),
-        secrets: Secrets::new(&clients, &config.secret_prefix),
+        tokens: Tokens::new(discovery, grants),
         store: Store::new(Objects::new(&clients, &config.bucket)),
         queues: Queues {
             send: SendQueue::new(&clients, &config.send_queue_url),

@@ -1,11 +1,13 @@
 //! A profile's session with its SMTP server: one for all its messages, opened when the first of them needs it.
 
 use mailroom_core::health::after_opening;
-use mailroom_core::ports::{Credential, Credentials as _, Deliveries as _, PortError};
-use mailroom_core::profile::{Auth, Profile, Server};
+use mailroom_core::ports::{Deliveries as _, PortError};
+use mailroom_core::profile::{Profile, Server};
 use mailroom_core::trouble::{ErrorCode, Trouble};
-use mailroom_mail::smtp::{Login, Probe, Proof, Session};
-use secrecy::SecretString;
+use mailroom_mail::login::Login;
+use mailroom_mail::smtp::{Probe, Session, SmtpError};
+use mailroom_oauth2::access::Access;
+use mailroom_oauth2::error::OauthError;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -87,40 +89,34 @@ async fn open(
             "The profile names no SMTP server: add smtp_host to it.",
         )));
     };
-    let password = match password(office, profile).await? {
-        Ok(password) => password,
-        Err(trouble) => return Ok(Err(trouble)),
+    let access = match office.tokens.access(profile, end).await {
+        Ok(access) => access,
+        Err(OauthError::Port(error)) => return Err(error),
+        Err(error) => return Ok(Err(error.trouble())),
     };
-    let login = Login { login: profile.auth.login(), proof: Proof::Password(&password) };
-    let opened = office.smtp.open(&mut Probe::default(), server, Some(login), end).await;
+    let opened = match open_with(office, profile, server, &access, end).await {
+        Err(error) if error.is_login_refused() => {
+            match office.tokens.other_access(profile, &access, end).await {
+                Ok(Some(access)) => open_with(office, profile, server, &access, end).await,
+                Ok(None) => Err(error),
+                Err(OauthError::Port(error)) => return Err(error),
+                Err(error) => return Ok(Err(error.trouble())),
+            }
+        }
+        opened => opened,
+    };
     Ok(opened.map_err(|error| error.trouble(server)))
 }
 
-/// What to log in with; or why nobody can.
-pub(crate) async fn password(
+async fn open_with(
     office: &Office,
     profile: &Profile,
-) -> Result<Result<SecretString, Trouble>, PortError> {
-    match &profile.auth {
-        Auth::Plain { .. } => {}
-        Auth::Oauth2 { .. } => {
-            return Ok(Err(Trouble::new(
-                ErrorCode::Oauth2Grant,
-                "Nobody has signed in for this profile yet: sign in to let Mailroom send its mail.",
-            )));
-        }
-    }
-    let stored = match &profile.secret_version {
-        Some(version) => office.secrets.credential(profile.id, version).await?,
-        None => None,
-    };
-    Ok(match stored {
-        Some(Credential::Password(password)) => Ok(password),
-        Some(Credential::ClientSecret(_)) | None => Err(Trouble::new(
-            ErrorCode::SecretMissing,
-            "No password is stored for this profile: enter it again.",
-        )),
-    })
+    server: &Server,
+    access: &Access,
+    end: Instant,
+) -> Result<Session, SmtpError> {
+    let login = Login { login: profile.auth.login(), proof: access.proof() };
+    office.smtp.open(&mut Probe::default(), server, Some(login), end).await
 }
 
 /// Stores what stands of the profile's sending, where that has changed.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use mailroom_aws::dynamodb::Table;
-use mailroom_aws::secrets::Secrets;
+use mailroom_aws::grants::GrantStore;
 use mailroom_aws::send_queue::SendQueue;
 use mailroom_core::ports::{PortError, Profiles as _};
 use mailroom_core::profile::ProfileId;
 use mailroom_mail::{imap, smtp};
+use mailroom_oauth2::tokens::Tokens;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// What the function uses, shared by all tasks and kept while it is warm.
 pub(crate) struct Office {
     pub(crate) table: Table,
-    pub(crate) secrets: Secrets,
+    pub(crate) tokens: Tokens<GrantStore>,
     pub(crate) store: Store,
     pub(crate) queues: Queues,
     pub(crate) smtp: smtp::Connector,

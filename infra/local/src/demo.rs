@@ -145,6 +145,7 @@ async fn start(toolbox: &Toolbox, functions: &Functions, port: Option<u16>) -> R
         account: Deployment::ACCOUNT.to_owned(),
         prefix: Deployment::PREFIX.to_owned(),
         auth: ApiAuth::Open,
+        public_url: None,
         ca: Some(certificates.authority()),
     };
     let stack = deployment.run(functions).await?;

@@ -59,6 +59,8 @@ pub struct Deployment {
     pub ca: Option<PathBuf>,
     /// How the HTTP API knows its callers.
     pub auth: ApiAuth,
+    /// Where browsers reach the API; `None`: where everybody does.
+    pub public_url: Option<String>,
 }
 
 /// How the HTTP API knows its callers.
@@ -94,8 +96,6 @@ impl Deployment {
             upload(&clients, &self.account, "send", &functions.send).await?,
         ];
         let body = template::package(&template::read()?, &code)?;
-        let parameters = self.parameters()?;
-        let content = content(&body, &parameters);
 
         let stacks = Stacks(CloudFormation::new(clients.sdk_config()));
         let mut found = stacks.describe().await?;
@@ -103,21 +103,39 @@ impl Deployment {
             stacks.delete().await?;
             found = None;
         }
-        let unchanged = found.as_ref().is_some_and(|stack| is_of(stack, &content));
-        if !unchanged {
-            stacks.apply(found.is_some(), body, parameters, &content).await?;
+        loop {
+            let api = found.as_ref().and_then(|stack| output(stack, "ApiId"));
+            let parameters = self.parameters(api)?;
+            let content = content(&body, &parameters);
+            let unchanged = found.as_ref().is_some_and(|stack| is_of(stack, &content));
+            // An emulator's API has an address that is known once it is there. The function has to know it too.
+            let addressed = api.is_some() || self.public_url.is_some();
+            if !unchanged {
+                stacks.apply(found.is_some(), body.clone(), parameters, &content).await?;
+            }
+            let deployed = stacks.settled().await?;
+            if !addressed {
+                found = Some(deployed);
+                continue;
+            }
+            let outputs = deployed.outputs().iter();
+            let outputs =
+                outputs.filter_map(|output| output.output_key().zip(output.output_value())).collect();
+            let stack = read_stack(self, &clients, &outputs).await?;
+            if !unchanged {
+                expire(&clients, &stack.table).await?;
+            }
+            return Ok(stack);
         }
-        let deployed = stacks.settled().await?;
-        let outputs = deployed.outputs().iter();
-        let outputs = outputs.filter_map(|output| output.output_key().zip(output.output_value())).collect();
-        let stack = read_stack(self, &clients, &outputs).await?;
-        if !unchanged {
-            expire(&clients, &stack.table).await?;
-        }
-        Ok(stack)
     }
 
-    fn parameters(&self) -> Result<Vec<Parameter>, Problem> {
+    /// Where the emulator serves an API.
+    fn api_url(&self, id: &str) -> String {
+        format!("{}/_aws/execute-api/{id}", self.endpoint)
+    }
+
+    fn parameters(&self, api: Option<&str>) -> Result<Vec<Parameter>, Problem> {
+        let public_url = self.public_url.clone().or_else(|| api.map(|id| self.api_url(id)));
         let parameter =
             |name: &str, value: &str| Parameter::builder().parameter_key(name).parameter_value(value).build();
         let (auth, issuer, audience) = match &self.auth {
@@ -130,6 +148,7 @@ impl Deployment {
             parameter("ApiAuth", auth),
             parameter("JwtIssuer", issuer),
             parameter("JwtAudience", audience),
+            parameter("PublicUrl", &public_url.unwrap_or_default()),
             parameter("ApiRateLimit", API_LIMIT),
             parameter("ApiBurstLimit", API_LIMIT),
             // What is removed here is not missed.
@@ -190,6 +209,11 @@ fn content(body: &str, parameters: &[Parameter]) -> String {
         }
     }
     hex::encode(hash.finalize())
+}
+
+/// An output of a stack.
+fn output<'a>(stack: &'a aws_sdk_cloudformation::types::Stack, name: &str) -> Option<&'a str> {
+    stack.outputs().iter().find(|output| output.output_key() == Some(name))?.output_value()
 }
 
 /// Whether the stack came about from this content.
@@ -330,7 +354,7 @@ async fn read_stack(
         })
     };
     let id = output("ApiId")?;
-    let url = format!("{}/_aws/execute-api/{id}", deployment.endpoint);
+    let url = deployment.api_url(&id);
     Ok(Stack {
         endpoint: deployment.endpoint.clone(),
         region: Stack::REGION.to_owned(),

@@ -88,6 +88,15 @@ pub struct Ports {
     relay: u16,
 }
 
+/// How a server takes access tokens.
+#[derive(Debug, Clone)]
+pub struct TokenLogins {
+    /// The mechanisms, besides those with a password: `xoauth2`, `oauthbearer`.
+    pub mechanisms: String,
+    /// What is asked whether a token holds (RFC 7662).
+    pub introspection_url: String,
+}
+
 /// A running server. Dropping it stops it and forgets its mailboxes.
 #[derive(Debug)]
 pub struct Dovecot {
@@ -109,11 +118,23 @@ impl Dovecot {
     /// # Errors
     /// When it is not installed and cannot be, or does not come up.
     pub fn start(dir: &Path, certificates: &Certificates) -> Result<Self, DovecotError> {
+        Self::start_with(dir, certificates, None)
+    }
+
+    /// Starts a server that takes access tokens too.
+    ///
+    /// # Errors
+    /// When it is not installed and cannot be, or does not come up.
+    pub fn start_with(
+        dir: &Path,
+        certificates: &Certificates,
+        tokens: Option<&TokenLogins>,
+    ) -> Result<Self, DovecotError> {
         let program = ensure_installed()?;
         fs::create_dir_all(dir).map_err(DovecotError::system(format!("cannot make {}", dir.display())))?;
         let mut last = None;
         for _ in 0..TRIES {
-            match Self::try_start(&program, dir, certificates) {
+            match Self::try_start(&program, dir, certificates, tokens) {
                 Err(DovecotError::Start { log }) if log.contains("Address already in use") => {
                     last = Some(DovecotError::Start { log });
                 }
@@ -123,7 +144,12 @@ impl Dovecot {
         Err(last.unwrap_or(DovecotError::Start { log: String::new() }))
     }
 
-    fn try_start(program: &Path, dir: &Path, certificates: &Certificates) -> Result<Self, DovecotError> {
+    fn try_start(
+        program: &Path,
+        dir: &Path,
+        certificates: &Certificates,
+        tokens: Option<&TokenLogins>,
+    ) -> Result<Self, DovecotError> {
         let state = state_folder()?;
         let ports = Ports {
             imaps: free_port()?,
@@ -138,7 +164,13 @@ impl Dovecot {
         let config = dir.join("dovecot.conf");
         // What an earlier run wrote must not be taken for this one's.
         let _ = fs::remove_file(&log);
-        let text = config::text(state.path(), &log, ports, certificates)?;
+        let mut text = config::text(state.path(), &log, ports, certificates)?;
+        if let Some(tokens) = tokens {
+            let asked = dir.join("dovecot-oauth2.conf");
+            text.push_str(&config::tokens(tokens, &asked));
+            fs::write(&asked, config::introspection(tokens))
+                .map_err(DovecotError::system(format!("cannot write {}", asked.display())))?;
+        }
         fs::write(&config, text)
             .map_err(DovecotError::system(format!("cannot write {}", config.display())))?;
 

@@ -14,6 +14,7 @@ pub mod emulator;
 pub mod functions;
 pub mod http;
 pub mod lmtp;
+pub mod openid;
 pub mod problem;
 pub mod progress;
 mod show;

@@ -59,6 +59,7 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
         account: Deployment::ACCOUNT.to_owned(),
         prefix: Deployment::PREFIX.to_owned(),
         auth: ApiAuth::Open,
+        public_url: None,
         ca,
     };
     let stack = deployment.run(&functions).await?;

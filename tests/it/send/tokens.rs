@@ -4,7 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use mailroom_core::profile::Security;
-use mailroom_mail::smtp::{Begun, Connector, Content, Envelope, Login, Probe, Proof};
+use mailroom_mail::login::{Login, Proof};
+use mailroom_mail::smtp::{Begun, Connector, Content, Envelope, Probe};
 use mailroom_mail::tls::Tls;
 use mailroom_tests::smtp_server::{Mechanism, Options, SmtpServer};
 use mailroom_tests::world::{World, server};

@@ -2,7 +2,7 @@
 //!
 //! `table` is what a poll needs, `settings` what owners do with their profiles, `claim` how
 //! one of them has a profile and its secret for itself, `directory` the lists, `flows` the flow
-//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, and `item`,
+//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `sign_ins` the sign-ins under way, and `item`,
 //! `state_item` and `delivery_item` what all of these are on the wire.
 
 mod claim;
@@ -13,9 +13,11 @@ mod flows;
 mod item;
 mod registry;
 mod settings;
+mod sign_ins;
 mod state_item;
 mod table;
 
 pub use claim::{Claim, Editor};
 pub use directory::Listed;
+pub use sign_ins::SignIn;
 pub use table::Table;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::OnceLock;
 
 use aws_sdk_secretsmanager::Client;
-use mailroom_core::ports::{Credential, Credentials, PortError};
+use mailroom_core::ports::{ClientCredential, Credential, Credentials, PortError};
 use mailroom_core::profile::ProfileId;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,7 @@ pub struct Secrets {
 struct Stored {
     password: Option<SecretString>,
     client_secret: Option<SecretString>,
+    refresh_token: Option<SecretString>,
 }
 
 #[derive(Serialize)]
@@ -38,6 +39,21 @@ struct ToStore<'a> {
     password: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+}
+
+impl Stored {
+    /// A secret with nothing in it is that of a public client that nobody is signed in with.
+    fn credential(self) -> Credential {
+        match self.password {
+            Some(password) => Credential::Password(password),
+            None => Credential::Client(ClientCredential {
+                secret: self.client_secret,
+                refresh_token: self.refresh_token,
+            }),
+        }
+    }
 }
 
 impl Secrets {
@@ -60,6 +76,21 @@ impl Secrets {
         format!("{}{id}", self.prefix)
     }
 
+    /// What is stored of a credential.
+    fn text(credential: &Credential) -> Result<String, PortError> {
+        let to_store = match credential {
+            Credential::Password(password) => {
+                ToStore { password: Some(password.expose_secret()), client_secret: None, refresh_token: None }
+            }
+            Credential::Client(client) => ToStore {
+                password: None,
+                client_secret: client.secret.as_ref().map(SecretString::expose_secret),
+                refresh_token: client.refresh_token.as_ref().map(SecretString::expose_secret),
+            },
+        };
+        serde_json::to_string(&to_store).map_err(|error| PortError::Corrupt(error.to_string()))
+    }
+
     /// Stores a profile's credential and returns the version to put into the profile.
     ///
     /// Two edits may store theirs at the same time, and only one of them gets into the profile. So the version that a
@@ -69,16 +100,7 @@ impl Secrets {
     /// # Errors
     /// When the service fails.
     pub async fn store(&self, id: ProfileId, credential: &Credential) -> Result<String, PortError> {
-        let to_store = match credential {
-            Credential::Password(password) => {
-                ToStore { password: Some(password.expose_secret()), client_secret: None }
-            }
-            Credential::ClientSecret(secret) => {
-                ToStore { password: None, client_secret: Some(secret.expose_secret()) }
-            }
-        };
-        let secret =
-            serde_json::to_string(&to_store).map_err(|error| PortError::Corrupt(error.to_string()))?;
+        let secret = Self::text(credential)?;
         let created = self.client().create_secret().name(self.name(id)).secret_string(&secret).send().await;
         let version = match created {
             Ok(created) => created.version_id,
@@ -93,6 +115,29 @@ impl Secrets {
             Err(error) => return Err(unavailable_in_words("CreateSecret")(error)),
         };
         version.ok_or_else(|| PortError::Corrupt("the secret has no version".to_owned()))
+    }
+
+    /// Puts a new version into a secret that is there, and returns it.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when the secret was removed; others when the service fails.
+    pub async fn replace(&self, id: ProfileId, credential: &Credential) -> Result<String, PortError> {
+        let secret = Self::text(credential)?;
+        let put =
+            self.client().put_secret_value().secret_id(self.name(id)).secret_string(secret).send().await;
+        match put {
+            Ok(answer) => {
+                answer.version_id.ok_or_else(|| PortError::Corrupt("the secret has no version".to_owned()))
+            }
+            Err(error)
+                if error.as_service_error().is_some_and(|e| {
+                    e.is_resource_not_found_exception() || e.is_invalid_request_exception()
+                }) =>
+            {
+                Err(PortError::Lost)
+            }
+            Err(error) => Err(unavailable_in_words("PutSecretValue")(error)),
+        }
     }
 
     /// Puts a new version into a secret that is there, and brings it back if it was removed a short time ago.
@@ -127,6 +172,35 @@ impl Secrets {
         }
     }
 
+    /// The credential that was stored last; `None` when none is.
+    ///
+    /// # Errors
+    /// When the service fails, or what is stored is not ours.
+    pub async fn newest(&self, id: ProfileId) -> Result<Option<Credential>, PortError> {
+        self.read(id, None).await
+    }
+
+    async fn read(&self, id: ProfileId, version: Option<&str>) -> Result<Option<Credential>, PortError> {
+        let get = self.client().get_secret_value().secret_id(self.name(id));
+        let answer = get.set_version_id(version.map(str::to_owned)).send().await;
+        let text = match answer {
+            Ok(value) => SecretString::from(value.secret_string.unwrap_or_default()),
+            // InvalidRequest: it was removed, and could still be restored.
+            Err(error)
+                if error.as_service_error().is_some_and(|e| {
+                    e.is_resource_not_found_exception() || e.is_invalid_request_exception()
+                }) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(unavailable_in_words("GetSecretValue")(error)),
+        };
+        // serde's error would quote the secret.
+        let stored: Stored = serde_json::from_str(text.expose_secret())
+            .map_err(|_| PortError::Corrupt(format!("the secret {} is no JSON of ours", self.name(id))))?;
+        Ok(Some(stored.credential()))
+    }
+
     fn cached(&self, key: &(ProfileId, String)) -> Option<Credential> {
         self.cache.lock().ok()?.get(key).cloned()
     }
@@ -149,28 +223,7 @@ impl Credentials for Secrets {
         if let Some(credential) = self.cached(&key) {
             return Ok(Some(credential));
         }
-        let answer =
-            self.client().get_secret_value().secret_id(self.name(id)).version_id(version).send().await;
-        let text = match answer {
-            Ok(value) => SecretString::from(value.secret_string.unwrap_or_default()),
-            // InvalidRequest: it was removed, and could still be restored.
-            Err(error)
-                if error.as_service_error().is_some_and(|e| {
-                    e.is_resource_not_found_exception() || e.is_invalid_request_exception()
-                }) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(unavailable_in_words("GetSecretValue")(error)),
-        };
-        // serde's error would quote the secret.
-        let stored: Stored = serde_json::from_str(text.expose_secret())
-            .map_err(|_| PortError::Corrupt(format!("the secret {} is no JSON of ours", self.name(id))))?;
-        let credential = stored
-            .password
-            .map(Credential::Password)
-            .or_else(|| stored.client_secret.map(Credential::ClientSecret));
-        let Some(credential) = credential else { return Ok(None) };
+        let Some(credential) = self.read(id, Some(version)).await? else { return Ok(None) };
         self.keep(key, credential.clone());
         Ok(Some(credential))
     }

@@ -3,7 +3,8 @@
 use time::OffsetDateTime;
 
 use crate::health::{State, Status};
-use crate::profile::Profile;
+use crate::oauth2::Authorization;
+use crate::profile::{Auth, Profile};
 
 /// Whether the cursor of before still means something after an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +27,32 @@ pub struct Edit {
 
 /// Applies the settings of `wanted` to `current`: id, times of creation, version and state are `current`'s.
 ///
+/// A sign-in goes with the client, the provider and the login that it was for.
+///
 /// A change of anything that a poll depends on clears the error and the pause, so that the very next poll tries it.
 #[must_use]
 pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
+    let authorization = match (&current.auth, &wanted.auth) {
+        (Auth::Oauth2(before), Auth::Oauth2(after)) if !before.is_another_sign_in(after) => {
+            current.authorization.clone()
+        }
+        (Auth::Plain { .. } | Auth::Oauth2(_), Auth::Plain { .. } | Auth::Oauth2(_)) => None,
+    };
+    edited(current, Profile { authorization, ..wanted }, now)
+}
+
+/// A profile after somebody has signed in, or out: an edit, so that the next poll tries it at once.
+#[must_use]
+pub fn signed(
+    current: &Profile,
+    secret_version: Option<String>,
+    authorization: Option<Authorization>,
+    now: OffsetDateTime,
+) -> Edit {
+    edited(current, Profile { secret_version, authorization, ..current.clone() }, now)
+}
+
+fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
     let place = if is_same_place(current, &wanted) { Place::Same } else { Place::Another };
     let mut profile = Profile {
         id: current.id,

@@ -12,6 +12,7 @@ use crate::flow::FlowSchemaId;
 use crate::guard::Machine;
 use crate::health::{Sending, Status};
 use crate::job::{Digest, FlowJob, JobId};
+use crate::oauth2::Authorization;
 use crate::outbound::{EmailAddress, MessageId, OutboundId};
 use crate::profile::{Profile, ProfileId, RefreshInterval};
 use crate::schedule::PollRequest;
@@ -245,8 +246,17 @@ pub enum Admission {
 pub enum Credential {
     /// A password for `Auth::Plain`.
     Password(SecretString),
-    /// The OAuth2 client's secret for `Auth::Oauth2`.
-    ClientSecret(SecretString),
+    /// What an OAuth2 client has for `Auth::Oauth2`.
+    Client(ClientCredential),
+}
+
+/// What an OAuth2 client proves itself with, and what somebody has granted to it. Access tokens are never stored.
+#[derive(Debug, Clone, Default)]
+pub struct ClientCredential {
+    /// The client's secret or private key; a public client has none (RFC 6749 §2.1).
+    pub secret: Option<SecretString>,
+    /// The refresh token of a sign-in (§1.5).
+    pub refresh_token: Option<SecretString>,
 }
 
 /// The profiles' secrets.
@@ -258,6 +268,46 @@ pub trait Credentials: Send + Sync {
         id: ProfileId,
         version: &str,
     ) -> impl Future<Output = Result<Option<Credential>, PortError>> + Send;
+}
+
+/// What profiles have been granted by OAuth2 providers, kept in step by a claim that one process has at a time: the use
+/// of a refresh token may be its end, and a second use the end of the whole sign-in (RFC 9700 §4.14.2).
+pub trait Grants: Credentials {
+    /// The right to use a profile's refresh token.
+    type Claim: Send + Sync;
+
+    /// A profile as it stands now.
+    fn profile(&self, id: ProfileId) -> impl Future<Output = Result<Option<Profile>, PortError>> + Send;
+
+    /// Claims a profile until `until`. Fails with [`PortError::Lost`] when it was changed since it was read, also in its
+    /// secret, or another has a claim at `now`.
+    fn claim(
+        &self,
+        profile: &Profile,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> impl Future<Output = Result<Self::Claim, PortError>> + Send;
+
+    /// The credential that was stored last, whatever the profile names: a process that died between the two has left
+    /// one.
+    fn newest(&self, id: ProfileId) -> impl Future<Output = Result<Option<Credential>, PortError>> + Send;
+
+    /// Stores a new credential, has the profile name it, and ends the claim.
+    fn rotated(
+        &self,
+        profile: &Profile,
+        claim: &Self::Claim,
+        credential: &Credential,
+        authorization: &Authorization,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Ends the claim, and notes what stands of the sign-in, if something is to be noted.
+    fn unclaim(
+        &self,
+        id: ProfileId,
+        claim: &Self::Claim,
+        authorization: Option<&Authorization>,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// Where mail goes: objects first, then the job.

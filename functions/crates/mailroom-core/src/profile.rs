@@ -9,6 +9,7 @@ use ulid::Ulid;
 use crate::cursor::Cursor;
 use crate::flow::FlowSchemaId;
 use crate::health::{Sending, Status};
+use crate::oauth2::{Authorization, Oauth2};
 
 /// Why a value is not what it should be: one sentence that follows the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -167,16 +168,6 @@ pub struct Server {
     pub security: Security,
 }
 
-/// How an OAuth2 provider grants access (RFC 6749 §1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Grant {
-    /// A person signs in (§4.1).
-    #[default]
-    AuthorizationCode,
-    /// The client has access by itself (§4.4).
-    ClientCredentials,
-}
-
 /// What we log in as. The password or client secret is in the profile's secret, never here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
@@ -185,19 +176,8 @@ pub enum Auth {
         /// The login name, often the address.
         login: String,
     },
-    /// OAuth2, by a grant of the provider named by `discovery_url`.
-    Oauth2 {
-        /// How access is granted.
-        grant: Grant,
-        /// The login name that the token is for.
-        login: String,
-        /// The OAuth2 client's id.
-        client_id: String,
-        /// The OpenID discovery document.
-        discovery_url: String,
-        /// The scopes to ask for; empty: those known for the provider.
-        scopes: Vec<String>,
-    },
+    /// OAuth2.
+    Oauth2(Oauth2),
 }
 
 impl Auth {
@@ -205,7 +185,7 @@ impl Auth {
     #[must_use]
     pub fn login(&self) -> &str {
         match self {
-            Self::Plain { login } | Self::Oauth2 { login, .. } => login,
+            Self::Plain { login } | Self::Oauth2(Oauth2 { login, .. }) => login,
         }
     }
 }
@@ -296,6 +276,8 @@ pub struct Profile {
     pub version: u64,
     /// The version of the profile's secret; `None` until one is stored.
     pub secret_version: Option<String>,
+    /// What stands of a sign-in; `None` until somebody has signed in.
+    pub authorization: Option<Authorization>,
     /// When the profile was made.
     pub created_at: OffsetDateTime,
     /// When the owner last changed it.
@@ -339,6 +321,7 @@ impl Profile {
             max_message_bytes: Self::DEFAULT_MAX_MESSAGE_BYTES,
             version: 1,
             secret_version: None,
+            authorization: None,
             created_at: now,
             updated_at: now,
             cursor: None,

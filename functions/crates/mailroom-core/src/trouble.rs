@@ -22,7 +22,7 @@ pub enum ErrorCode {
     ImapProtocol,
     /// The IMAP server did not answer in time.
     ImapTimeout,
-    /// The OpenID discovery document cannot be had.
+    /// The OpenID provider cannot be used for now: its discovery document, or another answer of it, cannot be had.
     Oauth2Discovery,
     /// The OAuth2 grant is gone: someone has to sign in again.
     Oauth2Grant,

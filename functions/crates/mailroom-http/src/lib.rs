@@ -1,7 +1,7 @@
 //! The HTTP API's contract: its routes, the bodies that go over it, and the document that describes both.
 //!
 //! Read in this order: [`route`] (what can be asked for), [`profile`] and [`flow`] (what is described), [`view`] (what is
-//! shown), [`message`] (what is sent, and how it is doing), [`probe`] (what a connection test tells), [`value`] (every field's type with its bounds), [`problem`] (what is wrong with a body, all
+//! shown), [`message`] (what is sent, and how it is doing), [`probe`] (what a connection test tells), [`sign_in`] (what is said of a sign-in), [`value`] (every field's type with its bounds), [`problem`] (what is wrong with a body, all
 //! of it at once), [`patch`] (RFC 7396), [`openapi`] (the document, made from all of these).
 //!
 //! What comes in is read once, into types that cannot hold anything else; the schemas of the document are made from the
@@ -15,6 +15,7 @@ pub mod probe;
 pub mod problem;
 pub mod profile;
 pub mod route;
+pub mod sign_in;
 pub mod value;
 pub mod view;
 

@@ -17,6 +17,7 @@ use crate::probe::{Accepted, Alive, TestReport};
 use crate::problem::FieldError;
 use crate::profile::ProfileBody;
 use crate::route::{Operation, ROUTES, Route};
+use crate::sign_in::{SignInBegun, SignedOut};
 use crate::view::{ProfilePage, ProfileView};
 
 #[derive(OpenApi)]
@@ -32,6 +33,8 @@ use crate::view::{ProfilePage, ProfileView};
     MessageBody,
     MessageView,
     AcceptedMessage,
+    SignInBegun,
+    SignedOut,
     Accepted,
     Alive,
     FieldError
@@ -67,6 +70,7 @@ pub fn document() -> Value {
         },
         "tags": [
             {"name": "profiles", "description": "Mailboxes that are watched, or sent from."},
+            {"name": "sign-in", "description": "Access that an OAuth2 provider grants."},
             {"name": "messages", "description": "Mail that is sent."},
             {"name": "flow schemas", "description": "What mail starts."},
             {"name": "about", "description": "The API itself."},
@@ -116,7 +120,15 @@ fn operation(route: Route) -> Value {
             success.insert("headers".to_owned(), headers);
         }
     }
+    if route.operation == Operation::FinishSignIn {
+        success = page(description);
+    }
     let mut responses = Map::from_iter([(status.to_owned(), success)]);
+    if matches!(route.operation, Operation::StartSignIn | Operation::FinishSignIn) {
+        for (status, description) in PAGES {
+            responses.insert(status.to_owned(), page(description));
+        }
+    }
     if route.operation == Operation::PutFlowSchema {
         let schema = json!({"$ref": "#/components/schemas/StoredFlowSchema"});
         let made = json!({"description": "Made.", "content": {"application/json": {"schema": schema}}});
@@ -149,8 +161,18 @@ fn operation(route: Route) -> Value {
     operation
 }
 
+/// The pages of a sign-in that did not come about.
+const PAGES: [(&str, &str); 2] = [
+    ("400", "A page that says why nobody is signed in, and what to do."),
+    ("503", "A page that says that something Mailroom depends on failed."),
+];
+
+fn page(description: &str) -> Value {
+    json!({"description": description, "content": {"text/html": {"schema": {"type": "string"}}}})
+}
+
 fn id_parameter(tag: &str) -> Value {
-    let schema = if tag == "profiles" || tag == "messages" {
+    let schema = if matches!(tag, "profiles" | "messages" | "sign-in") {
         json!({"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$", "example": "01JDCABCDEFGHJKMNPQRSTVWXY"})
     } else {
         json!({"$ref": "#/components/schemas/FlowId"})
@@ -169,6 +191,7 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             "schema": {"type": "string", "pattern": pattern},
         })
     };
+    let text = |name: &str, description: &str| json!({"name": name, "in": "query", "required": false, "description": description, "schema": {"type": "string"}});
     match operation {
         Operation::ListProfiles => vec![
             limit,
@@ -181,6 +204,12 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             }),
         ],
         Operation::ListFlowSchemas => vec![limit, cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
+        Operation::StartSignIn => vec![text("ticket", "Who may complete the sign-in.")],
+        Operation::FinishSignIn => vec![
+            text("state", "Which sign-in it is."),
+            text("code", "What the provider gives (RFC 6749 §4.1.2)."),
+            text("error", "Why it gives nothing (§4.1.2.1)."),
+        ],
         Operation::CreateProfile
         | Operation::TestSettings
         | Operation::GetProfile
@@ -189,6 +218,8 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile
+        | Operation::AuthorizeProfile
+        | Operation::DeleteAuthorization
         | Operation::SendMessage
         | Operation::GetMessage
         | Operation::CreateFlowSchema
@@ -215,6 +246,10 @@ fn success_headers(operation: Operation) -> Option<Value> {
         | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile
+        | Operation::AuthorizeProfile
+        | Operation::DeleteAuthorization
+        | Operation::StartSignIn
+        | Operation::FinishSignIn
         | Operation::GetMessage
         | Operation::ListFlowSchemas
         | Operation::GetFlowSchema

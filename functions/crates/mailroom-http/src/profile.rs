@@ -4,9 +4,10 @@ use std::num::NonZeroU16;
 
 use deserr::{Deserr, ValuePointerRef};
 use mailroom_core::health::{State, Status};
-use mailroom_core::ports::Credential;
+use mailroom_core::oauth2::{Grant, Oauth2};
+use mailroom_core::ports::{ClientCredential, Credential};
 use mailroom_core::profile::{
-    AfterFetch, Auth, Grant, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
+    AfterFetch, Auth, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,8 +16,8 @@ use utoipa::ToSchema;
 
 use crate::problem::Problems;
 use crate::value::{
-    ClientId, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login, MailboxName,
-    MessageBytes, Name, Port, Scope, Secret, Start, start_text,
+    ClientId, ClientSecret, Day, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login,
+    MailboxName, MessageBytes, Name, Port, Scope, Secret, Start, start_text,
 };
 
 /// The settings of a profile, as its owner writes them.
@@ -137,10 +138,13 @@ pub enum AuthBody {
         login: Login,
         /// The client's id.
         client_id: ClientId,
-        /// The client's secret.
+        /// What the client proves itself with. A public client that somebody signs in with has none.
         #[deserr(default)]
         #[schema(write_only)]
-        client_secret: Option<Secret>,
+        client_secret: Option<ClientSecret>,
+        /// The last day of the client's secret: the profile's status warns ahead of it.
+        #[deserr(default)]
+        client_secret_expires_on: Option<Day>,
         /// Where the provider's OpenID configuration is.
         discovery_url: DiscoveryUrl,
         /// The scopes to ask for; empty: those known for the provider.
@@ -162,6 +166,9 @@ pub enum GrantBody {
     /// The client has access by itself.
     #[deserr(rename = "client_credentials")]
     ClientCredentials,
+    /// The client acts for the login, with an assertion that it signs (RFC 7523).
+    #[deserr(rename = "jwt_bearer")]
+    JwtBearer,
 }
 
 /// What is done to a mail once its job is handed over.
@@ -258,6 +265,7 @@ impl ProfileBody {
             max_message_bytes: self.max_message_bytes.0,
             version: 1,
             secret_version: None,
+            authorization: None,
             created_at: now,
             updated_at: now,
             cursor: None,
@@ -275,19 +283,33 @@ impl AuthBody {
                 let credential = password.map(|password| Credential::Password(password.0));
                 (Auth::Plain { login: login.0 }, credential, None)
             }
-            Self::Oauth2 { grant, login, client_id, client_secret, discovery_url, scopes } => {
+            Self::Oauth2 {
+                grant,
+                login,
+                client_id,
+                client_secret,
+                client_secret_expires_on,
+                discovery_url,
+                scopes,
+            } => {
                 let grant = match grant {
                     GrantBody::AuthorizationCode => Grant::AuthorizationCode,
                     GrantBody::ClientCredentials => Grant::ClientCredentials,
+                    GrantBody::JwtBearer => Grant::JwtBearer,
                 };
-                let auth = Auth::Oauth2 {
+                let auth = Auth::Oauth2(Oauth2 {
                     grant,
                     login: login.0,
                     client_id: client_id.0,
                     discovery_url: discovery_url.0.url.clone(),
                     scopes: scopes.into_iter().map(|scope| scope.0).collect(),
-                };
-                (auth, client_secret.map(|secret| Credential::ClientSecret(secret.0)), Some(discovery_url.0))
+                    confidential: client_secret.is_some(),
+                    client_secret_expires_on: client_secret_expires_on.map(|day| day.0),
+                });
+                let credential = client_secret.map(|secret| {
+                    Credential::Client(ClientCredential { secret: Some(secret.0), refresh_token: None })
+                });
+                (auth, credential, Some(discovery_url.0))
             }
         }
     }
@@ -307,6 +329,7 @@ impl From<Grant> for GrantBody {
         match grant {
             Grant::AuthorizationCode => Self::AuthorizationCode,
             Grant::ClientCredentials => Self::ClientCredentials,
+            Grant::JwtBearer => Self::JwtBearer,
         }
     }
 }
@@ -322,9 +345,10 @@ pub fn settings(profile: &Profile) -> Value {
         "refresh_interval": profile.refresh_interval.seconds(),
         "auth": match &profile.auth {
             Auth::Plain { login } => json!({"type": "plain", "login": login}),
-            Auth::Oauth2 { grant, login, client_id, discovery_url, scopes } => json!({
-                "type": "oauth2", "grant": GrantBody::from(*grant), "login": login, "client_id": client_id,
-                "discovery_url": discovery_url, "scopes": scopes,
+            Auth::Oauth2(client) => json!({
+                "type": "oauth2", "grant": GrantBody::from(client.grant), "login": client.login,
+                "client_id": client.client_id, "discovery_url": client.discovery_url, "scopes": client.scopes,
+                "client_secret_expires_on": client.client_secret_expires_on.map(|day| day.to_string()),
             }),
         },
         "include_seen": profile.include_seen,

@@ -59,6 +59,14 @@ pub enum Operation {
     TestProfile,
     /// Polls a profile now.
     FetchProfile,
+    /// Begins a sign-in.
+    AuthorizeProfile,
+    /// Ends what a sign-in has granted.
+    DeleteAuthorization,
+    /// Leads a browser to the provider.
+    StartSignIn,
+    /// The provider's way back.
+    FinishSignIn,
     /// Has a message sent.
     SendMessage,
     /// How a message is doing.
@@ -97,7 +105,7 @@ const fn route(operation: Operation, method: Method, path: &'static str) -> Rout
 }
 
 /// All routes. Where two fit a path, the first counts.
-pub const ROUTES: [Route; 19] = [
+pub const ROUTES: [Route; 23] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
     route(Operation::TestSettings, Method::Post, "/profiles/test"),
@@ -107,6 +115,10 @@ pub const ROUTES: [Route; 19] = [
     route(Operation::DeleteProfile, Method::Delete, "/profiles/{id}"),
     route(Operation::TestProfile, Method::Post, "/profiles/{id}/test"),
     route(Operation::FetchProfile, Method::Post, "/profiles/{id}/fetch"),
+    route(Operation::AuthorizeProfile, Method::Post, "/profiles/{id}/authorize"),
+    route(Operation::DeleteAuthorization, Method::Delete, "/profiles/{id}/authorization"),
+    route(Operation::StartSignIn, Method::Get, "/oauth2/start"),
+    route(Operation::FinishSignIn, Method::Get, "/oauth2/callback"),
     route(Operation::SendMessage, Method::Post, "/profiles/{id}/messages"),
     route(Operation::GetMessage, Method::Get, "/profiles/{id}/messages/{message}"),
     route(Operation::CreateFlowSchema, Method::Post, "/flow-schemas"),

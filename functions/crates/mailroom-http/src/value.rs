@@ -144,6 +144,32 @@ from_text!(Secret, |text| {
     Ok(SecretString::from(text))
 });
 
+/// What an OAuth2 client proves itself with: its secret, its private key in PEM (with its certificate, where the provider
+/// knows it by that), or the key file of a Google service account. It is stored, and never shown again.
+#[derive(Debug, Clone, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 16384, format = Password,
+    pattern = r"^[^\u0000]+$")]
+pub struct ClientSecret(pub SecretString);
+from_text!(ClientSecret, |text| {
+    if !(1..=16_384).contains(&text.chars().count()) {
+        return Err("must have 1 to 16384 characters".to_owned());
+    }
+    if text.contains('\0') {
+        return Err("must not hold a NUL".to_owned());
+    }
+    Ok(SecretString::from(text))
+});
+
+/// A day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = Date, example = "2027-11-01")]
+pub struct Day(pub Date);
+from_text!(Day, |text| day(&text).ok_or_else(|| "must be a date such as 2027-11-01".to_owned()));
+
+fn day(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok().filter(|_| text.len() == 10)
+}
+
 /// A mail server's name. An IP address is taken too.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 253, example = "imap.example.com",
@@ -284,9 +310,7 @@ impl ToSchema for Start {}
 from_text!(Start, |text| match text.as_str() {
     "now" => Ok(StartFrom::Now),
     "all" => Ok(StartFrom::All),
-    date => Date::parse(date, format_description!("[year]-[month]-[day]"))
-        .ok()
-        .filter(|_| date.len() == 10)
+    date => day(date)
         .map(StartFrom::Date)
         .ok_or_else(|| "must be now, all, or a date such as 2026-11-01".to_owned()),
 });

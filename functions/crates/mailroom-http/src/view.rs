@@ -1,6 +1,7 @@
 //! Profiles as they are shown.
 
 use mailroom_core::health::State;
+use mailroom_core::oauth2::{Warning, WarningCode, is_authorized, warnings};
 use mailroom_core::profile::{AfterFetch, Auth, Profile, Server};
 use mailroom_core::trouble::{Class, ErrorCode};
 use serde::{Serialize, Serializer};
@@ -88,6 +89,9 @@ pub enum AuthView {
         client_id: String,
         /// Whether a client's secret is stored.
         client_secret_set: bool,
+        /// The last day of the client's secret, if it was told.
+        #[schema(format = Date)]
+        client_secret_expires_on: Option<String>,
         /// Where the provider's OpenID configuration is.
         discovery_url: String,
         /// The scopes that are asked for.
@@ -135,8 +139,44 @@ pub struct StatusView {
     pub uid_validity: Option<u32>,
     /// The highest UID that is handled.
     pub last_uid: Option<u32>,
-    /// Whether there is what a login needs: a password, or a sign-in.
+    /// Whether there is what a login needs: a password, a client's own access, or a sign-in.
     pub authorized: bool,
+    /// What will break within 30 days.
+    pub warnings: Vec<WarningView>,
+}
+
+/// Something that will break on a day that is known.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Warning)]
+pub struct WarningView {
+    /// What kind.
+    pub code: WarningCodeView,
+    /// One sentence for the owner of the mailbox: what ends, and what to do.
+    pub message: String,
+    /// When it breaks.
+    #[schema(format = Date)]
+    pub due_on: String,
+}
+
+/// What will break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WarningCode)]
+pub enum WarningCodeView {
+    /// The client's secret ends.
+    ClientSecretExpires,
+    /// The sign-in ends.
+    SignInExpires,
+}
+
+impl From<Warning> for WarningView {
+    fn from(Warning { code, message, due }: Warning) -> Self {
+        let code = match code {
+            WarningCode::ClientSecretExpires => WarningCodeView::ClientSecretExpires,
+            WarningCode::SignInExpires => WarningCodeView::SignInExpires,
+        };
+        Self { code, message, due_on: due.to_string() }
+    }
 }
 
 /// A profile's state.
@@ -212,10 +252,12 @@ pub(crate) fn rfc3339_or_null<S: Serializer>(
     }
 }
 
-impl From<Profile> for ProfileView {
-    fn from(profile: Profile) -> Self {
+impl ProfileView {
+    /// A profile as it is shown at `now`.
+    #[must_use]
+    pub fn of(profile: Profile, now: OffsetDateTime) -> Self {
         let secret = profile.secret_version.is_some();
-        let status = StatusView::of(&profile);
+        let status = StatusView::of(&profile, now);
         let parts = |server: Option<Server>| match server {
             Some(Server { host, port, security }) => {
                 (Some(host.as_str().to_owned()), Some(port.get()), Some(security.into()))
@@ -240,13 +282,14 @@ impl From<Profile> for ProfileView {
             refresh_interval: profile.refresh_interval.seconds(),
             auth: match profile.auth {
                 Auth::Plain { login } => AuthView::Plain { login, password_set: secret },
-                Auth::Oauth2 { grant, login, client_id, discovery_url, scopes } => AuthView::Oauth2 {
-                    grant: grant.into(),
-                    login,
-                    client_id,
-                    client_secret_set: secret,
-                    discovery_url,
-                    scopes,
+                Auth::Oauth2(client) => AuthView::Oauth2 {
+                    grant: client.grant.into(),
+                    login: client.login,
+                    client_id: client.client_id,
+                    client_secret_set: secret && client.confidential,
+                    client_secret_expires_on: client.client_secret_expires_on.map(|day| day.to_string()),
+                    discovery_url: client.discovery_url,
+                    scopes: client.scopes,
                 },
             },
             include_seen: profile.include_seen,
@@ -277,7 +320,7 @@ impl StateView {
 }
 
 impl StatusView {
-    fn of(profile: &Profile) -> Self {
+    fn of(profile: &Profile, now: OffsetDateTime) -> Self {
         let status = &profile.status;
         let state = match status.state {
             _ if !profile.listen => StateView::Off,
@@ -310,11 +353,9 @@ impl StatusView {
             }),
             uid_validity: profile.cursor.and_then(|cursor| cursor.uid_validity).map(|value| value.get()),
             last_uid: profile.cursor.map(|cursor| cursor.last_uid),
-            authorized: match &profile.auth {
-                Auth::Plain { .. } => profile.secret_version.is_some(),
-                // Nobody can have signed in yet.
-                Auth::Oauth2 { .. } => false,
-            },
+            // A sign-in that the provider does not accept any more is none.
+            authorized: is_authorized(profile) && state != StateView::ReauthorizationRequired,
+            warnings: warnings(profile, now).into_iter().map(WarningView::from).collect(),
         }
     }
 }

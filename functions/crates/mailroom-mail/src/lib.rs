@@ -1,6 +1,7 @@
 //! Mail as it travels: IMAP sessions with servers that may be broken or hostile, and messages that may be anything.
 //!
-//! Read in this order: [`net`] (which addresses may be connected to), [`tls`] (always verified), [`imap`] (opening a
+//! Read in this order: [`net`] (which addresses may be connected to), [`tls`] (always verified), [`login`] (what to log
+//! in with), [`imap`] (opening a
 //! mailbox, listing and fetching), [`smtp`] (sessions for sending), [`mime`] (from a mail's bytes to what it says),
 //! [`compose`] (from what is to be said to a mail's bytes).
 //!
@@ -11,9 +12,10 @@
 
 pub mod compose;
 pub mod imap;
+pub mod login;
 pub mod mime;
 pub mod net;
-mod redact;
+pub mod redact;
 pub mod smtp;
 pub mod tls;
-mod trouble;
+pub mod trouble;

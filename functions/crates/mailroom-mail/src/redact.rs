@@ -7,17 +7,19 @@ const SHORTEST_ECHO: usize = 6;
 
 /// What must not appear in anybody's words.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<SecretString>);
+pub struct Secrets(Vec<SecretString>);
 
 impl Secrets {
-    pub(crate) fn add(&mut self, secret: SecretString) {
+    /// Adds one. An empty one is none.
+    pub fn add(&mut self, secret: SecretString) {
         if !secret.expose_secret().is_empty() {
             self.0.push(secret);
         }
     }
 
     /// `text` without our secrets, whole or cut.
-    pub(crate) fn redact(&self, text: &str) -> String {
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.0 {
             text = text.replace(secret.expose_secret(), "…");

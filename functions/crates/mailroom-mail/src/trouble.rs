@@ -7,20 +7,21 @@ use crate::net::NetError;
 use crate::tls::TlsError;
 
 /// A protocol, as far as it matters to its owner's sentences.
-pub(crate) struct Protocol {
+pub struct Protocol {
     /// What people call it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The code of a server that cannot be reached.
-    pub(crate) connect: ErrorCode,
+    pub connect: ErrorCode,
     /// The code of TLS that fails.
-    pub(crate) tls: ErrorCode,
+    pub tls: ErrorCode,
     /// The port on which it speaks TLS from the first byte.
-    pub(crate) tls_port: u16,
+    pub tls_port: u16,
 }
 
 impl Protocol {
     /// There is no connection. `at` names host and port.
-    pub(crate) fn of_net(&self, error: &NetError, at: &str) -> Trouble {
+    #[must_use]
+    pub fn of_net(&self, error: &NetError, at: &str) -> Trouble {
         match error {
             NetError::Resolve(_) => Trouble::new(
                 self.connect,
@@ -46,7 +47,8 @@ impl Protocol {
     }
 
     /// There is no TLS, which should have begun in this way.
-    pub(crate) fn of_tls(&self, error: &TlsError, security: Security, at: &str) -> Trouble {
+    #[must_use]
+    pub fn of_tls(&self, error: &TlsError, security: Security, at: &str) -> Trouble {
         let Self { name, tls_port, .. } = self;
         let tls = |message: String| Trouble::new(self.tls, message);
         match error {

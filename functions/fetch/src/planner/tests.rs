@@ -9,13 +9,17 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::guard::Machine;
 use mailroom_core::health::Status;
 use mailroom_core::job::{Digest, FlowJob, JobId};
+use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::MessageId;
-use mailroom_core::ports::{Credential, Forgotten, Hold, Lease};
+use mailroom_core::ports::{Credential, Credentials, Forgotten, Hold, Lease};
 use mailroom_core::profile::{Auth, Host, Security, Server};
 use mailroom_core::trouble::ErrorCode;
 use mailroom_mail::imap::Connector;
 use mailroom_mail::net::AllowedHosts;
 use mailroom_mail::tls::Tls;
+use mailroom_oauth2::discovery::Discovery;
+use mailroom_oauth2::http::Http;
+use mailroom_oauth2::tokens::Tokens;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -112,6 +116,42 @@ impl Credentials for Ports {
     }
 }
 
+/// Nobody here logs in with a token.
+impl Grants for Ports {
+    type Claim = ();
+
+    async fn profile(&self, id: ProfileId) -> Result<Option<Profile>, PortError> {
+        self.get(id).await
+    }
+
+    async fn claim(&self, _: &Profile, _: OffsetDateTime, _: OffsetDateTime) -> Result<(), PortError> {
+        Err(PortError::Lost)
+    }
+
+    async fn newest(&self, _: ProfileId) -> Result<Option<Credential>, PortError> {
+        Ok(None)
+    }
+
+    async fn rotated(
+        &self,
+        _: &Profile,
+        (): &(),
+        _: &Credential,
+        _: &Authorization,
+    ) -> Result<(), PortError> {
+        Err(PortError::Lost)
+    }
+
+    async fn unclaim(&self, _: ProfileId, (): &(), _: Option<&Authorization>) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+fn tokens(ports: &Ports) -> Tokens<Ports> {
+    let http = Http::new(Tls::new(None).unwrap(), AllowedHosts::default());
+    Tokens::new(Discovery::new(http, clock::CLOCK), ports.clone())
+}
+
 impl Handover for Ports {
     fn bucket(&self) -> &str {
         "bucket"
@@ -172,7 +212,7 @@ async fn handle_with(memory: Memory, event: Value) -> (Arc<Memory>, Value) {
     let memory = Arc::new(memory);
     let ports = Ports(Arc::clone(&memory));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
-    let poller = Arc::new(Poller::new(ports.clone(), ports.clone(), ports.clone(), imap));
+    let poller = Arc::new(Poller::new(ports.clone(), tokens(&ports), ports.clone(), imap));
     let deadline = clock::now().unix_timestamp_nanos() / 1_000_000 + 30_000;
     let answer = Fetch::new(poller, ports).handle(event, u64::try_from(deadline).unwrap()).await.unwrap();
     (memory, serde_json::to_value(answer).unwrap())
@@ -279,7 +319,7 @@ async fn one_bad_message_never_spoils_its_batch() {
 async fn an_event_that_is_not_ours_is_refused_by_name() {
     let memory = Ports(Arc::new(Memory::default()));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
-    let poller = Arc::new(Poller::new(memory.clone(), memory.clone(), memory.clone(), imap));
+    let poller = Arc::new(Poller::new(memory.clone(), tokens(&memory), memory.clone(), imap));
     let function = Fetch::new(poller, memory);
     for event in [json!({}), json!({"refresh_interval": 7}), json!({"refresh_interval": "300"}), json!([1])] {
         let error = function.handle(event, u64::MAX).await.unwrap_err();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{DovecotError, Ports};
+use super::{DovecotError, Ports, TokenLogins};
 use crate::certificates::{Certificates, Leaf};
 
 /// The uid and gid that mail belongs to when we are root: Debian's `mail`. Dovecot refuses to serve root's.
@@ -160,6 +160,24 @@ ssl_key = <{key}
         );
     }
     Ok(text)
+}
+
+/// What a server that takes tokens has besides.
+pub(super) fn tokens(tokens: &TokenLogins, asked: &Path) -> String {
+    format!(
+        "auth_mechanisms = plain login {mechanisms}\npassdb {{\n  driver = oauth2\n  mechanisms = {mechanisms}\n  args = {asked}\n}}\n",
+        mechanisms = tokens.mechanisms,
+        asked = asked.display(),
+    )
+}
+
+/// Whom it asks whether a token holds, each time.
+pub(super) fn introspection(tokens: &TokenLogins) -> String {
+    format!(
+        "introspection_mode = post\nintrospection_url = {}\nforce_introspection = yes\nusername_attribute = email\n\
+         active_attribute = active\nactive_value = true\n",
+        tokens.introspection_url
+    )
 }
 
 fn user_name(uid: u32) -> Result<String, DovecotError> {

@@ -6,12 +6,14 @@
 //! version before the newest, which is kept, and the claim runs out.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use mailroom_core::oauth2::Authorization;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId};
 use time::OffsetDateTime;
 
 use super::item::millis;
-use super::table::{Table, number, update_failed};
+use super::state_item::AuthorizationItem;
+use super::table::{Table, number, text, to_map, update_failed};
 
 /// The attribute: when the claim runs out.
 pub(super) const CLAIM: &str = "claimed_until";
@@ -32,18 +34,31 @@ pub enum Editor<'a> {
 }
 
 impl Editor<'_> {
-    /// The condition of an edit, with the version in `:expected`.
-    pub(super) fn condition(self, update: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
-        match self {
-            Self::Anyone(now) => update
-                .condition_expression(
-                    "#version = :expected AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)",
-                )
-                .expression_attribute_values(":claim", number(millis(now))),
-            Self::Claimant(claim) => update
-                .condition_expression("#version = :expected AND claimed_until = :claim")
-                .expression_attribute_values(":claim", number(claim.until)),
-        }
+    /// The condition of an edit of `current`: its version, and its secret, which a refresh token that has been replaced
+    /// gives a new version without an edit. Names `#version` and `#secret_version`.
+    pub(super) fn condition(
+        self,
+        update: UpdateItemFluentBuilder,
+        current: &Profile,
+    ) -> UpdateItemFluentBuilder {
+        let (claim, at) = match self {
+            Self::Anyone(now) => {
+                ("(attribute_not_exists(claimed_until) OR claimed_until < :claim)", millis(now))
+            }
+            Self::Claimant(claim) => ("claimed_until = :claim", claim.until),
+        };
+        let (secret, update) = match &current.secret_version {
+            Some(version) => {
+                ("#secret_version = :secret", update.expression_attribute_values(":secret", text(version)))
+            }
+            None => ("attribute_not_exists(#secret_version)", update),
+        };
+        update
+            .condition_expression(format!("#version = :expected AND {secret} AND {claim}"))
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#secret_version", "secret_version")
+            .expression_attribute_values(":expected", number(current.version))
+            .expression_attribute_values(":claim", number(at))
     }
 }
 
@@ -60,10 +75,8 @@ impl Table {
     ) -> Result<Claim, PortError> {
         let claim = Claim { until: millis(until) };
         Editor::Anyone(now)
-            .condition(self.update_item(profile.id))
+            .condition(self.update_item(profile.id), profile)
             .update_expression("SET claimed_until = :until")
-            .expression_attribute_names("#version", "version")
-            .expression_attribute_values(":expected", number(profile.version))
             .expression_attribute_values(":until", number(claim.until))
             .send()
             .await
@@ -71,11 +84,54 @@ impl Table {
         Ok(claim)
     }
 
+    /// Has a profile name a new version of its secret, notes what stands of its sign-in, and ends the claim. No edit: its
+    /// owner's version stays.
+    pub(crate) async fn name_secret(
+        &self,
+        id: ProfileId,
+        claim: &Claim,
+        secret_version: &str,
+        authorization: &Authorization,
+    ) -> Result<(), PortError> {
+        self.update_item(id)
+            .update_expression(
+                "SET secret_version = :secret, #authorization = :authorization REMOVE claimed_until",
+            )
+            .condition_expression("claimed_until = :claim")
+            .expression_attribute_names("#authorization", "authorization")
+            .expression_attribute_values(":secret", text(secret_version))
+            .expression_attribute_values(":authorization", to_map(AuthorizationItem::from(authorization))?)
+            .expression_attribute_values(":claim", number(claim.until))
+            .send()
+            .await
+            .map_err(update_failed)?;
+        Ok(())
+    }
+
+    /// Notes what stands of a sign-in, and ends the claim.
+    pub(crate) async fn note_refresh(
+        &self,
+        id: ProfileId,
+        claim: &Claim,
+        authorization: &Authorization,
+    ) -> Result<(), PortError> {
+        self.update_item(id)
+            .update_expression("SET #authorization = :authorization REMOVE claimed_until")
+            .condition_expression("claimed_until = :claim")
+            .expression_attribute_names("#authorization", "authorization")
+            .expression_attribute_values(":authorization", to_map(AuthorizationItem::from(authorization))?)
+            .expression_attribute_values(":claim", number(claim.until))
+            .send()
+            .await
+            .map_err(update_failed)?;
+        Ok(())
+    }
+
     /// Gives a claim up without an edit.
     ///
     /// # Errors
     /// [`PortError::Lost`] when it had run out.
-    pub async fn give_up(&self, id: ProfileId, claim: Claim) -> Result<(), PortError> {
+    pub async fn give_up(&self, id: ProfileId, claim: &Claim) -> Result<(), PortError> {
         self.update_item(id)
             .update_expression("REMOVE claimed_until")
             .condition_expression("claimed_until = :claim")

@@ -6,9 +6,10 @@
 use std::num::NonZeroU16;
 
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::oauth2::{Grant, Oauth2};
 use mailroom_core::outbound::EmailAddress;
 use mailroom_core::profile::{
-    AfterFetch, Auth, Grant, Host, Invalid, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server,
+    AfterFetch, Auth, Host, Invalid, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server,
     StartFrom,
 };
 use mailroom_core::schedule::{SHARDS, sort_key};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 
-use super::state_item::{CursorItem, SendingItem, StatusItem};
+use super::state_item::{AuthorizationItem, CursorItem, SendingItem, StatusItem};
 
 /// The sort key of a profile's item.
 pub(crate) const PROFILE: &str = "PROFILE";
@@ -116,6 +117,8 @@ pub(crate) struct ProfileItem {
     version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     secret_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authorization: Option<AuthorizationItem>,
     created_at: i64,
     updated_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,6 +162,10 @@ enum AuthItem {
         client_id: String,
         discovery_url: String,
         scopes: Vec<String>,
+        #[serde(default, skip_serializing_if = "is_false")]
+        public: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret_expires_on: Option<String>,
     },
 }
 
@@ -168,6 +175,7 @@ enum GrantItem {
     #[default]
     AuthorizationCode,
     ClientCredentials,
+    JwtBearer,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -236,9 +244,32 @@ fn read_start_from(text: &str) -> Result<StartFrom, Unreadable> {
     match text {
         "now" => Ok(StartFrom::Now),
         "all" => Ok(StartFrom::All),
-        date => time::Date::parse(date, &Iso8601::DATE)
-            .map(StartFrom::Date)
-            .map_err(|_| Unreadable { attribute: "start_from", why: "is no date".to_owned() }),
+        date => read_date("start_from", date).map(StartFrom::Date),
+    }
+}
+
+fn read_date(attribute: &'static str, text: &str) -> Result<time::Date, Unreadable> {
+    let date = time::Date::parse(text, &Iso8601::DATE);
+    date.map_err(|_| Unreadable { attribute, why: "is no date".to_owned() })
+}
+
+impl AuthItem {
+    fn of_client(client: &Oauth2) -> Self {
+        let Oauth2 { grant, login, client_id, discovery_url, scopes, confidential, client_secret_expires_on } =
+            client;
+        Self::Oauth2 {
+            grant: match grant {
+                Grant::AuthorizationCode => GrantItem::AuthorizationCode,
+                Grant::ClientCredentials => GrantItem::ClientCredentials,
+                Grant::JwtBearer => GrantItem::JwtBearer,
+            },
+            login: login.clone(),
+            client_id: client_id.clone(),
+            discovery_url: discovery_url.clone(),
+            scopes: scopes.clone(),
+            public: !confidential,
+            client_secret_expires_on: client_secret_expires_on.map(|date| date.to_string()),
+        }
     }
 }
 
@@ -265,16 +296,7 @@ impl From<&Profile> for ProfileItem {
             refresh_interval: profile.refresh_interval.seconds(),
             auth: match &profile.auth {
                 Auth::Plain { login } => AuthItem::Plain { login: login.clone() },
-                Auth::Oauth2 { grant, login, client_id, discovery_url, scopes } => AuthItem::Oauth2 {
-                    grant: match grant {
-                        Grant::AuthorizationCode => GrantItem::AuthorizationCode,
-                        Grant::ClientCredentials => GrantItem::ClientCredentials,
-                    },
-                    login: login.clone(),
-                    client_id: client_id.clone(),
-                    discovery_url: discovery_url.clone(),
-                    scopes: scopes.clone(),
-                },
+                Auth::Oauth2(client) => AuthItem::of_client(client),
             },
             include_seen: profile.include_seen,
             start_from: start_from_text(profile.start_from),
@@ -286,6 +308,7 @@ impl From<&Profile> for ProfileItem {
             max_message_bytes: profile.max_message_bytes,
             version: profile.version,
             secret_version: profile.secret_version.clone(),
+            authorization: profile.authorization.as_ref().map(AuthorizationItem::from),
             created_at: millis(profile.created_at),
             updated_at: millis(profile.updated_at),
             cursor: profile.cursor.as_ref().map(CursorItem::from),
@@ -318,13 +341,29 @@ impl ProfileItem {
                 .map_err(invalid("refresh_interval"))?,
             auth: match self.auth {
                 AuthItem::Plain { login } => Auth::Plain { login },
-                AuthItem::Oauth2 { grant, login, client_id, discovery_url, scopes } => {
-                    let grant = match grant {
+                AuthItem::Oauth2 {
+                    grant,
+                    login,
+                    client_id,
+                    discovery_url,
+                    scopes,
+                    public,
+                    client_secret_expires_on,
+                } => Auth::Oauth2(Oauth2 {
+                    grant: match grant {
                         GrantItem::AuthorizationCode => Grant::AuthorizationCode,
                         GrantItem::ClientCredentials => Grant::ClientCredentials,
-                    };
-                    Auth::Oauth2 { grant, login, client_id, discovery_url, scopes }
-                }
+                        GrantItem::JwtBearer => Grant::JwtBearer,
+                    },
+                    login,
+                    client_id,
+                    discovery_url,
+                    scopes,
+                    confidential: !public,
+                    client_secret_expires_on: client_secret_expires_on
+                        .map(|date| read_date("auth", &date))
+                        .transpose()?,
+                }),
             },
             include_seen: self.include_seen,
             start_from: read_start_from(&self.start_from)?,
@@ -338,6 +377,7 @@ impl ProfileItem {
             max_message_bytes: self.max_message_bytes,
             version: self.version,
             secret_version: self.secret_version,
+            authorization: self.authorization.map(AuthorizationItem::read).transpose()?,
             created_at: time_of("created_at", self.created_at)?,
             updated_at: time_of("updated_at", self.updated_at)?,
             cursor: self.cursor.map(CursorItem::read).transpose()?,

@@ -28,7 +28,7 @@ const SWEPT: i32 = 25;
 const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit sets, or removes where the profile has none. All others belong to the polls.
-const SETTINGS: [&str; 22] = [
+const SETTINGS: [&str; 23] = [
     "poll_key",
     "poll_sort",
     "list_key",
@@ -50,6 +50,7 @@ const SETTINGS: [&str; 22] = [
     "max_message_bytes",
     "version",
     "secret_version",
+    "authorization",
     "updated_at",
 ];
 
@@ -141,7 +142,7 @@ impl Table {
         Ok(ids.filter_map(|id| ProfileId::parse(id).ok()).collect())
     }
 
-    /// Stores an edit of `current`, unless someone was quicker. Cursor, lease and what polls have noted stay, unless the
+    /// Stores an edit of `current`, unless someone was quicker, also with its secret alone. Cursor, lease and what polls have noted stay, unless the
     /// edit leads to another mailbox: then the fence is raised too, so that a run that still reads the old one cannot
     /// move the new cursor.
     ///
@@ -152,9 +153,7 @@ impl Table {
             self.announce(&edit.profile).await?;
         }
         let item = to_item(ProfileItem::from(&edit.profile))?;
-        let mut update = by
-            .condition(self.update_item(current.id))
-            .expression_attribute_values(":expected", number(current.version));
+        let mut update = by.condition(self.update_item(current.id), current);
         let (mut set, mut remove) = (Vec::new(), vec![CLAIM.to_owned()]);
         for name in SETTINGS {
             update = update.expression_attribute_names(format!("#{name}"), name);
@@ -214,8 +213,11 @@ impl Table {
     /// [`PortError::Lost`] when it is no longer at this version, or claimed by someone.
     pub async fn retire(&self, id: ProfileId, version: u64, now: OffsetDateTime) -> Result<(), PortError> {
         let off = mailroom_core::health::Status { state: State::Off, ..Default::default() };
-        Editor::Anyone(now)
-            .condition(self.update_item(id))
+        self.update_item(id)
+            .condition_expression(
+                "#version = :expected AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)",
+            )
+            .expression_attribute_values(":claim", number(millis(now)))
             .update_expression(
                 "SET listen = :no, #status = :off REMOVE poll_key, poll_sort, lease_until ADD #version :one, fence :one",
             )

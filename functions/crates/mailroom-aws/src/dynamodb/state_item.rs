@@ -2,6 +2,7 @@
 
 use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::health::{Sending, StandingError, State, Status};
+use mailroom_core::oauth2::Authorization;
 use mailroom_core::trouble::ErrorCode;
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +179,36 @@ impl SendingItem {
             error: self.error.read()?,
             not_before: self.not_before.map(|at| time_of("sending", at)).transpose()?,
             version: self.version,
+        })
+    }
+}
+
+/// What stands of a sign-in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AuthorizationItem {
+    since: i64,
+    refreshed_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+impl From<&Authorization> for AuthorizationItem {
+    fn from(authorization: &Authorization) -> Self {
+        Self {
+            since: millis(authorization.since),
+            refreshed_at: millis(authorization.refreshed_at),
+            expires_at: authorization.expires_at.map(millis),
+        }
+    }
+}
+
+impl AuthorizationItem {
+    pub(super) fn read(self) -> Result<Authorization, Unreadable> {
+        let at = |millis| time_of("authorization", millis);
+        Ok(Authorization {
+            since: at(self.since)?,
+            refreshed_at: at(self.refreshed_at)?,
+            expires_at: self.expires_at.map(at).transpose()?,
         })
     }
 }

@@ -72,17 +72,22 @@ fn present(names: &[&str]) -> Value {
     json!({"required": names, "properties": properties})
 }
 
-/// A new profile has to bring its secret.
+/// A new profile has to bring its secret, if it needs one.
 fn new_auth_schema(auth: Value) -> Value {
     let mut new_auth = auth;
     for variant in new_auth.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
-        let secret =
-            if variant.pointer("/properties/password").is_some() { "password" } else { "client_secret" };
-        if let Some(required) = variant.get_mut("required").and_then(Value::as_array_mut) {
-            required.push(json!(secret));
-        }
-        if let Some(Value::Object(properties)) = variant.get_mut("properties") {
-            properties.insert(secret.to_owned(), json!({"$ref": "#/components/schemas/Secret"}));
+        let Value::Object(members) = variant else { continue };
+        if members.get("properties").is_some_and(|properties| properties.get("password").is_some()) {
+            if let Some(required) = members.get_mut("required").and_then(Value::as_array_mut) {
+                required.push(json!("password"));
+            }
+            if let Some(Value::Object(properties)) = members.get_mut("properties") {
+                properties.insert("password".to_owned(), json!({"$ref": "#/components/schemas/Secret"}));
+            }
+        } else {
+            // A client that somebody signs in with may be a public one.
+            let signed_in = json!({"properties": {"grant": {"const": "authorization_code"}}});
+            members.insert("anyOf".to_owned(), json!([present(&["client_secret"]), signed_in]));
         }
     }
     new_auth

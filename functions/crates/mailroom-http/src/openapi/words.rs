@@ -31,6 +31,7 @@ const OPEN: &[&str] = &["429"];
 pub(super) fn words(operation: Operation) -> Words {
     const PROFILES: &str = "profiles";
     const MESSAGES: &str = "messages";
+    const SIGN_IN: &str = "sign-in";
     const FLOWS: &str = "flow schemas";
     const ABOUT: &str = "about";
     match operation {
@@ -117,6 +118,45 @@ pub(super) fn words(operation: Operation) -> Words {
             body: None,
             success: ("202", "It will be polled within moments.", Some("Accepted")),
             problems: &["404", "409", "429", "503"],
+        },
+        Operation::AuthorizeProfile => Words {
+            id: "authorizeProfile",
+            tag: SIGN_IN,
+            summary: "Begin a sign-in",
+            description: "For a profile whose `auth` has the grant `authorization_code`. Open `authorization_url` in a \
+                browser, within ten minutes: it leads to the provider, and back to a page that says how it went. Only \
+                the browser that has opened it can complete it, once.",
+            body: None,
+            success: ("200", "Where to sign in.", Some("SignInBegun")),
+            problems: &["404", "409", "429", "503"],
+        },
+        Operation::DeleteAuthorization => Words {
+            id: "deleteAuthorization",
+            tag: SIGN_IN,
+            summary: "Sign out",
+            description: "Gives the refresh token back to the provider, where it takes it, and forgets it in any case. \
+                The client's secret stays.",
+            body: None,
+            success: ("200", "Signed out.", Some("SignedOut")),
+            problems: &["404", "409", "429", "503"],
+        },
+        Operation::StartSignIn => Words {
+            id: "startSignIn",
+            tag: SIGN_IN,
+            summary: "The way to the provider",
+            description: "For browsers: what `authorization_url` names.",
+            body: None,
+            success: ("302", "On to the provider.", None),
+            problems: OPEN,
+        },
+        Operation::FinishSignIn => Words {
+            id: "finishSignIn",
+            tag: SIGN_IN,
+            summary: "The provider's way back",
+            description: "For browsers: the redirect URI that the client is registered with (RFC 6749 §4.1.2).",
+            body: None,
+            success: ("200", "A page that says that it went well.", None),
+            problems: OPEN,
         },
         Operation::SendMessage => Words {
             id: "sendMessage",

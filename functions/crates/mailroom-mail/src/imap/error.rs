@@ -20,8 +20,10 @@ pub enum Step {
     StartTls,
     /// CAPABILITY.
     Capability,
-    /// AUTHENTICATE or LOGIN.
+    /// AUTHENTICATE or LOGIN with a password.
     Login,
+    /// AUTHENTICATE with an OAuth2 token.
+    Token,
     /// LIST.
     Mailboxes,
     /// STATUS.
@@ -54,7 +56,7 @@ impl fmt::Display for Step {
             Self::Greeting => "the greeting",
             Self::StartTls => "the answer to STARTTLS",
             Self::Capability => "the list of capabilities",
-            Self::Login => "the answer to the login",
+            Self::Login | Self::Token => "the answer to the login",
             Self::Mailboxes => "the list of mailboxes",
             Self::Status => "the status of the mailbox",
             Self::Open => "the answer to opening the mailbox",
@@ -255,6 +257,9 @@ pub enum ImapError {
     /// The server allows no login with a password.
     #[error("the IMAP server allows no login with a password")]
     NoPasswordLogin,
+    /// The server takes no OAuth2 tokens.
+    #[error("the IMAP server has neither XOAUTH2 nor OAUTHBEARER")]
+    NoTokenLogin,
     /// The login or the password holds a NUL, which no login command can carry.
     #[error("the login or the password holds a NUL")]
     Unsendable,

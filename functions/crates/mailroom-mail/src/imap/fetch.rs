@@ -275,7 +275,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 }
                 Ok(())
             }
-            Answer::GoAhead => Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Continuation }),
+            Answer::GoAhead(_) => {
+                Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Continuation })
+            }
         }
     }
 }

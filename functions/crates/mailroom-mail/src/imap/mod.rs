@@ -40,7 +40,7 @@ mod tests;
 
 pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
 pub use self::fetch::Fetched;
-pub use self::open::{Connector, Login, Opened};
+pub use self::open::{Connector, Opened};
 pub use self::probe::Probe;
 pub use self::sent::SentFolder;
 pub use self::session::{MAX_LISTED, Session};

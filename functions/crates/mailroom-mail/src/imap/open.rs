@@ -3,8 +3,6 @@
 //! On a cold connection with implicit TLS: TCP, TLS 1.3, greeting, login, EXAMINE and the listing, which is five round
 //! trips. Capabilities cost a sixth and are asked for only where the login depends on them.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mailroom_core::poll::{Listing, MailboxState};
 use mailroom_core::profile::{Mailbox, Security, Server};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,6 +16,7 @@ use super::error::{ImapError, Malformed, Refusal, Step};
 use super::response::{Capabilities, CodeData, Response, Status, StatusLine};
 use super::session::{Session, capabilities};
 use super::wire::{Answer, Tag, Wire};
+use crate::login::{self, Bearer, Login, Proof, Unsendable};
 use crate::net::{self, AllowedHosts};
 use crate::tls::Tls;
 
@@ -29,15 +28,6 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 pub struct Connector {
     tls: Tls,
     allowed: AllowedHosts,
-}
-
-/// What to log in with.
-#[derive(Debug, Clone, Copy)]
-pub struct Login<'a> {
-    /// The login name.
-    pub login: &'a str,
-    /// The password.
-    pub password: &'a SecretString,
 }
 
 /// A session with its mailbox open, and what the server said of it.
@@ -73,7 +63,7 @@ impl Connector {
         deadline: Instant,
     ) -> Result<Opened, ImapError> {
         let (wire, greeted) = self.reach(server, deadline).await?;
-        log_in_and_open(wire, greeted, login, mailbox, list_above).await
+        log_in_and_open(wire, greeted, login, server, mailbox, list_above).await
     }
 
     /// Connects and begins TLS; after it the server has greeted us, and knows nothing of us yet.
@@ -160,6 +150,7 @@ pub(super) async fn log_in_and_open<S>(
     mut wire: Wire<S>,
     greeted: Greeted,
     login: Login<'_>,
+    server: &Server,
     mailbox: &Mailbox,
     list_above: Option<u32>,
 ) -> Result<Opened<S>, ImapError>
@@ -168,7 +159,7 @@ where
 {
     let known = match greeted {
         Greeted::Known => None,
-        Greeted::Stranger(known) => log_in(&mut wire, known, login.login, login.password).await?,
+        Greeted::Stranger(known) => log_in(&mut wire, known, login, server).await?,
     };
     let (session, state, listing) = Session::examine(wire, known, mailbox, list_above).await?;
     Ok(Opened { session, state, listing })
@@ -189,6 +180,84 @@ enum Way {
 pub(super) async fn log_in<S>(
     wire: &mut Wire<S>,
     announced: Option<Capabilities>,
+    login: Login<'_>,
+    server: &Server,
+) -> Result<Option<Capabilities>, ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match login.proof {
+        Proof::Password(password) => with_password(wire, announced, login.login, password).await,
+        Proof::Token(token) => with_token(wire, announced, login.login, token, server).await,
+    }
+}
+
+/// Logs in with an OAuth2 access token, by the mechanism that the server offers.
+async fn with_token<S>(
+    wire: &mut Wire<S>,
+    announced: Option<Capabilities>,
+    login: &str,
+    token: &SecretString,
+    server: &Server,
+) -> Result<Option<Capabilities>, ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let known = match announced {
+        Some(known) => known,
+        None => capabilities(wire).await?,
+    };
+    let mechanism = Bearer::offered(|name| known.has(&format!("AUTH={name}")));
+    let mechanism = mechanism.ok_or(ImapError::NoTokenLogin)?;
+    let response = mechanism.response(login, token, server, &mut wire.secrets);
+    let response = response.map_err(|Unsendable| ImapError::Unsendable)?;
+    wire.begin()?;
+    let name = mechanism.name();
+    let (tag, mut unsent) = if known.has("SASL-IR") {
+        (wire.command(&format!("AUTHENTICATE {name} {}", response.expose_secret())), None)
+    } else {
+        (wire.command(&format!("AUTHENTICATE {name}")), Some(response))
+    };
+    wire.flush(Step::Token).await?;
+    let mut announced_now = None;
+    let mut why = None;
+    loop {
+        let note = |response| {
+            if let Response::Capability(capabilities) = response {
+                announced_now = Some(capabilities);
+            }
+            Ok(())
+        };
+        match wire.answer(&[tag], Step::Token, note).await {
+            Ok(Answer::Done(_, line)) => return Ok(self::announced(&line).or(announced_now)),
+            Ok(Answer::GoAhead(challenge)) => {
+                match unsent.take() {
+                    Some(response) => wire.part(response.expose_secret().as_bytes()),
+                    None => {
+                        // What is wrong with the token; the refusal follows our answer to it. A second challenge is none.
+                        let end = if why.is_none() { mechanism.end() } else { "*" };
+                        why = Some(login::refusal(&challenge).unwrap_or_default());
+                        wire.part(end.as_bytes());
+                    }
+                }
+                wire.part(b"\r\n");
+                wire.flush(Step::Token).await?;
+            }
+            Err(ImapError::Refused { step, mut reply }) => {
+                if let Some(why) = why.filter(|why| !why.is_empty()) {
+                    reply.words = wire.secrets.redact(format!("{} {why}", reply.words).trim());
+                }
+                return Err(ImapError::Refused { step, reply });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Logs in with a password.
+async fn with_password<S>(
+    wire: &mut Wire<S>,
+    announced: Option<Capabilities>,
     login: &str,
     password: &SecretString,
 ) -> Result<Option<Capabilities>, ImapError>
@@ -196,14 +265,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let secret = password.expose_secret();
-    if login.contains('\0') || secret.contains('\0') {
-        return Err(ImapError::Unsendable);
-    }
-    let plain = SecretString::from(STANDARD.encode(format!("\0{login}\0{secret}")));
-    wire.secrets.add(plain.clone());
-    wire.secrets.add(password.clone());
+    let plain = login::plain(login, password, &mut wire.secrets);
+    let plain = plain.map_err(|Unsendable| ImapError::Unsendable)?;
     wire.secrets.add(SecretString::from(quoted(secret).trim_matches('"').to_owned()));
-    wire.secrets.add(SecretString::from(STANDARD.encode(secret)));
 
     let unquotable = !is_quotable(login) || !is_quotable(secret);
     let known = match announced {
@@ -306,7 +370,7 @@ where
     wire.part(format!("{{{}}}\r\n", text.len()).as_bytes());
     wire.flush(Step::Login).await?;
     match wire.answer(&[tag], Step::Login, note).await? {
-        Answer::GoAhead => wire.part(text.as_bytes()),
+        Answer::GoAhead(_) => wire.part(text.as_bytes()),
         // OK to half a command.
         Answer::Done(..) => {
             return Err(ImapError::Malformed { step: Step::Login, what: Malformed::Continuation });
@@ -329,7 +393,7 @@ where
     loop {
         match wire.answer(&[tag], Step::Login, &mut *note).await? {
             Answer::Done(_, line) => return Ok(line),
-            Answer::GoAhead => {
+            Answer::GoAhead(_) => {
                 wire.part(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
                 wire.part(b"\r\n");
                 wire.flush(Step::Login).await?;

@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use super::argument;
 use super::error::{ImapError, Refusal, Step};
-use super::open::{Connector, Greeted, Login, log_in};
+use super::open::{Connector, Greeted, log_in};
 use super::response::Response;
 use super::session::{capabilities, leave, open};
 use super::wire::Wire;
+use crate::login::Login;
 
 /// The most mailboxes that are told: nobody reads more, and an answer has a bound.
 const MAX_MAILBOXES: usize = 1_000;
@@ -48,7 +49,7 @@ impl Connector {
         deadline: Instant,
     ) -> Result<(), ImapError> {
         let (wire, greeted) = self.reach(server, deadline).await?;
-        look_around(probe, wire, greeted, login, mailbox).await
+        look_around(probe, wire, greeted, login, server, mailbox).await
     }
 }
 
@@ -58,12 +59,13 @@ pub(super) async fn look_around<S>(
     mut wire: Wire<S>,
     greeted: Greeted,
     login: Option<Login<'_>>,
+    server: &Server,
     mailbox: &Mailbox,
 ) -> Result<(), ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let result = look(probe, &mut wire, greeted, login, mailbox).await;
+    let result = look(probe, &mut wire, greeted, login, server, mailbox).await;
     leave(wire).await;
     result
 }
@@ -73,6 +75,7 @@ async fn look<S>(
     wire: &mut Wire<S>,
     greeted: Greeted,
     login: Option<Login<'_>>,
+    server: &Server,
     mailbox: &Mailbox,
 ) -> Result<(), ImapError>
 where
@@ -92,8 +95,8 @@ where
     if login.is_none() {
         return Ok(());
     }
-    if let Some(Login { login, password }) = login_needed {
-        log_in(wire, known, login, password).await?;
+    if let Some(login) = login_needed {
+        log_in(wire, known, login, server).await?;
         if let Some(known) = unless_refused(capabilities(wire).await)? {
             probe.capabilities = known.into_names();
         }

@@ -219,8 +219,8 @@ pub(super) enum Response {
     Tagged(Tag, Status, StatusLine),
     /// A status without a tag.
     Status(Status, StatusLine),
-    /// `+`
-    GoAhead,
+    /// `+`, and the challenge after it.
+    GoAhead(Vec<u8>),
     Exists(u32),
     Capability(Capabilities),
     Fetch(Box<Fetch>),
@@ -240,7 +240,7 @@ impl Response {
         let Frame { text, literals } = frame;
         let (first, rest) = split_word(&text);
         match first {
-            b"+" => Ok(Self::GoAhead),
+            b"+" => Ok(Self::GoAhead(rest.to_vec())),
             b"*" => Self::parse_untagged(rest, literals),
             tag => {
                 let tag = tag.strip_prefix(b"M").and_then(number).ok_or(Malformed::ForeignTag)?;

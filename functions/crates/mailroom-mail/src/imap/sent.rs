@@ -10,11 +10,12 @@ use tokio_rustls::client::TlsStream;
 use super::argument::{is_quotable, mailbox_name, quoted, quoted_bytes};
 use super::date;
 use super::error::{ImapError, Malformed, Step};
-use super::open::{Connector, Greeted, Login, log_in};
+use super::open::{Connector, Greeted, log_in};
 use super::probe::unless_refused;
 use super::response::{Capabilities, Hits, Named, Response};
 use super::session::{capabilities, is_incomprehension, leave};
 use super::wire::{Answer, Tag, Wire};
+use crate::login::Login;
 
 /// What the folder is called where the server does not mark it, in small letters, the likelier ones first.
 const NAMES: [&str; 16] = [
@@ -114,7 +115,7 @@ impl Connector {
         deadline: Instant,
     ) -> Result<Option<SentFolder>, ImapError> {
         let (wire, greeted) = self.reach(server, deadline).await?;
-        log_in_and_find(wire, greeted, login).await
+        log_in_and_find(wire, greeted, login, server).await
     }
 }
 
@@ -123,13 +124,14 @@ pub(super) async fn log_in_and_find<S>(
     mut wire: Wire<S>,
     greeted: Greeted,
     login: Login<'_>,
+    server: &Server,
 ) -> Result<Option<SentFolder<S>>, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let known = match greeted {
         Greeted::Known => None,
-        Greeted::Stranger(known) => log_in(&mut wire, known, login.login, login.password).await?,
+        Greeted::Stranger(known) => log_in(&mut wire, known, login, server).await?,
     };
     let known = match known {
         Some(known) => known,
@@ -258,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
             }
             Response::Tagged(..)
             | Response::Status(..)
-            | Response::GoAhead
+            | Response::GoAhead(_)
             | Response::Exists(_)
             | Response::Capability(_)
             | Response::Fetch(_)
@@ -332,7 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
         self.wire.part(format!("{{{length}}}\r\n").as_bytes());
         self.wire.flush(step).await?;
         match self.wire.answer(&[tag], step, |_| Ok(())).await? {
-            Answer::GoAhead => Ok(()),
+            Answer::GoAhead(_) => Ok(()),
             // OK to half a command.
             Answer::Done(..) => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
         }

@@ -291,7 +291,7 @@ impl Opening {
                 CodeData::None | CodeData::ReadOnly | CodeData::Capability(_) | CodeData::Known(_) => {}
             },
             Response::Tagged(..)
-            | Response::GoAhead
+            | Response::GoAhead(_)
             | Response::Capability(_)
             | Response::Fetch(_)
             | Response::List(_)

@@ -11,6 +11,17 @@ const IMAP: Protocol =
     Protocol { name: "IMAP", connect: ErrorCode::ImapConnect, tls: ErrorCode::ImapTls, tls_port: 993 };
 
 impl ImapError {
+    /// Whether the server does not accept what we log in with.
+    #[must_use]
+    pub fn is_login_refused(&self) -> bool {
+        match self {
+            Self::Refused { step: step @ (Step::Login | Step::Token), reply } => {
+                code_of_refusal(*step, reply) == ErrorCode::ImapAuth
+            }
+            _ => false,
+        }
+    }
+
     /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
     /// could be changed.
     #[must_use]
@@ -42,6 +53,12 @@ impl ImapError {
                 ErrorCode::ImapAuth,
                 format!(
                     "{at} does not accept a login with a password; sign in with OAuth2 if the provider has it."
+                ),
+            ),
+            Self::NoTokenLogin => Trouble::new(
+                ErrorCode::ImapAuth,
+                format!(
+                    "{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."
                 ),
             ),
             Self::Unsendable => Trouble::new(
@@ -106,6 +123,10 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         (Refusal::Bye, true) => " (BYE)".to_owned(),
     };
     let (what, hint) = match (code, step) {
+        (ErrorCode::ImapAuth, Step::Token) => (
+            "refused the login",
+            "Check that the login is the account that the provider's access is for, and that IMAP is allowed for it.",
+        ),
         (ErrorCode::ImapAuth, _) => {
             ("refused the login", "Check login and password; many providers want an app password.")
         }
@@ -133,7 +154,7 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         (ErrorCode::ImapMailbox, _) => {
             ("refused to open the mailbox", "Check its name and that the login may read it.")
         }
-        (_, Step::Login) => ("cannot log us in at the moment", ""),
+        (_, Step::Login | Step::Token) => ("cannot log us in at the moment", ""),
         (_, Step::Search) => ("did not look for a sent mail", ""),
         (_, Step::Append) => ("did not file the copy of a sent mail", ""),
         _ => ("did not do what was asked", ""),
@@ -155,7 +176,7 @@ fn code_of_refusal(step: Step, reply: &Reply) -> ErrorCode {
         }
         Some(
             Code::AuthenticationFailed | Code::AuthorizationFailed | Code::Expired | Code::PrivacyRequired,
-        ) if step == Step::Login => ErrorCode::ImapAuth,
+        ) if matches!(step, Step::Login | Step::Token) => ErrorCode::ImapAuth,
         Some(
             Code::Nonexistent | Code::TryCreate | Code::NoPerm | Code::Cannot | Code::AuthorizationFailed,
         ) if matches!(step, Step::Open | Step::Move | Step::OpenSent | Step::Append) => {
@@ -180,7 +201,7 @@ fn code_of_refusal(step: Step, reply: &Reply) -> ErrorCode {
 
 fn by_step(step: Step, refusal: Refusal) -> ErrorCode {
     match (step, refusal) {
-        (Step::Login, Refusal::No) => ErrorCode::ImapAuth,
+        (Step::Login | Step::Token, Refusal::No) => ErrorCode::ImapAuth,
         (Step::StartTls, Refusal::No | Refusal::Bad) => ErrorCode::ImapTls,
         (Step::Open | Step::OpenSent, Refusal::No) => ErrorCode::ImapMailbox,
         (
@@ -190,6 +211,7 @@ fn by_step(step: Step, refusal: Refusal) -> ErrorCode {
             | Step::StartTls
             | Step::Capability
             | Step::Login
+            | Step::Token
             | Step::Mailboxes
             | Step::Status
             | Step::Open

@@ -45,8 +45,8 @@ pub(super) struct Tag(pub(super) u32);
 
 /// What a command came to, for now.
 pub(super) enum Answer {
-    /// `+`: the server waits for more of it.
-    GoAhead,
+    /// `+`: the server waits for more of it, and may say why.
+    GoAhead(Vec<u8>),
     /// The tagged OK of this one.
     Done(Tag, StatusLine),
 }
@@ -175,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     ) -> Result<StatusLine, ImapError> {
         match self.answer(&[tag], step, sink).await? {
             Answer::Done(_, line) => Ok(line),
-            Answer::GoAhead => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
+            Answer::GoAhead(_) => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
         }
     }
 
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                     }
                     continue;
                 }
-                Response::GoAhead => return Ok(Answer::GoAhead),
+                Response::GoAhead(challenge) => return Ok(Answer::GoAhead(challenge)),
                 response @ (Response::Status(..)
                 | Response::Exists(_)
                 | Response::Capability(_)

@@ -20,8 +20,10 @@ pub enum Step {
     Ehlo,
     /// STARTTLS.
     StartTls,
-    /// AUTH.
+    /// AUTH with a password.
     Login,
+    /// AUTH with an OAuth2 token.
+    Token,
     /// MAIL.
     Mail,
     /// RCPT.
@@ -44,7 +46,7 @@ impl fmt::Display for Step {
             Self::Greeting => "the greeting",
             Self::Ehlo => "the answer to EHLO",
             Self::StartTls => "the answer to STARTTLS",
-            Self::Login => "the answer to the login",
+            Self::Login | Self::Token => "the answer to the login",
             Self::Mail => "the answer to the sender",
             Self::Recipient => "the answer to a recipient",
             Self::Data => "the answer to DATA",

@@ -25,7 +25,6 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use self::auth::{Login, Proof};
 pub use self::error::{Malformed, SmtpError, Step};
 pub use self::open::{Connector, Probe, Session};
 pub use self::reply::Reply;

@@ -8,10 +8,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::auth::{Login, log_in};
+use super::auth::log_in;
 use super::error::{SmtpError, Step};
 use super::transaction::Offers;
 use super::wire::{Answer, Wire};
+use crate::login::Login;
 use crate::net::{self, AllowedHosts};
 use crate::tls::Tls;
 

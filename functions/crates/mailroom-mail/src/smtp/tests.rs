@@ -9,10 +9,10 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
 
-use super::auth::{Login, Proof};
 use super::error::{Malformed, SmtpError, Step};
 use super::open::{Probe, introduce, start_tls};
 use super::wire::Wire;
+use crate::login::{Login, Proof};
 
 mod sending;
 

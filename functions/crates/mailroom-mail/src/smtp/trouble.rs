@@ -12,6 +12,12 @@ const SMTP: Protocol =
     Protocol { name: "SMTP", connect: ErrorCode::SmtpConnect, tls: ErrorCode::SmtpTls, tls_port: 465 };
 
 impl SmtpError {
+    /// Whether the server does not accept what we log in with.
+    #[must_use]
+    pub const fn is_login_refused(&self) -> bool {
+        matches!(self, Self::Refused { step: Step::Login | Step::Token, reply } if !reply.is_transient())
+    }
+
     /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
     /// could be changed.
     #[must_use]
@@ -102,6 +108,7 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
     let (code, what, hint) = match (step, reply.is_transient()) {
         (
             Step::Login
+            | Step::Token
             | Step::Greeting
             | Step::Ehlo
             | Step::Mail
@@ -112,6 +119,11 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
             | Step::Reset,
             true,
         ) => (ErrorCode::SmtpThrottled, "asks us to come back later", "Try again in a while."),
+        (Step::Token, false) => (
+            ErrorCode::SmtpAuth,
+            "refused the login",
+            "Check that the login is the account that the provider's access is for, and that SMTP is allowed for it.",
+        ),
         (Step::Login, false) => (ErrorCode::SmtpAuth, "refused the login", login_hint(reply)),
         (Step::StartTls, _) => {
             (ErrorCode::SmtpTls, "refused STARTTLS", "Use a port with TLS from the first byte, usually 465.")

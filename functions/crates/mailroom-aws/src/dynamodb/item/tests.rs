@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::health::{Sending, StandingError, State, Status};
+use mailroom_core::oauth2::Authorization;
 use mailroom_core::trouble::ErrorCode;
 use proptest::option;
 use proptest::prelude::*;
@@ -34,6 +35,7 @@ fn profile() -> Profile {
         max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
         version: 7,
         secret_version: Some("8b1c4f0e-0000-4000-8000-000000000000".to_owned()),
+        authorization: None,
         created_at: datetime!(2026-11-01 12:00:00.123 UTC),
         updated_at: datetime!(2026-11-02 12:00 UTC),
         cursor: Some(Cursor {
@@ -66,13 +68,20 @@ fn a_profile_comes_back_as_it_was() {
         imap: None,
         smtp: plain.imap.clone().map(|server| Server { security: Security::StartTls, ..server }),
         flow_schema_id: None,
-        auth: Auth::Oauth2 {
-            grant: Grant::ClientCredentials,
+        auth: Auth::Oauth2(Oauth2 {
+            grant: Grant::JwtBearer,
             login: "a@b.c".to_owned(),
             client_id: "id".to_owned(),
             discovery_url: "https://issuer.example".to_owned(),
             scopes: vec!["one".to_owned()],
-        },
+            confidential: false,
+            client_secret_expires_on: Some(date!(2027 - 11 - 01)),
+        }),
+        authorization: Some(Authorization {
+            since: datetime!(2026-10-01 0:00 UTC),
+            refreshed_at: datetime!(2026-11-01 0:00 UTC),
+            expires_at: Some(datetime!(2027-11-01 0:00 UTC)),
+        }),
         include_seen: true,
         start_from: StartFrom::Date(date!(2026 - 11 - 01)),
         after_fetch: AfterFetch::Move(Mailbox::parse("Done").unwrap()),
@@ -187,7 +196,15 @@ fn auth() -> impl Strategy<Value = Auth> {
         (any::<bool>(), text(20), text(9), text(9), scopes).prop_map(
             |(signed_in, login, client_id, discovery_url, scopes)| {
                 let grant = if signed_in { Grant::AuthorizationCode } else { Grant::ClientCredentials };
-                Auth::Oauth2 { grant, login, client_id, discovery_url, scopes }
+                Auth::Oauth2(Oauth2 {
+                    grant,
+                    login,
+                    client_id,
+                    discovery_url,
+                    scopes,
+                    confidential: signed_in,
+                    client_secret_expires_on: None,
+                })
             }
         ),
     ]
@@ -259,7 +276,7 @@ prop_compose! {
             refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
             auth, include_seen, start_from,
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
-            max_message_bytes, version, secret_version, created_at, updated_at, cursor, status,
+            max_message_bytes, version, secret_version, authorization: None, created_at, updated_at, cursor, status,
             sending: sent.error.map(|error| Sending { error, not_before: sent.not_before, version }),
         }
     }

@@ -184,7 +184,7 @@ async fn under_a_claim_only_its_holder_edits() {
     let claim = table.claim(&profile(), NOW, later).await.unwrap();
     let edited = edit(&profile(), profile(), NOW);
     table.update(&profile(), &edited, Editor::Claimant(&claim)).await.unwrap();
-    assert!(matches!(table.give_up(profile().id, claim).await, Err(PortError::Lost)));
+    assert!(matches!(table.give_up(profile().id, &claim).await, Err(PortError::Lost)));
     let [taken, used, _] = &calls.all()[..] else { panic!("three calls") };
     let until = later.unix_timestamp() * 1000;
     assert_eq!(taken.body["ExpressionAttributeValues"][":until"]["N"], until.to_string());

@@ -8,7 +8,8 @@ use tokio::io::{
 
 use super::super::error::{ImapError, Malformed, NotWritable, Step};
 use super::super::{Fetched, Session};
-use super::{OPENED, code, open, session, soon, uid};
+use super::{OPENED, code, imap_example, open, session, soon, uid};
+use crate::login::{Login, Proof};
 
 const SMALL: usize = 256 * 1024;
 const CHUNK: usize = 1024 * 1024;
@@ -202,9 +203,9 @@ async fn with_message(
     let mut wire = super::Wire::new(ours, soon());
     let greeted = super::greet(&mut wire).await.unwrap();
     let password = super::password("");
-    let login = super::Login { login: "", password: &password };
+    let login = Login { login: "", proof: Proof::Password(&password) };
     let inbox = Mailbox::parse("INBOX").unwrap();
-    let opened = super::log_in_and_open(wire, greeted, login, &inbox, None).await.unwrap();
+    let opened = super::log_in_and_open(wire, greeted, login, &imap_example(), &inbox, None).await.unwrap();
     (opened.session, serving)
 }
 
@@ -395,9 +396,14 @@ async fn goodbye_is_said_and_not_waited_for() {
     let mut wire = super::Wire::new(ours, soon());
     let greeted = super::greet(&mut wire).await.unwrap();
     let password = super::password("");
-    let login = super::Login { login: "", password: &password };
+    let login = Login { login: "", proof: Proof::Password(&password) };
     let inbox = Mailbox::parse("INBOX").unwrap();
-    super::log_in_and_open(wire, greeted, login, &inbox, None).await.unwrap().session.logout().await;
+    super::log_in_and_open(wire, greeted, login, &imap_example(), &inbox, None)
+        .await
+        .unwrap()
+        .session
+        .logout()
+        .await;
     let mut heard = String::new();
     theirs.read_to_string(&mut heard).await.unwrap();
     assert_eq!(heard, "M1 EXAMINE \"INBOX\"\r\nM2 LOGOUT\r\n");

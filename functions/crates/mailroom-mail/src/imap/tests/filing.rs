@@ -10,10 +10,11 @@ use tokio::io::{
 use tokio::time::{Instant, sleep};
 
 use super::super::error::{Code, ImapError, Malformed, Refusal, Step};
-use super::super::open::{Login, greet};
+use super::super::open::greet;
 use super::super::sent::{SentFolder, log_in_and_find};
 use super::sent::{AS_READ, AT, ID, find_until, folder, listed};
 use super::{Wire, code, imap_example, password, soon};
+use crate::login::{Login, Proof};
 
 /// A folder that is found by its name: the next command is M3.
 fn sent(capabilities: &str) -> String {
@@ -298,9 +299,9 @@ async fn by_hand(capability: &str, buffer: usize) -> (SentFolder<DuplexStream>, 
     let opening = async {
         let mut wire = Wire::new(ours, soon());
         let password = password("secret");
-        let login = Login { login: "ann", password: &password };
+        let login = Login { login: "ann", proof: Proof::Password(&password) };
         let greeted = greet(&mut wire).await.unwrap();
-        log_in_and_find(wire, greeted, login).await.unwrap().unwrap()
+        log_in_and_find(wire, greeted, login, &imap_example()).await.unwrap().unwrap()
     };
     let (folder, ()) = tokio::join!(opening, playing);
     (folder, theirs)

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::super::error::{ImapError, Malformed, Step};
-use super::{LOGGED_IN, OPENED, open, session, soon, uid};
+use super::{LOGGED_IN, OPENED, imap_example, open, session, soon, uid};
+use crate::login::{Login, Proof};
 
 fn listing(said: &str) -> String {
     format!(
@@ -117,15 +118,19 @@ fn run(bytes: Vec<u8>) {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let password = super::password("secret");
-        let login = super::Login { login: "ann", password: &password };
+        let login = Login { login: "ann", proof: Proof::Password(&password) };
         let inbox = mailroom_core::profile::Mailbox::parse("INBOX").unwrap();
         let mut wire = super::Wire::new(saying(bytes.clone()), soon());
         let Ok(greeted) = super::greet(&mut wire).await else { return };
         let mut probe = super::super::probe::Probe::default();
-        let _ = super::super::probe::look_around(&mut probe, wire, greeted, Some(login), &inbox).await;
+        let _ =
+            super::super::probe::look_around(&mut probe, wire, greeted, Some(login), &imap_example(), &inbox)
+                .await;
         let mut wire = super::Wire::new(saying(bytes), soon());
         let Ok(greeted) = super::greet(&mut wire).await else { return };
-        let Ok(mut opened) = super::log_in_and_open(wire, greeted, login, &inbox, Some(0)).await else {
+        let Ok(mut opened) =
+            super::log_in_and_open(wire, greeted, login, &imap_example(), &inbox, Some(0)).await
+        else {
             return;
         };
         let session = &mut opened.session;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mailroom_core::trouble::ErrorCode;
 
 use super::super::error::{ImapError, Step};
-use super::{code, imap_example, open, open_as};
+use super::{code, imap_example, open, open_as, open_with_token};
 
 const OPENING: &str = "
     C: M2 EXAMINE \"INBOX\"
@@ -233,4 +233,64 @@ async fn a_farewell_is_told_when_nothing_follows_it() {
     };
     assert_eq!(reply.words, "maintenance");
     assert!(before.elapsed() < Duration::from_secs(5));
+}
+
+/// The first response of XOAUTH2 for the token `t0ken-t0ken` and the login `ann`.
+const XOAUTH2: &str = "dXNlcj1hbm4BYXV0aD1CZWFyZXIgdDBrZW4tdDBrZW4BAQ==";
+
+/// That of OAUTHBEARER.
+const OAUTHBEARER: &str =
+    "bixhPWFubiwBaG9zdD1pbWFwLmV4YW1wbGUuY29tAXBvcnQ9OTkzAWF1dGg9QmVhcmVyIHQwa2VuLXQwa2VuAQE=";
+
+#[tokio::test(start_paused = true)]
+async fn a_token_goes_by_the_mechanism_that_is_offered() {
+    for (offers, name, response) in [
+        ("AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=PLAIN", "XOAUTH2", XOAUTH2),
+        ("AUTH=PLAIN AUTH=OAUTHBEARER", "OAUTHBEARER", OAUTHBEARER),
+    ] {
+        let at_once = format!(
+            "S: * OK [CAPABILITY IMAP4rev1 SASL-IR {offers}] ready
+             C: M1 AUTHENTICATE {name} {response}
+             S: M1 OK{OPENING}"
+        );
+        open_with_token(&at_once).await.unwrap();
+        let after = format!(
+            "S: * OK [CAPABILITY IMAP4rev1 {offers}] ready
+             C: M1 AUTHENTICATE {name}
+             S: +
+             C: {response}
+             S: M1 OK{OPENING}"
+        );
+        open_with_token(&after).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_token_is_refused_is_told_in_the_servers_own_json() {
+    // {"status":"401","schemes":"bearer"}
+    let why = "eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIn0=";
+    for (name, response, end) in [("XOAUTH2", XOAUTH2, ""), ("OAUTHBEARER", OAUTHBEARER, "AQ==")] {
+        let transcript = format!(
+            "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH={name}] ready
+             C: M1 AUTHENTICATE {name} {response}
+             S: + {why}
+             C: {end}
+             S: M1 NO [AUTHENTICATIONFAILED] t0ken-t0ken is not fine"
+        );
+        let error = open_with_token(&transcript).await.unwrap_err();
+        assert_eq!(code(&error), ErrorCode::ImapAuth);
+        let told = error.trouble(&imap_example()).message;
+        assert!(told.contains("\"status\":\"401\"") && told.contains("is not fine"), "{told}");
+        assert!(!told.contains("t0ken"), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_tokens_is_asked_before_and_told_nothing() {
+    let transcript = "S: * OK ready
+         C: M1 CAPABILITY
+         S: * CAPABILITY IMAP4rev1 AUTH=PLAIN
+         S: M1 OK done";
+    let error = open_with_token(transcript).await.unwrap_err();
+    assert!(matches!(error, ImapError::NoTokenLogin), "{error:?}");
 }

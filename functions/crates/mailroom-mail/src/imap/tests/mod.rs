@@ -22,8 +22,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::ImapError;
-use super::open::{Login, Opened, greet, log_in_and_open};
+use super::open::{Opened, greet, log_in_and_open};
 use super::wire::Wire;
+use crate::login::{Login, Proof};
 
 /// What most transcripts begin with.
 const LOGGED_IN: &str = "
@@ -94,13 +95,28 @@ async fn open_as(
     mailbox: &str,
     above: Option<u32>,
 ) -> Result<Opened<DuplexStream>, ImapError> {
+    let password = password(secret);
+    open_by(transcript, Login { login, proof: Proof::Password(&password) }, mailbox, above).await
+}
+
+/// Opens the inbox with an access token.
+async fn open_with_token(transcript: &str) -> Result<Opened<DuplexStream>, ImapError> {
+    let token = password("t0ken-t0ken");
+    open_by(transcript, Login { login: "ann", proof: Proof::Token(&token) }, "INBOX", None).await
+}
+
+async fn open_by(
+    transcript: &str,
+    login: Login<'_>,
+    mailbox: &str,
+    above: Option<u32>,
+) -> Result<Opened<DuplexStream>, ImapError> {
     let (stream, playing) = server(transcript);
     let mut wire = Wire::new(stream, soon());
     let mailbox = Mailbox::parse(mailbox).unwrap();
-    let password = password(secret);
     let result = async {
         let greeted = greet(&mut wire).await?;
-        log_in_and_open(wire, greeted, Login { login, password: &password }, &mailbox, above).await
+        log_in_and_open(wire, greeted, login, &imap_example(), &mailbox, above).await
     }
     .await;
     if playing.is_finished() {

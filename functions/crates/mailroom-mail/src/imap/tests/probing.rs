@@ -7,14 +7,15 @@ use mailroom_core::trouble::ErrorCode;
 use tokio::time::Instant;
 
 use super::super::error::{ImapError, Step};
-use super::super::open::{Login, greet};
+use super::super::open::greet;
 use super::super::probe::{Probe, look_around};
-use super::{Wire, code, password, server, soon};
+use super::{Wire, code, imap_example, password, server, soon};
+use crate::login::{Login, Proof};
 
 /// Tries the server that plays `transcript`, which has to come to its end.
 async fn probe(transcript: &str, mailbox: &str) -> (Probe, Result<(), ImapError>) {
     let password = password("secret");
-    probe_as(transcript, Some(Login { login: "ann", password: &password }), mailbox).await
+    probe_as(transcript, Some(Login { login: "ann", proof: Proof::Password(&password) }), mailbox).await
 }
 
 async fn probe_as(
@@ -28,7 +29,7 @@ async fn probe_as(
     let mailbox = Mailbox::parse(mailbox).unwrap();
     let result = async {
         let greeted = greet(&mut wire).await?;
-        look_around(&mut probe, wire, greeted, login, &mailbox).await
+        look_around(&mut probe, wire, greeted, login, &imap_example(), &mailbox).await
     }
     .await;
     if !transcript.ends_with("silence") {
@@ -231,10 +232,10 @@ async fn a_server_that_hangs_after_the_login_meets_the_deadline() {
         let mut wire = Wire::new(stream, begun + Duration::from_secs(9));
         let greeted = greet(&mut wire).await.unwrap();
         let password = password("secret");
-        let login = Some(Login { login: "ann", password: &password });
+        let login = Some(Login { login: "ann", proof: Proof::Password(&password) });
         let mut found = Probe::default();
         let inbox = Mailbox::parse("INBOX").unwrap();
-        let error = look_around(&mut found, wire, greeted, login, &inbox).await.unwrap_err();
+        let error = look_around(&mut found, wire, greeted, login, &imap_example(), &inbox).await.unwrap_err();
         assert!(matches!(error, ImapError::Timeout(at) if at == step), "{error:?}");
         assert_eq!(begun.elapsed().as_secs(), 9);
         assert_eq!(found.capabilities, ["IMAP4REV1", "IDLE", "UIDPLUS"]);

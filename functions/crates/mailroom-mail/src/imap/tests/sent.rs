@@ -8,9 +8,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::error::{ImapError, Step};
-use super::super::open::{Login, greet};
+use super::super::open::greet;
 use super::super::sent::{SentFolder, log_in_and_find};
-use super::{Wire, code, password, server, soon};
+use super::{Wire, code, imap_example, password, server, soon};
+use crate::login::{Login, Proof};
 
 pub(super) const AT: OffsetDateTime = datetime!(2026-11-02 22:34:05.9 +02:00);
 
@@ -41,7 +42,13 @@ pub(super) async fn find_until(transcript: &str, deadline: Instant) -> (Found, J
     let password = password("secret");
     let result = async {
         let greeted = greet(&mut wire).await?;
-        log_in_and_find(wire, greeted, Login { login: "ann", password: &password }).await
+        log_in_and_find(
+            wire,
+            greeted,
+            Login { login: "ann", proof: Proof::Password(&password) },
+            &imap_example(),
+        )
+        .await
     }
     .await;
     (result, playing)

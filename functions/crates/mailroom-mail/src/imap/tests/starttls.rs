@@ -13,7 +13,8 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use super::super::error::{ImapError, Malformed, Step};
 use super::super::open::{Connector, start_tls};
 use super::super::probe::Probe;
-use super::{Login, Mailbox, Opened, Wire, code, password, server, soon};
+use super::{Mailbox, Opened, Wire, code, password, server, soon};
+use crate::login::{Login, Proof};
 use crate::tls::{Tls, TlsError};
 
 async fn plain(transcript: &str) -> Result<(), ImapError> {
@@ -110,7 +111,7 @@ fn connector(trusted: &Authority) -> Connector {
 
 async fn connect(trusted: &Authority, server: &Server) -> Result<Opened, ImapError> {
     let password = password("secret");
-    let login = Login { login: "ann", password: &password };
+    let login = Login { login: "ann", proof: Proof::Password(&password) };
     connector(trusted).open(server, login, &Mailbox::parse("INBOX").unwrap(), None, soon()).await
 }
 

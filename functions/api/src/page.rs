@@ -1,0 +1,60 @@
+//! The small page at the end of a sign-in.
+
+/// How a sign-in went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Well.
+    Good,
+    /// It did not come about.
+    Bad,
+}
+
+/// A page with a heading and sentences. All of it is text, whoever has written it.
+pub(crate) fn page(mood: Mood, heading: &str, sentences: &[&str]) -> String {
+    let (sign, colour) = match mood {
+        Mood::Good => ("✓", "#1a7f37"),
+        Mood::Bad => ("!", "#b3261e"),
+    };
+    let text: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escaped(sentence))).collect();
+    let heading = escaped(heading);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{heading} – Mailroom</title>\n<style>\n\
+         body {{ font: 1.05rem/1.5 system-ui, sans-serif; margin: 0; min-height: 100vh; display: grid; place-items: center; }}\n\
+         main {{ max-width: 34rem; padding: 2rem; overflow-wrap: anywhere; }}\n\
+         h1 {{ font-size: 1.5rem; display: flex; gap: .75rem; align-items: center; }}\n\
+         h1 span {{ flex: none; width: 2.25rem; height: 2.25rem; border-radius: 50%; display: grid; place-items: center; \
+         background: {colour}; color: #fff; }}\n\
+         </style>\n</head>\n<body>\n<main>\n<h1><span aria-hidden=\"true\">{sign}</span>{heading}</h1>\n{text}</main>\n\
+         </body>\n</html>\n"
+    )
+}
+
+/// Text in HTML.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_provider_says_is_text() {
+        let page = page(Mood::Bad, "No", &["<script>alert('a')</script> \"&\""]);
+        assert!(page.contains("&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt; &quot;&amp;&quot;"), "{page}");
+        assert_eq!(page.matches("<p>").count(), 1);
+    }
+}

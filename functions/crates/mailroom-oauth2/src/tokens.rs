@@ -1,0 +1,305 @@
+//! Access tokens, kept in memory until shortly before their end, and the refresh tokens behind them.
+//!
+//! A provider may end a refresh token with its use, and the whole sign-in with a second use of it. So a profile's is used
+//! under a claim that one process has at a time; within a process, one task has it. What comes of a use is stored before
+//! anything else happens, by a task that goes on when whoever waits for it has given up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mailroom_core::oauth2::{Authorization, Grant, Oauth2};
+use mailroom_core::ports::{ClientCredential, Credential, Grants, PortError};
+use mailroom_core::profile::{Auth, Profile, ProfileId};
+use secrecy::{ExposeSecret as _, SecretString};
+use time::{Duration, OffsetDateTime};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::warn;
+use ulid::Ulid;
+
+use crate::client::{Client, Granted, scopes};
+use crate::discovery::{Discovery, Provider};
+use crate::error::OauthError;
+use crate::http::REQUEST_TIME;
+
+/// How long a claim lasts without its end: longer than a request and the writes after it.
+const CLAIM_TIME: Duration = Duration::seconds(60);
+
+/// How long one waits for others that use the same sign-in.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Tokens that are kept.
+const KEPT: usize = 5_000;
+
+/// Which token will do.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// Any that holds by our book.
+    Valid,
+    /// Another than this, which a server has refused.
+    Not(&'a SecretString),
+}
+
+/// Gives access tokens. Cheap to clone; what it keeps is shared.
+#[derive(Debug)]
+pub struct Tokens<G> {
+    shared: Arc<Shared<G>>,
+}
+
+impl<G> Clone for Tokens<G> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+#[derive(Debug)]
+struct Shared<G> {
+    discovery: Discovery,
+    grants: G,
+    slots: Mutex<HashMap<ProfileId, Arc<Mutex<Option<Held>>>>>,
+}
+
+/// A token in memory.
+struct Held {
+    token: SecretString,
+    /// The version of the profile that it was had for.
+    version: u64,
+    /// When another is had.
+    until: OffsetDateTime,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl<G> Tokens<G> {
+    /// Finds providers by `discovery`, and what profiles were granted in `grants`.
+    pub fn new(discovery: Discovery, grants: G) -> Self {
+        Self { shared: Arc::new(Shared { discovery, grants, slots: Mutex::default() }) }
+    }
+
+    /// Whom providers are found by.
+    #[must_use]
+    pub fn discovery(&self) -> &Discovery {
+        &self.shared.discovery
+    }
+
+    /// Where grants are stored.
+    #[must_use]
+    pub fn grants(&self) -> &G {
+        &self.shared.grants
+    }
+}
+
+impl<G: Grants + 'static> Tokens<G> {
+    /// An access token for a profile that logs in by OAuth2.
+    ///
+    /// # Errors
+    /// See [`OauthError`]; [`PortError::Lost`] when the profile was changed meanwhile.
+    pub async fn access_token(
+        &self,
+        profile: &Profile,
+        wanted: Wanted<'_>,
+        deadline: Instant,
+    ) -> Result<SecretString, OauthError> {
+        let slot = self.slot(profile.id).await;
+        let Ok(mut held) = tokio::time::timeout_at(deadline, Arc::clone(&slot).lock_owned()).await else {
+            return Err(OauthError::Busy);
+        };
+        if let Some(held) = held.as_ref() {
+            let refused = match wanted {
+                Wanted::Valid => false,
+                Wanted::Not(token) => token.expose_secret() == held.token.expose_secret(),
+            };
+            if !refused && held.version == profile.version && held.until > self.shared.discovery.now() {
+                return Ok(held.token.clone());
+            }
+        }
+        let (shared, profile) = (Arc::clone(&self.shared), profile.clone());
+        // Not dropped half-way: a refresh token that was used and not stored is a sign-in that is lost.
+        let task = tokio::spawn(async move {
+            let granted = Box::pin(shared.obtain(&profile, deadline)).await;
+            *held = None;
+            let granted = granted?;
+            let token = granted.access_token.clone();
+            *held = Some(Held {
+                token: granted.access_token,
+                version: profile.version,
+                until: shared.discovery.now() + kept_for(granted.lifetime),
+            });
+            Ok(token)
+        });
+        match tokio::time::timeout_at(deadline, task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(OauthError::Busy),
+        }
+    }
+
+    async fn slot(&self, id: ProfileId) -> Arc<Mutex<Option<Held>>> {
+        let mut slots = self.shared.slots.lock().await;
+        if slots.len() >= KEPT && !slots.contains_key(&id) {
+            slots.clear();
+        }
+        Arc::clone(slots.entry(id).or_default())
+    }
+}
+
+/// Until shortly before a token's end, and not at the same moment for all that were had together.
+fn kept_for(lifetime: Duration) -> Duration {
+    let jitter = i32::try_from(Ulid::generate().random() % 150).unwrap_or_default();
+    lifetime * (750 + jitter) / 1000
+}
+
+/// Access without a sign-in: for the client itself, or by assertion. Nothing is kept.
+///
+/// # Errors
+/// See [`OauthError`].
+pub async fn unattended(
+    discovery: &Discovery,
+    settings: &Oauth2,
+    credential: &ClientCredential,
+    deadline: Instant,
+) -> Result<Granted, OauthError> {
+    let provider = discovery.provider(&settings.discovery_url, deadline).await?;
+    let deadline = discovery.end(deadline);
+    let client = Client::new(discovery.http(), &provider, settings, credential, discovery.now())?;
+    let scopes = scopes(&provider, settings)?;
+    match settings.grant {
+        Grant::AuthorizationCode => Err(OauthError::NotSignedIn),
+        Grant::ClientCredentials => client.client_credentials(&scopes, deadline).await,
+        Grant::JwtBearer => client.jwt_bearer(&scopes, deadline).await,
+    }
+}
+
+impl<G: Grants> Shared<G> {
+    async fn obtain(&self, profile: &Profile, deadline: Instant) -> Result<Granted, OauthError> {
+        let Auth::Oauth2(settings) = &profile.auth else { return Err(OauthError::NoSecret) };
+        match settings.grant {
+            Grant::AuthorizationCode => self.refresh(profile, settings, deadline).await,
+            Grant::ClientCredentials | Grant::JwtBearer => {
+                let credential = self.credential(profile).await?;
+                unattended(&self.discovery, settings, &credential, deadline).await
+            }
+        }
+    }
+
+    async fn credential(&self, profile: &Profile) -> Result<ClientCredential, OauthError> {
+        let Some(version) = &profile.secret_version else { return Err(OauthError::NoSecret) };
+        match self.grants.credential(profile.id, version).await? {
+            Some(Credential::Client(credential)) => Ok(credential),
+            Some(Credential::Password(_)) | None => Err(OauthError::NoSecret),
+        }
+    }
+
+    /// Uses the refresh token, which nobody else does at the same time.
+    async fn refresh(
+        &self,
+        profile: &Profile,
+        settings: &Oauth2,
+        deadline: Instant,
+    ) -> Result<Granted, OauthError> {
+        if profile.authorization.is_none() {
+            return Err(OauthError::NotSignedIn);
+        }
+        // Before the claim: others need not wait for it.
+        let provider = self.discovery.provider(&settings.discovery_url, deadline).await?;
+        let scopes = scopes(&provider, settings)?;
+        let (claim, profile) = self.claim(profile, deadline).await?;
+        let result = self.refresh_claimed(&profile, settings, &provider, &scopes, &claim).await;
+        if let Err(error) = &result {
+            // Otherwise it runs out by itself. Not after a failure to store, which has perhaps not failed.
+            if !matches!(error, OauthError::Port(_))
+                && let Err(error) = self.grants.unclaim(profile.id, &claim, None).await
+            {
+                warn!(profile.id = %profile.id, %error, "a claim was not given up");
+            }
+        }
+        result
+    }
+
+    /// The claim, and the profile as it stands under it.
+    async fn claim(&self, profile: &Profile, deadline: Instant) -> Result<(G::Claim, Profile), OauthError> {
+        let end = deadline.min(self.discovery.instant() + PATIENCE);
+        let mut current = profile.clone();
+        loop {
+            let now = self.discovery.now();
+            match self.grants.claim(&current, now, now + CLAIM_TIME).await {
+                Ok(claim) => return Ok((claim, current)),
+                Err(PortError::Lost) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if self.discovery.instant() > end {
+                return Err(OauthError::Busy);
+            }
+            let pause = 50 + u64::try_from(Ulid::generate().random() % 100).unwrap_or_default();
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            current = self.grants.profile(profile.id).await?.ok_or(PortError::Lost)?;
+            if current.version != profile.version {
+                return Err(PortError::Lost.into());
+            }
+        }
+    }
+
+    async fn refresh_claimed(
+        &self,
+        profile: &Profile,
+        settings: &Oauth2,
+        provider: &Provider,
+        scopes: &[String],
+        claim: &G::Claim,
+    ) -> Result<Granted, OauthError> {
+        let mut credential = self.credential(profile).await?;
+        let Some(token) = credential.refresh_token.clone() else { return Err(OauthError::NotSignedIn) };
+        let mut used = token;
+        let granted = match self.ask(provider, settings, scopes, &credential, &used).await {
+            Err(error) if error.is_gone() => {
+                // A process that died after it had stored a new one, and before the profile named it.
+                match self.grants.newest(profile.id).await? {
+                    Some(Credential::Client(ClientCredential { refresh_token: Some(newest), .. }))
+                        if newest.expose_secret() != used.expose_secret() =>
+                    {
+                        used = newest;
+                        self.ask(provider, settings, scopes, &credential, &used).await?
+                    }
+                    Some(Credential::Client(_) | Credential::Password(_)) | None => return Err(error),
+                }
+            }
+            result => result?,
+        };
+        let now = self.discovery.now();
+        let before = profile.authorization.as_ref();
+        let authorization = Authorization {
+            since: before.map_or(now, |before| before.since),
+            refreshed_at: now,
+            expires_at: match granted.refresh_lifetime {
+                Some(lifetime) => Some(now + lifetime),
+                None => before.and_then(|before| before.expires_at),
+            },
+        };
+        let stored = credential.refresh_token.take();
+        let valid = granted.refresh_token.clone().unwrap_or(used);
+        if stored.is_some_and(|stored| stored.expose_secret() == valid.expose_secret()) {
+            self.grants.unclaim(profile.id, claim, Some(&authorization)).await?;
+        } else {
+            credential.refresh_token = Some(valid);
+            self.grants.rotated(profile, claim, &Credential::Client(credential), &authorization).await?;
+        }
+        Ok(granted)
+    }
+
+    async fn ask(
+        &self,
+        provider: &Provider,
+        settings: &Oauth2,
+        scopes: &[String],
+        credential: &ClientCredential,
+        token: &SecretString,
+    ) -> Result<Granted, OauthError> {
+        let now = self.discovery.now();
+        let client = Client::new(self.discovery.http(), provider, settings, credential, now)?;
+        // All of its time: whoever waits may have less, and the answer must not be lost for that.
+        client.refresh(token, scopes, self.discovery.instant() + REQUEST_TIME).await
+    }
+}
