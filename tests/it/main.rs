@@ -17,6 +17,7 @@ mod hostile;
 mod large;
 mod mailbox;
 mod new_mail;
+mod oauth2;
 mod planning;
 mod secrecy;
 mod send;

@@ -8,15 +8,19 @@
 //! What is missing on this machine fails a test. Nothing is skipped.
 #![expect(clippy::expect_used, reason = "in a harness a panic is the report")]
 
+pub mod agent;
 pub mod api;
 pub mod aws;
 pub mod aws_proxy;
+pub mod browser;
 pub mod canary;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
+pub mod front;
 mod http;
 pub mod imap;
 pub mod lambda;
+pub mod openid;
 pub mod postfix;
 pub mod reading;
 pub mod schemathesis;

@@ -2,7 +2,7 @@
 //! be deployed.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use mailroom_local::certificates::Certificates;
 use mailroom_local::deploy::{ApiAuth, Deployment};
@@ -14,6 +14,7 @@ use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
 use crate::canary;
+use crate::openid::OpenId;
 
 /// What is shared. Everything ends with this process at the latest: see [`mailroom_local::tied`].
 pub struct Servers {
@@ -22,7 +23,8 @@ pub struct Servers {
     certificates: Certificates,
     dovecot: Dovecot,
     functions: Functions,
-    _files: TempDir,
+    open_id: OnceLock<OpenId>,
+    files: TempDir,
 }
 
 impl Servers {
@@ -60,7 +62,7 @@ impl Servers {
         let emulator = or_panic(Emulator::start(&toolbox, None, &files.path().join("emulator.log")));
         let address = emulator.endpoint().trim_start_matches("http://").parse();
         let endpoint = address.expect("the emulator has an address");
-        Self { endpoint, emulator, certificates, dovecot, functions, _files: files }
+        Self { endpoint, emulator, certificates, dovecot, functions, open_id: OnceLock::new(), files }
     }
 
     /// The emulator's address.
@@ -79,6 +81,15 @@ impl Servers {
     #[must_use]
     pub const fn certificates(&self) -> &Certificates {
         &self.certificates
+    }
+
+    /// The OpenID provider, and the mail servers that take its tokens. Started by whoever asks first.
+    ///
+    /// # Panics
+    /// When they cannot be had.
+    #[must_use]
+    pub fn open_id(&self) -> &OpenId {
+        self.open_id.get_or_init(|| OpenId::start(self.files.path(), &self.certificates))
     }
 
     /// The fetch function.
@@ -109,14 +120,14 @@ impl Servers {
     ///
     /// # Panics
     /// When it cannot be deployed.
-    pub async fn deploy(&self, account: &str, auth: ApiAuth) -> Stack {
+    pub async fn deploy(&self, account: &str, auth: ApiAuth, public_url: Option<String>) -> Stack {
         let deployment = Deployment {
             endpoint: self.emulator.endpoint().to_owned(),
             account: account.to_owned(),
             prefix: format!("m{account}"),
             auth,
             ca: Some(self.certificates.authority()),
-            public_url: None,
+            public_url,
         };
         or_panic(deployment.run(&self.functions).await)
     }
@@ -125,12 +136,15 @@ impl Servers {
 impl Drop for Servers {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            if let Some(open_id) = self.open_id.get() {
+                canary::watch(open_id.issued());
+            }
             canary::assert_kept("the log of all functions that were deployed", &self.emulator_log());
         }
     }
 }
 
-fn or_panic<T, E: std::error::Error>(result: Result<T, E>) -> T {
+pub(crate) fn or_panic<T, E: std::error::Error>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| {
         let mut text = error.to_string();
         let mut source = error.source();

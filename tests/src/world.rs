@@ -5,6 +5,7 @@
 //! side by side.
 
 mod looking;
+mod oauth2;
 mod sending;
 
 use std::fs;
@@ -34,6 +35,8 @@ use ulid::Ulid;
 use crate::api::Api;
 use crate::aws::Aws;
 use crate::aws_proxy::AwsProxy;
+use crate::canary;
+use crate::front::FrontDoor;
 use crate::imap::Imap;
 use crate::lambda::{Lambda, Outcome};
 use crate::servers::Servers;
@@ -59,9 +62,19 @@ pub struct World {
     table: Table,
     secrets: Secrets,
     login: String,
+    door: Option<FrontDoor>,
     files: TempDir,
     servers: Arc<Servers>,
     runtime: Runtime,
+}
+
+/// Where requests to the API come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entrance {
+    /// At the emulator's gateway, with the account in a header.
+    Gateway,
+    /// At an address of its own too.
+    FrontDoor,
 }
 
 impl Default for World {
@@ -90,6 +103,18 @@ impl World {
     /// The same, with an API that knows its callers in this way.
     #[must_use]
     pub fn deployed_with(auth: ApiAuth) -> Self {
+        Self::deploy(auth, Entrance::Gateway)
+    }
+
+    /// A world whose API has an address of its own, which browsers can reach.
+    #[must_use]
+    pub fn for_browsers() -> Self {
+        let world = Self::deploy(ApiAuth::Open, Entrance::FrontDoor);
+        world.aws.forget_event_sources();
+        world
+    }
+
+    fn deploy(auth: ApiAuth, entrance: Entrance) -> Self {
         let servers = Servers::shared();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -97,7 +122,15 @@ impl World {
             .build()
             .expect("a runtime");
         let account = new_account();
-        let stack = runtime.block_on(servers.deploy(&account, auth));
+        let door = match entrance {
+            Entrance::Gateway => None,
+            Entrance::FrontDoor => Some(FrontDoor::open(runtime.handle(), servers.endpoint(), &account)),
+        };
+        let public_url = door.as_ref().map(FrontDoor::url);
+        let stack = runtime.block_on(servers.deploy(&account, auth, public_url));
+        if let Some(door) = &door {
+            door.lead_to(stack.api.url.trim_start_matches(stack.endpoint.as_str()));
+        }
         let aws = Aws::new(runtime.handle().clone(), servers.endpoint(), account.clone());
         let (table, secrets) = (stack.table(), stack.secrets());
         runtime.block_on(table.put_flow_schema(&flow_schema())).expect("the flow schema is stored");
@@ -120,10 +153,20 @@ impl World {
             table,
             secrets,
             login,
+            door,
             files,
             servers,
             runtime,
         }
+    }
+
+    /// Where browsers reach the API.
+    ///
+    /// # Panics
+    /// When the world is not for browsers.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        self.door.as_ref().expect("a world for browsers").url()
     }
 
     /// The function.
@@ -371,6 +414,9 @@ impl Drop for World {
             }
         } else {
             assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
+            if self.door.is_some() {
+                canary::watch(self.servers.open_id().issued());
+            }
             self.assert_secrets_are_kept();
             let left = processes_with(&self.proxy.endpoint());
             assert!(left.is_empty(), "left behind: {left:?}");

@@ -17,7 +17,7 @@ const options = JSON.parse(process.argv[2]);
 const issuer = `https://127.0.0.1:${options.https}`;
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-const control = { access_token_seconds: 3600, refresh_token_seconds: 86400, clock_offset_seconds: 0, requests: {} };
+const control = { access_token_seconds: 3600, refresh_token_seconds: 86400, clock_offset_seconds: 0, requests: {}, issued: [] };
 
 // All of the provider goes by this clock.
 const now = Date.now.bind(Date);
@@ -95,12 +95,14 @@ provider.registerGrantType(
   ['assertion', 'scope'],
 );
 
-// How often each grant was asked for, and how that ended.
+// How often each grant was asked for, how that ended, and which tokens nobody may ever see again.
 provider.use(async (ctx, next) => {
   await next();
   if (ctx.oidc?.route === 'token') {
     const kind = `${ctx.oidc.params?.grant_type} ${ctx.status}`;
     control.requests[kind] = (control.requests[kind] ?? 0) + 1;
+    const { access_token, refresh_token, id_token } = ctx.body ?? {};
+    control.issued.push(...[access_token, refresh_token, id_token].filter(Boolean));
   }
 });
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mailroom_core::cursor::Cursor;
 use mailroom_core::edit::edit;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::oauth2::Authorization;
 use mailroom_core::ports::{Forgotten, Profiles as _};
 use mailroom_core::profile::{AfterFetch, Auth, Host, Mailbox, Security, Server};
 use serde_json::{Value, json};
@@ -54,6 +55,7 @@ fn every_attribute_has_one_owner() {
         include_seen: true,
         after_fetch: AfterFetch::MarkSeen,
         secret_version: Some("1".to_owned()),
+        authorization: Some(Authorization { since: NOW, refreshed_at: NOW, expires_at: None }),
         ..profile()
     };
     let item = to_item(ProfileItem::from(&full)).unwrap();
@@ -67,7 +69,7 @@ async fn words_leave_status_cursor_and_lease_alone() {
     let body = written(|profile| profile.name = "Sales".to_owned()).await;
     assert_eq!(
         body["ConditionExpression"],
-        "#version = :expected AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)"
+        "#version = :expected AND attribute_not_exists(#secret_version) AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)"
     );
     assert_eq!(body["ExpressionAttributeValues"][":expected"]["N"], "1");
     assert_eq!(body["ExpressionAttributeValues"][":version"]["N"], "2");
@@ -178,6 +180,18 @@ async fn a_retired_profile_can_be_polled_by_nobody() {
 }
 
 #[tokio::test]
+async fn a_secret_of_another_version_is_another_profile() {
+    let (table, calls) = table([ok(json!({})), ok(json!({}))]);
+    let current = Profile { secret_version: Some("v1".to_owned()), ..profile() };
+    table.update(&current, &edit(&current, current.clone(), NOW), Editor::Anyone(NOW)).await.unwrap();
+    let _ = table.claim(&current, NOW, NOW).await.unwrap();
+    for call in calls.all() {
+        assert!(call.body["ConditionExpression"].as_str().unwrap().contains("#secret_version = :secret AND"));
+        assert_eq!(call.body["ExpressionAttributeValues"][":secret"]["S"], "v1");
+    }
+}
+
+#[tokio::test]
 async fn under_a_claim_only_its_holder_edits() {
     let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
     let later = NOW + time::Duration::SECOND;
@@ -189,7 +203,9 @@ async fn under_a_claim_only_its_holder_edits() {
     let until = later.unix_timestamp() * 1000;
     assert_eq!(taken.body["ExpressionAttributeValues"][":until"]["N"], until.to_string());
     assert_eq!(taken.body["ExpressionAttributeValues"][":claim"]["N"], (until - 1000).to_string());
-    assert_eq!(used.body["ConditionExpression"], "#version = :expected AND claimed_until = :claim");
+    let condition =
+        "#version = :expected AND attribute_not_exists(#secret_version) AND claimed_until = :claim";
+    assert_eq!(used.body["ConditionExpression"], condition);
     assert_eq!(used.body["ExpressionAttributeValues"][":claim"]["N"], until.to_string());
     assert!(used.body["UpdateExpression"].as_str().unwrap().contains(" REMOVE claimed_until"));
 }

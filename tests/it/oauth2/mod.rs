@@ -1,0 +1,3 @@
+//! Profiles log in with what an OpenID provider grants.
+
+mod signing_in;

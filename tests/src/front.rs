@@ -1,0 +1,68 @@
+//! An address of the API's own: what a custom domain is in the cloud. The emulator learns from a header alone which
+//! account's API is meant, and no browser sends it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, Response};
+use mailroom_local::http;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::http::{Reply, serve};
+
+/// The door. Closed when dropped.
+#[derive(Debug)]
+pub struct FrontDoor {
+    address: SocketAddr,
+    base: Arc<Mutex<String>>,
+    server: JoinHandle<()>,
+}
+
+impl FrontDoor {
+    /// Opens a door to an account's API at the gateway.
+    pub(crate) fn open(handle: &Handle, gateway: SocketAddr, account: &str) -> Self {
+        let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        let base = Arc::<Mutex<String>>::default();
+        let (shared, account) = (Arc::clone(&base), account.to_owned());
+        let server = handle.spawn(serve(listener, move |request: Request<Bytes>| {
+            let base = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let credential = format!("AWS4-HMAC-SHA256 Credential={account}/execute-api");
+            async move {
+                let (mut parts, body) = request.into_parts();
+                parts.uri = format!("{base}{}", parts.uri).parse().expect("an address");
+                parts.headers.insert(AUTHORIZATION, credential.parse().expect("a header"));
+                match http::send(gateway, Request::from_parts(parts, body)).await {
+                    Ok(response) => {
+                        let (parts, body) = response.into_parts();
+                        Reply::Answer(Response::from_parts(parts, Full::new(body)))
+                    }
+                    Err(_) => Reply::HangUp,
+                }
+            }
+        }));
+        Self { address, base, server }
+    }
+
+    /// Leads to the API at this path.
+    pub(crate) fn lead_to(&self, base: &str) {
+        base.clone_into(&mut self.base.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for FrontDoor {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,120 @@
+//! The OpenID provider of the scenarios, and the mail servers that ask it whether a token holds.
+
+use std::path::Path;
+
+use mailroom_local::certificates::Certificates;
+use mailroom_local::dovecot::{Dovecot, TokenLogins};
+use mailroom_local::http;
+use mailroom_local::openid::OpenIdProvider;
+use mailroom_local::toolbox::Toolbox;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::canary;
+use crate::servers::or_panic;
+
+/// A way to log in with a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// XOAUTH2.
+    Xoauth2,
+    /// OAUTHBEARER (RFC 7628).
+    Oauthbearer,
+}
+
+/// What is shared by all scenarios.
+#[derive(Debug)]
+pub struct OpenId {
+    provider: OpenIdProvider,
+    xoauth2: Dovecot,
+    oauthbearer: Dovecot,
+    runtime: Runtime,
+}
+
+/// A registered client.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// Its secret; empty for a public one, or one with a key.
+    pub secret: String,
+}
+
+impl OpenId {
+    pub(crate) fn start(dir: &Path, certificates: &Certificates) -> Self {
+        let toolbox = Toolbox::here();
+        let provider = or_panic(OpenIdProvider::start(&toolbox, dir, certificates));
+        let server = |mechanism: &str| {
+            let tokens = TokenLogins {
+                mechanisms: mechanism.to_owned(),
+                introspection_url: provider.introspection_url(),
+            };
+            or_panic(Dovecot::start_with(&dir.join(mechanism), certificates, Some(&tokens)))
+        };
+        let (xoauth2, oauthbearer) = (server("xoauth2"), server("oauthbearer"));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        Self { provider, xoauth2, oauthbearer, runtime }
+    }
+
+    /// The provider.
+    #[must_use]
+    pub const fn provider(&self) -> &OpenIdProvider {
+        &self.provider
+    }
+
+    /// The mail server that takes tokens in this way only.
+    #[must_use]
+    pub const fn dovecot(&self, mechanism: Mechanism) -> &Dovecot {
+        match mechanism {
+            Mechanism::Xoauth2 => &self.xoauth2,
+            Mechanism::Oauthbearer => &self.oauthbearer,
+        }
+    }
+
+    /// Registers a client.
+    ///
+    /// # Panics
+    /// When the provider does not take it.
+    #[must_use]
+    pub fn register(&self, metadata: &Value) -> Client {
+        let answer = self.post(&self.provider.registration_url(), metadata);
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let client = Client { id: text("client_id"), secret: text("client_secret") };
+        assert!(!client.id.is_empty(), "{answer}");
+        canary::watch([client.secret.clone()]);
+        client
+    }
+
+    /// Changes the provider's world: how long tokens hold, what time it is.
+    pub fn control(&self, change: &Value) -> Value {
+        self.post(&self.provider.control_url(), change)
+    }
+
+    /// How often a grant was asked for and ended like this, such as `refresh_token 200`.
+    #[must_use]
+    pub fn requests(&self, kind: &str) -> u64 {
+        self.control(&json!({}))
+            .pointer(&format!("/requests/{kind}"))
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    }
+
+    /// All tokens that were ever given out.
+    #[must_use]
+    pub fn issued(&self) -> Vec<String> {
+        let known = self.control(&json!({}));
+        let issued = known.get("issued").and_then(Value::as_array).cloned().unwrap_or_default();
+        issued.iter().filter_map(|token| token.as_str().map(str::to_owned)).collect()
+    }
+
+    fn post(&self, url: &str, body: &Value) -> Value {
+        let answer = std::thread::scope(|scope| {
+            scope.spawn(|| self.runtime.block_on(http::post(url, body))).join().expect("no panic")
+        });
+        or_panic(answer).body
+    }
+}

@@ -1,0 +1,125 @@
+//! Profiles that log in with tokens.
+
+use mailroom_core::profile::ProfileId;
+use mailroom_local::lmtp;
+use serde_json::{Value, json};
+
+use super::{FLOW_SCHEMA, World};
+use crate::agent::{Agent, Page};
+use crate::canary;
+use crate::openid::{Client, Mechanism, OpenId};
+
+impl World {
+    /// The OpenID provider, and who takes its tokens.
+    #[must_use]
+    pub fn open_id(&self) -> &OpenId {
+        self.servers.open_id()
+    }
+
+    /// Where the provider leads back to.
+    #[must_use]
+    pub fn redirect_uri(&self) -> String {
+        format!("{}/oauth2/callback", self.public_url())
+    }
+
+    /// A client that a person signs in with.
+    #[must_use]
+    pub fn sign_in_client(&self) -> Client {
+        self.open_id().register(&mailroom_local::openid::client(&self.redirect_uri()))
+    }
+
+    /// The settings of a profile that logs in by this mechanism with the tokens of a client; `auth` is merged into its
+    /// login.
+    #[must_use]
+    pub fn token_settings(&self, mechanism: Mechanism, client: &Client, auth: &Value) -> Value {
+        let ports = self.open_id().dovecot(mechanism).ports();
+        let mut settings = json!({
+            "name": "Support", "flow_schema_id": FLOW_SCHEMA, "start_from": "all",
+            "imap_host": "127.0.0.1", "imap_port": ports.imaps,
+            "smtp_host": "127.0.0.1", "smtp_port": ports.submission,
+            "auth": {
+                "type": "oauth2", "login": self.login, "client_id": client.id,
+                "discovery_url": self.open_id().provider().issuer(),
+                "scopes": ["openid", "email", "offline_access", "mail"],
+            },
+        });
+        if let Some(Value::Object(members)) = settings.get_mut("auth") {
+            if !client.secret.is_empty() {
+                members.insert("client_secret".to_owned(), json!(client.secret));
+            }
+            members.extend(auth.as_object().cloned().unwrap_or_default());
+        }
+        settings
+    }
+
+    /// Makes a profile through the API.
+    #[must_use]
+    pub fn make(&self, settings: &Value) -> ProfileId {
+        ProfileId::parse(&self.api().post("/profiles", settings).expect(201).id()).expect("an id")
+    }
+
+    /// Begins a sign-in: the address to open.
+    #[must_use]
+    pub fn begin_sign_in(&self, profile: ProfileId) -> String {
+        let begun = self.api().call("POST", &format!("/profiles/{profile}/authorize"), &[], None).expect(200);
+        begun.body.get("authorization_url").and_then(Value::as_str).expect("an address").to_owned()
+    }
+
+    /// A person with a browser.
+    #[must_use]
+    pub fn agent(&self) -> Agent {
+        let provider = self.open_id().provider();
+        let plain = provider.control_url().trim_end_matches("/control").to_owned();
+        Agent::new(self.handle(), vec![(provider.issuer(), plain)])
+    }
+
+    /// Goes through the provider's pages as `account`, up to where it leads back to us: that address.
+    #[must_use]
+    pub fn consent(&self, agent: &mut Agent, url: &str, account: &str) -> String {
+        let back = self.redirect_uri();
+        let stop = Some(back.as_str());
+        let mut page = agent.open(url, stop);
+        for _ in 0..4 {
+            if page.url.as_str().starts_with(&back) {
+                return page.url.into();
+            }
+            assert_eq!(page.status, 200, "{}", page.text);
+            page = if page.text.contains("name=\"login\"") {
+                agent.submit(
+                    &page.url.clone(),
+                    &[("prompt", "login"), ("login", account), ("password", "any")],
+                    stop,
+                )
+            } else {
+                agent.submit(&page.url.clone(), &[("prompt", "consent")], stop)
+            };
+        }
+        panic!("no way back: {}", page.text)
+    }
+
+    /// A person signs in for a profile: the page at the end.
+    #[must_use]
+    pub fn sign_in(&self, profile: ProfileId, account: &str) -> Page {
+        let mut agent = self.agent();
+        let back = self.consent(&mut agent, &self.begin_sign_in(profile), account);
+        let page = agent.open(&back, None);
+        canary::watch(self.open_id().issued());
+        page
+    }
+
+    /// A profile that somebody has signed in for.
+    #[must_use]
+    pub fn signed_in(&self, mechanism: Mechanism) -> ProfileId {
+        let profile = self.make(&self.token_settings(mechanism, &self.sign_in_client(), &json!({})));
+        let page = self.sign_in(profile, &self.login);
+        assert_eq!(page.status, 200, "{}", page.text);
+        profile
+    }
+
+    /// A mail arrives at a server that takes tokens.
+    pub fn deliver_to(&self, mechanism: Mechanism, raw: &[u8]) {
+        let dovecot = self.open_id().dovecot(mechanism);
+        lmtp::deliver(dovecot.lmtp(), "ann@example.org", &self.login, raw)
+            .unwrap_or_else(|error| panic!("{error}: {}", dovecot.log_tail(10)));
+    }
+}
