@@ -1,1 +1,195 @@
-//! placeholder
+//! A real browser: Chromium from Debian, without windows, driven by its own driver (WebDriver, W3C).
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request};
+use mailroom_local::http;
+use mailroom_local::tied::Tied;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+/// The programs, as Debian's packages have them.
+const PROGRAMS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromedriver"];
+
+/// How long the driver may take to start, and a page to show what is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The name under which WebDriver tells an element (§11).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A browser. It ends with this value.
+pub struct Browser {
+    // Dropped in this order.
+    _driver: Tied,
+    _profile: TempDir,
+    handle: Handle,
+    address: SocketAddr,
+    session: String,
+}
+
+impl Browser {
+    /// Starts a browser, installing it where that is possible. It takes any certificate: those here are of nobody it knows.
+    ///
+    /// # Panics
+    /// When it cannot be had.
+    #[must_use]
+    pub fn start(handle: &Handle) -> Self {
+        ensure_installed();
+        let profile = tempfile::tempdir().expect("a temporary folder");
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let address = port.expect("a free port");
+        let args = [format!("--port={}", address.port())];
+        let driver = Tied::spawn("/usr/bin/chromedriver", args, |command| {
+            command.env("HOME", profile.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        });
+        let options = json!({
+            "binary": "/usr/bin/chromium",
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=900,700",
+                format!("--user-data-dir={}", profile.path().join("profile").display())],
+        });
+        let wanted = json!({"acceptInsecureCerts": true, "goog:chromeOptions": options});
+        let mut browser = Self {
+            _driver: driver.expect("the driver starts"),
+            _profile: profile,
+            handle: handle.clone(),
+            address,
+            session: String::new(),
+        };
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(address).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the browser's driver does not listen");
+            thread::sleep(Duration::from_millis(50));
+        }
+        let made = browser.ask(&Method::POST, "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
+        let id = made.get("sessionId").and_then(Value::as_str);
+        browser.session = id.unwrap_or_else(|| panic!("no browser: {made}")).to_owned();
+        browser
+    }
+
+    /// Opens an address.
+    pub fn open(&self, url: &str) {
+        let _ = self.command(&Method::POST, "/url", &json!({"url": url}));
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.command(&Method::GET, "/url", &Value::Null).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What a person reads on the page.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let script = json!({"script": "return document.body ? document.body.innerText : ''", "args": []});
+        self.command(&Method::POST, "/execute/sync", &script).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page says this.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn wait_for(&self, words: &str) {
+        let begun = Instant::now();
+        while !self.text().contains(words) {
+            assert!(begun.elapsed() < PATIENCE, "{} says: {}", self.url(), self.text());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Types into a field.
+    #[track_caller]
+    pub fn fill(&self, css: &str, text: &str) {
+        let element = self.element(css);
+        // A provider may have filled it in by what it was told.
+        let _ = self.command(&Method::POST, &format!("/element/{element}/clear"), &json!({}));
+        let _ = self.command(&Method::POST, &format!("/element/{element}/value"), &json!({"text": text}));
+    }
+
+    /// Clicks.
+    #[track_caller]
+    pub fn click(&self, css: &str) {
+        let element = self.element(css);
+        let _ = self.command(&Method::POST, &format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// A picture of the page (PNG).
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn picture(&self) -> Vec<u8> {
+        let picture = self.command(&Method::GET, "/screenshot", &Value::Null);
+        STANDARD.decode(picture.as_str().unwrap_or_default()).expect("a picture")
+    }
+
+    #[track_caller]
+    fn element(&self, css: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let wanted = json!({"using": "css selector", "value": css});
+            let found = self.command(&Method::POST, "/element", &wanted);
+            if let Some(id) = found.get(ELEMENT).and_then(Value::as_str) {
+                return id.to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "no {css} at {}: {}", self.url(), self.text());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn command(&self, method: &Method, path: &str, body: &Value) -> Value {
+        self.ask(method, &format!("/session/{}{path}", self.session), body)
+    }
+
+    fn ask(&self, method: &Method, path: &str, body: &Value) -> Value {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Bytes::from(text))
+            .expect("a request");
+        let answer = self.handle.block_on(http::send(self.address, request)).expect("the driver answers");
+        let mut answer: Value = serde_json::from_slice(answer.body()).expect("JSON");
+        answer.get_mut("value").map(Value::take).unwrap_or_default()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let _ = self.command(&Method::DELETE, "", &Value::Null);
+        }
+    }
+}
+
+/// Installs the browser from Debian, where we are root.
+fn ensure_installed() {
+    let is_there = || PROGRAMS.iter().all(|program| Path::new(program).exists());
+    if is_there() {
+        return;
+    }
+    let lock = File::create(std::env::temp_dir().join("mailroom-install.lock")).expect("a lock");
+    lock.lock().expect("a lock");
+    let install = |verb: &[&str]| {
+        let mut command = Command::new("/usr/bin/apt-get");
+        command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends"]).args(verb);
+        let output = command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let wanted = ["install", "chromium", "chromium-driver"];
+    if !is_there() && !install(&wanted) {
+        let _ = install(&["update"]) && install(&wanted);
+    }
+    assert!(is_there(), "Chromium is not installed. Type: sudo apt-get install chromium chromium-driver");
+}

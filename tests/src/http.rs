@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// What becomes of a request.
-pub(crate) enum Reply {
+pub enum Reply {
     /// It is answered.
     Answer(Response<Full<Bytes>>),
     /// The connection is closed without an answer.
@@ -21,7 +21,7 @@ pub(crate) enum Reply {
 }
 
 /// Answers every request on `listener` with `handler`, until the task is dropped.
-pub(crate) async fn serve<H, F>(listener: TcpListener, handler: H)
+pub async fn serve<H, F>(listener: TcpListener, handler: H)
 where
     H: Fn(Request<Bytes>) -> F + Clone + Send + 'static,
     F: Future<Output = Reply> + Send + 'static,

@@ -17,7 +17,7 @@ pub mod canary;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
 pub mod front;
-mod http;
+pub mod http;
 pub mod imap;
 pub mod lambda;
 pub mod openid;

@@ -43,6 +43,7 @@ pub struct Client {
 impl OpenId {
     pub(crate) fn start(dir: &Path, certificates: &Certificates) -> Self {
         let toolbox = Toolbox::here();
+        std::fs::create_dir_all(dir).expect("a folder");
         let provider = or_panic(OpenIdProvider::start(&toolbox, dir, certificates));
         let server = |mechanism: &str| {
             let tokens = TokenLogins {
@@ -92,6 +93,17 @@ impl OpenId {
     /// Changes the provider's world: how long tokens hold, what time it is.
     pub fn control(&self, change: &Value) -> Value {
         self.post(&self.provider.control_url(), change)
+    }
+
+    /// A client gives a token back (RFC 7009).
+    pub fn revoke(&self, client: &Client, token: &str) {
+        let url = self.provider.registration_url().replace("/reg", "/token/revocation");
+        let form = [("token", token), ("client_id", &client.id), ("client_secret", &client.secret)];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let answer = std::thread::scope(|scope| {
+            scope.spawn(|| self.runtime.block_on(http::post_form(&url, &body))).join().expect("no panic")
+        });
+        assert_eq!(or_panic(answer).status, 200);
     }
 
     /// How often a grant was asked for and ended like this, such as `refresh_token 200`.

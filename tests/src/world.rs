@@ -11,8 +11,8 @@ mod sending;
 use std::fs;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mailroom_aws::dynamodb::Table;
@@ -39,6 +39,7 @@ use crate::canary;
 use crate::front::FrontDoor;
 use crate::imap::Imap;
 use crate::lambda::{Lambda, Outcome};
+use crate::openid::OpenId;
 use crate::servers::Servers;
 
 /// The interval of every profile, unless a scenario says otherwise: the default, whose schedule is always there.
@@ -63,6 +64,7 @@ pub struct World {
     secrets: Secrets,
     login: String,
     door: Option<FrontDoor>,
+    own_open_id: OnceLock<OpenId>,
     files: TempDir,
     servers: Arc<Servers>,
     runtime: Runtime,
@@ -154,6 +156,7 @@ impl World {
             secrets,
             login,
             door,
+            own_open_id: OnceLock::new(),
             files,
             servers,
             runtime,
@@ -415,7 +418,7 @@ impl Drop for World {
         } else {
             assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
             if self.door.is_some() {
-                canary::watch(self.servers.open_id().issued());
+                canary::watch(self.open_id().issued());
             }
             self.assert_secrets_are_kept();
             let left = processes_with(&self.proxy.endpoint());

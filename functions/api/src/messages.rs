@@ -27,6 +27,14 @@ impl Api {
         let content = serde_json::to_vec(&body).map_err(|error| PortError::Corrupt(error.to_string()))?;
         let message =
             read::<MessageBody>(body).and_then(|body| body.describe(profile.id)).map_err(ApiError::Fields)?;
+        let digest = hex::encode(Sha256::digest(&content));
+        let key = key.map(|key| IdempotencyKey { key, digest });
+        // What was accepted stays so, whatever has changed since.
+        if let Some(key) = &key
+            && let Some(before) = self.table.begun_before(profile.id, key, clock::now()).await?
+        {
+            return self.accepted(before).await;
+        }
         let from = sender(&profile)?;
         self.check_attachments(&message).await?;
         if let Some(held) = guard::judge(&self.table, profile.id, &message).await? {
@@ -40,12 +48,18 @@ impl Api {
             Delivery::new(profile.id, id, message_id, &recipients, message.save_to_sent, clock::now());
         let object = format!("mail/{}/out/{}.json", profile.id, delivery.id);
         delivery.content = Some(object.clone());
-        let key = key.map(|key| IdempotencyKey { key, digest: hex::encode(Sha256::digest(&content)) });
         self.objects.put(&object, "application/json", content).await?;
-        let delivery = match self.table.begin_delivery(&delivery, key.as_ref()).await? {
-            Begun::Stored => delivery,
-            Begun::Before(before) => *before,
-            Begun::Taken => {
+        match self.table.begin_delivery(&delivery, key.as_ref()).await? {
+            Begun::Stored => self.accepted(Begun::Before(Box::new(delivery))).await,
+            before => self.accepted(before).await,
+        }
+    }
+
+    /// The answer to a message that is stored.
+    async fn accepted(&self, begun: Begun) -> Result<Answer, ApiError> {
+        let delivery = match begun {
+            Begun::Before(delivery) => delivery,
+            Begun::Stored | Begun::Taken => {
                 let problem = "was used for another message within the last 24 hours";
                 return Err(ApiError::Fields(Problems::one("Idempotency-Key", problem)));
             }
@@ -55,7 +69,7 @@ impl Api {
             self.send_queue.request(delivery.profile, &delivery.id).await?;
         }
         let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
-        Ok(Answer::json(202, &AcceptedMessage::from(&delivery)).with_header("location", location))
+        Ok(Answer::json(202, &AcceptedMessage::from(&*delivery)).with_header("location", location))
     }
 
     pub(crate) async fn get_message(&self, profile: &str, message: &str) -> Result<Answer, ApiError> {

@@ -4,6 +4,7 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use mailroom_core::outbound::OutboundId;
 use mailroom_core::profile::ProfileId;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// One message of the queue.
 #[derive(Debug)]
@@ -46,6 +47,13 @@ pub(crate) fn records(payload: Value) -> Result<Vec<Record>, UnknownEvent> {
 }
 
 impl Order {
+    /// What tells two messages of one id apart, where the queue has brought this one. The order of members makes no
+    /// difference.
+    pub(crate) fn digest(&self) -> Option<String> {
+        let message = serde_json::to_vec(self.message.as_ref()?).ok()?;
+        Some(hex::encode(Sha256::digest(message)))
+    }
+
     /// Reads whose message it is. What is wrong with the message itself is found when it is looked at.
     ///
     /// # Errors

@@ -46,6 +46,11 @@ impl Line {
         profile: &mut Profile,
         end: Instant,
     ) -> Result<Result<&mut Session, Trouble>, PortError> {
+        if let State::Open(session) = &self.state
+            && session.is_spent()
+        {
+            self.state = State::Closed;
+        }
         if let State::Closed = self.state {
             self.opened += 1;
             let opened = open(office, profile, end).await?;

@@ -25,6 +25,9 @@ use crate::round::Round;
 /// What is left of an invocation's time to store what has become of it all, and to answer.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
+/// How long a message rests after a failure of ours. A thousand such rests are more than a day: the queue gives up then.
+const FAILED_PAUSE: Duration = Duration::from_secs(120);
+
 /// What the function uses, shared by all tasks and kept while it is warm.
 pub(crate) struct Office {
     pub(crate) table: Table,
@@ -50,7 +53,7 @@ pub(crate) enum Verdict {
     Done,
     /// It comes again after this time.
     Again(Duration),
-    /// It comes again when the queue's own time has passed: a service of ours failed.
+    /// It comes again in a while: a service of ours failed.
     Failed,
 }
 
@@ -136,16 +139,20 @@ impl Office {
     async fn settle(&self, record: &Record, verdict: Verdict) -> bool {
         match verdict {
             Verdict::Done => false,
-            Verdict::Failed => true,
+            Verdict::Failed => self.settle_within(record, FAILED_PAUSE).await,
             Verdict::Again(pause) => {
                 // Not before the time, which is told in whole seconds.
                 let pause = Duration::from_secs(pause.as_secs_f64().ceil().max(1.0) as u64);
-                if let Err(error) = self.queues.send.postpone(&record.receipt, pause).await {
-                    warn!(error = %Chain(&error), "a message was not put off; it comes again in the queue's own time");
-                }
-                true
+                self.settle_within(record, pause).await
             }
         }
+    }
+
+    async fn settle_within(&self, record: &Record, pause: Duration) -> bool {
+        if let Err(error) = self.queues.send.postpone(&record.receipt, pause).await {
+            warn!(error = %Chain(&error), "a message was not put off; it comes again in the queue's own time");
+        }
+        true
     }
 
     /// Messages of a profile that is not there. What was stored of them went with it.

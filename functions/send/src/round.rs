@@ -24,8 +24,14 @@ use crate::line::{Line, words_of};
 use crate::office::{Office, Verdict};
 use crate::parcel::{self, Parcel, Unmade, invalid};
 
-/// A message is begun only with this much time left.
+/// A step is begun only with this much time left.
 const LEAST_TIME: Duration = Duration::from_secs(15);
+
+/// A try is begun only with this much time left, unless it is the first of a round: what is cut off may be in doubt.
+const TRY_TIME: Duration = Duration::from_secs(40);
+
+/// The final dot goes out only with this much time left for the server to think.
+const DOT_TIME: Duration = Duration::from_secs(15);
 
 /// How long after an invocation's end its leases last.
 const LEASE_MARGIN: time::Duration = time::Duration::seconds(10);
@@ -42,6 +48,7 @@ pub(crate) struct Round<'a> {
     holder: String,
     line: Line,
     filing: Filing,
+    tries: u32,
 }
 
 /// A mail that is made, and what it was made from.
@@ -53,7 +60,7 @@ struct Made<'a> {
 impl<'a> Round<'a> {
     pub(crate) fn new(office: &'a Office, profile: Profile, end: Instant) -> Self {
         let holder = clock::unique();
-        Self { office, profile, end, holder, line: Line::new(), filing: Filing::new() }
+        Self { office, profile, end, holder, line: Line::new(), filing: Filing::new(), tries: 0 }
     }
 
     /// Ends the sessions.
@@ -68,7 +75,8 @@ impl<'a> Round<'a> {
         let mut made = None;
         for _ in 0..MAX_STEPS {
             let next = delivery.next(clock::now());
-            if !matches!(next, Next::Wait(_) | Next::Nothing) && clock::instant() + LEAST_TIME > self.end {
+            let least = if next == Next::Send && self.tries > 0 { TRY_TIME } else { LEAST_TIME };
+            if !matches!(next, Next::Wait(_) | Next::Nothing) && clock::instant() + least > self.end {
                 return Ok(Verdict::Again(Duration::ZERO));
             }
             match next {
@@ -90,6 +98,15 @@ impl<'a> Round<'a> {
     /// The delivery of a queue message: as it is stored, or begun with the message that the queue itself has brought.
     async fn delivery(&self, order: &Order) -> Result<Option<Delivery>, PortError> {
         let known = self.office.table.delivery(self.profile.id, &order.id).await?;
+        let digest = order.digest();
+        if let (Some(known), Some(digest)) = (&known, &digest)
+            && known.digest.as_ref() != Some(digest)
+        {
+            warn!(profile.id = %self.profile.id, message.id = %order.id, "another message had this id before; this one goes to the dead letters");
+            let queues = &self.office.queues;
+            queues.send.pass_on(&queues.dead_letters, &order.record.body).await?;
+            return Ok(None);
+        }
         let Some(body) = known.is_none().then_some(order.message.as_ref()).flatten() else {
             if known.is_none() {
                 info!(profile.id = %self.profile.id, message.id = %order.id, "there is no such message any more");
@@ -99,7 +116,7 @@ impl<'a> Round<'a> {
         let now = clock::now();
         let from = EmailAddress::parse(self.profile.auth.login()).ok();
         let (id, profile) = (order.id.clone(), self.profile.id);
-        let begun = match (parcel::message(body.clone(), profile), from) {
+        let mut begun = match (parcel::message(body.clone(), profile), from) {
             (Ok(message), Some(from)) => {
                 let message_id = MessageId::of(profile, &id, &from);
                 let (recipients, copy) = (message.recipients(), message.save_to_sent);
@@ -115,6 +132,7 @@ impl<'a> Round<'a> {
             }
             (Err(error), _) => self.stillborn(order, error, now)?,
         };
+        begun.digest = digest;
         match self.office.table.begin_delivery(&begun, None).await? {
             Begun::Stored => Ok(Some(begun)),
             Begun::Before(before) => Ok(Some(*before)),
@@ -151,6 +169,10 @@ impl<'a> Round<'a> {
             delivery.postpone(error, until.min(now + OWNER_PAUSE), now);
             return self.save(delivery).await;
         }
+        self.tries += 1;
+        // Before anything is done with it: whatever kills the function over it is counted.
+        delivery.claim(self.lease(), now);
+        self.save(delivery).await?;
         if made.is_none() {
             *made = match self.make(order, delivery).await {
                 Ok(made) => Some(made),
@@ -158,22 +180,36 @@ impl<'a> Round<'a> {
                     delivery.fail(error, now);
                     return self.save(delivery).await;
                 }
-                Err(Unmade::Port(error)) => return Err(error),
+                Err(Unmade::Port(error)) => {
+                    delivery.give_back(clock::now());
+                    self.save(delivery).await?;
+                    return Err(error);
+                }
             };
         }
         let Some(Made { message, parcel }) = made.as_ref() else { return Ok(()) };
         if message.origin == Origin::Automatic && delivery.attempts == 0 {
-            self.admit(delivery).await?;
+            if let Err(error) = self.admit(delivery).await {
+                delivery.give_back(clock::now());
+                self.save(delivery).await?;
+                return Err(error);
+            }
             if delivery.waiting().is_empty() {
                 return self.save(delivery).await;
             }
         }
-        if let Err(trouble) = self.line.session(self.office, &mut self.profile, self.end).await? {
-            delivery.conclude(&[], Attempt::Interrupted(trouble), clock::now());
-            return self.save(delivery).await;
+        match self.line.session(self.office, &mut self.profile, self.end).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(trouble)) => {
+                delivery.conclude(&[], Attempt::Interrupted(trouble), clock::now());
+                return self.save(delivery).await;
+            }
+            Err(error) => {
+                delivery.give_back(clock::now());
+                self.save(delivery).await?;
+                return Err(error);
+            }
         }
-        delivery.claim(self.lease(), clock::now());
-        self.save(delivery).await?;
         let (refused, attempt) = self.transact(delivery, &parcel.raw).await?;
         delivery.conclude(&refused, attempt, clock::now());
         self.save(delivery).await?;
@@ -189,7 +225,9 @@ impl<'a> Round<'a> {
         let from = EmailAddress::parse(self.profile.auth.login()).map_err(|_| {
             Unmade::Never(invalid("The profile's login is no address that mail could come from."))
         })?;
-        let parcel = self.office.store.pack(&message, delivery, &from).await?;
+        // Others may have all the room for as long as we run.
+        let packed = tokio::time::timeout_at(self.end, self.office.store.pack(&message, delivery, &from));
+        let parcel = packed.await.map_err(|_| Unmade::Port(PortError::Lost))??;
         Ok(Made { message, parcel })
     }
 
@@ -237,20 +275,26 @@ impl<'a> Round<'a> {
             None => Trouble::new(ErrorCode::SmtpConnect, error.to_string()),
         };
         let refused = match session.begin(&envelope).await {
-            Ok(smtp::Begun::Ready { refused }) => refused,
-            Ok(smtp::Begun::Nobody { refused }) => return Ok((answers(refused), Attempt::NobodyLeft)),
-            Ok(smtp::Begun::Refused { reply, refused }) => {
+            smtp::Begun::Ready { refused } => refused,
+            smtp::Begun::Nobody { refused } => return Ok((answers(refused), Attempt::NobodyLeft)),
+            smtp::Begun::Refused { reply, refused } => {
                 return Ok((answers(refused), Attempt::Refused(answer(&reply))));
             }
-            Ok(smtp::Begun::Unable(unable)) => {
+            smtp::Begun::Unable(unable) => {
                 let words = unable_words(unable, bytes, server.as_ref());
                 let answer = Answer { standing: Standing::Permanent, words };
                 return Ok((Vec::new(), Attempt::Refused(answer)));
             }
-            Err(error) => return Ok((Vec::new(), self.interrupted(trouble(&error)))),
+            smtp::Begun::Broken { error, refused } => {
+                return Ok((answers(refused), self.interrupted(trouble(&error))));
+            }
         };
         if let Err(error) = session.content(raw).await {
             return Ok((Vec::new(), self.interrupted(trouble(&error))));
+        }
+        if clock::instant() + DOT_TIME > self.end {
+            let late = "The mail server was too slow for this run; the mail is tried again.";
+            return Ok((answers(refused), self.interrupted(Trouble::new(ErrorCode::SmtpTimeout, late))));
         }
         // The last moment at which the server has nothing yet. Unless this is stored, the dot does not go out.
         let accepted: Vec<String> =

@@ -34,6 +34,18 @@ pub struct Answer {
 /// # Errors
 /// When nobody answers there.
 pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
+    post_as(url, "application/json", body.to_string()).await
+}
+
+/// Sends a form to `url`, which is `http://` and on this machine.
+///
+/// # Errors
+/// When nobody answers there.
+pub async fn post_form(url: &str, body: &str) -> Result<Answer, Problem> {
+    post_as(url, "application/x-www-form-urlencoded", body.to_owned()).await
+}
+
+async fn post_as(url: &str, content_type: &str, body: String) -> Result<Answer, Problem> {
     let no_answer = |why: &str| Problem::new(format!("{url} does not answer: {why}"));
     let rest = url.trim_start_matches("http://");
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -41,8 +53,8 @@ pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("/{path}"))
-        .header(CONTENT_TYPE, "application/json")
-        .body(Bytes::from(body.to_string()))
+        .header(CONTENT_TYPE, content_type)
+        .body(Bytes::from(body))
         .map_err(Problem::while_("cannot make a request"))?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let sent = timeout(ANSWER_TIME, send(server, request)).await.map_err(|_| no_answer("time ran out"))?;

@@ -30,7 +30,7 @@ fn a_profile_is_made_with_defaults_and_read_back() {
         "created_at": made.body["created_at"], "updated_at": made.body["updated_at"],
         "status": {
             "state": "pending", "last_success_at": null, "last_message_at": null, "not_before": null,
-            "error": null, "uid_validity": null, "last_uid": null, "authorized": true,
+            "error": null, "uid_validity": null, "last_uid": null, "authorized": true, "warnings": [],
         },
     });
     assert_eq!(made.body, expected);
@@ -51,7 +51,7 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
         "auth": {
             "type": "oauth2", "grant": "client_credentials", "login": "a@example.com", "client_id": "client",
             "client_secret": CANARY, "discovery_url": "https://login.example.com/.well-known/openid-configuration",
-            "scopes": ["https://mail.google.com/", "offline_access"],
+            "scopes": ["https://mail.google.com/", "offline_access"], "client_secret_expires_on": "2029-11-01",
         },
     });
     let made = api.post("/profiles", &full).expect(201).body;
@@ -77,7 +77,7 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
     let auth = json!({
         "type": "oauth2", "grant": "client_credentials", "login": "a@example.com", "client_id": "client",
         "client_secret_set": true, "discovery_url": "https://login.example.com/.well-known/openid-configuration",
-        "scopes": ["https://mail.google.com/", "offline_access"],
+        "scopes": ["https://mail.google.com/", "offline_access"], "client_secret_expires_on": "2029-11-01",
     });
     assert_eq!(made["auth"], auth);
 }
@@ -124,7 +124,8 @@ fn another_type_of_login_asks_for_its_own_secret() {
     let api = world.api();
     let path = format!("/profiles/{}", api.post("/profiles", &settings(&world)).expect(201).id());
     let mut oauth2 = json!({
-        "type": "oauth2", "client_id": "c", "discovery_url": "https://login.example.com",
+        "type": "oauth2", "grant": "client_credentials", "client_id": "c",
+        "discovery_url": "https://login.example.com",
     });
     let refused = api.patch(&path, &json!({"auth": oauth2})).expect(409);
     assert_eq!(refused.fields(), ["auth.client_secret"]);

@@ -1,3 +1,7 @@
 //! Profiles log in with what an OpenID provider grants.
 
+mod browser;
+mod provider;
+mod refreshing;
 mod signing_in;
+mod unattended;

@@ -1,5 +1,6 @@
 //! Profiles that log in with tokens.
 
+use mailroom_core::ports::{ClientCredential, Credential, Credentials as _};
 use mailroom_core::profile::ProfileId;
 use mailroom_local::lmtp;
 use serde_json::{Value, json};
@@ -13,7 +14,14 @@ impl World {
     /// The OpenID provider, and who takes its tokens.
     #[must_use]
     pub fn open_id(&self) -> &OpenId {
-        self.servers.open_id()
+        self.own_open_id.get().unwrap_or_else(|| self.servers.open_id())
+    }
+
+    /// A provider for this world alone, so that its clock can be wrong, and its tokens short-lived.
+    pub fn provide_open_id(&self, control: &Value) {
+        let dir = self.files.path().join("openid");
+        let own = self.own_open_id.get_or_init(|| OpenId::start(&dir, self.servers.certificates()));
+        let _ = own.control(control);
     }
 
     /// Where the provider leads back to.
@@ -114,6 +122,39 @@ impl World {
         let page = self.sign_in(profile, &self.login);
         assert_eq!(page.status, 200, "{}", page.text);
         profile
+    }
+
+    /// What is stored of a client's secret and its sign-in.
+    #[must_use]
+    pub fn client_credential(&self, profile: ProfileId) -> ClientCredential {
+        let Some(version) = self.stored(profile).secret_version else { return ClientCredential::default() };
+        let stored = self.handle().block_on(self.stack.secrets().credential(profile, &version));
+        match stored.expect("the secrets answer") {
+            Some(Credential::Client(credential)) => credential,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A claim of a process that has died runs out, without the wait.
+    pub fn expire_claim(&self, id: ProfileId) {
+        self.edit(id, "SET claimed_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
+    }
+
+    /// Makes every sign-in that is under way too late.
+    pub fn expire_sign_ins(&self) {
+        for item in self.aws.items(&self.stack.table) {
+            let key = item.pointer("/PK/S").and_then(Value::as_str).unwrap_or_default();
+            if key.starts_with("OAUTH#") {
+                let _ = self.aws.call(
+                    "dynamodb",
+                    "DynamoDB_20120810.UpdateItem",
+                    &json!({
+                        "TableName": self.stack.table, "Key": {"PK": {"S": key}, "SK": {"S": "OAUTH"}},
+                        "UpdateExpression": "SET ends_at = :past", "ExpressionAttributeValues": {":past": {"N": "0"}},
+                    }),
+                );
+            }
+        }
     }
 
     /// A mail arrives at a server that takes tokens.

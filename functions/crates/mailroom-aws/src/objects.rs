@@ -65,7 +65,6 @@ impl Objects {
     pub async fn size(&self, key: &str) -> Result<Option<u64>, PortError> {
         match self.client().head_object().bucket(&self.bucket).key(key).send().await {
             Ok(head) => Ok(head.content_length().and_then(|length| u64::try_from(length).ok())),
-            // Who may not list a bucket is told 403 for what is not there.
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(unavailable("HeadObject")(error)),
         }
@@ -93,6 +92,8 @@ impl Objects {
     }
 }
 
+/// Only what the service says is not there. Who may not list a bucket is told 403 in place of that, and who may not read
+/// it too: taken for "gone", a policy that is wrong for a minute would end every message.
 fn is_missing<E>(error: &SdkError<E>) -> bool {
-    error.raw_response().is_some_and(|response| matches!(response.status().as_u16(), 403 | 404))
+    error.raw_response().is_some_and(|response| response.status().as_u16() == 404)
 }

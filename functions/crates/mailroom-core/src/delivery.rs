@@ -216,6 +216,8 @@ pub struct Delivery {
     pub message_id: MessageId,
     /// The object that holds it; `None` where the queue's message does.
     pub content: Option<String>,
+    /// The digest of the queue's message, where that holds it: another with the same id is another message.
+    pub digest: Option<String>,
     /// Who receives it.
     pub recipients: Vec<Recipient>,
     /// Whether someone is at it.
@@ -300,6 +302,7 @@ impl Delivery {
             id,
             message_id,
             content: None,
+            digest: None,
             recipients: recipients.iter().map(recipient).collect(),
             phase: Phase::Idle,
             attempts: 0,
@@ -381,6 +384,12 @@ impl Delivery {
     /// Someone begins to send it.
     pub fn claim(&mut self, lease: Lease, now: OffsetDateTime) {
         self.phase = Phase::Open(lease);
+        self.updated_at = now;
+    }
+
+    /// Whoever was at it gives it back, without a try.
+    pub fn give_back(&mut self, now: OffsetDateTime) {
+        self.phase = Phase::Idle;
         self.updated_at = now;
     }
 
@@ -492,14 +501,18 @@ impl Delivery {
         self.settle(now, pause);
     }
 
-    /// It was found among the sent mail.
+    /// It was found among the sent mail. That says nothing of a later try for others, whose copy would look the same.
     pub fn found(&mut self, now: OffsetDateTime) {
+        if self.sent_at.is_some() {
+            self.not_found(Place::Nowhere, now);
+            return;
+        }
         for one in self.recipients.iter_mut().filter(|one| one.fate == Fate::InDoubt) {
             one.fate = Fate::Accepted;
         }
         self.checks += 1;
         self.error = None;
-        self.sent_at.get_or_insert(now);
+        self.sent_at = Some(now);
         self.copy = Copy::Skipped;
         self.settle(now, Duration::ZERO);
     }

@@ -252,21 +252,21 @@ impl<G: Grants> Shared<G> {
     ) -> Result<Granted, OauthError> {
         let mut credential = self.credential(profile).await?;
         let Some(token) = credential.refresh_token.clone() else { return Err(OauthError::NotSignedIn) };
-        let mut used = token;
-        let granted = match self.ask(provider, settings, scopes, &credential, &used).await {
-            Err(error) if error.is_gone() => {
-                // A process that died after it had stored a new one, and before the profile named it.
-                match self.grants.newest(profile.id).await? {
-                    Some(Credential::Client(ClientCredential { refresh_token: Some(newest), .. }))
-                        if newest.expose_secret() != used.expose_secret() =>
-                    {
-                        used = newest;
-                        self.ask(provider, settings, scopes, &credential, &used).await?
-                    }
-                    Some(Credential::Client(_) | Credential::Password(_)) | None => return Err(error),
+        // A process that died after it had stored a new token, and before the profile named it, has left it here. The one
+        // that is named was used then, and a second use may end the sign-in. So what is newest is tried first.
+        let newest = match self.grants.newest(profile.id).await? {
+            Some(Credential::Client(newest)) => newest.refresh_token,
+            Some(Credential::Password(_)) | None => None,
+        };
+        let newest = newest.filter(|newest| newest.expose_secret() != token.expose_secret());
+        let (granted, used) = match newest {
+            Some(newest) => match self.ask(provider, settings, scopes, &credential, &newest).await {
+                Err(error) if error.is_gone() => {
+                    (self.ask(provider, settings, scopes, &credential, &token).await?, token)
                 }
-            }
-            result => result?,
+                granted => (granted?, newest),
+            },
+            None => (self.ask(provider, settings, scopes, &credential, &token).await?, token),
         };
         let now = self.discovery.now();
         let before = profile.authorization.as_ref();

@@ -78,17 +78,21 @@ impl Table {
         Ok(get.send().await.map_err(unavailable("GetItem"))?.item)
     }
 
-    /// What was begun with a key before, if it still means something.
-    async fn begun_before(
+    /// What was begun with a key before, if it still means something at `now`.
+    ///
+    /// # Errors
+    /// When the service fails, or what is stored is not ours.
+    pub async fn begun_before(
         &self,
-        delivery: &Delivery,
+        profile: ProfileId,
         key: &IdempotencyKey,
+        now: OffsetDateTime,
     ) -> Result<Option<Begun>, PortError> {
-        let Some(item) = self.item(idempotency_key(delivery.profile, &key.key)).await? else {
+        let Some(item) = self.item(idempotency_key(profile, &key.key)).await? else {
             return Ok(None);
         };
         let expires_at = item.get("expires_at").and_then(|at| at.as_n().ok()?.parse::<i64>().ok());
-        if expires_at.is_none_or(|at| at < delivery.created_at.unix_timestamp()) {
+        if expires_at.is_none_or(|at| at < now.unix_timestamp()) {
             return Ok(None);
         }
         let member = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
@@ -97,7 +101,7 @@ impl Table {
         }
         let id = member("message").and_then(|id| OutboundId::parse(id).ok());
         let id = id.ok_or_else(|| corrupt("an idempotency key names no message"))?;
-        Ok(self.delivery(delivery.profile, &id).await?.map(|there| Begun::Before(Box::new(there))))
+        Ok(self.delivery(profile, &id).await?.map(|there| Begun::Before(Box::new(there))))
     }
 
     async fn begin_with_key(&self, delivery: &Delivery, key: &IdempotencyKey) -> Result<(), PortError> {
@@ -160,7 +164,7 @@ impl Deliveries for Table {
         };
         let mut tries = 0;
         loop {
-            if let Some(begun) = self.begun_before(delivery, key).await? {
+            if let Some(begun) = self.begun_before(delivery.profile, key, delivery.created_at).await? {
                 return Ok(begun);
             }
             match self.begin_with_key(delivery, key).await {

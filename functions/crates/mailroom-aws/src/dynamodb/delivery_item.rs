@@ -54,6 +54,8 @@ pub(super) struct DeliveryItem {
     message_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     recipients: Vec<RecipientItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease: Option<LeaseItem>,
@@ -133,6 +135,7 @@ impl From<&Delivery> for DeliveryItem {
             id: delivery.id.to_string(),
             message_id: delivery.message_id.as_str().to_owned(),
             content: delivery.content.clone(),
+            digest: delivery.digest.clone(),
             recipients: delivery.recipients.iter().map(RecipientItem::from).collect(),
             lease: match &delivery.phase {
                 Phase::Idle => None,
@@ -213,6 +216,7 @@ impl DeliveryItem {
             id: OutboundId::parse(&self.id).map_err(invalid("id"))?,
             message_id: MessageId::parse(&self.message_id).map_err(invalid("message_id"))?,
             content: self.content,
+            digest: self.digest,
             recipients: self.recipients.into_iter().map(RecipientItem::read).collect(),
             phase,
             attempts: self.attempts,

@@ -262,3 +262,17 @@ proptest! {
         prop_assert!(now - NOW < Duration::hours(30));
     }
 }
+
+#[test]
+fn a_copy_of_one_try_says_nothing_of_a_later_one() {
+    let mut mail = delivery(&["ann@example.org", "bob@example.org"]);
+    in_flight(&mut mail, &["bob@example.org"], NOW);
+    let later = [("bob@example.org".to_owned(), answer(Standing::Transient))];
+    mail.conclude(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
+    in_flight(&mut mail, &[], NOW);
+    mail.conclude(&[], Attempt::Lost(Trouble::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    assert_eq!(mail.state(), State::Uncertain);
+    mail.found(NOW);
+    assert_eq!((mail.state(), &mail.recipients[1].fate), (State::Uncertain, &Fate::InDoubt));
+    assert_eq!(mail.next(NOW), Next::Conclude);
+}

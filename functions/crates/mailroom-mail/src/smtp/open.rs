@@ -40,6 +40,8 @@ pub struct Probe {
 pub struct Session<S = TlsStream<TcpStream>> {
     pub(super) wire: Wire<S>,
     pub(super) offers: Offers,
+    /// Whether the server has hung up where nothing was lost by it.
+    pub(super) spent: bool,
 }
 
 impl<S> std::fmt::Debug for Session<S> {
@@ -174,5 +176,5 @@ where
     if let Some(login) = login {
         log_in(&mut wire, &probe.capabilities, login, server).await?;
     }
-    Ok(Session { wire, offers: Offers::read(&probe.capabilities) })
+    Ok(Session { wire, offers: Offers::read(&probe.capabilities), spent: false })
 }

@@ -107,6 +107,13 @@ pub enum Begun {
     },
     /// It was not asked: it cannot take such a mail.
     Unable(Unable),
+    /// The session is over; 421 counts as that.
+    Broken {
+        /// How it ended.
+        error: SmtpError,
+        /// Recipients that it had refused by then. What it said to them stands.
+        refused: Vec<(String, Reply)>,
+    },
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -122,13 +129,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Begins a transaction, up to where the server waits for the content. After anything but [`Begun::Ready`] the
-    /// session is ready for the next one.
-    ///
-    /// # Errors
-    /// When the session is over; 421 counts as that.
-    pub async fn begin(&mut self, envelope: &Envelope<'_>) -> Result<Begun, SmtpError> {
+    /// session is ready for the next one, unless [`Self::is_spent`].
+    pub async fn begin(&mut self, envelope: &Envelope<'_>) -> Begun {
+        let mut refused = Vec::new();
+        match self.begin_noting(envelope, &mut refused).await {
+            Ok(begun) => begun,
+            Err(error) => Begun::Broken { error, refused },
+        }
+    }
+
+    /// Whether the session is of no more use.
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    async fn begin_noting(
+        &mut self,
+        envelope: &Envelope<'_>,
+        refused: &mut Vec<(String, Reply)>,
+    ) -> Result<Begun, SmtpError> {
         let offers = self.offers;
-        let international = !envelope.from.is_ascii() || envelope.to.iter().any(|to| !to.is_ascii());
+        // A header that is not ASCII is one that only SMTPUTF8 allows (RFC 6532 §3.1); bodies are encoded.
+        let international = !envelope.from.is_ascii()
+            || envelope.to.iter().any(|to| !to.is_ascii())
+            || envelope.content == Content::EightBit;
         if let Some(most) = offers.size.filter(|most| envelope.bytes > *most) {
             return Ok(Begun::Unable(Unable::TooLarge(most)));
         }
@@ -145,52 +170,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if international {
             mail.push_str(" SMTPUTF8");
         }
-        let (from, answers) = self.address(mail, envelope.to, offers.pipelining).await?;
+        let from = self.address(mail, envelope.to, offers.pipelining, refused).await?;
         if !from.is_done() {
-            self.reset().await?;
+            self.reset().await;
             return Ok(Begun::Refused { reply: from, refused: Vec::new() });
         }
-        let refused: Vec<(String, Reply)> =
-            envelope.to.iter().cloned().zip(answers).filter(|(_, answer)| !answer.is_done()).collect();
         if refused.len() == envelope.to.len() {
-            self.reset().await?;
-            return Ok(Begun::Nobody { refused });
+            self.reset().await;
+            return Ok(Begun::Nobody { refused: std::mem::take(refused) });
         }
         let data = self.ask("DATA", Step::Data).await?;
+        let refused = std::mem::take(refused);
         if data.goes_on() {
             return Ok(Begun::Ready { refused });
         }
-        self.reset().await?;
+        self.reset().await;
         Ok(Begun::Refused { reply: data, refused })
     }
 
-    /// Sends MAIL and RCPT, in one flight where the server takes that, and returns the answers. Those to recipients are
-    /// none where the sender was refused.
+    /// Sends MAIL and RCPT, in one flight where the server takes that, and returns the answer to the sender. The
+    /// recipients that are refused are noted as they come, so that they are known whatever happens next.
     async fn address(
         &mut self,
         mail: String,
         to: &[String],
         pipelining: bool,
-    ) -> Result<(Reply, Vec<Reply>), SmtpError> {
+        refused: &mut Vec<(String, Reply)>,
+    ) -> Result<Reply, SmtpError> {
+        let mut note = |to: &String, reply: Reply| {
+            if !reply.is_done() {
+                refused.push((to.clone(), reply));
+            }
+        };
         let recipients = to.iter().map(|to| format!("RCPT TO:<{to}>"));
         if pipelining {
             let flight: Vec<String> = std::iter::once(mail).chain(recipients).collect();
             self.wire.send(&flight.join("\r\n"), Step::Mail).await?;
             let from = self.hear(Step::Mail).await?;
-            let mut answers = Vec::with_capacity(to.len());
-            for _ in to {
-                answers.push(self.hear(Step::Recipient).await?);
+            for to in to {
+                let reply = self.hear(Step::Recipient).await?;
+                // Without a sender there are no recipients to refuse.
+                if from.is_done() {
+                    note(to, reply);
+                }
             }
-            return Ok((from, answers));
+            return Ok(from);
         }
         let from = self.ask(&mail, Step::Mail).await?;
-        let mut answers = Vec::with_capacity(to.len());
         if from.is_done() {
-            for recipient in recipients {
-                answers.push(self.ask(&recipient, Step::Recipient).await?);
+            for (to, recipient) in to.iter().zip(recipients) {
+                note(to, self.ask(&recipient, Step::Recipient).await?);
             }
         }
-        Ok((from, answers))
+        Ok(from)
     }
 
     /// Sends the content, but not its end: the server has nothing yet. To be called when [`Self::begin`] says so.
@@ -238,9 +270,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(verdict?.reply)
     }
 
-    /// Forgets the transaction that was begun.
-    async fn reset(&mut self) -> Result<(), SmtpError> {
-        self.ask("RSET", Step::Reset).await.map(drop)
+    /// Forgets the transaction that was begun. A server that hangs up in place of that has said before what it thinks.
+    async fn reset(&mut self) {
+        self.spent |= self.ask("RSET", Step::Reset).await.is_err();
     }
 
     async fn ask(&mut self, command: &str, step: Step) -> Result<Reply, SmtpError> {

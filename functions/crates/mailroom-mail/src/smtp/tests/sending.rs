@@ -42,7 +42,7 @@ async fn one_mail_after_the_other_goes_over_a_session() {
     let ann = to(&["ann@example.org"]);
     for _ in 0..2 {
         assert!(
-            matches!(session.begin(&envelope(&ann)).await, Ok(Begun::Ready { refused }) if refused.is_empty())
+            matches!(session.begin(&envelope(&ann)).await, Begun::Ready { refused } if refused.is_empty())
         );
         session.content(b"Subject: x\r\n\r\n.\r\n..a").await.unwrap();
         assert_eq!(session.finish().await.unwrap().code, 250);
@@ -67,7 +67,7 @@ async fn commands_go_in_one_flight_where_the_server_takes_that() {
     )
     .await;
     let all = to(&["j\u{f6}rg@example.org", "bob@example.org", "eve@example.org"]);
-    let begun = session.begin(&Envelope { content: Content::EightBit, ..envelope(&all) }).await.unwrap();
+    let begun = session.begin(&Envelope { content: Content::EightBit, ..envelope(&all) }).await;
     let Begun::Ready { refused } = begun else { panic!("{begun:?}") };
     assert_eq!(said(&refused), [("bob@example.org", 451), ("eve@example.org", 550)]);
     assert_eq!(refused[1].1.words, "no such user");
@@ -102,11 +102,11 @@ async fn a_session_goes_on_after_a_refusal_at_any_command() {
          S: 250 OK",
     )
     .await;
-    let begun = session.begin(&envelope(&bob)).await.unwrap();
+    let begun = session.begin(&envelope(&bob)).await;
     assert!(matches!(begun, Begun::Refused { ref reply, .. } if reply.code == 550), "{begun:?}");
-    let begun = session.begin(&envelope(&bob)).await.unwrap();
+    let begun = session.begin(&envelope(&bob)).await;
     assert!(matches!(begun, Begun::Nobody { ref refused } if refused.len() == 2), "{begun:?}");
-    let begun = session.begin(&envelope(&bob)).await.unwrap();
+    let begun = session.begin(&envelope(&bob)).await;
     let Begun::Refused { reply, refused } = begun else { panic!("{begun:?}") };
     assert_eq!((reply.code, said(&refused)), (452, vec![("eve@example.org", 550)]));
 }
@@ -115,10 +115,10 @@ async fn a_session_goes_on_after_a_refusal_at_any_command() {
 async fn a_server_is_not_asked_for_what_it_cannot_do() {
     let mut session = session("S: 250-SIZE 99\n", "").await;
     let ann = to(&["ann@example.org"]);
-    assert!(matches!(session.begin(&envelope(&ann)).await, Ok(Begun::Unable(Unable::TooLarge(99)))));
+    assert!(matches!(session.begin(&envelope(&ann)).await, Begun::Unable(Unable::TooLarge(99))));
     let international = to(&["j\u{f6}rg@example.org"]);
     let small = Envelope { bytes: 9, ..envelope(&international) };
-    assert!(matches!(session.begin(&small).await, Ok(Begun::Unable(Unable::International))));
+    assert!(matches!(session.begin(&small).await, Begun::Unable(Unable::International)));
 }
 
 #[test]
@@ -147,7 +147,8 @@ async fn a_goodbye_in_the_middle_ends_the_session_and_names_the_step() {
             [("S: 421 4.3.2 closing", "refused"), ("S: hello", "malformed"), ("", "hung up")]
         {
             let mut session = session("", &format!("{transcript}{end}")).await;
-            let error = session.begin(&envelope(&ann)).await.unwrap_err();
+            let begun = session.begin(&envelope(&ann)).await;
+            let Begun::Broken { error, .. } = begun else { panic!("{begun:?}") };
             let (name, at) = if let SmtpError::Refused { step, .. } = &error {
                 ("refused", *step)
             } else if let SmtpError::Malformed { step, .. } = &error {
@@ -168,10 +169,13 @@ async fn silence_ends_at_every_step_and_a_verdict_may_take_its_time() {
     let ready = format!("{mail}S: 250 OK\nC: RCPT TO:<ann@example.org>\nS: 250 OK\nC: DATA\nS: 354 go on\n");
     let ann = to(&["ann@example.org"]);
     let mut quiet = session("", &format!("{mail}silence")).await;
-    assert!(matches!(quiet.begin(&envelope(&ann)).await, Err(SmtpError::Timeout(Step::Mail))));
+    assert!(matches!(
+        quiet.begin(&envelope(&ann)).await,
+        Begun::Broken { error: SmtpError::Timeout(Step::Mail), .. }
+    ));
     let mut slow = session("", &format!("{ready}C: x\nC: .\nsilence")).await;
     slow.set_deadline(Instant::now() + Duration::from_secs(3600));
-    assert!(matches!(slow.begin(&envelope(&ann)).await, Ok(Begun::Ready { .. })));
+    assert!(matches!(slow.begin(&envelope(&ann)).await, Begun::Ready { .. }));
     slow.content(b"x\r\n").await.unwrap();
     let begun = Instant::now();
     assert!(matches!(slow.finish().await, Err(SmtpError::Timeout(Step::Verdict))));
@@ -190,7 +194,7 @@ async fn who_leaves_or_breaks_off_before_the_dot_is_heard_in_time() {
     let ann = to(&["ann@example.org"]);
     for (end, heard) in [("S: 451 4.3.1 disk full", "refused"), ("", "hung up"), ("silence", "nothing")] {
         let mut session = session("", &format!("{ready}{end}")).await;
-        assert!(matches!(session.begin(&envelope(&ann)).await, Ok(Begun::Ready { .. })));
+        assert!(matches!(session.begin(&envelope(&ann)).await, Begun::Ready { .. }));
         session.content(b"x\r\n").await.unwrap();
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -233,4 +237,39 @@ async fn tokens_go_by_the_mechanism_that_the_server_offers() {
         let message = error.trouble(&example()).message;
         assert!(message.contains("\"status\":\"401\"") && !message.contains("lantern"), "{message}");
     }
+}
+
+#[tokio::test]
+async fn what_was_said_to_recipients_before_the_end_of_a_session_stands() {
+    let all = to(&["ann@example.org", "bob@example.org", "eve@example.org"]);
+    let mut session = session(
+        "",
+        "C: MAIL FROM:<support@example.com>
+         S: 250 OK
+         C: RCPT TO:<ann@example.org>
+         S: 550 5.1.1 who
+         C: RCPT TO:<bob@example.org>
+         S: 421 4.7.0 too many errors",
+    )
+    .await;
+    let begun = session.begin(&envelope(&all)).await;
+    let Begun::Broken { refused, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(said(&refused), [("ann@example.org", 550)]);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_and_leaves_has_refused() {
+    let ann = to(&["ann@example.org"]);
+    let mut session = session("", "C: MAIL FROM:<support@example.com>\nS: 550 5.7.1 not you").await;
+    let begun = session.begin(&envelope(&ann)).await;
+    assert!(matches!(begun, Begun::Refused { ref reply, .. } if reply.code == 550), "{begun:?}");
+    assert!(session.is_spent());
+}
+
+#[tokio::test]
+async fn a_header_in_another_script_needs_what_addresses_in_it_need() {
+    let ann = to(&["ann@example.org"]);
+    let other = Envelope { content: Content::EightBit, ..envelope(&ann) };
+    let mut without = session("S: 250-8BITMIME\n", "").await;
+    assert!(matches!(without.begin(&other).await, Begun::Unable(Unable::International)));
 }
