@@ -1,4 +1,6 @@
-//! A mail goes in, a job comes out: all of it on this machine, and every part real.
+//! A mail goes in, a job comes out, and a reply goes back: all of it on this machine, and every part real.
+
+mod reply;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -31,6 +33,9 @@ use crate::toolbox::Toolbox;
 
 /// The demo's mailbox.
 const LOGIN: &str = "support@example.com";
+
+/// Who writes to it, and is answered: another mailbox of the same server.
+const ANN: &str = "ann@example.org";
 
 /// The demo's flow schema.
 const FLOW: &str = "add-to-queue";
@@ -70,10 +75,10 @@ impl Drop for Demo {
     }
 }
 
-/// Runs the demo until Ctrl-C, or with `once` until the first job. `print` takes what it is run for.
+/// Runs the demo until Ctrl-C, or with `once` until the reply to the first job. `print` takes what it is run for.
 ///
 /// # Errors
-/// When something cannot be started, or no job comes.
+/// When something cannot be started, no job comes, or with `once` the first is not replied to.
 pub async fn run(port: Option<u16>, once: bool, print: impl Fn(&str)) -> Result<(), Problem> {
     let toolbox = Toolbox::prepare()?;
     refuse_a_second(&toolbox)?;
@@ -166,19 +171,18 @@ fn running_file() -> PathBuf {
 
 /// Makes the flow schema and the profile by the HTTP API, as their owner would; has the first plan begin at once.
 async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId, Problem> {
-    let refused = |answer: &Answer| {
-        let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
-        Problem::new(format!("the API refuses the demo's profile with {}: {detail}", answer.status))
-    };
     let schema = json!({"id": FLOW, "name": "Add to queue"});
     let made = http::post(&format!("{}/flow-schemas", stack.api.url), &schema).await?;
     if made.status != 201 {
-        return Err(refused(&made));
+        return Err(refused("flow schema", &made));
     }
     let settings = json!({
         "name": "Support",
         "imap_host": "127.0.0.1",
         "imap_port": dovecot.ports().imaps,
+        "smtp_host": "127.0.0.1",
+        "smtp_port": dovecot.ports().submission,
+        "smtp_security": "starttls",
         "flow_schema_id": FLOW,
         "refresh_interval": INTERVAL_SECONDS,
         "start_from": "all",
@@ -186,7 +190,7 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
     });
     let made = http::post(&format!("{}/profiles", stack.api.url), &settings).await?;
     let id = made.body.get("id").and_then(Value::as_str).and_then(|id| ProfileId::parse(id).ok());
-    let id = id.ok_or_else(|| refused(&made))?;
+    let id = id.ok_or_else(|| refused("profile", &made))?;
     let interval = RefreshInterval::from_seconds(INTERVAL_SECONDS)
         .map_err(Problem::while_("the demo's interval is none"))?;
     let first = OffsetDateTime::now_utc() + FIRST_RUN;
@@ -198,7 +202,17 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
     Ok(id)
 }
 
-/// Prints jobs as they come.
+/// An answer of the API that is not the one hoped for.
+fn refused(what: &str, answer: &Answer) -> Problem {
+    let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
+    let errors = answer.body.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let member = |error: &Value, name: &str| error.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let errors: String =
+        errors.map(|error| format!("\n  {} {}", member(error, "field"), member(error, "message"))).collect();
+    Problem::new(format!("the API refuses the demo's {what} with {}: {detail}{errors}", answer.status))
+}
+
+/// Prints jobs as they come, and replies to them.
 async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Problem> {
     let clients = demo.stack.clients();
     let sqs = aws_sdk_sqs::Client::new(clients.sdk_config());
@@ -222,8 +236,14 @@ async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Prob
             let json =
                 serde_json::to_string_pretty(&job).map_err(Problem::while_("a job cannot be shown"))?;
             print(&json);
+            match reply::reply(demo, &job).await {
+                Ok(reply) => print(&reply),
+                Err(problem) if once => return Err(problem),
+                Err(problem) => say(&format!("✗ {problem}")),
+            }
+            // Last, as a flow does it: whoever dies before this handles the job again, and nothing is lost.
             if let Some(handle) = message.receipt_handle() {
-                // Not deleted, it would come again: that is seen, and nothing is lost.
+                // Not deleted, it comes again: that is seen, and its reply is the one that it has had.
                 let _ = sqs
                     .delete_message()
                     .queue_url(&demo.stack.queues.job)
@@ -255,13 +275,18 @@ async fn no_job(demo: &Demo) -> Problem {
         Ok(None) => "the profile is gone".to_owned(),
         Err(error) => chain(&error),
     };
-    Problem::new(format!(
-        "no job came within {} s.\nThe profile's status: {status}\nThe mail server's log:\n{}\nThe end of {}:\n{}",
-        PATIENCE.as_secs(),
+    let seconds = PATIENCE.as_secs();
+    Problem::new(format!("no job came within {seconds} s.\nThe profile's status: {status}\n{}", logs(demo)))
+}
+
+/// What the servers have written last, for a report of a failure.
+fn logs(demo: &Demo) -> String {
+    format!(
+        "The mail server's log:\n{}\nThe end of {}:\n{}",
         demo.dovecot.log_tail(5),
         demo.emulator.log().display(),
         emulator::tail(demo.emulator.log(), 20),
-    ))
+    )
 }
 
 fn where_things_are(demo: &Demo) -> String {
@@ -272,7 +297,8 @@ fn where_things_are(demo: &Demo) -> String {
          \x20 job queue     {}\n\
          \x20 bucket        {}\n\
          \x20 table         {}\n\
-         \x20 IMAP          127.0.0.1:{} (TLS), login {LOGIN}, password {}\n\
+         \x20 IMAP          127.0.0.1:{} (TLS), login {LOGIN} (Ann: {ANN}), password {}\n\
+         \x20 SMTP          127.0.0.1:{} (STARTTLS), the same\n\
          \x20 logs          {}\n\
          \x20 names         {}\n\n\
          \x20 Send more mail from another terminal:\n\n\
@@ -289,6 +315,7 @@ fn where_things_are(demo: &Demo) -> String {
         demo.stack.table,
         demo.dovecot.ports().imaps,
         Dovecot::PASSWORD,
+        demo.dovecot.ports().submission,
         demo.emulator.log().display(),
         Toolbox::here().stack_file().display(),
     )
@@ -303,7 +330,7 @@ pub fn mail(subject: Option<&str>, text: Option<&str>) -> Result<(), Problem> {
     let running = fs::read_to_string(running_file()).map_err(|_| not_running())?;
     let running: Running = serde_json::from_str(&running).map_err(|_| not_running())?;
     let raw = message(subject.unwrap_or("Hello"), text.unwrap_or(TEXT), OffsetDateTime::now_utc())?;
-    lmtp::deliver(running.lmtp, "ann@example.org", &running.login, &raw)
+    lmtp::deliver(running.lmtp, ANN, &running.login, &raw)
         .map_err(|error| Problem::new(format!("the mail was not taken: {}", chain(&error))))
 }
 
@@ -320,7 +347,7 @@ fn message(subject: &str, text: &str, now: OffsetDateTime) -> Result<Vec<u8>, Pr
         .map_err(Problem::while_("cannot write the date"))?;
     let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
     Ok(format!(
-        "From: =?utf-8?q?Ann_M=C3=BCller?= <ann@example.org>\r\n\
+        "From: =?utf-8?q?Ann_M=C3=BCller?= <{ANN}>\r\n\
          To: Support <{LOGIN}>\r\n\
          Subject: {subject}\r\n\
          Date: {date}\r\n\

@@ -12,7 +12,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,9 @@ pub use install::ensure_installed;
 
 /// How long the server may take until it greets.
 const START_TIME: Duration = Duration::from_secs(15);
+
+/// The program that reads its mailboxes.
+const ADMIN: &str = "/usr/bin/doveadm";
 
 /// What the relay is made of. Pinned, as the tests ran with it.
 const RELAY_REQUIREMENT: &str = "aiosmtpd==1.4.6";
@@ -206,6 +209,26 @@ impl Dovecot {
     #[must_use]
     pub fn config(&self) -> &Path {
         &self.config
+    }
+
+    /// A message in a user's INBOX by its Message-ID, as text with all encodings undone; empty when it is not there.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub fn read(&self, user: &str, message_id: &str) -> Result<String, DovecotError> {
+        let failed = || DovecotError::system(format!("cannot read the mail of {user}"));
+        let fetched = Command::new(ADMIN)
+            .arg("-c")
+            .arg(&self.config)
+            .args(["fetch", "-u", user, "text.utf8", "mailbox", "INBOX", "header", "message-id", message_id])
+            .output()
+            .map_err(failed())?;
+        if !fetched.status.success() {
+            let said = String::from_utf8_lossy(&fetched.stderr).trim().to_owned();
+            return Err(failed()(io::Error::other(said)));
+        }
+        let text = String::from_utf8_lossy(&fetched.stdout);
+        Ok(text.strip_prefix("text.utf8:\n").unwrap_or(&text).to_owned())
     }
 
     /// The process id of its master process.

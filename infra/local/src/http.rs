@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::request::Builder;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -34,7 +35,24 @@ pub struct Answer {
 /// # Errors
 /// When nobody answers there.
 pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
-    post_as(url, "application/json", body.to_string()).await
+    ask(
+        url,
+        Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/json"),
+        body.to_string(),
+    )
+    .await
+}
+
+/// Sends JSON to `url` with an `Idempotency-Key`: a repeat of the request has the answer of the first.
+///
+/// # Errors
+/// When nobody answers there.
+pub async fn post_once(url: &str, key: &str, body: &Value) -> Result<Answer, Problem> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .header(CONTENT_TYPE, "application/json")
+        .header("idempotency-key", key);
+    ask(url, request, body.to_string()).await
 }
 
 /// Sends a form to `url`, which is `http://` and on this machine.
@@ -42,18 +60,25 @@ pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
 /// # Errors
 /// When nobody answers there.
 pub async fn post_form(url: &str, body: &str) -> Result<Answer, Problem> {
-    post_as(url, "application/x-www-form-urlencoded", body.to_owned()).await
+    let form = "application/x-www-form-urlencoded";
+    ask(url, Request::builder().method(Method::POST).header(CONTENT_TYPE, form), body.to_owned()).await
 }
 
-async fn post_as(url: &str, content_type: &str, body: String) -> Result<Answer, Problem> {
+/// Reads what is at `url`, which is `http://` and on this machine.
+///
+/// # Errors
+/// When nobody answers there.
+pub async fn get(url: &str) -> Result<Answer, Problem> {
+    ask(url, Request::builder().method(Method::GET), String::new()).await
+}
+
+async fn ask(url: &str, request: Builder, body: String) -> Result<Answer, Problem> {
     let no_answer = |why: &str| Problem::new(format!("{url} does not answer: {why}"));
     let rest = url.trim_start_matches("http://");
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
-    let request = Request::builder()
-        .method(Method::POST)
+    let request = request
         .uri(format!("/{path}"))
-        .header(CONTENT_TYPE, content_type)
         .body(Bytes::from(body))
         .map_err(Problem::while_("cannot make a request"))?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

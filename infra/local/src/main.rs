@@ -14,14 +14,14 @@ Mailroom on this machine.
   cargo local up      start an AWS emulator and deploy infra/template.yaml to it, or bring both up to date
   cargo local status  what is up, and where
   cargo local down    stop it, and forget all that was in it
-  cargo demo          all of it with a mailbox: a mail goes in, a job comes out; Ctrl-C ends it
+  cargo demo          all of it with a mailbox: a mail goes in, a job comes out, a reply goes back; Ctrl-C ends it
   cargo local mail    deliver a mail to the mailbox of the running demo
 
 Options
   --port N         the emulator's port (up, demo; default 4566)
   --ca FILE        also trust this certificate authority for mail servers (up; PEM; as often as you like)
   --endpoint URL   deploy to an emulator that already runs (up)
-  --once           end after the first job (demo)
+  --once           end after the reply to the first job (demo)
   --subject TEXT   the mail's subject (mail)
   --text TEXT      the mail's text (mail)
 ";

@@ -23,7 +23,7 @@ class Handler:
             refused = await asyncio.get_running_loop().run_in_executor(None, self.deliver, envelope)
         except (smtplib.SMTPException, OSError) as error:
             return f"451 4.3.0 {type(error).__name__}"
-        return "451 4.3.0 refused" if refused else "250 2.0.0 Delivered"
+        return "451 4.3.0 refused" if refused else "250 Delivered"
 
 
 async def main(port, lmtp):

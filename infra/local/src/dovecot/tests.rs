@@ -7,16 +7,15 @@ fn a_private_server_takes_mail_by_lmtp_and_ends_when_dropped() {
     let certificates = Certificates::ensure(&dir.path().join("certificates")).unwrap();
     let dovecot = Dovecot::start(dir.path(), &certificates).unwrap();
 
-    lmtp::deliver(dovecot.lmtp(), "ann@example.org", "support@example.com", b"Subject: Hello\n\n.dot\n")
-        .unwrap();
-    let fetched = std::process::Command::new("/usr/bin/doveadm")
-        .arg("-c")
-        .arg(dovecot.config())
-        .args(["fetch", "-u", "support@example.com", "text", "all"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&fetched.stdout).into_owned();
-    assert!(text.contains("Subject: Hello") && text.contains("\n.dot"), "{text}\n{}", dovecot.log_tail(20));
+    let mail = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nMessage-ID: <a@example.org>\n\n.dot\n";
+    lmtp::deliver(dovecot.lmtp(), "ann@example.org", "support@example.com", mail).unwrap();
+    let text = dovecot.read("support@example.com", "<a@example.org>").unwrap();
+    assert!(
+        text.contains("Subject: Gr\u{fc}\u{df}e") && text.contains("\n.dot"),
+        "{text}\n{}",
+        dovecot.log_tail(20)
+    );
+    assert_eq!(dovecot.read("support@example.com", "<b@example.org>").unwrap(), "");
 
     let ports = dovecot.ports();
     drop(dovecot);
