@@ -44,7 +44,7 @@ impl OpenId {
     pub(crate) fn start(dir: &Path, certificates: &Certificates) -> Self {
         let toolbox = Toolbox::here();
         std::fs::create_dir_all(dir).expect("a folder");
-        let provider = or_panic(OpenIdProvider::start(&toolbox, dir, certificates));
+        let provider = or_panic(OpenIdProvider::start(&toolbox, dir, Some(certificates)));
         let server = |mechanism: &str| {
             let tokens = TokenLogins {
                 mechanisms: mechanism.to_owned(),

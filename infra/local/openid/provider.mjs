@@ -3,7 +3,7 @@
 //
 // provider.mjs {"https": port, "http": port, "certificate": file, "key": file, "dovecot": secret}
 //
-// Over plain HTTP there are the introspection that a mail server on this machine asks, and /control: what nobody can
+// Without a certificate it is all plain HTTP, for browsers that know no authority of this machine. Over plain HTTP there are the introspection that a mail server on this machine asks, and /control: what nobody can
 // bring about from outside, such as a clock that is wrong.
 
 import fs from 'node:fs';
@@ -14,7 +14,9 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 
 const options = JSON.parse(process.argv[2]);
-const issuer = `https://127.0.0.1:${options.https}`;
+const issuer = options.certificate
+  ? `https://127.0.0.1:${options.https}`
+  : `http://127.0.0.1:${options.http}`;
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 const control = { access_token_seconds: 3600, refresh_token_seconds: 86400, clock_offset_seconds: 0, requests: {}, issued: [] };
@@ -56,6 +58,8 @@ const provider = new Provider(issuer, {
   issueRefreshToken: (ctx, client, code) =>
     client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
   pkce: { required: () => true },
+  // A client that gives back an access token keeps the sign-in.
+  revokeGrantPolicy: (ctx) => !(ctx.oidc.route === 'revocation' && ctx.oidc.entities.AccessToken),
   rotateRefreshToken: true,
   ttl: {
     AccessToken: () => control.access_token_seconds,
@@ -125,9 +129,11 @@ async function control_route(request, response) {
   response.end(JSON.stringify(control));
 }
 
-https
-  .createServer({ cert: fs.readFileSync(options.certificate), key: fs.readFileSync(options.key) }, serve)
-  .listen(options.https, '127.0.0.1');
+if (options.certificate) {
+  https
+    .createServer({ cert: fs.readFileSync(options.certificate), key: fs.readFileSync(options.key) }, serve)
+    .listen(options.https, '127.0.0.1');
+}
 http
   .createServer((request, response) =>
     request.url === '/control' ? control_route(request, response) : serve(request, response),

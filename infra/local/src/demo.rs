@@ -1,6 +1,7 @@
 //! A mail goes in, a job comes out, and a reply goes back: all of it on this machine, and every part real.
 
 mod reply;
+mod sign_in;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,11 +21,12 @@ use ulid::Ulid;
 
 use crate::certificates::Certificates;
 use crate::deploy::{ApiAuth, Deployment};
-use crate::dovecot::Dovecot;
+use crate::dovecot::{Dovecot, TokenLogins};
 use crate::emulator::{self, DEFAULT_PORT, Emulator};
 use crate::functions::{self, Functions};
 use crate::http::{self, Answer};
 use crate::lmtp;
+use crate::openid::OpenIdProvider;
 use crate::problem::{Problem, chain};
 use crate::progress::{say, step};
 use crate::show;
@@ -63,6 +65,7 @@ struct Running {
 struct Demo {
     stack: Stack,
     dovecot: Dovecot,
+    open_id: Option<OpenIdProvider>,
     emulator: Emulator,
     profile: ProfileId,
     file: PathBuf,
@@ -75,19 +78,36 @@ impl Drop for Demo {
     }
 }
 
+/// What the demo's profile logs in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoginBy {
+    /// A password.
+    #[default]
+    Password,
+    /// What an OpenID provider grants, once somebody has signed in.
+    Oauth2,
+}
+
 /// Runs the demo until Ctrl-C, or with `once` until the reply to the first job. `print` takes what it is run for.
 ///
 /// # Errors
 /// When something cannot be started, no job comes, or with `once` the first is not replied to.
-pub async fn run(port: Option<u16>, once: bool, print: impl Fn(&str)) -> Result<(), Problem> {
+pub async fn run(port: Option<u16>, once: bool, login: LoginBy, print: impl Fn(&str)) -> Result<(), Problem> {
     let toolbox = Toolbox::prepare()?;
     refuse_a_second(&toolbox)?;
     // Ctrl-C ends these as it ends any program: nothing runs yet that would be left behind.
     let functions = functions::build(&toolbox)?;
     let demo = tokio::select! {
-        demo = start(&toolbox, &functions, port) => demo?,
+        demo = start(&toolbox, &functions, port, login) => demo?,
         () = stopped() => return Err(Problem::new("stopped before the demo had begun")),
     };
+    if login == LoginBy::Oauth2 {
+        tokio::select! {
+            signed_in = sign_in::sign_in(&demo) => signed_in?,
+            () = stopped() => return Err(Problem::new("stopped before anybody had signed in")),
+        }
+    }
+    first_run(&demo.stack).await?;
     mail(Some("Where is my order?"), None)?;
     say("✓ a mail was delivered; the schedule that fires in a moment starts the function that fetches it");
     say(&where_things_are(&demo));
@@ -129,15 +149,28 @@ pub fn refuse_a_second(toolbox: &Toolbox) -> Result<(), Problem> {
     }
 }
 
-async fn start(toolbox: &Toolbox, functions: &Functions, port: Option<u16>) -> Result<Demo, Problem> {
+async fn start(
+    toolbox: &Toolbox,
+    functions: &Functions,
+    port: Option<u16>,
+    login: LoginBy,
+) -> Result<Demo, Problem> {
     let state = toolbox.state();
 
     let progress = step("starting the AWS emulator and the mail server");
     let emulator = Emulator::start(toolbox, Some(port.unwrap_or(DEFAULT_PORT)), &state.join("emulator.log"))?;
     let certificates =
         Certificates::ensure(&state.join("certificates")).map_err(|error| Problem::new(chain(&error)))?;
-    let dovecot =
-        Dovecot::start(&state.join("dovecot"), &certificates).map_err(|error| Problem::new(chain(&error)))?;
+    let open_id = match login {
+        LoginBy::Password => None,
+        LoginBy::Oauth2 => Some(OpenIdProvider::start(toolbox, &state, None)?),
+    };
+    let tokens = open_id.as_ref().map(|provider| TokenLogins {
+        mechanisms: "xoauth2 oauthbearer".to_owned(),
+        introspection_url: provider.introspection_url(),
+    });
+    let dovecot = Dovecot::start_with(&state.join("dovecot"), &certificates, tokens.as_ref())
+        .map_err(|error| Problem::new(chain(&error)))?;
     progress.done(&format!(
         "AWS emulator at {}, IMAP at 127.0.0.1:{}",
         emulator.endpoint(),
@@ -155,22 +188,26 @@ async fn start(toolbox: &Toolbox, functions: &Functions, port: Option<u16>) -> R
     };
     let stack = deployment.run(functions).await?;
     stack.save(&toolbox.stack_file())?;
-    let profile = describe_mailbox(&stack, &dovecot).await?;
+    let auth = match &open_id {
+        None => json!({"type": "plain", "login": LOGIN, "password": Dovecot::PASSWORD}),
+        Some(provider) => sign_in::auth(&stack, provider).await?,
+    };
+    let profile = describe_mailbox(&stack, &dovecot, &auth).await?;
     progress.done("deployed; the API has taken a flow schema and a profile");
 
     let file = running_file();
     let running = Running { lmtp: dovecot.lmtp(), login: LOGIN.to_owned() };
     let text = serde_json::to_string(&running).map_err(Problem::while_("cannot describe the demo"))?;
     fs::write(&file, text).map_err(Problem::while_(format!("cannot write {}", file.display())))?;
-    Ok(Demo { stack, dovecot, emulator, profile, file })
+    Ok(Demo { stack, dovecot, open_id, emulator, profile, file })
 }
 
 fn running_file() -> PathBuf {
     Toolbox::here().state().join("demo.json")
 }
 
-/// Makes the flow schema and the profile by the HTTP API, as their owner would; has the first plan begin at once.
-async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId, Problem> {
+/// Makes the flow schema and the profile by the HTTP API, as their owner would.
+async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot, auth: &Value) -> Result<ProfileId, Problem> {
     let schema = json!({"id": FLOW, "name": "Add to queue"});
     let made = http::post(&format!("{}/flow-schemas", stack.api.url), &schema).await?;
     if made.status != 201 {
@@ -186,11 +223,15 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
         "flow_schema_id": FLOW,
         "refresh_interval": INTERVAL_SECONDS,
         "start_from": "all",
-        "auth": {"type": "plain", "login": LOGIN, "password": Dovecot::PASSWORD},
+        "auth": auth,
     });
     let made = http::post(&format!("{}/profiles", stack.api.url), &settings).await?;
     let id = made.body.get("id").and_then(Value::as_str).and_then(|id| ProfileId::parse(id).ok());
-    let id = id.ok_or_else(|| refused("profile", &made))?;
+    id.ok_or_else(|| refused("profile", &made))
+}
+
+/// Has the first plan begin at once.
+async fn first_run(stack: &Stack) -> Result<(), Problem> {
     let interval = RefreshInterval::from_seconds(INTERVAL_SECONDS)
         .map_err(Problem::while_("the demo's interval is none"))?;
     let first = OffsetDateTime::now_utc() + FIRST_RUN;
@@ -198,8 +239,7 @@ async fn describe_mailbox(stack: &Stack, dovecot: &Dovecot) -> Result<ProfileId,
         .schedules()
         .fire_once("first-run", first, interval)
         .await
-        .map_err(|error| Problem::new(format!("the first run cannot be scheduled: {}", chain(&error))))?;
-    Ok(id)
+        .map_err(|error| Problem::new(format!("the first run cannot be scheduled: {}", chain(&error))))
 }
 
 /// An answer of the API that is not the one hoped for.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt as _};
+use mailroom_local::demo::LoginBy;
 use mailroom_local::problem::Problem;
 use mailroom_local::progress::say;
 use mailroom_local::{demo, up};
@@ -21,6 +22,7 @@ Options
   --port N         the emulator's port (up, demo; default 4566)
   --ca FILE        also trust this certificate authority for mail servers (up; PEM; as often as you like)
   --endpoint URL   deploy to an emulator that already runs (up)
+  --oauth2         with a sign-in at an OpenID provider in place of a password (demo)
   --once           end after the reply to the first job (demo)
   --subject TEXT   the mail's subject (mail)
   --text TEXT      the mail's text (mail)
@@ -31,6 +33,7 @@ struct Options {
     command: Option<String>,
     up: up::Options,
     once: bool,
+    login: LoginBy,
     subject: Option<String>,
     text: Option<String>,
     help: bool,
@@ -61,6 +64,7 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("ca") => options.up.ca.push(arguments.value()?.into()),
             Long("endpoint") => options.up.endpoint = Some(arguments.value()?.string()?),
             Long("once") => options.once = true,
+            Long("oauth2") => options.login = LoginBy::Oauth2,
             Long("subject") => options.subject = Some(arguments.value()?.string()?),
             Long("text") => options.text = Some(arguments.value()?.string()?),
             Long("help") | Short('h') => options.help = true,
@@ -86,7 +90,7 @@ fn run(options: Options) -> Result<(), Problem> {
         Some("status") => up::status().map(|status| print(&status)),
         Some("mail") => demo::mail(options.subject.as_deref(), options.text.as_deref())
             .map(|()| say("✓ delivered; its job comes within a minute")),
-        Some("demo") => runtime.block_on(demo::run(options.up.port, options.once, print)),
+        Some("demo") => runtime.block_on(demo::run(options.up.port, options.once, options.login, print)),
         Some(other) => Err(Problem::new(format!("there is no command {other}\n\n{USAGE}"))),
         None => Err(Problem::new(USAGE)),
     }

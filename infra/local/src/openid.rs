@@ -33,17 +33,22 @@ const DOVECOT_SECRET: &str = "a-secret-between-two-programs-of-this-machine";
 #[derive(Debug)]
 pub struct OpenIdProvider {
     _process: Tied,
-    https: u16,
+    https: Option<u16>,
     http: u16,
     log: PathBuf,
 }
 
 impl OpenIdProvider {
-    /// Starts a provider, installing it if need be. `dir` receives its log.
+    /// Starts a provider, installing it if need be. `dir` receives its log. Without certificates it speaks plain HTTP, for
+    /// browsers that would not trust them.
     ///
     /// # Errors
     /// When it cannot be installed, or does not come up.
-    pub fn start(toolbox: &Toolbox, dir: &Path, certificates: &Certificates) -> Result<Self, Problem> {
+    pub fn start(
+        toolbox: &Toolbox,
+        dir: &Path,
+        certificates: Option<&Certificates>,
+    ) -> Result<Self, Problem> {
         let (node, home) = install(toolbox)?;
         let log = dir.join("openid.log");
         let failed = |doing: &str| Problem::while_(format!("the OpenID provider: {doing}"));
@@ -53,7 +58,8 @@ impl OpenIdProvider {
             (free_port().map_err(failed("no port"))?, free_port().map_err(failed("no port"))?);
         let options = json!({
             "https": https, "http": http, "dovecot": DOVECOT_SECRET,
-            "certificate": certificates.certificate(Leaf::Good), "key": certificates.key(Leaf::Good),
+            "certificate": certificates.map(|all| all.certificate(Leaf::Good)),
+            "key": certificates.map(|all| all.key(Leaf::Good)),
         });
         let args = [home.join("provider.mjs").into_os_string(), options.to_string().into()];
         let mut process = Tied::spawn(node, args, |command| {
@@ -68,13 +74,17 @@ impl OpenIdProvider {
             }
             thread::sleep(Duration::from_millis(20));
         }
+        let https = certificates.map(|_| https);
         Ok(Self { _process: process, https, http, log })
     }
 
     /// Its issuer, which is also a discovery URL.
     #[must_use]
     pub fn issuer(&self) -> String {
-        format!("https://127.0.0.1:{}", self.https)
+        match self.https {
+            Some(port) => format!("https://127.0.0.1:{port}"),
+            None => format!("http://127.0.0.1:{}", self.http),
+        }
     }
 
     /// What a mail server asks whether a token holds (RFC 7662), with its credential.
