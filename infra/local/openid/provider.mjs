@@ -58,8 +58,6 @@ const provider = new Provider(issuer, {
   issueRefreshToken: (ctx, client, code) =>
     client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),
   pkce: { required: () => true },
-  // A client that gives back an access token keeps the sign-in.
-  revokeGrantPolicy: (ctx) => !(ctx.oidc.route === 'revocation' && ctx.oidc.entities.AccessToken),
   rotateRefreshToken: true,
   ttl: {
     AccessToken: () => control.access_token_seconds,
@@ -124,7 +122,12 @@ async function body(request) {
 }
 
 async function control_route(request, response) {
-  if (request.method === 'POST') Object.assign(control, JSON.parse(await body(request)));
+  if (request.method === 'POST') {
+    const { forget, ...change } = JSON.parse(await body(request));
+    Object.assign(control, change);
+    // An access token that ends before its time, and nothing else with it: revocation ends the whole sign-in.
+    if (forget) await (await provider.AccessToken.find(forget))?.destroy();
+  }
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(control));
 }

@@ -44,14 +44,12 @@ fn a_token_is_used_until_shortly_before_its_end() {
 fn a_token_that_is_refused_although_fresh_is_replaced_once() {
     let world = World::for_browsers();
     world.provide_open_id(&json!({}));
-    let client = world.sign_in_client();
-    let profile = world.make(&world.token_settings(Mechanism::Oauthbearer, &client, &json!({})));
-    assert_eq!(world.sign_in(profile, world.login()).status, 200);
+    let profile = world.signed_in(Mechanism::Oauthbearer);
     poll_is_fine(&world, profile);
     // The access token that was given out last, before a refresh token, and no id token.
     let opaque: Vec<String> =
         world.open_id().issued().into_iter().filter(|token| !token.contains('.')).collect();
-    world.open_id().revoke(&client, &opaque[opaque.len() - 2]);
+    let _ = world.open_id().control(&json!({"forget": opaque[opaque.len() - 2]}));
     poll_is_fine(&world, profile);
     assert_eq!(refreshed(&world), 2);
 }
