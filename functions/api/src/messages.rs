@@ -33,7 +33,10 @@ impl Api {
         if let Some(key) = &key
             && let Some(before) = self.table.begun_before(profile.id, key, clock::now()).await?
         {
-            return self.accepted(before).await;
+            return match before {
+                Begun::Before(before) => self.accepted(&before).await,
+                Begun::Stored | Begun::Taken => Err(taken()),
+            };
         }
         let from = sender(&profile)?;
         self.check_attachments(&message).await?;
@@ -50,26 +53,20 @@ impl Api {
         delivery.content = Some(object.clone());
         self.objects.put(&object, "application/json", content).await?;
         match self.table.begin_delivery(&delivery, key.as_ref()).await? {
-            Begun::Stored => self.accepted(Begun::Before(Box::new(delivery))).await,
-            before => self.accepted(before).await,
+            Begun::Stored => self.accepted(&delivery).await,
+            Begun::Before(before) => self.accepted(&before).await,
+            Begun::Taken => Err(taken()),
         }
     }
 
     /// The answer to a message that is stored.
-    async fn accepted(&self, begun: Begun) -> Result<Answer, ApiError> {
-        let delivery = match begun {
-            Begun::Before(delivery) => delivery,
-            Begun::Stored | Begun::Taken => {
-                let problem = "was used for another message within the last 24 hours";
-                return Err(ApiError::Fields(Problems::one("Idempotency-Key", problem)));
-            }
-        };
+    async fn accepted(&self, delivery: &Delivery) -> Result<Answer, ApiError> {
         // Again for one that was begun before and never tried: its queue may not have heard of it. A repeat is harmless.
         if delivery.state() == State::Queued && delivery.attempts == 0 {
             self.send_queue.request(delivery.profile, &delivery.id).await?;
         }
         let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
-        Ok(Answer::json(202, &AcceptedMessage::from(&*delivery)).with_header("location", location))
+        Ok(Answer::json(202, &AcceptedMessage::from(delivery)).with_header("location", location))
     }
 
     pub(crate) async fn get_message(&self, profile: &str, message: &str) -> Result<Answer, ApiError> {
@@ -101,6 +98,11 @@ impl Api {
         }
         problems.none_or().map_err(ApiError::Fields)
     }
+}
+
+fn taken() -> ApiError {
+    let problem = "was used for another message within the last 24 hours";
+    ApiError::Fields(Problems::one("Idempotency-Key", problem))
 }
 
 /// The address that a profile sends from.

@@ -68,10 +68,7 @@ impl From<PortError> for Failure {
 
 impl From<OauthError> for Failure {
     fn from(error: OauthError) -> Self {
-        match error {
-            OauthError::Port(error) => Self::Port(error),
-            error => Self::Trouble(error.trouble()),
-        }
+        error.into_trouble().map_or_else(Self::Port, Self::Trouble)
     }
 }
 

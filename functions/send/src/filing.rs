@@ -8,7 +8,6 @@ use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
 use mailroom_mail::imap::{ImapError, SentFolder};
 use mailroom_mail::login::Login;
-use mailroom_oauth2::error::OauthError;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -111,9 +110,8 @@ impl Filing {
         self.state = State::Down;
         let access = match office.tokens.access(profile, until(end)).await {
             Ok(access) => access,
-            Err(OauthError::Port(error)) => return Err(error),
             Err(error) => {
-                let trouble = error.trouble();
+                let trouble = error.into_trouble()?;
                 warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {trouble}");
                 return Ok(());
             }

@@ -7,7 +7,6 @@ use mailroom_core::trouble::{ErrorCode, Trouble};
 use mailroom_mail::login::Login;
 use mailroom_mail::smtp::{Probe, Session, SmtpError};
 use mailroom_oauth2::access::Access;
-use mailroom_oauth2::error::OauthError;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -96,16 +95,14 @@ async fn open(
     };
     let access = match office.tokens.access(profile, end).await {
         Ok(access) => access,
-        Err(OauthError::Port(error)) => return Err(error),
-        Err(error) => return Ok(Err(error.trouble())),
+        Err(error) => return error.into_trouble().map(Err),
     };
     let opened = match open_with(office, profile, server, &access, end).await {
         Err(error) if error.is_login_refused() => {
             match office.tokens.other_access(profile, &access, end).await {
                 Ok(Some(access)) => open_with(office, profile, server, &access, end).await,
                 Ok(None) => Err(error),
-                Err(OauthError::Port(error)) => return Err(error),
-                Err(error) => return Ok(Err(error.trouble())),
+                Err(error) => return error.into_trouble().map(Err),
             }
         }
         opened => opened,

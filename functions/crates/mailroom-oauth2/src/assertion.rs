@@ -173,6 +173,7 @@ impl Signer {
 }
 
 impl Pair {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open")]
     fn read(der: &PrivateKeyDer<'_>) -> Result<Self, KeyError> {
         let random = SystemRandom::new();
         let bytes = der.secret_der();
@@ -185,6 +186,7 @@ impl Pair {
                 })
                 .or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(bytes).map(Self::Ed25519))
                 .map_err(|_| KeyError::Kind),
+            // SEC 1, which ring does not read, and whatever comes next.
             _ => Err(KeyError::Unreadable),
         }
     }

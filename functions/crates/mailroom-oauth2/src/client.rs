@@ -339,8 +339,8 @@ impl<'a> Client<'a> {
         deadline: Instant,
     ) -> Result<HttpResponse, OauthError> {
         let answer = self.http.send_as(endpoint, request, deadline).await;
-        let answer = answer.map_err(|error| OauthError::Http { endpoint: endpoint.clone(), error })?;
-        let wrong = |why: &str| OauthError::Answer { endpoint: endpoint.clone(), why: why.to_owned() };
+        let answer = answer.map_err(|error| OauthError::Http { server: endpoint.server().clone(), error })?;
+        let wrong = |why: &str| OauthError::Answer { server: endpoint.server().clone(), why: why.to_owned() };
         if answer.redirect().is_some() {
             return Err(wrong("leads on to another address"));
         }
@@ -349,7 +349,7 @@ impl<'a> Client<'a> {
             serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok_and(|body| body.is_object());
         if !is_json && !empty {
             return Err(if !answer.status.is_success() {
-                OauthError::Status { endpoint: endpoint.clone(), status: answer.status.as_u16() }
+                OauthError::Status { server: endpoint.server().clone(), status: answer.status.as_u16() }
             } else if answer.is_html() {
                 wrong("is a page for people")
             } else {
@@ -407,7 +407,7 @@ impl<'a> Client<'a> {
 
     fn unusable(&self) -> OauthError {
         OauthError::Answer {
-            endpoint: self.provider.token.clone(),
+            server: self.provider.token.server().clone(),
             why: "is not as RFC 6749 has it".to_owned(),
         }
     }
@@ -433,7 +433,7 @@ fn refused(endpoint: &Endpoint, refusal: &BasicErrorResponse, asked: Asked, secr
         secrets.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
     };
     OauthError::Refused {
-        endpoint: endpoint.clone(),
+        server: endpoint.server().clone(),
         code: clean(refusal.error().as_ref(), 60),
         words: clean(refusal.error_description().map_or("", String::as_str), 300),
         asked,

@@ -219,13 +219,16 @@ impl Discovery {
             .endpoint(&at)
             .map_err(|why| OauthError::Document { at: at.clone(), why: why.to_string() })?;
         let answer = self.http.get(&endpoint, deadline).await;
-        let answer = answer.map_err(|error| OauthError::Http { endpoint: endpoint.clone(), error })?;
+        let answer = answer.map_err(|error| OauthError::Http { server: endpoint.server().clone(), error })?;
         let wrong = |why: String| OauthError::Document { at: at.clone(), why };
         if let Some(to) = answer.redirect() {
             return Err(wrong(format!("leads on to {}; use that address", cut(to))));
         }
         if !answer.status.is_success() {
-            return Err(OauthError::Status { endpoint, status: answer.status.as_u16() });
+            return Err(OauthError::Status {
+                server: endpoint.server().clone(),
+                status: answer.status.as_u16(),
+            });
         }
         let document: Document = serde_json::from_slice(&answer.body).map_err(|error| {
             let what = if answer.is_html() { "is a page for people" } else { "is no such document" };

@@ -1,10 +1,11 @@
 //! What went wrong with a provider, typed where it happens, and in words for the owner of the mailbox.
 
 use mailroom_core::ports::PortError;
+use mailroom_core::profile::Server;
 use mailroom_core::trouble::{ErrorCode, Trouble};
 use mailroom_mail::trouble::Protocol;
 
-use crate::http::{Endpoint, HttpError};
+use crate::http::HttpError;
 
 /// What HTTP calls the troubles that all protocols have.
 const HTTPS: Protocol = Protocol {
@@ -21,7 +22,7 @@ pub enum OauthError {
     #[error("the provider does not answer")]
     Http {
         /// Who.
-        endpoint: Endpoint,
+        server: Server,
         /// How.
         #[source]
         error: HttpError,
@@ -30,7 +31,7 @@ pub enum OauthError {
     #[error("the provider answers with status {status}")]
     Status {
         /// Who.
-        endpoint: Endpoint,
+        server: Server,
         /// The status (RFC 9110 §15).
         status: u16,
     },
@@ -46,7 +47,7 @@ pub enum OauthError {
     #[error("the answer of the token endpoint {why}")]
     Answer {
         /// Who.
-        endpoint: Endpoint,
+        server: Server,
         /// Why: the rest of a sentence.
         why: String,
     },
@@ -54,7 +55,7 @@ pub enum OauthError {
     #[error("the provider refuses: {code}")]
     Refused {
         /// Who.
-        endpoint: Endpoint,
+        server: Server,
         /// The error's code.
         code: String,
         /// The provider's words, without our secrets.
@@ -134,22 +135,30 @@ impl OauthError {
         }
     }
 
+    /// The trouble, where it is one of the profile's.
+    ///
+    /// # Errors
+    /// With what a service of ours did: the owner cannot mend it.
+    pub fn into_trouble(self) -> Result<Trouble, PortError> {
+        if let Self::Port(error) = self { Err(error) } else { Ok(self.trouble()) }
+    }
+
     /// The trouble as the mailbox's owner reads it.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         let discovery = |message: String| Trouble::new(ErrorCode::Oauth2Discovery, message);
         let client = |message: String| Trouble::new(ErrorCode::Oauth2Client, message);
         match self {
-            Self::Http { endpoint, error } => of_http(endpoint, error),
-            Self::Status { endpoint, status } => {
-                discovery(format!("The OpenID provider answers with status {status} at {}.", place(endpoint)))
+            Self::Http { server, error } => of_http(server, error),
+            Self::Status { server, status } => {
+                discovery(format!("The OpenID provider answers with status {status} at {}.", place(server)))
             }
             Self::Document { at, why } => {
                 discovery(format!("The OpenID configuration at {at} cannot be used: it {why}."))
             }
-            Self::Answer { endpoint, why } => discovery(format!(
+            Self::Answer { server, why } => discovery(format!(
                 "The OpenID provider's answer at {} cannot be used: it {why}.",
-                place(endpoint)
+                place(server)
             )),
             Self::Refused { code, .. } if TRANSIENT.contains(&code.as_str()) => {
                 discovery(format!("The OpenID provider cannot serve us now{}", self.words()))
@@ -212,17 +221,16 @@ impl OauthError {
     }
 }
 
-fn place(endpoint: &Endpoint) -> String {
-    let server = endpoint.server();
+fn place(server: &Server) -> String {
     format!("{} (port {})", server.host, server.port)
 }
 
-fn of_http(endpoint: &Endpoint, error: &HttpError) -> Trouble {
-    let at = place(endpoint);
+fn of_http(server: &Server, error: &HttpError) -> Trouble {
+    let at = place(server);
     let discovery = |message: String| Trouble::new(ErrorCode::Oauth2Discovery, message);
     match error {
         HttpError::Net(error) => HTTPS.of_net(error, &at),
-        HttpError::Tls(error) => HTTPS.of_tls(error, endpoint.server().security, &at),
+        HttpError::Tls(error) => HTTPS.of_tls(error, server.security, &at),
         HttpError::Timeout => discovery(format!("The OpenID provider at {at} did not answer in time.")),
         HttpError::Broken(_) => {
             discovery(format!("The OpenID provider at {at} broke the connection, or does not speak HTTP."))

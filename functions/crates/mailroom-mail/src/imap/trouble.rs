@@ -14,11 +14,10 @@ impl ImapError {
     /// Whether the server does not accept what we log in with.
     #[must_use]
     pub fn is_login_refused(&self) -> bool {
-        match self {
-            Self::Refused { step: step @ (Step::Login | Step::Token), reply } => {
-                code_of_refusal(*step, reply) == ErrorCode::ImapAuth
-            }
-            _ => false,
+        if let Self::Refused { step: step @ (Step::Login | Step::Token), reply } = self {
+            code_of_refusal(*step, reply) == ErrorCode::ImapAuth
+        } else {
+            false
         }
     }
 

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test has a clock of its own")]
+
 use mailroom_mail::net::AllowedHosts;
 use mailroom_mail::tls::Tls;
 use serde_json::{Value, json};

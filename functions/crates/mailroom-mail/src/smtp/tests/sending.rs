@@ -200,8 +200,8 @@ async fn who_leaves_or_breaks_off_before_the_dot_is_heard_in_time() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let said = match session.heed().await {
             Ok(()) => "nothing",
-            Err(error) if matches!(error, SmtpError::Refused { step: Step::Content, .. }) => "refused",
-            Err(error) if matches!(error, SmtpError::HungUp(Step::Content)) => "hung up",
+            Err(SmtpError::Refused { step: Step::Content, .. }) => "refused",
+            Err(SmtpError::HungUp(Step::Content)) => "hung up",
             Err(error) => panic!("{error:?}"),
         };
         assert_eq!(said, heard);
