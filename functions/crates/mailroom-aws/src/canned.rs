@@ -74,6 +74,11 @@ pub(crate) fn ok(body: Value) -> Reply {
     Reply(200, if body.is_null() { String::new() } else { body.to_string() })
 }
 
+/// The service answers with this status.
+pub(crate) fn with_status(status: u16, body: &str) -> Reply {
+    Reply(status, body.to_owned())
+}
+
 /// The operation succeeds, and the connection breaks within the body.
 pub(crate) fn cut_short(body: &str) -> Reply {
     Reply(200, body.to_owned())

@@ -110,3 +110,6 @@ impl Grants for GrantStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

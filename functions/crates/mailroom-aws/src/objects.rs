@@ -97,3 +97,6 @@ impl Objects {
 fn is_missing<E>(error: &SdkError<E>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 404)
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ impl SendQueue {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

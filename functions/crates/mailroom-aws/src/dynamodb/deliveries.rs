@@ -342,3 +342,6 @@ fn same(there: &Item, ours: &Item) -> bool {
     let read = |item: &Item| serde_dynamo::from_item::<_, DeliveryItem>(item.clone()).ok();
     read(there).is_some_and(|there| Some(there) == read(ours))
 }
+
+#[cfg(test)]
+mod tests;

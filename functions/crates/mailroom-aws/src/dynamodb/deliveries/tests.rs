@@ -1,0 +1,255 @@
+//! What is stored of a message on its way, and who may change it.
+
+use mailroom_core::delivery::{Fate, Recipient, SendError, SendErrorCode};
+use mailroom_core::health::StandingError;
+use mailroom_core::outbound::SaveToSent;
+use mailroom_core::trouble::ErrorCode;
+use proptest::option;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+use super::*;
+use crate::canned::{Calls, Reply, exception, ok, refusal, service};
+
+const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+/// The most bytes that a message may take in the table, with as many recipients as are allowed. DynamoDB's bound is 400 KB.
+const MAX_BYTES: usize = 300_000;
+
+fn table(script: impl IntoIterator<Item = Reply>) -> (Table, Calls) {
+    let (clients, calls) = service(script);
+    (Table::new(&clients, "t"), calls)
+}
+
+fn id() -> ProfileId {
+    ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap()
+}
+
+fn delivery_to(recipients: &[&str]) -> Delivery {
+    let message = OutboundId::parse("order-1").unwrap();
+    let from = EmailAddress::parse("support@example.com").unwrap();
+    let to: Vec<EmailAddress> = recipients.iter().map(|to| EmailAddress::parse(to).unwrap()).collect();
+    let message_id = MessageId::of(id(), &message, &from);
+    Delivery::new(id(), message, message_id, &to, SaveToSent::Auto, NOW)
+}
+
+fn delivery() -> Delivery {
+    delivery_to(&["ann@example.org"])
+}
+
+/// An item as the service sends it.
+fn wire(item: &Item) -> Value {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => json!({"S": text}),
+        AttributeValue::N(number) => json!({"N": number}),
+        AttributeValue::Bool(is) => json!({"BOOL": is}),
+        other => panic!("{other:?}"),
+    };
+    fn deep(value: &AttributeValue, flat: &dyn Fn(&AttributeValue) -> Value) -> Value {
+        match value {
+            AttributeValue::M(members) => {
+                json!({"M": members.iter().map(|(name, one)| (name.clone(), deep(one, flat))).collect::<serde_json::Map<_, _>>()})
+            }
+            AttributeValue::L(all) => json!({"L": all.iter().map(|one| deep(one, flat)).collect::<Vec<_>>()}),
+            AttributeValue::Null(is) => json!({"NULL": is}),
+            other => flat(other),
+        }
+    }
+    let members: serde_json::Map<_, _> =
+        item.iter().map(|(name, one)| (name.clone(), deep(one, &value))).collect();
+    Value::Object(members)
+}
+
+fn stored(delivery: &Delivery) -> Value {
+    wire(&to_item(DeliveryItem::from(delivery)).unwrap())
+}
+
+fn idempotency(digest: &str) -> IdempotencyKey {
+    IdempotencyKey { key: "k".to_owned(), digest: digest.to_owned() }
+}
+
+fn noted(expires_at: i64) -> Reply {
+    let item = json!({"digest": {"S": "d1"}, "message": {"S": "order-1"}, "expires_at": {"N": expires_at.to_string()}});
+    ok(json!({"Item": item}))
+}
+
+#[tokio::test]
+async fn a_key_names_one_message_for_as_long_as_it_holds() {
+    let later = NOW.unix_timestamp() + 60;
+    let there = || ok(json!({"Item": stored(&delivery())}));
+    let (table, calls) = table([
+        ok(json!({})),
+        ok(json!({})),
+        noted(later),
+        there(),
+        noted(later),
+        noted(NOW.unix_timestamp() - 1),
+        ok(json!({})),
+    ]);
+    let first = table.begin_delivery(&delivery(), Some(&idempotency("d1"))).await.unwrap();
+    assert_eq!(first, Begun::Stored);
+    let again = table.begin_delivery(&delivery(), Some(&idempotency("d1"))).await.unwrap();
+    assert_eq!(again, Begun::Before(Box::new(delivery())));
+    let other = table.begin_delivery(&delivery(), Some(&idempotency("d2"))).await.unwrap();
+    assert_eq!(other, Begun::Taken);
+    // One that has expired is still there for a while, and means nothing.
+    let later = table.begin_delivery(&delivery(), Some(&idempotency("d2"))).await.unwrap();
+    assert_eq!(later, Begun::Stored);
+    let operations =
+        ["GetItem", "TransactWriteItems", "GetItem", "GetItem", "GetItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(calls.operations(), operations);
+    let note = &calls.all()[1].body["TransactItems"][0]["Put"];
+    assert_eq!(note["Item"]["expires_at"]["N"], (NOW.unix_timestamp() + 24 * 3600).to_string());
+}
+
+#[tokio::test]
+async fn two_requests_with_one_key_at_once_are_one_message() {
+    let canceled = || {
+        let reasons = json!([{"Code": "ConditionalCheckFailed"}, {"Code": "None"}]);
+        refusal("TransactionCanceledException", &json!({"CancellationReasons": reasons}))
+    };
+    let there = ok(json!({"Item": stored(&delivery())}));
+    let (table, _) = table([ok(json!({})), canceled(), noted(NOW.unix_timestamp() + 60), there]);
+    let slower = table.begin_delivery(&delivery(), Some(&idempotency("d1"))).await.unwrap();
+    assert_eq!(slower, Begun::Before(Box::new(delivery())));
+}
+
+#[tokio::test]
+async fn without_a_key_an_id_names_one_message() {
+    let there = ok(json!({"Item": stored(&delivery())}));
+    let (table, _) = table([ok(json!({})), exception("ConditionalCheckFailedException"), there]);
+    assert_eq!(table.begin_delivery(&delivery(), None).await.unwrap(), Begun::Stored);
+    let again = table.begin_delivery(&delivery(), None).await.unwrap();
+    assert_eq!(again, Begun::Before(Box::new(delivery())));
+}
+
+#[tokio::test]
+async fn a_change_that_is_there_already_is_ours_and_any_other_is_somebody_elses() {
+    let mut ours = delivery();
+    ours.revision = 1;
+    let mut theirs = ours.clone();
+    theirs.attempts = 7;
+    let there =
+        |delivery: &Delivery| refusal("ConditionalCheckFailedException", &json!({"Item": stored(delivery)}));
+    let (table, calls) = table([there(&ours), there(&theirs)]);
+    let mut change = delivery();
+    table.save_delivery(&mut change).await.unwrap();
+    assert_eq!(change.revision, 1);
+    assert!(matches!(table.save_delivery(&mut delivery()).await, Err(PortError::Lost)));
+    let body = &calls.all()[0].body;
+    assert_eq!(body["ConditionExpression"], "revision = :read");
+    assert_eq!(body["ExpressionAttributeValues"][":read"]["N"], "0");
+}
+
+#[tokio::test]
+async fn automatic_mail_is_counted_by_the_hour_and_each_once() {
+    let mails = |ages: &[(i64, &str)]| {
+        let list: Vec<Value> = ages
+            .iter()
+            .map(|(minutes, mail)| {
+                let at = millis(NOW - time::Duration::minutes(*minutes));
+                json!({"M": {"mail": {"S": mail}, "at": {"N": at.to_string()}}})
+            })
+            .collect();
+        ok(
+            json!({"Item": {"PK": {"S": "p"}, "SK": {"S": "s"}, "mails": {"L": list}, "revision": {"N": "3"}}}),
+        )
+    };
+    let own = format!("{}#order-1", id());
+    let (table, calls) = table([
+        mails(&[(1, "a"), (2, "b")]),
+        mails(&[(1, "a"), (2, &own)]),
+        mails(&[(61, "a"), (2, "b")]),
+        ok(json!({})),
+        ok(json!({})),
+        exception("ConditionalCheckFailedException"),
+        mails(&[(1, "a"), (2, "b")]),
+    ]);
+    let delivery = delivery();
+    for expected in [Admission::TooMany, Admission::Admitted, Admission::Admitted, Admission::TooMany] {
+        let admitted = table.admit_automatic("Ann@Example.org", &delivery, 2, NOW).await.unwrap();
+        assert_eq!(admitted, expected);
+    }
+    let written = &calls.all()[3].body;
+    assert_eq!(written["Item"]["mails"]["L"].as_array().unwrap().len(), 2, "the old one is gone");
+    assert_eq!(written["ConditionExpression"], "revision = :read");
+    assert_eq!(calls.all().len(), 7, "who was quicker is counted");
+}
+
+#[tokio::test]
+async fn trouble_with_sending_is_written_beside_the_status_and_only_about_the_same_settings() {
+    let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
+    let error = StandingError { code: ErrorCode::SmtpAuth, message: "no".to_owned(), since: NOW, count: 1 };
+    let sending = Sending { error, not_before: None, version: 7 };
+    table.record_sending(id(), 7, Some(&sending)).await.unwrap();
+    table.record_sending(id(), 7, None).await.unwrap();
+    assert!(matches!(table.record_sending(id(), 7, None).await, Err(PortError::Lost)));
+    let all = calls.all();
+    assert_eq!(all[0].body["UpdateExpression"], "SET sending = :sending");
+    assert_eq!(all[1].body["UpdateExpression"], "REMOVE sending");
+    assert!(all.iter().all(|call| call.body["ExpressionAttributeValues"][":version"]["N"] == "7"));
+}
+
+#[tokio::test]
+async fn our_own_addresses_and_machines_are_found() {
+    let found = ok(json!({"Items": [{"PK": {"S": "PROFILE#x"}}], "Count": 1}));
+    let (first, _) = table([found, ok(json!({"Items": [], "Count": 0}))]);
+    let asked = ["Support@Example.com", "ann@example.org"].map(|one| EmailAddress::parse(one).unwrap());
+    assert_eq!(first.own_addresses(&asked).await.unwrap(), [asked[0].clone()]);
+    let (second, calls) = table([]);
+    assert_eq!(second.machine(id(), &[]).await.unwrap(), None);
+    assert!(calls.all().is_empty());
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        option::of("\\PC{0,60}").prop_map(Fate::Waiting),
+        Just(Fate::InFlight),
+        Just(Fate::Accepted),
+        "\\PC{0,500}".prop_map(Fate::Rejected),
+        Just(Fate::InDoubt),
+    ]
+}
+
+fn moment() -> impl Strategy<Value = OffsetDateTime> {
+    (0_i64..4_102_444_800_000).prop_map(|at| super::super::item::time_of("t", at).unwrap())
+}
+
+prop_compose! {
+    fn any_delivery()(
+        fates in prop::collection::vec(fate(), 0..=100),
+        (content, digest) in (option::of("[a-z/]{1,60}"), option::of("[0-9a-f]{64}")),
+        (attempts, deaths, checks) in any::<(u32, u32, u32)>(),
+        (error, reply) in (option::of("\\PC{0,80}"), option::of("\\PC{0,80}")),
+        (exhausted, revision) in (any::<bool>(), 0_u64..1_000_000),
+        (created_at, updated_at, next_at, sent_at) in
+            (moment(), moment(), option::of(moment()), option::of(moment())),
+    ) -> Delivery {
+        let mut delivery = delivery();
+        delivery.recipients = fates
+            .into_iter()
+            .enumerate()
+            .map(|(n, fate)| Recipient { address: format!("recipient-{n}@example.org"), fate })
+            .collect();
+        Delivery {
+            content, digest, attempts, deaths, checks, exhausted, revision, created_at, updated_at, next_at, sent_at,
+            error: error.map(|error| SendError::new(SendErrorCode::LoopGuard, error)),
+            smtp_reply: reply,
+            ..delivery
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_delivery_comes_back_as_it_was_and_stays_small(delivery in any_delivery()) {
+        let item: Item = to_item(DeliveryItem::from(&delivery)).unwrap();
+        let bytes = wire(&item).to_string().len();
+        prop_assert_eq!(read(id(), item).unwrap(), delivery);
+        // 500 characters of four bytes for each of a hundred recipients, and no more.
+        prop_assert!(bytes < MAX_BYTES, "{} bytes", bytes);
+    }
+}
