@@ -38,6 +38,12 @@ include-operation-id = "testProfile"
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 
+# A ticket and a state are given out, and cannot be made up: everything else ends on a page that says so.
+[[operations]]
+include-operation-id = ["startSignIn", "finishSignIn"]
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400]
+
 # Which keys are attachments of this profile's mail, its id in the path decides: a schema cannot say so.
 [[operations]]
 include-operation-id = "sendMessage"

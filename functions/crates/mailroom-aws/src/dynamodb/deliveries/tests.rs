@@ -40,25 +40,23 @@ fn delivery() -> Delivery {
 
 /// An item as the service sends it.
 fn wire(item: &Item) -> Value {
-    let value = |value: &AttributeValue| match value {
+    item.iter()
+        .map(|(name, value)| (name.clone(), value_on_the_wire(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open")]
+fn value_on_the_wire(value: &AttributeValue) -> Value {
+    match value {
         AttributeValue::S(text) => json!({"S": text}),
         AttributeValue::N(number) => json!({"N": number}),
         AttributeValue::Bool(is) => json!({"BOOL": is}),
+        AttributeValue::Null(is) => json!({"NULL": is}),
+        AttributeValue::M(members) => json!({"M": wire(members)}),
+        AttributeValue::L(all) => json!({"L": all.iter().map(value_on_the_wire).collect::<Vec<_>>()}),
         other => panic!("{other:?}"),
-    };
-    fn deep(value: &AttributeValue, flat: &dyn Fn(&AttributeValue) -> Value) -> Value {
-        match value {
-            AttributeValue::M(members) => {
-                json!({"M": members.iter().map(|(name, one)| (name.clone(), deep(one, flat))).collect::<serde_json::Map<_, _>>()})
-            }
-            AttributeValue::L(all) => json!({"L": all.iter().map(|one| deep(one, flat)).collect::<Vec<_>>()}),
-            AttributeValue::Null(is) => json!({"NULL": is}),
-            other => flat(other),
-        }
     }
-    let members: serde_json::Map<_, _> =
-        item.iter().map(|(name, one)| (name.clone(), deep(one, &value))).collect();
-    Value::Object(members)
 }
 
 fn stored(delivery: &Delivery) -> Value {
