@@ -354,7 +354,8 @@ impl StatusView {
             uid_validity: profile.cursor.and_then(|cursor| cursor.uid_validity).map(|value| value.get()),
             last_uid: profile.cursor.map(|cursor| cursor.last_uid),
             // A sign-in that the provider does not accept any more is none.
-            authorized: is_authorized(profile) && state != StateView::ReauthorizationRequired,
+            authorized: is_authorized(profile)
+                && error.is_none_or(|error| error.code != ErrorCode::Oauth2Grant),
             warnings: warnings(profile, now).into_iter().map(WarningView::from).collect(),
         }
     }

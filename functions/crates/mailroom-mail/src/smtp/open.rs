@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use super::auth::log_in;
 use super::error::{SmtpError, Step};
 use super::transaction::Offers;
-use super::wire::{Answer, Wire};
+use super::wire::{Answer, LOOKUP_SILENCE, Wire};
 use crate::login::Login;
 use crate::net::{self, AllowedHosts};
 use crate::tls::Tls;
@@ -176,5 +176,6 @@ where
     if let Some(login) = login {
         log_in(&mut wire, &probe.capabilities, login, server).await?;
     }
+    wire.silence = LOOKUP_SILENCE;
     Ok(Session { wire, offers: Offers::read(&probe.capabilities), spent: false })
 }

@@ -16,8 +16,12 @@ const MAX_LINE: usize = 2048;
 /// The most lines of a reply: EHLO's has some twenty.
 const MAX_LINES: usize = 100;
 
-/// How long a server may be silent while we wait for it. Greylisting servers and tarpits take their time.
+/// How long a server may be silent until we are logged in.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long it may be silent after that: it looks recipients up elsewhere, and tarpits take their time. RFC 5321 §4.5.3.2
+/// asks for minutes, which a function has not for each command.
+pub(super) const LOOKUP_SILENCE: Duration = Duration::from_secs(75);
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1024;
