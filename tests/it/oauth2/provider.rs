@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response};
+use mailroom_core::health::State;
+use mailroom_core::trouble::ErrorCode;
 use mailroom_tests::canary::CANARY;
 use mailroom_tests::http::{Reply, serve};
 use mailroom_tests::openid::{Client, Mechanism};
@@ -154,4 +156,25 @@ fn an_address_that_leads_into_a_private_network_or_the_clear_is_not_asked() {
     })));
     let (code, message) = told(&world, &issuer);
     assert!(code == "host_not_allowed" && message.contains("169.254.169.254"), "{code} {message}");
+}
+
+#[test]
+fn a_provider_that_is_down_is_waited_for_and_asks_nobody_to_act() {
+    let world = World::for_browsers();
+    let client = Client { id: "client".to_owned(), secret: CANARY.to_owned() };
+    let down = [
+        provider(&world, Some(Answer::HangUp), Answer::HangUp),
+        provider(&world, None, say(503, "text/plain", "oh")),
+    ];
+    for issuer in down {
+        let auth = json!({"grant": "client_credentials", "discovery_url": issuer, "scopes": ["mail"]});
+        let profile = world.make(&world.token_settings(Mechanism::Xoauth2, &client, &auth));
+        world.poll();
+        let status = world.status(profile);
+        assert_eq!(status.state, State::Failing, "{status:?}");
+        let error = status.error.unwrap();
+        assert_eq!(error.code, ErrorCode::Oauth2Discovery);
+        assert!(error.message.contains("It is tried again by itself."), "{error:?}");
+        let _ = world.api().delete(&format!("/profiles/{profile}")).expect(204);
+    }
 }
