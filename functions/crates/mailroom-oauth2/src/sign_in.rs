@@ -137,7 +137,16 @@ pub async fn consent_url(
     let provider = discovery.provider(&settings.discovery_url, deadline).await?;
     // What the code's exchange would fail with is better told now.
     let _ = Client::new(discovery.http(), &provider, settings, credential, discovery.now())?;
-    let scopes = scopes(&provider, settings)?;
+    consent_at(&provider, settings, ticket, redirect)
+}
+
+fn consent_at(
+    provider: &Provider,
+    settings: &Oauth2,
+    ticket: &Ticket,
+    redirect: &str,
+) -> Result<Url, OauthError> {
+    let scopes = scopes(provider, settings)?;
     let Some(endpoint) = &provider.authorization else {
         return Err(OauthError::Unfit(format!(
             "The OpenID provider {} lets nobody sign in.",
@@ -318,7 +327,94 @@ fn check(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use mailroom_core::oauth2::Grant;
+    use serde_json::json;
+    use time::macros::datetime;
+
     use super::*;
+
+    fn client(discovery_url: &str, scopes: &[&str]) -> Oauth2 {
+        Oauth2 {
+            grant: Grant::AuthorizationCode,
+            login: "support@example.com".to_owned(),
+            client_id: "client".to_owned(),
+            discovery_url: discovery_url.to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            confidential: true,
+            client_secret_expires_on: None,
+        }
+    }
+
+    /// What a provider with this issuer is asked.
+    fn asked(issuer: &str, scopes: &[&str]) -> HashMap<String, String> {
+        let endpoint = |name: &str| format!("{}/{name}", issuer.replace("{tenantid}", "common"));
+        let at = endpoint("").replace("//.well", "/.well");
+        let document = json!({
+            "issuer": issuer, "authorization_endpoint": endpoint("authorize"), "token_endpoint": endpoint("token"),
+        });
+        let provider = crate::discovery::tests::read(at.trim_end_matches('/'), document).unwrap();
+        let ticket = Ticket::new().unwrap();
+        let redirect = "https://mailroom.example.com/oauth2/callback";
+        let url = consent_at(&provider, &client(issuer, scopes), &ticket, redirect).unwrap();
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        assert_eq!((&query["state"], &query["redirect_uri"]), (&ticket.state(), &redirect.to_owned()));
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(ticket.verifier()));
+        assert_eq!((&query["code_challenge"], query["code_challenge_method"].as_str()), (&challenge, "S256"));
+        assert_eq!(query["login_hint"], "support@example.com");
+        query
+    }
+
+    #[test]
+    fn each_provider_is_asked_in_a_way_that_lasts() {
+        let google = asked("https://accounts.google.com", &[]);
+        assert_eq!((google["access_type"].as_str(), google["prompt"].as_str()), ("offline", "consent"));
+        assert_eq!(google["scope"], "openid email https://mail.google.com/");
+        let microsoft = asked("https://login.microsoftonline.com/{tenantid}/v2.0", &[]);
+        assert!(!microsoft.contains_key("prompt") && !microsoft.contains_key("access_type"));
+        assert!(
+            microsoft["scope"].contains("offline_access https://outlook.office.com/IMAP.AccessAsUser.All")
+        );
+        let other = asked("https://id.example.com", &["mail", "offline_access"]);
+        assert_eq!((other["prompt"].as_str(), other["scope"].as_str()), ("consent", "mail offline_access"));
+        // Who is not asked who they are gives no id token.
+        assert!(!other.contains_key("nonce") && google.contains_key("nonce"));
+    }
+
+    #[test]
+    fn who_has_signed_in_is_held_against_the_login() {
+        let issuer = "https://login.microsoftonline.com/{tenantid}/v2.0";
+        let document = json!({"issuer": issuer, "token_endpoint": "https://login.microsoftonline.com/t"});
+        let provider =
+            crate::discovery::tests::read("https://login.microsoftonline.com/common/v2.0", document).unwrap();
+        let (ticket, now) = (Ticket::new().unwrap(), datetime!(2026-11-01 12:00 UTC));
+        let token = |change: serde_json::Value| {
+            let mut token = json!({
+                "iss": "https://login.microsoftonline.com/t-1/v2.0", "tid": "t-1", "aud": "client",
+                "exp": now.unix_timestamp(), "nonce": ticket.nonce(), "preferred_username": "Support@Example.com",
+            });
+            token.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            let token: IdToken = serde_json::from_value(token).unwrap();
+            check(&token, &provider, &client(issuer, &[]), &ticket, now)
+        };
+        assert!(token(json!({})).is_ok());
+        // Five minutes late by our clock.
+        assert!(token(json!({"exp": now.unix_timestamp() - 300})).is_ok());
+        assert!(token(json!({"email": "shared@example.com"})).is_ok(), "one of its names is the login");
+        for wrong in [
+            json!({"iss": "https://login.microsoftonline.com/t-2/v2.0"}),
+            json!({"aud": "another"}),
+            json!({"aud": ["another"]}),
+            json!({"exp": now.unix_timestamp() - 3600}),
+            json!({"nonce": "another"}),
+            json!({"preferred_username": "ann@example.com"}),
+        ] {
+            assert!(token(wrong.clone()).is_err(), "{wrong}");
+        }
+        // One that names nobody proves nothing, and the mail server decides.
+        assert!(token(json!({"preferred_username": null})).is_ok());
+    }
 
     #[test]
     fn all_of_a_sign_in_comes_from_its_ticket() {

@@ -12,7 +12,8 @@ fn discovery(allowed: &str) -> Discovery {
     Discovery::new(http, clock)
 }
 
-fn read(at: &str, document: Value) -> Result<Provider, String> {
+/// A provider whose document was found at `at`.
+pub(crate) fn read(at: &str, document: Value) -> Result<Provider, String> {
     let discovery = discovery("");
     let endpoint = discovery.http.endpoint(&document_url(at)).unwrap();
     discovery.read(&endpoint, serde_json::from_value(document).unwrap(), Duration::ZERO)
