@@ -55,18 +55,39 @@ impl Api {
         let Described { profile, credential, .. } =
             read_settings(changed)?.describe(current.id, current.created_at);
         // As it is stored, if what it logs in with is; what is tried then is what a poll does.
-        let access =
-            if credential.is_none() && settings(&profile).get("auth") == settings(&current).get("auth") {
-                self.tokens.access(&current, provider_end).await.map_err(|error| error.trouble())
-            } else {
-                let credential = match (credential, &current.secret_version) {
-                    (Some(credential), _) => Some(credential),
-                    (None, Some(version)) => self.secrets.credential(current.id, version).await?,
-                    (None, None) => None,
-                };
-                self.access(&profile.auth, credential.as_ref(), provider_end).await
-            };
+        if credential.is_none() && settings(&profile).get("auth") == settings(&current).get("auth") {
+            return self.test_as_stored(&profile, &current, deadline, provider_end).await;
+        }
+        let credential = match (credential, &current.secret_version) {
+            (Some(credential), _) => Some(credential),
+            (None, Some(version)) => self.secrets.credential(current.id, version).await?,
+            (None, None) => None,
+        };
+        let access = self.access(&profile.auth, credential.as_ref(), provider_end).await;
         self.test(&profile, access, deadline).await
+    }
+
+    /// Tries settings with what `current` logs in with. A token that is refused is replaced once, as for a poll.
+    async fn test_as_stored(
+        &self,
+        profile: &Profile,
+        current: &Profile,
+        deadline: Instant,
+        provider_end: Instant,
+    ) -> Result<Answer, ApiError> {
+        let access = match self.tokens.access(current, provider_end).await {
+            Ok(access) => access,
+            Err(error) => return self.test(profile, Err(error.into_trouble()?), deadline).await,
+        };
+        let report = self.report(profile, &Ok(access.clone()), deadline).await?;
+        if !report.refuses_login() {
+            return Ok(Answer::json(200, &report));
+        }
+        match self.tokens.other_access(current, &access, deadline).await {
+            Ok(Some(access)) => self.test(profile, Ok(access), deadline).await,
+            Ok(None) => Ok(Answer::json(200, &report)),
+            Err(error) => self.test(profile, Err(error.into_trouble()?), deadline).await,
+        }
     }
 
     /// What unsaved settings log in with; or why nobody can.
@@ -99,6 +120,15 @@ impl Api {
         access: Result<Access, Trouble>,
         deadline: Instant,
     ) -> Result<Answer, ApiError> {
+        Ok(Answer::json(200, &self.report(profile, &access, deadline).await?))
+    }
+
+    async fn report(
+        &self,
+        profile: &Profile,
+        access: &Result<Access, Trouble>,
+        deadline: Instant,
+    ) -> Result<TestReport, ApiError> {
         if profile.imap.is_none() && profile.smtp.is_none() {
             let mut problems =
                 Problems::one("imap_host", "or smtp_host is required: there is nothing to try");
@@ -106,11 +136,11 @@ impl Api {
             return Err(ApiError::Fields(problems));
         }
         let imap: OptionFuture<_> =
-            profile.imap.as_ref().map(|server| self.test_imap(profile, server, &access, deadline)).into();
+            profile.imap.as_ref().map(|server| self.test_imap(profile, server, access, deadline)).into();
         let smtp: OptionFuture<_> =
-            profile.smtp.as_ref().map(|server| self.test_smtp(profile, server, &access, deadline)).into();
+            profile.smtp.as_ref().map(|server| self.test_smtp(profile, server, access, deadline)).into();
         let (imap, smtp) = join(imap, smtp).await;
-        Ok(Answer::json(200, &TestReport { imap, smtp }))
+        Ok(TestReport { imap, smtp })
     }
 
     async fn test_imap(

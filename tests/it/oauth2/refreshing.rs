@@ -40,18 +40,33 @@ fn a_token_is_used_until_shortly_before_its_end() {
     assert_eq!((refreshed(&world), world.subjects()), (2, vec!["Later".to_owned()]));
 }
 
+/// The access token that was given out last ends before its time. A refresh token came after it, and perhaps an id token,
+/// which has dots.
+fn end_last_token(world: &World) {
+    let opaque: Vec<String> =
+        world.open_id().issued().into_iter().filter(|token| !token.contains('.')).collect();
+    let _ = world.open_id().control(&json!({"forget": opaque[opaque.len() - 2]}));
+}
+
 #[test]
 fn a_token_that_is_refused_although_fresh_is_replaced_once() {
     let world = World::for_browsers();
     world.provide_open_id(&json!({}));
     let profile = world.signed_in(Mechanism::Oauthbearer);
     poll_is_fine(&world, profile);
-    // The access token that was given out last, before a refresh token, and no id token.
-    let opaque: Vec<String> =
-        world.open_id().issued().into_iter().filter(|token| !token.contains('.')).collect();
-    let _ = world.open_id().control(&json!({"forget": opaque[opaque.len() - 2]}));
+    end_last_token(&world);
     poll_is_fine(&world, profile);
     assert_eq!(refreshed(&world), 2);
+    // The API has a token of its own.
+    let test = || {
+        let report =
+            world.api().call("POST", &format!("/profiles/{profile}/test"), &[], None).expect(200).body;
+        assert_eq!((&report["imap"]["ok"], &report["smtp"]["ok"]), (&json!(true), &json!(true)), "{report}");
+    };
+    test();
+    end_last_token(&world);
+    test();
+    assert_eq!(refreshed(&world), 4);
 }
 
 #[test]

@@ -15,6 +15,21 @@ pub struct TestReport {
     pub smtp: Option<SmtpReport>,
 }
 
+impl TestReport {
+    /// Whether a server does not accept what was logged in with.
+    #[must_use]
+    pub fn refuses_login(&self) -> bool {
+        let errors = [
+            self.imap.as_ref().and_then(|imap| imap.error.as_ref()),
+            self.smtp.as_ref().and_then(|smtp| smtp.error.as_ref()),
+        ];
+        errors
+            .into_iter()
+            .flatten()
+            .any(|error| matches!(error.code, ErrorCode::ImapAuth | ErrorCode::SmtpAuth))
+    }
+}
+
 /// What the IMAP server did.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImapReport {
