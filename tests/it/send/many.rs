@@ -88,5 +88,9 @@ fn two_hundred_messages_of_twenty_profiles_are_sent_once_or_it_is_said_why_not()
         *counts.entry(status).or_default() += 1;
     }
     println!("posted in {posted:.1?}, all final in {:.1?}: {counts:?}, {:?}", begun.elapsed(), smtp.counts());
-    assert_eq!((counts.get("failed"), counts.get("uncertain")), (Some(&PROFILES), Some(&5)));
+    assert_eq!(counts.get("failed"), Some(&PROFILES));
+    // Five connections are lost after the dot. Four are lost over the content, which is small: where all of it was under
+    // way before the loss could be seen, there is doubt too.
+    let uncertain = counts.get("uncertain").copied().unwrap_or(0);
+    assert!((5..=9).contains(&uncertain), "{uncertain}");
 }
