@@ -8,7 +8,10 @@ use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::var("OUT_DIR")?;
-    std::fs::write(Path::new(&folder).join("openapi.json"), mailroom_http::openapi::document().to_string())?;
+    std::fs::write(
+        Path::new(&folder).join("openapi.json"),
+        mailroom_contract::openapi::document().to_string(),
+    )?;
     println!("cargo::rerun-if-changed=build.rs");
     Ok(())
 }

@@ -10,15 +10,7 @@
 )]
 
 mod api;
-mod death;
-mod deployed;
-mod first_poll;
-mod hostile;
-mod large;
-mod mailbox;
-mod new_mail;
+mod fetch;
 mod oauth2;
-mod planning;
-mod secrecy;
 mod send;
-mod trouble;
+mod stack;

@@ -10,7 +10,7 @@ use mailroom_local::http;
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::canary;
+use crate::secret_scan;
 
 /// Redirects that a sign-in may take.
 const MAX_REDIRECTS: usize = 12;
@@ -119,6 +119,6 @@ impl Agent {
 
 fn page(url: Url, response: &Response<Bytes>) -> Page {
     let text = String::from_utf8_lossy(response.body()).into_owned();
-    canary::assert_kept(url.path(), &text);
+    secret_scan::assert_kept(url.path(), &text);
     Page { url, status: response.status().as_u16(), text }
 }

@@ -13,7 +13,7 @@ use mailroom_local::stack::Stack;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::canary;
+use crate::secret_scan;
 
 /// A client of one account's API. Cheap to clone, and used from many threads at once.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Api {
             })
             .collect();
         let text = String::from_utf8_lossy(response.body()).into_owned();
-        canary::assert_kept(&format!("{method} {path}"), &text);
+        secret_scan::assert_kept(&format!("{method} {path}"), &text);
         let body = serde_json::from_str(&text).unwrap_or_default();
         Reply { status: response.status().as_u16(), headers, text, body }
     }

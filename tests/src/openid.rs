@@ -10,7 +10,7 @@ use mailroom_local::toolbox::Toolbox;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::canary;
+use crate::secret_scan;
 use crate::servers::or_panic;
 
 /// A way to log in with a token.
@@ -86,7 +86,7 @@ impl OpenId {
         let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let client = Client { id: text("client_id"), secret: text("client_secret") };
         assert!(!client.id.is_empty(), "{answer}");
-        canary::watch([client.secret.clone()]);
+        secret_scan::watch([client.secret.clone()]);
         client
     }
 

@@ -13,8 +13,8 @@ use mailroom_local::stack::Stack;
 use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
-use crate::canary;
 use crate::openid::OpenId;
+use crate::secret_scan;
 
 /// What is shared. Everything ends with this process at the latest: see [`mailroom_local::tied`].
 pub struct Servers {
@@ -137,9 +137,9 @@ impl Drop for Servers {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             if let Some(open_id) = self.open_id.get() {
-                canary::watch(open_id.issued());
+                secret_scan::watch(open_id.issued());
             }
-            canary::assert_kept("the log of all functions that were deployed", &self.emulator_log());
+            secret_scan::assert_kept("the log of all functions that were deployed", &self.emulator_log());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A real submission server that fails on command: aiosmtpd, driven by `fakes/smtp_server.py`.
+//! A real submission server that fails on command: aiosmtpd, driven by `smtp_server/server.py`.
 //!
 //! It offers STARTTLS on one port and implicit TLS on another, wants a login on both (not so on a third, which is for
 //! mail servers), and writes every message that it
@@ -28,7 +28,7 @@ const REQUIREMENT: &str = "aiosmtpd==1.4.6";
 /// Where it is installed, below `.local`.
 const ENVIRONMENT: &str = "smtp";
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fakes/smtp_server.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/smtp_server/server.py");
 
 /// How long it may take to start, or to answer an order: a busy machine's measure.
 const PATIENCE: Duration = Duration::from_secs(30);

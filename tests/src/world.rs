@@ -4,7 +4,7 @@
 //! The servers are shared by all scenarios of the process; the account and the mailbox are not, so that scenarios run
 //! side by side.
 
-mod looking;
+mod inspect;
 mod oauth2;
 mod sending;
 
@@ -35,11 +35,11 @@ use ulid::Ulid;
 use crate::api::Api;
 use crate::aws::Aws;
 use crate::aws_proxy::AwsProxy;
-use crate::canary;
-use crate::front::FrontDoor;
+use crate::custom_domain::FrontDoor;
 use crate::imap::Imap;
 use crate::lambda::{Lambda, Outcome};
 use crate::openid::OpenId;
+use crate::secret_scan;
 use crate::servers::Servers;
 
 /// The interval of every profile, unless a scenario says otherwise: the default, whose schedule is always there.
@@ -418,7 +418,7 @@ impl Drop for World {
         } else {
             assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
             if self.door.is_some() {
-                canary::watch(self.open_id().issued());
+                secret_scan::watch(self.open_id().issued());
             }
             self.assert_secrets_are_kept();
             let begun = Instant::now();

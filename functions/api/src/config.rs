@@ -1,7 +1,7 @@
 //! What the function reads from its environment, and nothing else of it is read anywhere.
-#![expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
 
-use std::env;
+use mailroom_lambda::env::Environment;
+use mailroom_lambda::start::{NetworkConfig, StartError};
 
 /// The function's environment.
 #[derive(Debug, Clone)]
@@ -24,76 +24,51 @@ pub struct Config {
     pub fetch_function_arn: String,
     /// `MAILROOM_PUBLIC_URL`: where people's browsers reach the API, without a slash at its end.
     pub public_url: String,
-    /// `MAILROOM_CA_BUNDLE`: PEM text, or the path of a PEM file beside the function. Optional.
-    pub ca_bundle: Option<String>,
-    /// `MAILROOM_ALLOWED_HOSTS`: hosts and networks that may be connected to although they are private. Optional.
-    pub allowed_hosts: String,
-    /// `MAILROOM_SECRET_RECOVERY_DAYS`: how long a removed profile's secret can be brought back: 7 to 30, or 0. Optional:
-    /// 7.
-    pub secret_recovery_days: Recovery,
+    /// `MAILROOM_SECRET_RECOVERY_DAYS`: 7 to 30, or 0. Optional: 7.
+    pub secret_recovery: SecretRecovery,
+    /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`
+    pub network: NetworkConfig,
 }
 
-/// What becomes of a removed profile's secret.
+/// Whether the secret of a deleted profile can be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovery {
-    /// It is gone at once.
+pub enum SecretRecovery {
+    /// It is deleted at once.
     None,
-    /// It can be restored for so many days.
+    /// It can be restored for this many days.
     Days(i64),
-}
-
-/// The environment is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// It lacks something.
-    #[error("missing in the environment: {}", .0.join(", "))]
-    Missing(Vec<&'static str>),
-    /// The days are none that Secrets Manager takes.
-    #[error("MAILROOM_SECRET_RECOVERY_DAYS must be 0, or 7 to 30")]
-    Recovery,
 }
 
 impl Config {
     /// Reads the environment.
     ///
     /// # Errors
-    /// Names everything that is missing, at once.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        let mut missing = Vec::new();
-        let mut required = |name: &'static str| match env::var(name) {
-            Ok(value) if !value.is_empty() => value,
-            Ok(_) | Err(_) => {
-                missing.push(name);
-                String::new()
-            }
-        };
+    /// Names everything that is missing or wrong, at once.
+    pub fn from_env() -> Result<Self, StartError> {
+        let mut environment = Environment::of_process();
         let config = Self {
-            table: required("MAILROOM_TABLE"),
-            bucket: required("MAILROOM_BUCKET"),
-            poll_queue_url: required("MAILROOM_POLL_QUEUE_URL"),
-            send_queue_url: required("MAILROOM_SEND_QUEUE_URL"),
-            secret_prefix: required("MAILROOM_SECRET_PREFIX"),
-            schedule_group: required("MAILROOM_SCHEDULE_GROUP"),
-            schedule_role_arn: required("MAILROOM_SCHEDULE_ROLE_ARN"),
-            fetch_function_arn: required("MAILROOM_FETCH_FUNCTION_ARN"),
-            public_url: required("MAILROOM_PUBLIC_URL").trim_end_matches('/').to_owned(),
-            ca_bundle: env::var("MAILROOM_CA_BUNDLE").ok().filter(|value| !value.is_empty()),
-            allowed_hosts: env::var("MAILROOM_ALLOWED_HOSTS").unwrap_or_default(),
-            secret_recovery_days: recovery(&env::var("MAILROOM_SECRET_RECOVERY_DAYS").unwrap_or_default())?,
+            table: environment.required("MAILROOM_TABLE"),
+            bucket: environment.required("MAILROOM_BUCKET"),
+            poll_queue_url: environment.required("MAILROOM_POLL_QUEUE_URL"),
+            send_queue_url: environment.required("MAILROOM_SEND_QUEUE_URL"),
+            secret_prefix: environment.required("MAILROOM_SECRET_PREFIX"),
+            schedule_group: environment.required("MAILROOM_SCHEDULE_GROUP"),
+            schedule_role_arn: environment.required("MAILROOM_SCHEDULE_ROLE_ARN"),
+            fetch_function_arn: environment.required("MAILROOM_FETCH_FUNCTION_ARN"),
+            public_url: environment.required("MAILROOM_PUBLIC_URL").trim_end_matches('/').to_owned(),
+            secret_recovery: environment
+                .parsed("MAILROOM_SECRET_RECOVERY_DAYS", secret_recovery)
+                .unwrap_or(SecretRecovery::Days(7)),
+            network: NetworkConfig::from_env(&environment),
         };
-        if missing.is_empty() { Ok(config) } else { Err(ConfigError::Missing(missing)) }
+        Ok(environment.finish(config)?)
     }
 }
 
-fn recovery(text: &str) -> Result<Recovery, ConfigError> {
-    match text {
-        "" => Ok(Recovery::Days(7)),
-        "0" => Ok(Recovery::None),
-        days => days
-            .parse()
-            .ok()
-            .filter(|days| (7..=30).contains(days))
-            .map(Recovery::Days)
-            .ok_or(ConfigError::Recovery),
+fn secret_recovery(text: &str) -> Result<SecretRecovery, &'static str> {
+    match text.parse() {
+        Ok(0) => Ok(SecretRecovery::None),
+        Ok(days) if (7..=30).contains(&days) => Ok(SecretRecovery::Days(days)),
+        Ok(_) | Err(_) => Err("must be 0, or 7 to 30"),
     }
 }

@@ -13,42 +13,34 @@
 //! costs money or is polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of who
 //! is asking, which API Gateway has settled before.
 
-mod answer;
-mod changing;
-mod clock;
 pub mod config;
-mod connection;
-mod flows;
-mod hosts;
-mod making;
+mod flow_schemas;
+mod http;
 mod messages;
-mod page;
-mod problem;
 mod profiles;
-mod removing;
-mod request;
 mod router;
 mod sign_in;
 
+use mailroom_auth::discovery::Discovery;
+use mailroom_auth::http::Http;
+use mailroom_auth::tokens::Tokens;
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::grants::GrantStore;
+use mailroom_aws::handover::PollQueue;
 use mailroom_aws::intervals::Intervals;
 use mailroom_aws::objects::Objects;
-use mailroom_aws::outbox::PollQueue;
 use mailroom_aws::scheduler::ScheduleGroup;
 use mailroom_aws::secrets::Secrets;
 use mailroom_aws::send_queue::SendQueue;
-use mailroom_mail::net::AllowedHosts;
-use mailroom_mail::tls::Tls;
+use mailroom_lambda::clock;
+use mailroom_lambda::start::{Network, StartError};
 use mailroom_mail::{imap, smtp};
-use mailroom_oauth2::discovery::Discovery;
-use mailroom_oauth2::http::Http;
-use mailroom_oauth2::tokens::Tokens;
+use mailroom_net::connect::AllowedHosts;
 
-pub use crate::answer::Answer;
-use crate::config::{Config, Recovery};
-pub use crate::request::UnknownEvent;
+use crate::config::{Config, SecretRecovery};
+pub use crate::http::request::UnknownEvent;
+pub use crate::http::response::Answer;
 
 /// The function, with all that it uses.
 pub struct Api {
@@ -63,21 +55,7 @@ pub struct Api {
     imap: imap::Connector,
     smtp: smtp::Connector,
     allowed: AllowedHosts,
-    recovery: Recovery,
-}
-
-/// Why the function cannot start: its environment is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// See the source.
-    #[error("MAILROOM_ALLOWED_HOSTS cannot be read")]
-    AllowedHosts(#[source] mailroom_mail::net::AllowedHostsError),
-    /// See the source.
-    #[error("MAILROOM_CA_BUNDLE cannot be read")]
-    CaBundle(#[source] mailroom_mail::tls::BundleError),
-    /// See the source.
-    #[error("the AWS client cannot be set up")]
-    Aws(#[source] mailroom_aws::client::ConfigError),
+    recovery: SecretRecovery,
 }
 
 /// Puts the deployed function together. Connects to nothing yet.
@@ -85,9 +63,8 @@ pub enum StartError {
 /// # Errors
 /// When the environment holds something unusable.
 pub fn assemble(config: &Config) -> Result<Api, StartError> {
-    let allowed = config.allowed_hosts.parse::<AllowedHosts>().map_err(StartError::AllowedHosts)?;
-    let tls = Tls::from_bundle(config.ca_bundle.as_deref()).map_err(StartError::CaBundle)?;
-    let clients = Clients::from_env().map_err(StartError::Aws)?;
+    let Network { allowed, tls } = config.network.network()?;
+    let clients = Clients::from_env().map_err(|error| StartError::Aws(error.into()))?;
     let schedules = ScheduleGroup::new(
         &clients,
         &config.schedule_group,
@@ -96,7 +73,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
     );
     let grants =
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
-    let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::CLOCK);
+    let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     Ok(Api {
         tokens: Tokens::new(discovery, grants),
         public_url: config.public_url.clone(),
@@ -109,6 +86,6 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         imap: imap::Connector::new(tls.clone(), allowed.clone()),
         smtp: smtp::Connector::new(tls, allowed.clone()),
         allowed,
-        recovery: config.secret_recovery_days,
+        recovery: config.secret_recovery,
     })
 }

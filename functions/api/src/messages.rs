@@ -4,20 +4,22 @@
 //! answered nothing; a repeat with the same key goes on from there.
 
 use futures_util::future::try_join_all;
-use mailroom_core::delivery::{Delivery, State};
-use mailroom_core::guard;
-use mailroom_core::outbound::{EmailAddress, MAX_ATTACHMENT_BYTES, Message, MessageId, OutboundId, Source};
+use mailroom_contract::message::{AcceptedMessage, MessageBody, MessageView};
+use mailroom_contract::problem::{Problems, read};
+use mailroom_core::outbound::delivery::{Delivery, State};
+use mailroom_core::outbound::loop_guard;
+use mailroom_core::outbound::message::{
+    EmailAddress, MAX_ATTACHMENT_BYTES, Message, MessageId, OutboundId, Source,
+};
 use mailroom_core::ports::{Begun, Deliveries as _, IdempotencyKey, PortError};
 use mailroom_core::profile::Profile;
-use mailroom_http::message::{AcceptedMessage, MessageBody, MessageView};
-use mailroom_http::problem::{Problems, read};
 use sha2::{Digest as _, Sha256};
 
 use crate::Api;
-use crate::answer::Answer;
-use crate::clock;
-use crate::problem::ApiError;
-use crate::request::Request;
+use crate::http::problem::ApiError;
+use crate::http::request::Request;
+use crate::http::response::Answer;
+use mailroom_lambda::clock;
 
 impl Api {
     pub(crate) async fn send_message(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
@@ -40,11 +42,11 @@ impl Api {
         }
         let from = sender(&profile)?;
         self.check_attachments(&message).await?;
-        if let Some(held) = guard::judge(&self.table, profile.id, &message).await? {
+        if let Some(held) = loop_guard::judge(&self.table, profile.id, &message).await? {
             return Err(ApiError::Conflict(held.message, Problems::default()));
         }
 
-        let id = OutboundId::from(clock::ulid());
+        let id = OutboundId::from(clock::new_ulid());
         let message_id = MessageId::of(profile.id, &id, &from);
         let recipients = message.recipients();
         let mut delivery =

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use mailroom_core::job::FLOW_JOB_SCHEMA;
-use mailroom_http::probe::Alive;
-use mailroom_http::route::{self, Found, Operation, Segments};
+use mailroom_contract::connection_test::Alive;
+use mailroom_contract::route::{self, Found, Operation, Segments};
+use mailroom_core::inbound::job::FLOW_JOB_SCHEMA;
+use mailroom_lambda::start::Handler;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{Instrument as _, info, info_span};
 
 use crate::Api;
-use crate::answer::Answer;
-use crate::problem::ApiError;
-use crate::request::{Request, UnknownEvent};
+use crate::http::problem::ApiError;
+use crate::http::request::{Request, UnknownEvent};
+use crate::http::response::Answer;
 
 /// The OpenAPI document, made when the function was built.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -19,13 +21,13 @@ const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 /// API Gateway waits 29 s at most for an answer, and ours is better than its own.
 const ANSWER_TIME: Duration = Duration::from_secs(26);
 
-impl Api {
-    /// Serves a request.
-    ///
-    /// # Errors
-    /// When the event is no request. Whatever is wrong with a request is in the answer.
-    pub async fn handle(&self, payload: Value) -> Result<Answer, UnknownEvent> {
-        let request = Request::parse(payload)?;
+impl Handler for Api {
+    type Response = Answer;
+    type Error = UnknownEvent;
+
+    /// Serves a request. What is wrong with it is in the response; only an event that is not a request is an error.
+    async fn handle(&self, event: Value, _: Instant) -> Result<Answer, UnknownEvent> {
+        let request = Request::parse(event)?;
         let span = info_span!("request", id = request.id());
         let answer = async {
             let served = tokio::time::timeout(ANSWER_TIME, Box::pin(self.serve(&request))).await;
@@ -39,7 +41,9 @@ impl Api {
         };
         Ok(answer.instrument(span).await)
     }
+}
 
+impl Api {
     async fn serve(&self, request: &Request) -> Result<Answer, ApiError> {
         let (operation, Segments { id, message }) = match route::find(request.method(), request.path()) {
             Found::Operation(operation, segments) => (operation, segments),

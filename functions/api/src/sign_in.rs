@@ -5,27 +5,30 @@
 //! time, the provider's code is exchanged. So neither whoever sees the state nor whoever makes somebody else's browser
 //! come back with a code of their own gets a sign-in done.
 
+mod page;
+
 use std::time::Duration;
 
+use mailroom_auth::error::OauthError;
+use mailroom_auth::sign_in::{self, SIGN_IN_TIME, SignInError, SignedIn, Ticket, key_of, settings_digest};
 use mailroom_aws::dynamodb::SignIn;
+use mailroom_contract::problem::Problems;
+use mailroom_contract::sign_in::{SignInBegun, SignedOut};
+use mailroom_core::error_chain::Chain;
 use mailroom_core::oauth2::{Authorization, Grant, Oauth2};
 use mailroom_core::ports::{
     ClientCredential, Credential, Grants as _, PortError, Profiles as _, Schedules as _,
 };
 use mailroom_core::profile::{Auth, Profile};
-use mailroom_http::problem::Problems;
-use mailroom_http::sign_in::{SignInBegun, SignedOut};
-use mailroom_oauth2::error::OauthError;
-use mailroom_oauth2::sign_in::{self, SIGN_IN_TIME, SignInError, SignedIn, Ticket, key_of, settings_digest};
 use tracing::{info, warn};
 
 use crate::Api;
-use crate::answer::Answer;
-use crate::changing::wait_for_the_others;
-use crate::clock;
-use crate::page::{Mood, page};
-use crate::problem::{ApiError, Chain};
-use crate::request::Request;
+use crate::http::problem::ApiError;
+use crate::http::request::Request;
+use crate::http::response::Answer;
+use crate::profiles::update::wait_for_the_others;
+use crate::sign_in::page::{Mood, page};
+use mailroom_lambda::clock;
 
 /// How long a provider may take, all its answers together.
 const PROVIDER_TIME: Duration = Duration::from_secs(15);

@@ -1,7 +1,7 @@
 //! What the function reads from its environment, and nothing else of it is read anywhere.
-#![expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
 
-use std::env;
+use mailroom_lambda::env::Environment;
+use mailroom_lambda::start::{NetworkConfig, StartError};
 
 /// The function's environment.
 #[derive(Debug, Clone)]
@@ -22,43 +22,28 @@ pub struct Config {
     pub schedule_role_arn: String,
     /// `MAILROOM_FETCH_FUNCTION_ARN`
     pub fetch_function_arn: String,
-    /// `MAILROOM_CA_BUNDLE`: PEM text, or the path of a PEM file beside the function. Optional.
-    pub ca_bundle: Option<String>,
-    /// `MAILROOM_ALLOWED_HOSTS`: hosts and networks that may be connected to although they are private. Optional.
-    pub allowed_hosts: String,
+    /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`
+    pub network: NetworkConfig,
 }
-
-/// The environment lacks something.
-#[derive(Debug, thiserror::Error)]
-#[error("missing in the environment: {}", .0.join(", "))]
-pub struct Missing(Vec<&'static str>);
 
 impl Config {
     /// Reads the environment.
     ///
     /// # Errors
     /// Names everything that is missing, at once.
-    pub fn from_env() -> Result<Self, Missing> {
-        let mut missing = Vec::new();
-        let mut required = |name: &'static str| match env::var(name) {
-            Ok(value) if !value.is_empty() => value,
-            Ok(_) | Err(_) => {
-                missing.push(name);
-                String::new()
-            }
-        };
+    pub fn from_env() -> Result<Self, StartError> {
+        let mut environment = Environment::of_process();
         let config = Self {
-            table: required("MAILROOM_TABLE"),
-            bucket: required("MAILROOM_BUCKET"),
-            job_queue_url: required("MAILROOM_JOB_QUEUE_URL"),
-            poll_queue_url: required("MAILROOM_POLL_QUEUE_URL"),
-            secret_prefix: required("MAILROOM_SECRET_PREFIX"),
-            schedule_group: required("MAILROOM_SCHEDULE_GROUP"),
-            schedule_role_arn: required("MAILROOM_SCHEDULE_ROLE_ARN"),
-            fetch_function_arn: required("MAILROOM_FETCH_FUNCTION_ARN"),
-            ca_bundle: env::var("MAILROOM_CA_BUNDLE").ok().filter(|value| !value.is_empty()),
-            allowed_hosts: env::var("MAILROOM_ALLOWED_HOSTS").unwrap_or_default(),
+            table: environment.required("MAILROOM_TABLE"),
+            bucket: environment.required("MAILROOM_BUCKET"),
+            job_queue_url: environment.required("MAILROOM_JOB_QUEUE_URL"),
+            poll_queue_url: environment.required("MAILROOM_POLL_QUEUE_URL"),
+            secret_prefix: environment.required("MAILROOM_SECRET_PREFIX"),
+            schedule_group: environment.required("MAILROOM_SCHEDULE_GROUP"),
+            schedule_role_arn: environment.required("MAILROOM_SCHEDULE_ROLE_ARN"),
+            fetch_function_arn: environment.required("MAILROOM_FETCH_FUNCTION_ARN"),
+            network: NetworkConfig::from_env(&environment),
         };
-        if missing.is_empty() { Ok(config) } else { Err(Missing(missing)) }
+        Ok(environment.finish(config)?)
     }
 }

@@ -1,8 +1,8 @@
 //! What starts the function, from its two wire formats.
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::profile::RefreshInterval;
-use mailroom_core::schedule::PollRequest;
+use mailroom_lambda::batch::{self, QueueMessage};
 use serde::Deserialize;
 
 /// What the function is asked to do.
@@ -37,9 +37,8 @@ struct ScheduleEvent {
 impl Event {
     pub(crate) fn parse(payload: serde_json::Value) -> Result<Self, UnknownEvent> {
         if payload.get("Records").is_some() {
-            let event: SqsEvent =
-                serde_json::from_value(payload).map_err(|error| UnknownEvent(error.to_string()))?;
-            return Ok(Self::Queue(event.records.into_iter().map(Record::read).collect()));
+            let messages = batch::read(payload).map_err(|error| UnknownEvent(error.to_string()))?;
+            return Ok(Self::Queue(messages.into_iter().map(Record::read).collect()));
         }
         let event: ScheduleEvent =
             serde_json::from_value(payload).map_err(|error| UnknownEvent(error.to_string()))?;
@@ -50,10 +49,10 @@ impl Event {
 }
 
 impl Record {
-    fn read(message: aws_lambda_events::event::sqs::SqsMessage) -> Self {
-        let body = message.body.unwrap_or_default();
-        let request = serde_json::from_str::<PollRequest>(&body).map_err(|error| error.to_string()).and_then(
-            |request| match request {
+    fn read(message: QueueMessage) -> Self {
+        let request = serde_json::from_str::<PollRequest>(&message.body)
+            .map_err(|error| error.to_string())
+            .and_then(|request| match request {
                 PollRequest::Range { version, .. }
                 | PollRequest::Profile { version, .. }
                 | PollRequest::Round { version, .. }
@@ -66,22 +65,7 @@ impl Record {
                 | PollRequest::Profile { .. }
                 | PollRequest::Round { .. }
                 | PollRequest::Forget { .. } => Ok(request),
-            },
-        );
-        Self { id: message.message_id.unwrap_or_default(), request }
+            });
+        Self { id: message.id, request }
     }
-}
-
-/// The answer that has the queue deliver the messages named in `failed` again, and only those.
-pub(crate) fn partial_failure(failed: Vec<String>) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = failed
-        .into_iter()
-        .map(|id| {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            failure
-        })
-        .collect();
-    response
 }

@@ -6,23 +6,23 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use mailroom_core::cursor::{Uid, UidValidity};
-use mailroom_core::fit::fit;
 use mailroom_core::flow::FlowSchemaId;
-use mailroom_core::guard::Machine;
-use mailroom_core::job::{
+use mailroom_core::inbound::cursor::{Uid, UidValidity};
+use mailroom_core::inbound::job::{
     Attachment, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
 };
-use mailroom_core::outbound::MessageId;
-use mailroom_core::poll::{Care, Extent, Todo};
+use mailroom_core::inbound::poll::{Care, Extent, Todo};
+use mailroom_core::inbound::truncate::fit;
+use mailroom_core::outbound::loop_guard::Machine;
+use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{Grants, Handover, PortError, Profiles};
 use mailroom_core::profile::{AfterFetch, Profile, Server};
 use mailroom_mail::imap::{Fetched, Session};
-use mailroom_mail::mime;
+use mailroom_mime::parse;
 use tracing::warn;
 
-use crate::clock;
 use crate::poller::{Failure, Poller, stumbled};
+use mailroom_lambda::clock;
 
 /// Mails of a page whose objects are stored at the same time.
 const STORES_AT_ONCE: usize = 8;
@@ -211,7 +211,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
                 let (kind, content) = self.store_parts(&folder, &raw).await?;
                 (kind, content, Some(raw))
             }
-            Body::Header(header) => (Kind::Oversize, mime::read_headers(&header, mail.todo.size), None),
+            Body::Header(header) => (Kind::Oversize, parse::read_headers(&header, mail.todo.size), None),
             Body::Quarantined(raw) => {
                 warn!(profile.id = %self.profile.id, imap.uid = mail.todo.uid.get(), "a mail is quarantined");
                 let content = MessageContent {
@@ -235,7 +235,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
 
     /// Reads a mail and stores its attachments.
     async fn store_parts(&self, folder: &str, raw: &[u8]) -> Result<(Kind, MessageContent), Failure> {
-        let mime::Mail { kind, mut content, parts } = mime::read(raw);
+        let parse::Mail { kind, mut content, parts } = parse::read(raw);
         for (n, part) in parts.into_iter().enumerate() {
             let key = format!("{folder}/{n}");
             let size = u64::try_from(part.bytes.len()).unwrap_or(u64::MAX);

@@ -2,25 +2,30 @@
 
 use std::time::Duration;
 
-use mailroom_core::cursor::Cursor;
+use mailroom_auth::access::Access;
+use mailroom_auth::error::OauthError;
+use mailroom_auth::tokens::Tokens;
+use mailroom_core::error_chain::Chain;
 use mailroom_core::health::{self, Outcome};
-use mailroom_core::poll::{self, Care, Plan, Todo, Wanted};
+use mailroom_core::inbound::cursor::Cursor;
+use mailroom_core::inbound::poll::{self, Care, Plan, Todo, Wanted};
+use mailroom_core::inbound::schedule::PollRequest;
+use mailroom_core::owner_error::{Class, ErrorCode, Trouble};
 use mailroom_core::ports::{Grants, Handover, Hold, Lease, PortError, Profiles};
 use mailroom_core::profile::{Profile, Server};
-use mailroom_core::schedule::PollRequest;
-use mailroom_core::trouble::{Class, ErrorCode, Trouble};
 use mailroom_mail::imap::{Connector, ImapError, Opened};
-use mailroom_mail::login::Login;
-use mailroom_oauth2::access::Access;
-use mailroom_oauth2::error::OauthError;
-use mailroom_oauth2::tokens::Tokens;
+use mailroom_net::login::Login;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::budget::Budget;
-use crate::clock;
 use crate::page::{Clerk, Handled};
+use mailroom_lambda::clock;
+use mailroom_lambda::memory::MemoryBudget;
+
+/// Bytes of raw messages that all profiles of an invocation may hold at once. Parsed and encoded, a message takes up to
+/// three times its size; with 256 MB of memory that leaves room for 100 TLS sessions.
+const TOTAL_BYTES: u64 = 48 * 1024 * 1024;
 
 /// What one profile may take of an invocation that it shares.
 const PROFILE_TIME: Duration = Duration::from_secs(60);
@@ -46,7 +51,7 @@ pub(crate) struct Poller<P, G, H> {
     tokens: Tokens<G>,
     handover: H,
     imap: Connector,
-    budget: Budget,
+    budget: MemoryBudget,
 }
 
 /// Why a poll did not end well.
@@ -85,7 +90,7 @@ enum Done {
 
 impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
     pub(crate) fn new(profiles: P, tokens: Tokens<G>, handover: H, imap: Connector) -> Self {
-        Self { profiles, tokens, handover, imap, budget: Budget::new() }
+        Self { profiles, tokens, handover, imap, budget: MemoryBudget::new(TOTAL_BYTES) }
     }
 
     pub(crate) const fn profiles(&self) -> &P {
@@ -148,7 +153,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
                     "Mailroom could not store or hand over this mailbox's mail; it is tried again, and nothing is lost.",
                 );
                 if let Err(error) = self.record(&profile, &Outcome::Failure(trouble)).await {
-                    warn!(profile.id = %profile.id, error = %crate::planner::Chain(&error), "the owner could not be told");
+                    warn!(profile.id = %profile.id, error = %Chain(&error), "the owner could not be told");
                 }
                 Err(error)
             }
@@ -211,7 +216,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
                 Failure::Trouble(_) | Failure::Port(_) => tries.saturating_sub(1),
             };
             if let Err(error) = self.profiles.release(&lease, counted).await {
-                warn!(profile.id = %profile.id, error = %crate::planner::Chain(&error), "the lease was not given back and has to run out");
+                warn!(profile.id = %profile.id, error = %Chain(&error), "the lease was not given back and has to run out");
             }
         }
         result
@@ -303,7 +308,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
         Ok(Done::Read { handed_over, more })
     }
 
-    pub(crate) const fn budget(&self) -> &Budget {
+    pub(crate) const fn budget(&self) -> &MemoryBudget {
         &self.budget
     }
 }

@@ -1,49 +1,22 @@
 //! What starts the function: a batch of the send queue, each message read on its own.
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use mailroom_core::outbound::OutboundId;
+use mailroom_core::outbound::message::OutboundId;
 use mailroom_core::profile::ProfileId;
+use mailroom_lambda::batch::QueueMessage;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-
-/// One message of the queue.
-#[derive(Debug)]
-pub(crate) struct Record {
-    /// The queue's name for the message.
-    pub(crate) id: String,
-    /// What it is put off by.
-    pub(crate) receipt: String,
-    /// As it came.
-    pub(crate) body: String,
-}
 
 /// A message that says whose it is.
 #[derive(Debug)]
 pub(crate) struct Order {
     /// The queue's message.
-    pub(crate) record: Record,
+    pub(crate) record: QueueMessage,
     /// The profile that sends it.
     pub(crate) profile: ProfileId,
     /// Its id.
     pub(crate) id: OutboundId,
     /// The message, where it came by the queue itself; `None` where it is stored.
     pub(crate) message: Option<Value>,
-}
-
-/// The event is no batch of a queue.
-#[derive(Debug, thiserror::Error)]
-#[error("the event is no batch of the send queue")]
-pub struct UnknownEvent(#[source] serde_json::Error);
-
-/// Reads a batch.
-pub(crate) fn records(payload: Value) -> Result<Vec<Record>, UnknownEvent> {
-    let event: SqsEvent = serde_json::from_value(payload).map_err(UnknownEvent)?;
-    let record = |message: SqsMessage| Record {
-        id: message.message_id.unwrap_or_default(),
-        receipt: message.receipt_handle.unwrap_or_default(),
-        body: message.body.unwrap_or_default(),
-    };
-    Ok(event.records.into_iter().map(record).collect())
 }
 
 impl Order {
@@ -58,7 +31,7 @@ impl Order {
     ///
     /// # Errors
     /// With the record and what is wrong with it.
-    pub(crate) fn read(record: Record) -> Result<Self, (Record, String)> {
+    pub(crate) fn read(record: QueueMessage) -> Result<Self, (QueueMessage, String)> {
         let read = || {
             let body: Value =
                 serde_json::from_str(&record.body).map_err(|error| format!("no JSON: {error}"))?;
@@ -80,26 +53,13 @@ impl Order {
     }
 }
 
-/// The answer that has the queue deliver the messages named in `failed` again, and only those.
-pub(crate) fn partial_failure(failed: Vec<String>) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    response.batch_item_failures = failed
-        .into_iter()
-        .map(|id| {
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            failure
-        })
-        .collect();
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn order(body: &str) -> Result<Order, String> {
-        let record = Record { id: "1".to_owned(), receipt: String::new(), body: body.to_owned() };
+        let record =
+            QueueMessage { id: "1".to_owned(), receipt_handle: String::new(), body: body.to_owned() };
         Order::read(record).map_err(|(_, why)| why)
     }
 

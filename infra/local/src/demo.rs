@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mailroom_core::job::FlowJob;
+use mailroom_core::inbound::job::FlowJob;
 use mailroom_core::ports::Profiles as _;
 use mailroom_core::profile::{ProfileId, RefreshInterval};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mailroom_core::job::{Address, FlowJob};
+use mailroom_core::inbound::job::{Address, FlowJob};
 
 /// The longest text shown; the JSON below it has all.
 const TEXT_LINES: usize = 12;

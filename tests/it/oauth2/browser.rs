@@ -2,8 +2,8 @@
 
 use mailroom_core::health::State;
 use mailroom_tests::browser::Browser;
-use mailroom_tests::canary;
 use mailroom_tests::openid::Mechanism;
+use mailroom_tests::secret_scan;
 use mailroom_tests::world::{World, mail};
 use serde_json::json;
 
@@ -46,7 +46,7 @@ fn a_browser_signs_in_and_mail_comes_in_and_goes_out_by_token() {
         assert!(browser.text().contains(&format!("Mailroom can use the mailbox {} now.", world.login())));
         assert!(browser.url().starts_with(&world.redirect_uri()));
         keep_picture(&browser, "signed-in");
-        canary::watch(world.open_id().issued());
+        secret_scan::watch(world.open_id().issued());
 
         world.deliver_to(mechanism, &mail("By browser"));
         world.poll();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mailroom_core::health::State;
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
-use mailroom_core::trouble::ErrorCode;
 use mailroom_tests::aws_proxy::{Call, Fault};
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::openid::Mechanism;

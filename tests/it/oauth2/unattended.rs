@@ -1,8 +1,8 @@
 //! Access that nobody signs in for: of the client itself, or for a user by assertion.
 
 use mailroom_core::health::State;
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
-use mailroom_core::trouble::ErrorCode;
 use mailroom_tests::openid::{Client, Mechanism};
 use mailroom_tests::world::{World, mail};
 use rcgen::KeyPair;
@@ -31,7 +31,7 @@ fn client_with_key(world: &World) -> Client {
     let jwks = json!({"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y, "use": "sig", "alg": "ES256"}]});
     let more = json!({"jwks": jwks, "token_endpoint_auth_signing_alg": "ES256"});
     let client = client(world, "private_key_jwt", &more);
-    mailroom_tests::canary::watch([key.serialize_pem()]);
+    mailroom_tests::secret_scan::watch([key.serialize_pem()]);
     Client { secret: key.serialize_pem(), ..client }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mailroom_core::profile::Security;
-use mailroom_tests::reading::read;
+use mailroom_tests::python_parser::read;
 use mailroom_tests::smtp_server::{Fault, Options, Step};
 use mailroom_tests::world::{World, server};
 use serde_json::json;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
-use mailroom_core::trouble::ErrorCode;
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::smtp_server::{Fault, Mechanism, Options, SmtpServer, Step};
 use mailroom_tests::world::World;
@@ -193,7 +193,7 @@ fn a_refused_recipient_does_not_stop_the_others() {
     );
     let received = smtp.received();
     assert_eq!((received.len(), &received[1].to[..]), (2, &["carol@example.org".to_owned()][..]));
-    let id_of = |n: usize| mailroom_tests::reading::read(&received[n].content)["message_id"].clone();
+    let id_of = |n: usize| mailroom_tests::python_parser::read(&received[n].content)["message_id"].clone();
     assert_eq!(id_of(0), id_of(1), "the Message-ID stays the same at every try");
     assert_eq!(world.outcomes().len(), 1);
 }

@@ -1,6 +1,6 @@
 //! Robots do not answer robots.
 
-use mailroom_core::job::Kind;
+use mailroom_core::inbound::job::Kind;
 use mailroom_tests::smtp_server::Options;
 use mailroom_tests::world::World;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use mailroom_core::profile::ProfileId;
-use mailroom_tests::reading::read;
+use mailroom_tests::python_parser::read;
 use mailroom_tests::smtp_server::{Fault, Options, Step};
 use mailroom_tests::world::World;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use mailroom_core::profile::Security;
 use mailroom_tests::imap::Imap;
 use mailroom_tests::postfix::Postfix;
-use mailroom_tests::reading::read;
+use mailroom_tests::python_parser::read;
 use mailroom_tests::smtp_server::{Mechanism, Options, SmtpUtf8};
 use mailroom_tests::world::{World, server};
 use serde_json::{Value, json};

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use mailroom_core::profile::Security;
-use mailroom_mail::login::{Login, Proof};
 use mailroom_mail::smtp::{Begun, Connector, Content, Envelope, Probe};
-use mailroom_mail::tls::Tls;
+use mailroom_net::login::{Login, Proof};
+use mailroom_net::tls::Tls;
 use mailroom_tests::smtp_server::{Mechanism, Options, SmtpServer};
 use mailroom_tests::world::{World, server};
 use secrecy::SecretString;

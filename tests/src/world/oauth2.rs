@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{FLOW_SCHEMA, World};
 use crate::agent::{Agent, Page};
-use crate::canary;
 use crate::openid::{Client, Mechanism, OpenId};
+use crate::secret_scan;
 
 impl World {
     /// The OpenID provider, and who takes its tokens.
@@ -111,7 +111,7 @@ impl World {
         let mut agent = self.agent();
         let back = self.consent(&mut agent, &self.begin_sign_in(profile), account);
         let page = agent.open(&back, None);
-        canary::watch(self.open_id().issued());
+        secret_scan::watch(self.open_id().issued());
         page
     }
 

@@ -8,16 +8,16 @@
 mod claim;
 mod deliveries;
 mod delivery_item;
-mod directory;
-mod flows;
-mod item;
-mod registry;
-mod settings;
+mod flow_schemas;
+mod interval_registry;
+mod listing;
+mod profile_item;
+mod profiles;
 mod sign_ins;
 mod state_item;
 mod table;
 
 pub use claim::{Claim, Editor};
-pub use directory::Listed;
+pub use listing::Listed;
 pub use sign_ins::SignIn;
 pub use table::Table;

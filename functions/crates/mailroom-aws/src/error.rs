@@ -1,9 +1,9 @@
 //! From the SDK's errors to the ports'.
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
+use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::PortError;
 
 /// A service failed or refused.
@@ -34,19 +34,4 @@ pub(crate) async fn back_off(tries: u32) {
 /// What a service still refuses after [`PARTIAL_TRIES`].
 pub(crate) fn left_over(operation: &'static str, count: usize) -> PortError {
     PortError::Unavailable { operation, source: format!("{count} entries were not taken").into() }
-}
-
-/// An error and its causes on one line, for the log.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

@@ -5,15 +5,15 @@
 //! with the profiles. No environment variable of Mailroom is read here, only the SDK's own. No SDK type leaves the
 //! crate, but for the configuration that the tools beside the functions make clients of their own from.
 
-#[cfg(test)]
-mod canned;
 pub mod client;
 pub mod dynamodb;
 mod error;
 pub mod grants;
+pub mod handover;
 pub mod intervals;
 pub mod objects;
-pub mod outbox;
+#[cfg(test)]
+mod replay;
 pub mod scheduler;
 pub mod secrets;
 pub mod send_queue;

@@ -204,7 +204,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::canned::{Calls, Reply, exception, ok, service};
+    use crate::replay::{Calls, Reply, exception, ok, service};
 
     fn schedules(script: impl IntoIterator<Item = Reply>) -> (ScheduleGroup, Calls) {
         let (clients, calls) = service(script);

@@ -4,14 +4,14 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use mailroom_core::outbound::OutboundId;
+use mailroom_core::outbound::message::OutboundId;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::ProfileId;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Clients;
 use crate::error::unavailable;
-use crate::outbox::json;
+use crate::handover::json;
 
 /// The longest time that a queue hides a message: 12 hours (SQS).
 const LONGEST_HIDING: Duration = Duration::from_secs(12 * 60 * 60);

@@ -101,11 +101,11 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::cursor::Cursor;
     use crate::flow::FlowSchemaId;
     use crate::health::StandingError;
+    use crate::inbound::cursor::Cursor;
+    use crate::owner_error::ErrorCode;
     use crate::profile::{Auth, Host, Mailbox, ProfileId, RefreshInterval, Security, Server};
-    use crate::trouble::ErrorCode;
 
     const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 

@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use crate::trouble::{Class, ErrorCode, Trouble};
+use crate::owner_error::{Class, ErrorCode, Trouble};
 
 /// A profile's state, as its owner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

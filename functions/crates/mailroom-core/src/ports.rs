@@ -6,16 +6,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use crate::cursor::Cursor;
-use crate::delivery::Delivery;
 use crate::flow::FlowSchemaId;
-use crate::guard::Machine;
 use crate::health::{Sending, Status};
-use crate::job::{Digest, FlowJob, JobId};
+use crate::inbound::cursor::Cursor;
+use crate::inbound::job::{Digest, FlowJob, JobId};
+use crate::inbound::schedule::PollRequest;
 use crate::oauth2::Authorization;
-use crate::outbound::{EmailAddress, MessageId, OutboundId};
+use crate::outbound::delivery::Delivery;
+use crate::outbound::loop_guard::Machine;
+use crate::outbound::message::{EmailAddress, MessageId, OutboundId};
 use crate::profile::{Profile, ProfileId, RefreshInterval};
-use crate::schedule::PollRequest;
 
 /// Why the world did not do what a port asked for.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +79,13 @@ pub struct Page {
 
 /// The table of profiles: settings, cursors, leases, health, ledger.
 pub trait Profiles: Send + Sync {
-    /// The listening profiles of an interval in one of its [`crate::schedule::SHARDS`] shards, ordered by IMAP host,
+    /// The listening profiles of an interval in one of its [`crate::inbound::schedule::SHARDS`] shards, ordered by IMAP host,
     /// then id. May lag behind by a moment: decide to write only on what [`Profiles::lease`] returns.
     fn listening(
         &self,
         interval: RefreshInterval,
         shard: u8,
-        range: Option<&crate::schedule::Range>,
+        range: Option<&crate::inbound::schedule::Range>,
     ) -> impl Future<Output = Result<Page, PortError>> + Send;
 
     /// One profile as it stands now; `None` when there is none.
@@ -214,7 +214,7 @@ pub trait Deliveries: Send + Sync {
     ) -> impl Future<Output = Result<Vec<EmailAddress>, PortError>> + Send;
 
     /// Counts an automatic mail to an address, given as it goes over the wire: whether it is among the first `limit`
-    /// within [`crate::guard::LIMIT_TIME`]. The same mail counts once.
+    /// within [`crate::outbound::loop_guard::LIMIT_TIME`]. The same mail counts once.
     fn admit_automatic(
         &self,
         address: &str,

@@ -6,9 +6,9 @@ use std::num::NonZeroU16;
 use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
-use crate::cursor::Cursor;
 use crate::flow::FlowSchemaId;
 use crate::health::{Sending, Status};
+use crate::inbound::cursor::Cursor;
 use crate::oauth2::{Authorization, Oauth2};
 
 /// Why a value is not what it should be: one sentence that follows the field's name.

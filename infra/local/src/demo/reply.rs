@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use mailroom_core::job::{Address, FlowJob, Kind};
+use mailroom_core::inbound::job::{Address, FlowJob, Kind};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_a_message_of_the_api() {
-        let accepted = mailroom_http::problem::read::<mailroom_http::message::MessageBody>(
+        let accepted = mailroom_contract::problem::read::<mailroom_contract::message::MessageBody>(
             body(&job("message")).unwrap(),
         );
         assert!(accepted.is_ok(), "{accepted:?}");

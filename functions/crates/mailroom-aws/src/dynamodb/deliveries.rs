@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use mailroom_core::delivery::Delivery;
-use mailroom_core::guard::{LIMIT_TIME, Machine};
 use mailroom_core::health::Sending;
-use mailroom_core::outbound::{EmailAddress, MessageId, OutboundId};
+use mailroom_core::outbound::delivery::Delivery;
+use mailroom_core::outbound::loop_guard::{LIMIT_TIME, Machine};
+use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
 use mailroom_core::ports::{Admission, Begun, Deliveries, IdempotencyKey, PortError};
 use mailroom_core::profile::ProfileId;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,8 @@ use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use super::delivery_item::{DeliveryItem, expiry, machine_key, machine_of, out_key};
-use super::item::{millis, profile_key};
-use super::settings::transaction_failed;
+use super::profile_item::{millis, profile_key};
+use super::profiles::transaction_failed;
 use super::state_item::SendingItem;
 use super::table::{Item, Table, number, text, to_item, to_map, update_failed};
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use mailroom_core::delivery::{
+use mailroom_core::outbound::delivery::{
     Copy, Delivery, Fate, Lease, News, Phase, Recipient, SendError, SendErrorCode,
 };
-use mailroom_core::guard::Machine;
-use mailroom_core::outbound::{MessageId, OutboundId};
+use mailroom_core::outbound::loop_guard::Machine;
+use mailroom_core::outbound::message::{MessageId, OutboundId};
 use mailroom_core::profile::ProfileId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use super::item::{Unreadable, invalid, millis, profile_key, time_of};
+use super::profile_item::{Unreadable, invalid, millis, profile_key, time_of};
 use super::table::{Item, text};
 
 /// How long a message's status can be asked for.

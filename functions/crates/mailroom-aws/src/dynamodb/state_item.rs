@@ -1,12 +1,12 @@
 //! What polls and sends note in a profile's item: how far they are, and how it is doing.
 
-use mailroom_core::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::health::{Sending, StandingError, State, Status};
+use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::oauth2::Authorization;
-use mailroom_core::trouble::ErrorCode;
+use mailroom_core::owner_error::ErrorCode;
 use serde::{Deserialize, Serialize};
 
-use super::item::{Unreadable, millis, time_of};
+use super::profile_item::{Unreadable, millis, time_of};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CursorItem {

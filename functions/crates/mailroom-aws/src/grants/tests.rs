@@ -6,7 +6,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use super::*;
-use crate::canned::{Calls, Reply, exception, ok, service, stored};
+use crate::replay::{Calls, Reply, exception, ok, service, stored};
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 

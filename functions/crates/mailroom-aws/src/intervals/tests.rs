@@ -19,8 +19,8 @@ use time::macros::datetime;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::canned::{Call, Reply, exception, ok};
 use crate::client::Clients;
+use crate::replay::{Call, Reply, exception, ok};
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 

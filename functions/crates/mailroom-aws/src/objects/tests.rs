@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::canned::{Calls, Reply, service, with_status};
+use crate::replay::{Calls, Reply, service, with_status};
 
 fn objects(script: impl IntoIterator<Item = Reply>) -> (Objects, Calls) {
     let (clients, calls) = service(script);

@@ -1,9 +1,10 @@
 //! What becomes of a secret that is new, there, on its way out or unreadable.
 
+use mailroom_core::error_chain::Chain;
 use serde_json::json;
 
 use super::*;
-use crate::canned::{Calls, Reply, cut_short, exception, ok, service};
+use crate::replay::{Calls, Reply, cut_short, exception, ok, service};
 
 const CANARY: &str = "canary-4f1c";
 
@@ -106,9 +107,9 @@ async fn no_error_and_no_debug_output_shows_a_secret() {
     }
     let error = secrets.credential(id(), "v4").await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable { .. }));
-    shown += &format!("{} {error:?}", crate::error::Chain(&error));
+    shown += &format!("{} {error:?}", Chain(&error));
     let error = secrets.store(id(), &password()).await.unwrap_err();
-    shown += &format!("{} {error:?}", crate::error::Chain(&error));
+    shown += &format!("{} {error:?}", Chain(&error));
     // As text, and as the bytes of a reply.
     let bytes = format!("{:?}", CANARY.as_bytes());
     assert!(!shown.contains(CANARY) && !shown.contains(bytes.trim_matches(['[', ']'])));

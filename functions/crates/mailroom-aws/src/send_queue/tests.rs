@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::canned::{ok, service};
+use crate::replay::{ok, service};
 
 #[tokio::test]
 async fn a_message_rests_for_twelve_hours_at_most() {

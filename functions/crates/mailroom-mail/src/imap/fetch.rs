@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mailroom_core::cursor::Uid;
+use mailroom_core::inbound::cursor::Uid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::argument::uid_set;
+use super::connection::{Answer, Tag};
+use super::encode::uid_set;
 use super::error::{ImapError, Malformed, Step};
 use super::response::{Content, Fetch, Response, Section};
 use super::session::{Session, UIDS_PER_COMMAND};
-use super::wire::{Answer, Tag};
 
 /// A message announced with less is small: asked for with many others, and at first no further than this.
 const SMALL: u64 = 256 * 1024;

@@ -3,7 +3,7 @@
 //! On a cold connection with implicit TLS: TCP, TLS 1.3, greeting, login, EXAMINE and the listing, which is five round
 //! trips. Capabilities cost a sixth and are asked for only where the login depends on them.
 
-use mailroom_core::poll::{Listing, MailboxState};
+use mailroom_core::inbound::poll::{Listing, MailboxState};
 use mailroom_core::profile::{Mailbox, Security, Server};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::argument::{is_quotable, quoted};
+use super::connection::{Answer, Tag, Wire};
+use super::encode::{is_quotable, quoted};
 use super::error::{ImapError, Malformed, Refusal, Step};
 use super::response::{Capabilities, CodeData, Response, Status, StatusLine};
 use super::session::{Session, capabilities};
-use super::wire::{Answer, Tag, Wire};
-use crate::login::{self, Bearer, Login, Proof, Unsendable};
-use crate::net::{self, AllowedHosts};
-use crate::tls::Tls;
+use mailroom_net::connect::{self, AllowedHosts};
+use mailroom_net::login::{self, Bearer, Login, Proof, Unsendable};
+use mailroom_net::tls::Tls;
 
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
@@ -72,7 +72,7 @@ impl Connector {
         server: &Server,
         deadline: Instant,
     ) -> Result<(Wire<TlsStream<TcpStream>>, Greeted), ImapError> {
-        let tcp = timeout_at(deadline, net::connect(server, &self.allowed))
+        let tcp = timeout_at(deadline, connect::connect(server, &self.allowed))
             .await
             .map_err(|_| ImapError::Timeout(Step::Connect))?
             .map_err(ImapError::Net)?;

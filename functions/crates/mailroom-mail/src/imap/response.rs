@@ -3,13 +3,13 @@
 //! Nine responses matter to us; all others are skipped. In a FETCH response the items that we did not ask for are
 //! skipped one by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
 
-use mailroom_core::cursor::Uid;
+use mailroom_core::inbound::cursor::Uid;
 use time::OffsetDateTime;
 
+use super::connection::Tag;
 use super::date;
 use super::error::{Code, Malformed, Refusal};
-use super::scan::{Scanner, Value};
-use super::wire::Tag;
+use super::lexer::{Scanner, Value};
 
 /// Stands for a literal in the text of a response: no text may hold it (RFC 9051 §9, `CHAR`).
 pub(super) const LITERAL: u8 = 0;

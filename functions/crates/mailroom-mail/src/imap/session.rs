@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mailroom_core::cursor::{Uid, UidValidity};
-use mailroom_core::poll::{Listed, Listing, MailboxState};
+use mailroom_core::inbound::cursor::{Uid, UidValidity};
+use mailroom_core::inbound::poll::{Listed, Listing, MailboxState};
 use mailroom_core::profile::Mailbox;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::argument;
+use super::connection::Wire;
+use super::encode;
 use super::error::{ImapError, Malformed, NotWritable, Refusal, Step};
 use super::response::{Capabilities, CodeData, Fetch, Response, StatusLine};
-use super::wire::Wire;
 
 /// The most messages of a listing: 10,000 of them take half a megabyte, and hours to fetch.
 pub const MAX_LISTED: usize = 10_000;
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         above: Option<u32>,
     ) -> Result<(Self, MailboxState, Option<Listing>), ImapError> {
         wire.begin()?;
-        let opening = wire.command(&format!("EXAMINE {}", argument::mailbox(mailbox)));
+        let opening = wire.command(&format!("EXAMINE {}", encode::mailbox(mailbox)));
         let listing = above.and_then(list_command).map(|command| wire.command(&command));
         wire.flush(Step::Open).await?;
         let mut opened = Opening::default();
@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub async fn mark_seen(&mut self, uids: &[Uid]) -> Result<(), ImapError> {
         self.open_for_writing().await?;
         for uids in uids.chunks(UIDS_PER_COMMAND) {
-            let set = argument::uid_set(uids.iter().copied());
+            let set = encode::uid_set(uids.iter().copied());
             self.run(Step::Store, &format!("UID STORE {set} +FLAGS.SILENT (\\Seen)")).await?;
         }
         Ok(())
@@ -155,9 +155,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Err(ImapError::CannotMove);
         }
         self.open_for_writing().await?;
-        let target = argument::mailbox(target);
+        let target = encode::mailbox(target);
         for uids in uids.chunks(UIDS_PER_COMMAND) {
-            let set = argument::uid_set(uids.iter().copied());
+            let set = encode::uid_set(uids.iter().copied());
             if can_move {
                 self.run(Step::Move, &format!("UID MOVE {set} {target}")).await?;
             } else {
@@ -231,7 +231,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     wire.begin()?;
-    let tag = wire.command(&format!("{verb} {}", argument::mailbox(mailbox)));
+    let tag = wire.command(&format!("{verb} {}", encode::mailbox(mailbox)));
     wire.flush(Step::Open).await?;
     let mut opened = Opening::default();
     let sink = |response: Response| {

@@ -6,10 +6,10 @@ use mailroom_core::profile::Server;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::connection::Wire;
 use super::error::{SmtpError, Step};
 use super::reply::Reply;
-use super::wire::Wire;
-use crate::login::{self, Bearer, Login, Proof, Unsendable};
+use mailroom_net::login::{self, Bearer, Login, Proof, Unsendable};
 
 /// The SASL mechanisms that a server offers (RFC 4954 §3), in capitals. Old servers write `AUTH=`.
 fn mechanisms(capabilities: &[String]) -> Vec<String> {

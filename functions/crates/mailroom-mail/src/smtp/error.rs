@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 use super::reply::Reply;
-use crate::net::NetError;
-use crate::tls::TlsError;
+use mailroom_net::connect::NetError;
+use mailroom_net::tls::TlsError;
 
 /// What a session was about when something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::auth::log_in;
+use super::connection::{Answer, LOOKUP_SILENCE, Wire};
 use super::error::{SmtpError, Step};
 use super::transaction::Offers;
-use super::wire::{Answer, LOOKUP_SILENCE, Wire};
-use crate::login::Login;
-use crate::net::{self, AllowedHosts};
-use crate::tls::Tls;
+use mailroom_net::connect::{self, AllowedHosts};
+use mailroom_net::login::Login;
+use mailroom_net::tls::Tls;
 
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
@@ -70,7 +70,7 @@ impl Connector {
         login: Option<Login<'_>>,
         deadline: Instant,
     ) -> Result<Session, SmtpError> {
-        let tcp = timeout_at(deadline, net::connect(server, &self.allowed))
+        let tcp = timeout_at(deadline, connect::connect(server, &self.allowed))
             .await
             .map_err(|_| SmtpError::Timeout(Step::Connect))?
             .map_err(SmtpError::Net)?;

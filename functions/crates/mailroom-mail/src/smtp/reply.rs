@@ -1,6 +1,6 @@
 //! What a reply says (RFC 5321 §4.2).
 
-use crate::redact::Secrets;
+use mailroom_net::redact::Secrets;
 
 /// The most of a server's words that is kept, in characters.
 const MAX_WORDS: usize = 300;

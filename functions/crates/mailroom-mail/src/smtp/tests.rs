@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::{Host, Security, Server};
-use mailroom_core::trouble::ErrorCode;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
 
+use super::connection::Wire;
 use super::error::{Malformed, SmtpError, Step};
 use super::open::{Probe, introduce, start_tls};
-use super::wire::Wire;
-use crate::login::{Login, Proof};
+use mailroom_net::login::{Login, Proof};
 
 mod sending;
 

@@ -266,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub async fn finish(&mut self) -> Result<Reply, SmtpError> {
         self.wire.silence = VERDICT_TIME;
         let verdict = self.wire.command(".", Step::Verdict).await;
-        self.wire.silence = super::wire::LOOKUP_SILENCE;
+        self.wire.silence = super::connection::LOOKUP_SILENCE;
         Ok(verdict?.reply)
     }
 

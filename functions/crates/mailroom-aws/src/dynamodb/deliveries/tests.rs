@@ -1,16 +1,16 @@
 //! What is stored of a message on its way, and who may change it.
 
-use mailroom_core::delivery::{Fate, Recipient, SendError, SendErrorCode};
 use mailroom_core::health::StandingError;
-use mailroom_core::outbound::SaveToSent;
-use mailroom_core::trouble::ErrorCode;
+use mailroom_core::outbound::delivery::{Fate, Recipient, SendError, SendErrorCode};
+use mailroom_core::outbound::message::SaveToSent;
+use mailroom_core::owner_error::ErrorCode;
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
-use crate::canned::{Calls, Reply, exception, ok, refusal, service};
+use crate::replay::{Calls, Reply, exception, ok, refusal, service};
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
@@ -211,7 +211,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 fn moment() -> impl Strategy<Value = OffsetDateTime> {
-    (0_i64..4_102_444_800_000).prop_map(|at| super::super::item::time_of("t", at).unwrap())
+    (0_i64..4_102_444_800_000).prop_map(|at| super::super::profile_item::time_of("t", at).unwrap())
 }
 
 prop_compose! {

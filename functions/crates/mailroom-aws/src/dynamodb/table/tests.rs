@@ -1,10 +1,11 @@
 //! What the table is asked, and what becomes of what it refuses or takes only in part.
 
+use mailroom_core::error_chain::Chain;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
-use crate::canned::{Calls, Reply, exception, ok, service, stored};
+use crate::replay::{Calls, Reply, exception, ok, service, stored};
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
@@ -121,7 +122,7 @@ async fn a_throttled_update_is_tried_again() {
 async fn tries_are_bounded_and_the_error_names_its_cause() {
     let (table, calls) = table(vec![exception("ThrottlingException"); 10]);
     let error = table.release(&lease(), 0).await.unwrap_err();
-    assert!(crate::error::Chain(&error).to_string().contains("Throttling"), "{error:?}");
+    assert!(Chain(&error).to_string().contains("Throttling"), "{error:?}");
     assert_eq!(calls.all().len(), 4);
 }
 

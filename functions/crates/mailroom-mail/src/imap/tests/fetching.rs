@@ -1,7 +1,7 @@
 //! Bodies, headers, and what is done to messages afterwards.
 
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::Mailbox;
-use mailroom_core::trouble::ErrorCode;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, duplex,
 };
@@ -9,7 +9,7 @@ use tokio::io::{
 use super::super::error::{ImapError, Malformed, NotWritable, Step};
 use super::super::{Fetched, Session};
 use super::{OPENED, code, imap_example, open, session, soon, uid};
-use crate::login::{Login, Proof};
+use mailroom_net::login::{Login, Proof};
 
 const SMALL: usize = 256 * 1024;
 const CHUNK: usize = 1024 * 1024;

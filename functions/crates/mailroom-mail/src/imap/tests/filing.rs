@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailroom_core::trouble::ErrorCode;
+use mailroom_core::owner_error::ErrorCode;
 use proptest::prelude::*;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, duplex,
@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use super::super::error::{Code, ImapError, Malformed, Refusal, Step};
 use super::super::open::greet;
-use super::super::sent::{SentFolder, log_in_and_find};
-use super::sent::{AS_READ, AT, ID, find_until, folder, listed};
+use super::super::sent_mailbox::{SentFolder, log_in_and_find};
+use super::sent_mailbox::{AS_READ, AT, ID, find_until, folder, listed};
 use super::{Wire, code, imap_example, password, soon};
-use crate::login::{Login, Proof};
+use mailroom_net::login::{Login, Proof};
 
 /// A folder that is found by its name: the next command is M3.
 fn sent(capabilities: &str) -> String {

@@ -5,7 +5,7 @@ use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::super::error::{ImapError, Malformed, Step};
 use super::{LOGGED_IN, OPENED, imap_example, open, session, soon, uid};
-use crate::login::{Login, Proof};
+use mailroom_net::login::{Login, Proof};
 
 fn listing(said: &str) -> String {
     format!(
@@ -122,10 +122,16 @@ fn run(bytes: Vec<u8>) {
         let inbox = mailroom_core::profile::Mailbox::parse("INBOX").unwrap();
         let mut wire = super::Wire::new(saying(bytes.clone()), soon());
         let Ok(greeted) = super::greet(&mut wire).await else { return };
-        let mut probe = super::super::probe::Probe::default();
-        let _ =
-            super::super::probe::look_around(&mut probe, wire, greeted, Some(login), &imap_example(), &inbox)
-                .await;
+        let mut probe = super::super::connection_test::Probe::default();
+        let _ = super::super::connection_test::look_around(
+            &mut probe,
+            wire,
+            greeted,
+            Some(login),
+            &imap_example(),
+            &inbox,
+        )
+        .await;
         let mut wire = super::Wire::new(saying(bytes), soon());
         let Ok(greeted) = super::greet(&mut wire).await else { return };
         let Ok(mut opened) =

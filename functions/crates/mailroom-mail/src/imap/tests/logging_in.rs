@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailroom_core::trouble::ErrorCode;
+use mailroom_core::owner_error::ErrorCode;
 
 use super::super::error::{ImapError, Step};
 use super::{code, imap_example, open, open_as, open_with_token};

@@ -1,8 +1,8 @@
 //! EXAMINE and the listing.
 
-use mailroom_core::cursor::UidValidity;
-use mailroom_core::poll::{Listed, Listing, MailboxState};
-use mailroom_core::trouble::ErrorCode;
+use mailroom_core::inbound::cursor::UidValidity;
+use mailroom_core::inbound::poll::{Listed, Listing, MailboxState};
+use mailroom_core::owner_error::ErrorCode;
 use time::macros::datetime;
 
 use super::super::error::{ImapError, Malformed, Step};

@@ -15,7 +15,7 @@ fn translated(attributes: &[AttributeValue<'_>]) -> Fetch {
     let mut fetch = Fetch::default();
     for attribute in attributes {
         match attribute {
-            AttributeValue::Uid(n) => fetch.uid = mailroom_core::cursor::Uid::new(*n),
+            AttributeValue::Uid(n) => fetch.uid = mailroom_core::inbound::cursor::Uid::new(*n),
             AttributeValue::Flags(flags) => {
                 fetch.seen = Some(flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Seen")));
             }

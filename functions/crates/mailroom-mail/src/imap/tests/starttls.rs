@@ -1,7 +1,7 @@
 //! From plain text to TLS, and whose certificates are believed.
 
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::{Host, Security, Server};
-use mailroom_core::trouble::ErrorCode;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls_pki_types::PrivateKeyDer;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use super::super::connection_test::Probe;
 use super::super::error::{ImapError, Malformed, Step};
 use super::super::open::{Connector, start_tls};
-use super::super::probe::Probe;
 use super::{Mailbox, Opened, Wire, code, password, server, soon};
-use crate::login::{Login, Proof};
-use crate::tls::{Tls, TlsError};
+use mailroom_net::login::{Login, Proof};
+use mailroom_net::tls::{Tls, TlsError};
 
 async fn plain(transcript: &str) -> Result<(), ImapError> {
     let (stream, _) = server(transcript);

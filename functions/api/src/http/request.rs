@@ -1,0 +1,307 @@
+//! What API Gateway says of a request (HTTP API, payload 2.0), read without trusting any of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mailroom_contract::problem::Problems;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashMap;
+
+use crate::http::problem::ApiError;
+
+/// The largest body that is read. A profile with everything at its limit is a tenth of it.
+const MAX_BODY: Limit = Limit { bytes: 256 * 1024, words: "256 KiB" };
+
+/// The largest body of a message: what Lambda takes of any request.
+const MAX_LARGE_BODY: Limit = Limit { bytes: 6 * 1024 * 1024, words: "6 MB" };
+
+/// How large a body may be.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    words: &'static str,
+}
+
+/// The event is none of API Gateway's.
+#[derive(Debug, thiserror::Error)]
+#[error("the event is no request of an HTTP API with payload format 2.0")]
+pub struct UnknownEvent(#[source] serde_json::Error);
+
+/// The part of the event that matters here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: String,
+    /// `cargo lambda watch` sends null for a request without one.
+    raw_query_string: Option<String>,
+    #[serde(default)]
+    headers: HashMap<String, String>,
+    #[serde(default)]
+    cookies: Vec<String>,
+    request_context: Context,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    #[serde(default)]
+    request_id: String,
+    http: Http,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    method: String,
+}
+
+/// A request.
+pub(crate) struct Request {
+    event: Event,
+}
+
+/// Which version a change was made from (RFC 9110 §13.1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Nothing is said.
+    Absent,
+    /// `*`: whatever it is.
+    Any,
+    /// One of these.
+    Versions(Vec<u64>),
+}
+
+impl IfMatch {
+    /// Whether a change of `version` may go on.
+    pub(crate) fn allows(&self, version: u64) -> bool {
+        match self {
+            Self::Absent | Self::Any => true,
+            Self::Versions(versions) => versions.contains(&version),
+        }
+    }
+}
+
+impl Request {
+    pub(crate) fn parse(payload: Value) -> Result<Self, UnknownEvent> {
+        serde_json::from_value(payload).map(|event| Self { event }).map_err(UnknownEvent)
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        &self.event.request_context.http.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.event.raw_path
+    }
+
+    fn raw_query(&self) -> &str {
+        self.event.raw_query_string.as_deref().unwrap_or_default()
+    }
+
+    /// API Gateway's id of the request, which is in its access log too.
+    pub(crate) fn id(&self) -> &str {
+        &self.event.request_context.request_id
+    }
+
+    /// Header names come in lower case.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.event.headers.get(name).map(String::as_str)
+    }
+
+    /// The body as JSON; `None` when there is none.
+    pub(crate) fn json(&self) -> Result<Option<Value>, ApiError> {
+        self.json_within(MAX_BODY)
+    }
+
+    fn json_within(&self, limit: Limit) -> Result<Option<Value>, ApiError> {
+        let Some(body) = self.event.body.as_deref().filter(|body| !body.is_empty()) else { return Ok(None) };
+        if body.len() > limit.bytes * 4 / 3 + 4 {
+            return Err(ApiError::TooLarge(limit.words));
+        }
+        let bytes = if self.event.is_base64_encoded {
+            STANDARD
+                .decode(body)
+                .map_err(|_| ApiError::Unreadable("The body cannot be decoded from Base64.".to_owned()))?
+        } else {
+            body.as_bytes().to_vec()
+        };
+        if bytes.len() > limit.bytes {
+            return Err(ApiError::TooLarge(limit.words));
+        }
+        if !self.header("content-type").is_none_or(is_json) {
+            return Err(ApiError::ContentType);
+        }
+        // The error's own words: they tell line and column, and quote nothing.
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| ApiError::Unreadable(format!("The body is no JSON: {error}.")))
+    }
+
+    /// The body as JSON, which has to be there.
+    pub(crate) fn required_json(&self) -> Result<Value, ApiError> {
+        self.json()?.ok_or_else(|| ApiError::Unreadable("The request needs a body of JSON.".to_owned()))
+    }
+
+    /// The body of a message, which has to be there.
+    pub(crate) fn required_large_json(&self) -> Result<Value, ApiError> {
+        let missing = || ApiError::Unreadable("The request needs a body of JSON.".to_owned());
+        self.json_within(MAX_LARGE_BODY)?.ok_or_else(missing)
+    }
+
+    /// `Idempotency-Key`.
+    pub(crate) fn idempotency_key(&self) -> Result<Option<String>, ApiError> {
+        let Some(key) = self.header("idempotency-key") else { return Ok(None) };
+        if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(Some(key.to_owned()));
+        }
+        let problem = "must have 1 to 255 visible characters of ASCII";
+        Err(ApiError::Parameters(Problems::one("Idempotency-Key", problem)))
+    }
+
+    /// The query's parameters, decoded; refuses those that are not among `known`.
+    pub(crate) fn query(&self, known: &[&'static str]) -> Result<HashMap<&'static str, String>, ApiError> {
+        let mut parameters = HashMap::new();
+        let mut problems = Problems::default();
+        for pair in self.raw_query().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).unwrap_or_default();
+            match (known.iter().find(|known| **known == name), decode(value)) {
+                (None, _) => {
+                    let name: String = name.chars().take(100).filter(|c| !c.is_control()).collect();
+                    let there_are = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    problems.add(name, format!("is no parameter here; there are {there_are}"));
+                }
+                (Some(name), None) => problems.add(*name, "must be UTF-8, percent-encoded"),
+                (Some(name), Some(value)) => {
+                    if parameters.insert(*name, value).is_some() {
+                        problems.add(*name, "must be given once");
+                    }
+                }
+            }
+        }
+        problems.none_or().map_err(ApiError::Parameters)?;
+        Ok(parameters)
+    }
+
+    /// The query's parameters of these names, decoded, where others may be there that are not ours to know: the first of
+    /// each.
+    pub(crate) fn parameters(&self, known: &[&'static str]) -> HashMap<&'static str, String> {
+        let mut parameters = HashMap::new();
+        for pair in self.raw_query().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).unwrap_or_default();
+            if let (Some(name), Some(value)) = (known.iter().find(|known| **known == name), decode(value)) {
+                parameters.entry(*name).or_insert(value);
+            }
+        }
+        parameters
+    }
+
+    /// The values of the cookies of this name. API Gateway lists cookies apart from the header fields.
+    pub(crate) fn cookies<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let header = self.header("cookie").into_iter();
+        let all = self.event.cookies.iter().map(String::as_str).chain(header).flat_map(|all| all.split(';'));
+        all.filter_map(move |cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// `If-Match`.
+    pub(crate) fn if_match(&self) -> Result<IfMatch, ApiError> {
+        let Some(header) = self.header("if-match") else { return Ok(IfMatch::Absent) };
+        if header.trim() == "*" {
+            return Ok(IfMatch::Any);
+        }
+        let version = |tag: &str| {
+            let tag = tag.trim();
+            // A weak tag never matches (RFC 9110 §13.1.1), and we have never given one out.
+            let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
+            let strong = !tag.starts_with("W/");
+            let known = opaque.parse().ok().filter(|_| strong && opaque.bytes().all(|b| b.is_ascii_digit()));
+            (!opaque.contains('"')).then_some(known)
+        };
+        let versions = header.split(',').map(version).collect::<Option<Vec<_>>>();
+        match versions {
+            Some(versions) => Ok(IfMatch::Versions(versions.into_iter().flatten().collect())),
+            None => {
+                let problems = Problems::one("If-Match", "must be * or an ETag in quotes, such as \"7\"");
+                Err(ApiError::Parameters(problems))
+            }
+        }
+    }
+}
+
+/// Whether a media type is JSON (RFC 8259, or by its suffix, RFC 6839 §3.1).
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Decodes a part of a query: `+` is a blank there.
+fn decode(text: &str) -> Option<String> {
+    mailroom_contract::route::decode(&text.replace('+', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(query: &str, headers: &Value) -> Request {
+        Request::parse(json!({
+            "version": "2.0", "rawPath": "/profiles", "rawQueryString": query, "headers": headers,
+            "requestContext": {"http": {"method": "GET"}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_known() {
+        let parameters = request("q=a%20b%2B+c&limit=7", &json!({})).query(&["q", "limit"]).unwrap();
+        assert_eq!(parameters, HashMap::from([("q", "a b+ c".to_owned()), ("limit", "7".to_owned())]));
+        for wrong in ["q=%ff", "page=2", "q=1&q=2", "q=%"] {
+            assert!(
+                matches!(request(wrong, &json!({})).query(&["q"]), Err(ApiError::Parameters(_))),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_strongly() {
+        let tags = |tags: &str| request("", &json!({"if-match": tags})).if_match().ok();
+        assert_eq!(tags("*"), Some(IfMatch::Any));
+        assert_eq!(tags("\"7\", \"8\""), Some(IfMatch::Versions(vec![7, 8])));
+        assert_eq!(tags("W/\"7\""), Some(IfMatch::Versions(vec![])));
+        assert_eq!(tags("\"a\""), Some(IfMatch::Versions(vec![])));
+        // An empty one too: whoever sends it has lost the version that they meant to protect.
+        for wrong in ["7", "\"7", "", "\"7\" \"8\""] {
+            assert_eq!(tags(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_no_json() {
+        let body = |body: &[u8]| {
+            let payload = json!({
+                "rawPath": "/", "requestContext": {"http": {"method": "POST"}},
+                "body": STANDARD.encode(body), "isBase64Encoded": true,
+            });
+            Request::parse(payload).unwrap().json()
+        };
+        assert_eq!(body(b"{\"a\": 1}").unwrap(), Some(json!({"a": 1})));
+        assert!(matches!(body(b"{\"a\": \"\xff\"}"), Err(ApiError::Unreadable(_))));
+        assert!(matches!(body(&vec![b' '; MAX_BODY.bytes + 1]), Err(ApiError::TooLarge(_))));
+    }
+
+    #[test]
+    fn json_is_known_by_its_type() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["text/json", "text/plain", "application/xml", "", "multipart/form-data"] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

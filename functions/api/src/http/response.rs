@@ -1,0 +1,82 @@
+//! What a request is answered with, as API Gateway takes it (HTTP API, payload 2.0).
+
+use std::collections::BTreeMap;
+
+use mailroom_contract::profile_view::ProfileView;
+use mailroom_core::profile::Profile;
+use serde::Serialize;
+
+use mailroom_lambda::clock;
+
+/// An answer. Also the payload that API Gateway reads.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    status_code: u16,
+    headers: BTreeMap<&'static str, String>,
+    /// Always written: `cargo lambda watch` refuses a response without them.
+    cookies: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+impl Answer {
+    /// The status (RFC 9110 §15).
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status_code
+    }
+
+    /// An answer with nothing in it.
+    pub(crate) fn empty(status: u16) -> Self {
+        // What is asked for here changes by the minute, and is nobody else's business.
+        let headers = BTreeMap::from([("cache-control", "no-store".to_owned())]);
+        Self { status_code: status, headers, cookies: Vec::new(), body: None }
+    }
+
+    /// An answer whose body is `text`, which is JSON.
+    pub(crate) fn text(status: u16, text: &str) -> Self {
+        Self { body: Some(text.to_owned()), ..Self::empty(status) }
+            .with_header("content-type", "application/json")
+            .with_header("x-content-type-options", "nosniff")
+    }
+
+    /// An answer whose body is `value` as JSON.
+    pub(crate) fn json(status: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(text) => Self::text(status, &text),
+            // None of our types has maps with keys that are no text, which is all that can fail here.
+            Err(_) => Self::empty(500),
+        }
+    }
+
+    /// A profile, with its version as `ETag`.
+    pub(crate) fn profile(status: u16, profile: Profile) -> Self {
+        let etag = format!("\"{}\"", profile.version);
+        Self::json(status, &ProfileView::of(profile, clock::now())).with_header("etag", etag)
+    }
+
+    /// A page for people: HTML that loads nothing, and is shown in no frame.
+    pub(crate) fn page(status: u16, html: String) -> Self {
+        Self { body: Some(html), ..Self::empty(status) }
+            .with_header("content-type", "text/html; charset=utf-8")
+            .with_header(
+                "content-security-policy",
+                "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            )
+            .with_header("referrer-policy", "no-referrer")
+            .with_header("x-content-type-options", "nosniff")
+    }
+
+    /// The same answer with a cookie (RFC 6265 §4.1).
+    pub(crate) fn with_cookie(mut self, cookie: String) -> Self {
+        self.cookies.push(cookie);
+        self
+    }
+
+    /// The same answer with a header, which replaces one of its name.
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value.into());
+        self
+    }
+}

@@ -1,0 +1,211 @@
+//! A try of settings against the real servers. It changes nothing: not there, and not here.
+
+use std::time::Duration;
+
+use futures_util::future::{OptionFuture, join};
+use mailroom_auth::access::Access;
+use mailroom_auth::error::OauthError;
+use mailroom_auth::tokens::unattended;
+use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
+use mailroom_contract::problem::{Problems, read};
+use mailroom_contract::profile::{Described, ProfileBody, patched, settings, tried};
+use mailroom_core::oauth2::Grant;
+use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::ports::{Credential, Credentials as _};
+use mailroom_core::profile::{Auth, Profile, ProfileId, Server};
+use mailroom_mail::{imap, smtp};
+use mailroom_net::login::Login;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::Api;
+use crate::http::problem::ApiError;
+use crate::http::request::Request;
+use crate::http::response::Answer;
+use crate::profiles::create::{needs_secret, secret_field};
+use mailroom_lambda::clock;
+
+/// How long both servers have, whatever they do: an answer comes within ten seconds.
+const TEST_TIME: Duration = Duration::from_secs(9);
+
+/// How much of it a provider has, so that the servers are tried whatever it does.
+const TOKEN_TIME: Duration = Duration::from_secs(5);
+
+impl Api {
+    pub(crate) async fn test_settings(&self, request: &Request) -> Result<Answer, ApiError> {
+        let body = read_settings(request.required_json()?)?;
+        let Described { profile, credential, .. } =
+            body.describe(ProfileId::new(clock::new_ulid()), clock::now());
+        if credential.is_none() && needs_secret(&profile.auth) {
+            return Err(ApiError::Fields(Problems::one(secret_field(&profile.auth), "is required")));
+        }
+        let (deadline, provider_end) = (clock::instant() + TEST_TIME, clock::instant() + TOKEN_TIME);
+        let access = self.access(&profile.auth, credential.as_ref(), provider_end).await;
+        self.test(&profile, access, deadline).await
+    }
+
+    pub(crate) async fn test_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+        let (deadline, provider_end) = (clock::instant() + TEST_TIME, clock::instant() + TOKEN_TIME);
+        let current = self.profile(id).await?;
+        let changed = match request.json()? {
+            Some(patch @ Value::Object(_)) => patched(&current, patch),
+            None => settings(&current),
+            Some(_) => return Err(ApiError::Fields(Problems::one("", "must be an object"))),
+        };
+        let Described { profile, credential, .. } =
+            read_settings(changed)?.describe(current.id, current.created_at);
+        // As it is stored, if what it logs in with is; what is tried then is what a poll does.
+        if credential.is_none() && settings(&profile).get("auth") == settings(&current).get("auth") {
+            return self.test_as_stored(&profile, &current, deadline, provider_end).await;
+        }
+        let credential = match (credential, &current.secret_version) {
+            (Some(credential), _) => Some(credential),
+            (None, Some(version)) => self.secrets.credential(current.id, version).await?,
+            (None, None) => None,
+        };
+        let access = self.access(&profile.auth, credential.as_ref(), provider_end).await;
+        self.test(&profile, access, deadline).await
+    }
+
+    /// Tries settings with what `current` logs in with. A token that is refused is replaced once, as for a poll.
+    async fn test_as_stored(
+        &self,
+        profile: &Profile,
+        current: &Profile,
+        deadline: Instant,
+        provider_end: Instant,
+    ) -> Result<Answer, ApiError> {
+        let access = match self.tokens.access(current, provider_end).await {
+            Ok(access) => access,
+            Err(error) => return self.test(profile, Err(error.into_trouble()?), deadline).await,
+        };
+        let report = self.report(profile, &Ok(access.clone()), deadline).await?;
+        if !report.refuses_login() {
+            return Ok(Answer::json(200, &report));
+        }
+        match self.tokens.other_access(current, &access, deadline).await {
+            Ok(Some(access)) => self.test(profile, Ok(access), deadline).await,
+            Ok(None) => Ok(Answer::json(200, &report)),
+            Err(error) => self.test(profile, Err(error.into_trouble()?), deadline).await,
+        }
+    }
+
+    /// What unsaved settings log in with; or why nobody can.
+    async fn access(
+        &self,
+        auth: &Auth,
+        credential: Option<&Credential>,
+        deadline: Instant,
+    ) -> Result<Access, Trouble> {
+        match (auth, credential) {
+            (Auth::Plain { .. }, Some(Credential::Password(password))) => {
+                Ok(Access::Password(password.clone()))
+            }
+            (Auth::Plain { .. }, Some(Credential::Client(_)) | None) => Err(OauthError::NoPassword.trouble()),
+            (Auth::Oauth2(client), _) if client.grant == Grant::AuthorizationCode => Err(Trouble::new(
+                ErrorCode::Oauth2Grant,
+                "The server can be reached; to log in, store the profile and sign in for it first.",
+            )),
+            (Auth::Oauth2(client), Some(Credential::Client(credential))) => {
+                let granted = unattended(self.tokens.discovery(), client, credential, deadline).await;
+                granted.map(|granted| Access::Token(granted.access_token)).map_err(|error| error.trouble())
+            }
+            (Auth::Oauth2(_), Some(Credential::Password(_)) | None) => Err(OauthError::NoSecret.trouble()),
+        }
+    }
+
+    async fn test(
+        &self,
+        profile: &Profile,
+        access: Result<Access, Trouble>,
+        deadline: Instant,
+    ) -> Result<Answer, ApiError> {
+        Ok(Answer::json(200, &self.report(profile, &access, deadline).await?))
+    }
+
+    async fn report(
+        &self,
+        profile: &Profile,
+        access: &Result<Access, Trouble>,
+        deadline: Instant,
+    ) -> Result<TestReport, ApiError> {
+        if profile.imap.is_none() && profile.smtp.is_none() {
+            let mut problems =
+                Problems::one("imap_host", "or smtp_host is required: there is nothing to try");
+            problems.add("smtp_host", "or imap_host is required: there is nothing to try");
+            return Err(ApiError::Fields(problems));
+        }
+        let imap: OptionFuture<_> =
+            profile.imap.as_ref().map(|server| self.test_imap(profile, server, access, deadline)).into();
+        let smtp: OptionFuture<_> =
+            profile.smtp.as_ref().map(|server| self.test_smtp(profile, server, access, deadline)).into();
+        let (imap, smtp) = join(imap, smtp).await;
+        Ok(TestReport { imap, smtp })
+    }
+
+    async fn test_imap(
+        &self,
+        profile: &Profile,
+        server: &Server,
+        access: &Result<Access, Trouble>,
+        deadline: Instant,
+    ) -> ImapReport {
+        let begun = clock::instant();
+        let mut found = imap::Probe::default();
+        let login = login(profile, access);
+        let tried = self.imap.probe(&mut found, server, login, &profile.mailbox, deadline).await;
+        let error = tried.map_err(|error| error.trouble(server)).and(admitted(access)).err();
+        ImapReport {
+            ok: error.is_none(),
+            error: error.map(Into::into),
+            latency_ms: millis(begun),
+            capabilities: found.capabilities,
+            mailboxes: found.mailboxes,
+            unseen: found.unseen,
+        }
+    }
+
+    async fn test_smtp(
+        &self,
+        profile: &Profile,
+        server: &Server,
+        access: &Result<Access, Trouble>,
+        deadline: Instant,
+    ) -> SmtpReport {
+        let begun = clock::instant();
+        let mut found = smtp::Probe::default();
+        let login = login(profile, access);
+        let tried = match self.smtp.open(&mut found, server, login, deadline).await {
+            Ok(session) => {
+                session.quit().await;
+                Ok(())
+            }
+            Err(error) => Err(error.trouble(server)),
+        };
+        let error = tried.and(admitted(access)).err();
+        SmtpReport {
+            ok: error.is_none(),
+            error: error.map(Into::into),
+            latency_ms: millis(begun),
+            capabilities: found.capabilities,
+        }
+    }
+}
+
+/// Whether there was anything to log in with.
+fn admitted(access: &Result<Access, Trouble>) -> Result<(), Trouble> {
+    access.as_ref().map(drop).map_err(Clone::clone)
+}
+
+fn read_settings(settings: Value) -> Result<ProfileBody, ApiError> {
+    read(tried(settings)).map_err(ApiError::Fields)
+}
+
+fn login<'a>(profile: &'a Profile, access: &'a Result<Access, Trouble>) -> Option<Login<'a>> {
+    let access = access.as_ref().ok()?;
+    Some(Login { login: profile.auth.login(), proof: access.proof() })
+}
+
+fn millis(begun: Instant) -> u64 {
+    u64::try_from((clock::instant() - begun).as_millis()).unwrap_or(u64::MAX)
+}

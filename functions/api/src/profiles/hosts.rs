@@ -1,0 +1,45 @@
+//! Hosts that people type, checked before anything is stored. They are checked again, by address, at each connection.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mailroom_contract::field::{Discovery, Transport};
+use mailroom_contract::problem::Problems;
+use mailroom_core::profile::{Host, Profile};
+use mailroom_net::connect::Standing;
+
+use crate::Api;
+
+/// How long a name may take to resolve here. One that takes longer is judged when it is connected to.
+const RESOLVE_TIME: Duration = Duration::from_secs(2);
+
+/// What follows the field's name.
+const NOT_ALLOWED: &str = "must be a public mail server: this host leads into a private network";
+
+impl Api {
+    /// Adds a problem for each host that may not be connected to. A name that does not resolve may do so tomorrow: the
+    /// status of the profile will say it.
+    pub(crate) async fn check_hosts(
+        &self,
+        profile: &Profile,
+        discovery: Option<&Discovery>,
+        problems: &mut Problems,
+    ) {
+        let servers = [("imap_host", profile.imap.as_ref()), ("smtp_host", profile.smtp.as_ref())];
+        let mut hosts: Vec<(&str, &Host)> =
+            servers.iter().filter_map(|(field, server)| Some((*field, &server.as_ref()?.host))).collect();
+        hosts.extend(discovery.map(|discovery| ("auth.discovery_url", &discovery.host)));
+        let standings = join_all(hosts.iter().map(|(_, host)| self.allowed.standing(host, RESOLVE_TIME)));
+        for ((field, _), standing) in hosts.iter().zip(standings.await) {
+            match standing {
+                Standing::NotAllowed => problems.add(*field, NOT_ALLOWED),
+                Standing::Fine | Standing::Unresolved => {}
+            }
+        }
+        if let Some(Discovery { transport: Transport::Http, host, .. }) = discovery
+            && !self.allowed.names(host)
+        {
+            problems.add("auth.discovery_url", "must begin with https://");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Changing a profile: all of its settings, or some.
+
+use std::mem::discriminant;
+use std::time::Duration;
+
+use mailroom_aws::dynamodb::Editor;
+use mailroom_contract::problem::{Problems, read};
+use mailroom_contract::profile::{Described, ProfileBody, patched, settings};
+use mailroom_core::edit::{Edit, edit};
+use mailroom_core::error_chain::Chain;
+use mailroom_core::ports::{
+    ClientCredential, Credential, Credentials as _, PortError, Profiles as _, Schedules as _,
+};
+use mailroom_core::profile::{Auth, Profile};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::Api;
+use crate::http::problem::ApiError;
+use crate::http::request::{IfMatch, Request};
+use crate::http::response::Answer;
+use crate::profiles::create::{needs_secret, secret_field};
+use mailroom_lambda::clock;
+
+/// How long a change waits for others that change the same profile.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a claim lasts without its end: longer than any request.
+const CLAIM_TIME: time::Duration = time::Duration::seconds(40);
+
+/// How long the others are given each time.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a change is made of.
+enum Change {
+    /// All settings.
+    Whole(Value),
+    /// Some (RFC 7396).
+    Patch(Value),
+}
+
+impl Change {
+    fn settings(&self, current: &Profile) -> Result<ProfileBody, ApiError> {
+        let settings = match self {
+            Self::Whole(settings) => settings.clone(),
+            Self::Patch(patch) => patched(current, patch.clone()),
+        };
+        read(settings).map_err(ApiError::Fields)
+    }
+}
+
+impl Api {
+    pub(crate) async fn put_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+        let body = request.required_json()?;
+        // What is wrong whatever is stored is told before anything else.
+        read::<ProfileBody>(body.clone()).map_err(ApiError::Fields)?;
+        self.change(id, &request.if_match()?, &Change::Whole(body)).await
+    }
+
+    pub(crate) async fn patch_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+        let patch = request.required_json()?;
+        if !patch.is_object() {
+            return Err(ApiError::Fields(Problems::one("", "must be an object")));
+        }
+        self.change(id, &request.if_match()?, &Change::Patch(patch)).await
+    }
+
+    async fn change(&self, id: &str, if_match: &IfMatch, change: &Change) -> Result<Answer, ApiError> {
+        let end = clock::instant() + PATIENCE;
+        loop {
+            let current = self.profile(id).await?;
+            if !if_match.allows(current.version) {
+                return Err(ApiError::Stale);
+            }
+            match self.try_change(&current, change).await {
+                Err(ApiError::Port(PortError::Lost)) => wait_for_the_others(end).await?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Changes a profile as it was read; lost if someone else is at it.
+    async fn try_change(&self, current: &Profile, change: &Change) -> Result<Answer, ApiError> {
+        let Described { profile: mut wanted, credential, discovery } =
+            change.settings(current)?.describe(current.id, clock::now());
+        let mut problems = Problems::default();
+        let same_kind = discriminant(&wanted.auth) == discriminant(&current.auth);
+        wanted.secret_version = current.secret_version.clone().filter(|_| same_kind);
+        if let (Auth::Oauth2(wanted), Auth::Oauth2(before), None) =
+            (&mut wanted.auth, &current.auth, &credential)
+        {
+            // The secret stays, if there is one.
+            wanted.confidential = before.confidential;
+        }
+        if credential.is_none() && needs_secret(&wanted.auth) && !has_secret(&wanted) {
+            let problems =
+                Problems::one(secret_field(&wanted.auth), "is required: none of this type is stored");
+            return Err(ApiError::Conflict(
+                "Another type of login needs its own secret.".to_owned(),
+                problems,
+            ));
+        }
+        self.check_hosts(&wanted, discovery.as_ref(), &mut problems).await;
+        problems.none_or().map_err(ApiError::Fields)?;
+        self.require_flow_schema(&wanted).await?;
+        let edited = match credential {
+            None if !leaves_secret(current, &wanted) => {
+                let edited = edit(current, wanted, clock::now());
+                let stored = self.table.update(current, &edited, Editor::Anyone(clock::now())).await;
+                self.unless_ours(stored, &edited).await?;
+                edited
+            }
+            given => self.change_with_secret(current, wanted, given).await?,
+        };
+        self.changed(current, edited).await
+    }
+
+    /// Puts a new version into the secret, and has the profile name it.
+    async fn change_with_secret(
+        &self,
+        current: &Profile,
+        mut wanted: Profile,
+        given: Option<Credential>,
+    ) -> Result<Edit, ApiError> {
+        let now = clock::now();
+        let claim = self.table.claim(current, now, now + CLAIM_TIME).await?;
+        let stored = async {
+            let credential = self.merged(current, &wanted, given).await?;
+            wanted.secret_version = Some(self.secrets.store(current.id, &credential).await?);
+            let edited = edit(current, wanted, clock::now());
+            let stored = self.table.update(current, &edited, Editor::Claimant(&claim)).await;
+            self.unless_ours(stored, &edited).await.map(|()| edited)
+        };
+        match stored.await {
+            Ok(edited) => Ok(edited),
+            Err(error) => {
+                // Otherwise it runs out by itself.
+                if let Err(error) = self.table.give_up(current.id, &claim).await {
+                    warn!(profile.id = %current.id, error = %Chain(&error), "a claim was not given up");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The credential as it shall be: what came with the change, and what the change leaves as it is.
+    async fn merged(
+        &self,
+        current: &Profile,
+        wanted: &Profile,
+        given: Option<Credential>,
+    ) -> Result<Credential, PortError> {
+        let given = match given {
+            Some(Credential::Password(password)) => return Ok(Credential::Password(password)),
+            Some(Credential::Client(given)) => given,
+            None => ClientCredential::default(),
+        };
+        let stored = match &current.secret_version {
+            Some(version) => self.secrets.credential(current.id, version).await?,
+            None => None,
+        };
+        let stored = match stored {
+            Some(Credential::Client(stored)) => stored,
+            Some(Credential::Password(_)) | None => ClientCredential::default(),
+        };
+        Ok(Credential::Client(ClientCredential {
+            secret: given.secret.or(stored.secret),
+            refresh_token: stored.refresh_token.filter(|_| !ends_sign_in(current, wanted)),
+        }))
+    }
+
+    /// An edit that is lost because it is stored already is not lost: the answer to it was, and it was sent again.
+    async fn unless_ours(&self, stored: Result<(), PortError>, edit: &Edit) -> Result<(), PortError> {
+        let Err(PortError::Lost) = stored else { return stored };
+        let ours = &edit.profile;
+        let is_ours = self.table.get(ours.id).await?.is_some_and(|there| {
+            // Stored times are whole milliseconds.
+            let apart = (there.updated_at - ours.updated_at).abs();
+            let same_edit = there.version == ours.version && apart < time::Duration::MILLISECOND;
+            same_edit && there.secret_version == ours.secret_version && settings(&there) == settings(ours)
+        });
+        if is_ours { Ok(()) } else { Err(PortError::Lost) }
+    }
+
+    /// Keeps the schedules in step with a change that is stored.
+    async fn changed(&self, before: &Profile, Edit { profile, .. }: Edit) -> Result<Answer, ApiError> {
+        // Always, not only when it changed: so a repeat mends what a change that died half-way has left undone.
+        if profile.listen {
+            self.schedules.joined(profile.refresh_interval).await?;
+        }
+        if before.listen && !(profile.listen && before.refresh_interval == profile.refresh_interval) {
+            self.leave(before).await;
+        }
+        Ok(Answer::profile(200, profile))
+    }
+
+    /// Removes the schedule of an interval that a profile has left, if it was the last. A schedule too many does no
+    /// harm: the next plan that finds nobody removes it.
+    pub(crate) async fn leave(&self, profile: &Profile) {
+        if let Err(error) = self.schedules.left(profile.refresh_interval).await {
+            warn!(interval = profile.refresh_interval.seconds(), error = %Chain(&error), "a schedule that may not be needed any more was left");
+        }
+    }
+}
+
+/// Whether a sign-in means nothing after the change.
+fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
+    match (&current.auth, &wanted.auth) {
+        (Auth::Oauth2(before), Auth::Oauth2(after)) => before.is_another_sign_in(after),
+        (Auth::Plain { .. }, Auth::Plain { .. }) => false,
+        (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => true,
+    }
+}
+
+/// Whether the change leaves something in the profile's secret that is of no use after it.
+fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
+    let stored = match &current.auth {
+        Auth::Plain { .. } => current.secret_version.is_some(),
+        Auth::Oauth2(_) => current.authorization.is_some(),
+    };
+    stored && ends_sign_in(current, wanted)
+}
+
+/// Whether the profile's kind of secret is stored.
+const fn has_secret(profile: &Profile) -> bool {
+    match &profile.auth {
+        Auth::Plain { .. } => profile.secret_version.is_some(),
+        Auth::Oauth2(client) => client.confidential && profile.secret_version.is_some(),
+    }
+}
+
+/// Gives others who are at the same profile a moment; an error when that has gone on for too long.
+pub(crate) async fn wait_for_the_others(end: Instant) -> Result<(), ApiError> {
+    if clock::instant() > end {
+        let detail = "Others are changing this profile at the same time; try again.";
+        return Err(ApiError::Conflict(detail.to_owned(), Problems::default()));
+    }
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
+}

@@ -1,0 +1,455 @@
+//! The requests of a client to its provider's token endpoint.
+
+use std::fmt;
+use std::pin::Pin;
+
+use mailroom_core::oauth2::{Family, Grant, Oauth2};
+use mailroom_core::ports::ClientCredential;
+use mailroom_net::redact::Secrets;
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardErrorResponse, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse as _, TokenUrl,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
+
+use crate::assertion::{ClientKey, Statement};
+use crate::discovery::{Method, Proof, Provider, grant_type};
+use crate::error::{Asked, OauthError};
+use crate::http::{Endpoint, Http};
+
+/// The lifetime of an access token that comes without one.
+const USUAL_LIFETIME: Duration = Duration::minutes(10);
+
+/// The longest token that is taken: mail servers take no longer ones.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// `client_assertion_type` (RFC 7523 §2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a provider has given.
+#[derive(Debug)]
+pub struct Granted {
+    /// The access token (RFC 6749 §1.4).
+    pub access_token: SecretString,
+    /// How long it holds.
+    pub lifetime: Duration,
+    /// A refresh token, if a new one was given.
+    pub refresh_token: Option<SecretString>,
+    /// How long the refresh token holds, where the provider says it.
+    pub refresh_lifetime: Option<Duration>,
+    /// Who has signed in (OpenID Connect Core §2).
+    pub id_token: Option<SecretString>,
+}
+
+/// What comes besides RFC 6749's fields.
+#[derive(Clone, Serialize, Deserialize)]
+struct Extra {
+    #[serde(default)]
+    id_token: Option<String>,
+    #[serde(default)]
+    refresh_token_expires_in: Option<i64>,
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Extra")
+    }
+}
+
+impl ExtraTokenFields for Extra {}
+
+type TokenAnswer = StandardTokenResponse<Extra, BasicTokenType>;
+
+type Rfc6749<Token = EndpointNotSet> = oauth2::Client<
+    BasicErrorResponse,
+    TokenAnswer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    Token,
+>;
+
+/// A client of a provider, with all that a request needs.
+pub(crate) struct Client<'a> {
+    http: &'a Http,
+    provider: &'a Provider,
+    settings: &'a Oauth2,
+    key: ClientKey,
+    method: Method,
+    now: OffsetDateTime,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(
+        http: &'a Http,
+        provider: &'a Provider,
+        settings: &'a Oauth2,
+        credential: &ClientCredential,
+        now: OffsetDateTime,
+    ) -> Result<Self, OauthError> {
+        if provider.lacks(settings.grant) {
+            let name = grant_type(settings.grant);
+            let issuer = &provider.issuer;
+            return Err(OauthError::Unfit(format!(
+                "The OpenID provider {issuer} does not have the grant {name}."
+            )));
+        }
+        let key = ClientKey::read(credential.secret.as_ref())
+            .map_err(|error| OauthError::Unfit(error.to_string()))?;
+        let method = provider.method(key.proof());
+        let method = match (settings.grant, method) {
+            (Grant::AuthorizationCode | Grant::ClientCredentials, Some(method)) => method,
+            // The assertion proves enough where the provider takes no key of clients, as Google does.
+            (Grant::JwtBearer, method) => method.unwrap_or(Method::Public),
+            (Grant::AuthorizationCode | Grant::ClientCredentials, None) => {
+                let what = match key.proof() {
+                    Proof::Key => "a private key",
+                    Proof::Secret | Proof::Nothing => "a secret",
+                };
+                let issuer = &provider.issuer;
+                return Err(OauthError::Unfit(format!(
+                    "The OpenID provider {issuer} does not let clients prove themselves with {what}."
+                )));
+            }
+        };
+        if method == Method::Public && settings.grant == Grant::ClientCredentials {
+            return Err(OauthError::NoSecret);
+        }
+        Ok(Self { http, provider, settings, key, method, now })
+    }
+
+    /// Tokens for a person's consent (RFC 6749 §4.1.3).
+    pub(crate) async fn exchange(
+        &self,
+        code: String,
+        verifier: String,
+        redirect: &str,
+        deadline: Instant,
+    ) -> Result<Granted, OauthError> {
+        let secrets = self.secrets([code.as_str(), verifier.as_str()]);
+        let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| self.unusable())?;
+        let client = self.rfc6749()?.set_redirect_uri(redirect);
+        let assertion = self.client_assertion()?;
+        let mut request = client.exchange_code(AuthorizationCode::new(code));
+        if self.provider.pkce == crate::discovery::Pkce::S256 {
+            request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
+        }
+        if let Some(assertion) = &assertion {
+            request = request
+                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
+                .add_extra_param("client_assertion", assertion.expose_secret());
+        }
+        let send = Sender { client: self, deadline };
+        let answer = request.request_async(&send).await;
+        self.granted(answer, Asked::Code, &secrets)
+    }
+
+    /// A new access token for a sign-in (§6).
+    pub(crate) async fn refresh(
+        &self,
+        token: &SecretString,
+        scopes: &[String],
+        deadline: Instant,
+    ) -> Result<Granted, OauthError> {
+        let secrets = self.secrets([token.expose_secret()]);
+        let client = self.rfc6749()?;
+        let assertion = self.client_assertion()?;
+        let token = RefreshToken::new(token.expose_secret().to_owned());
+        let mut request = client.exchange_refresh_token(&token);
+        // Without a scope it is the one that was granted; Microsoft wants to be told which resource is meant.
+        if self.provider.family == Family::Microsoft {
+            request = request.add_scopes(scopes.iter().cloned().map(Scope::new));
+        }
+        if let Some(assertion) = &assertion {
+            request = request
+                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
+                .add_extra_param("client_assertion", assertion.expose_secret());
+        }
+        let send = Sender { client: self, deadline };
+        let answer = request.request_async(&send).await;
+        self.granted(answer, Asked::Refresh, &secrets)
+    }
+
+    /// Access for the client itself (§4.4).
+    pub(crate) async fn client_credentials(
+        &self,
+        scopes: &[String],
+        deadline: Instant,
+    ) -> Result<Granted, OauthError> {
+        let secrets = self.secrets([]);
+        let client = self.rfc6749()?;
+        let assertion = self.client_assertion()?;
+        let mut request = client.exchange_client_credentials();
+        request = request.add_scopes(scopes.iter().cloned().map(Scope::new));
+        if let Some(assertion) = &assertion {
+            request = request
+                .add_extra_param("client_assertion_type", ASSERTION_TYPE)
+                .add_extra_param("client_assertion", assertion.expose_secret());
+        }
+        let send = Sender { client: self, deadline };
+        let answer = request.request_async(&send).await;
+        self.granted(answer, Asked::Unattended, &secrets)
+    }
+
+    /// Access for a user, by assertion (RFC 7523 §2.1).
+    pub(crate) async fn jwt_bearer(
+        &self,
+        scopes: &[String],
+        deadline: Instant,
+    ) -> Result<Granted, OauthError> {
+        let ClientKey::Key(signer) = &self.key else {
+            return Err(OauthError::Unfit(
+                "This grant needs a private key: store the service account's key file, or a key in PEM, as the client secret."
+                    .to_owned(),
+            ));
+        };
+        let scope = scopes.join(" ");
+        let assertion = signer.sign(&Statement {
+            client_id: &self.settings.client_id,
+            subject: &self.settings.login,
+            audience: self.provider.token.url().as_str(),
+            scope: Some(&scope),
+            at: self.now + self.provider.ahead,
+        });
+        let assertion = assertion.map_err(|error| OauthError::Unfit(error.to_string()))?;
+        let mut secrets = self.secrets([]);
+        secrets.add(assertion.clone());
+        let mut form = vec![
+            ("grant_type", grant_type(Grant::JwtBearer)),
+            ("assertion", assertion.expose_secret()),
+            ("scope", &scope),
+        ];
+        let own = self.client_assertion()?;
+        if let Some(own) = &own {
+            form.extend([
+                ("client_assertion_type", ASSERTION_TYPE),
+                ("client_assertion", own.expose_secret()),
+            ]);
+            form.push(("client_id", &self.settings.client_id));
+        }
+        let answer = self.post(&self.provider.token, &form, deadline).await?;
+        if answer.status() != 200 {
+            let refusal: BasicErrorResponse =
+                serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
+            return Err(refused(&self.provider.token, &refusal, Asked::Unattended, &secrets));
+        }
+        let granted: TokenAnswer = serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
+        self.checked(&granted)
+    }
+
+    /// Gives a refresh token back (RFC 7009 §2.1). `false` where the provider has no place for it.
+    pub(crate) async fn revoke(&self, token: &SecretString, deadline: Instant) -> Result<bool, OauthError> {
+        let Some(endpoint) = &self.provider.revocation else { return Ok(false) };
+        let secrets = self.secrets([token.expose_secret()]);
+        let assertion = self.client_assertion()?;
+        let mut form = vec![
+            ("token", token.expose_secret()),
+            ("token_type_hint", "refresh_token"),
+            ("client_id", self.settings.client_id.as_str()),
+        ];
+        if let Some(assertion) = &assertion {
+            form.extend([
+                ("client_assertion_type", ASSERTION_TYPE),
+                ("client_assertion", assertion.expose_secret()),
+            ]);
+        }
+        if let ClientKey::Secret(secret) = &self.key {
+            form.push(("client_secret", secret.expose_secret()));
+        }
+        let answer = self.post(endpoint, &form, deadline).await?;
+        if answer.status() == 200 {
+            return Ok(true);
+        }
+        let refusal: BasicErrorResponse =
+            serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
+        Err(refused(endpoint, &refusal, Asked::Revoke, &secrets))
+    }
+
+    /// The client as the library has it.
+    fn rfc6749(&self) -> Result<Rfc6749<EndpointSet>, OauthError> {
+        let url = TokenUrl::new(self.provider.token.url().to_string()).map_err(|_| self.unusable())?;
+        let client = Rfc6749::new(ClientId::new(self.settings.client_id.clone())).set_token_uri(url);
+        let client = client.set_auth_type(match self.method {
+            Method::Header => AuthType::BasicAuth,
+            Method::Public | Method::Body | Method::Key => AuthType::RequestBody,
+        });
+        Ok(match &self.key {
+            ClientKey::Secret(secret) => {
+                client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
+            }
+            ClientKey::Nothing | ClientKey::Key(_) => client,
+        })
+    }
+
+    /// The proof of a client that has a key (RFC 7523 §2.2).
+    fn client_assertion(&self) -> Result<Option<SecretString>, OauthError> {
+        let (Method::Key, ClientKey::Key(signer)) = (self.method, &self.key) else { return Ok(None) };
+        let id = &self.settings.client_id;
+        let statement = Statement {
+            client_id: id,
+            subject: id,
+            audience: self.provider.token.url().as_str(),
+            scope: None,
+            at: self.now + self.provider.ahead,
+        };
+        signer.sign(&statement).map(Some).map_err(|error| OauthError::Unfit(error.to_string()))
+    }
+
+    /// What a provider's words may not repeat.
+    fn secrets<const N: usize>(&self, also: [&str; N]) -> Secrets {
+        let mut secrets = Secrets::default();
+        if let ClientKey::Secret(secret) = &self.key {
+            secrets.add(secret.clone());
+        }
+        also.into_iter().for_each(|secret| secrets.add(SecretString::from(secret)));
+        secrets
+    }
+
+    async fn post(
+        &self,
+        endpoint: &Endpoint,
+        form: &[(&str, &str)],
+        deadline: Instant,
+    ) -> Result<HttpResponse, OauthError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = hyper::http::Request::post(endpoint.url().as_str())
+            .header(hyper::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body.into_bytes())
+            .map_err(|_| self.unusable())?;
+        self.send_to(endpoint, request, deadline).await
+    }
+
+    /// The answer, if it is one of RFC 6749: what is anything else is told here, where it is known.
+    async fn send_to(
+        &self,
+        endpoint: &Endpoint,
+        request: HttpRequest,
+        deadline: Instant,
+    ) -> Result<HttpResponse, OauthError> {
+        let answer = self.http.send_as(endpoint, request, deadline).await;
+        let answer = answer.map_err(|error| OauthError::Http { server: endpoint.server().clone(), error })?;
+        let wrong = |why: &str| OauthError::Answer { server: endpoint.server().clone(), why: why.to_owned() };
+        if answer.redirect().is_some() {
+            return Err(wrong("leads on to another address"));
+        }
+        let empty = answer.status.is_success() && answer.body.is_empty();
+        let is_json =
+            serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok_and(|body| body.is_object());
+        if !is_json && !empty {
+            return Err(if !answer.status.is_success() {
+                OauthError::Status { server: endpoint.server().clone(), status: answer.status.as_u16() }
+            } else if answer.is_html() {
+                wrong("is a page for people")
+            } else {
+                wrong("is no JSON")
+            });
+        }
+        let mut response = HttpResponse::new(answer.body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+
+    fn granted(
+        &self,
+        answer: Result<
+            TokenAnswer,
+            RequestTokenError<OauthError, StandardErrorResponse<oauth2::basic::BasicErrorResponseType>>,
+        >,
+        asked: Asked,
+        secrets: &Secrets,
+    ) -> Result<Granted, OauthError> {
+        match answer {
+            Ok(answer) => self.checked(&answer),
+            Err(RequestTokenError::ServerResponse(refusal)) => {
+                Err(refused(&self.provider.token, &refusal, asked, secrets))
+            }
+            Err(RequestTokenError::Request(error)) => Err(error),
+            // Their own words may quote the answer.
+            Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Err(self.unusable()),
+        }
+    }
+
+    fn checked(&self, answer: &TokenAnswer) -> Result<Granted, OauthError> {
+        let access_token = answer.access_token().secret();
+        if access_token.is_empty() || access_token.len() > MAX_TOKEN {
+            return Err(self.unusable());
+        }
+        let lifetime = answer.expires_in().and_then(|lifetime| Duration::try_from(lifetime).ok());
+        let extra = answer.extra_fields();
+        Ok(Granted {
+            access_token: SecretString::from(access_token.clone()),
+            lifetime: lifetime.filter(|lifetime| lifetime.is_positive()).unwrap_or(USUAL_LIFETIME),
+            refresh_token: answer
+                .refresh_token()
+                .map(|token| token.secret())
+                .filter(|token| (1..=MAX_TOKEN).contains(&token.len()))
+                .map(|token| SecretString::from(token.clone())),
+            refresh_lifetime: extra
+                .refresh_token_expires_in
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::seconds),
+            id_token: extra.id_token.clone().map(SecretString::from),
+        })
+    }
+
+    fn unusable(&self) -> OauthError {
+        OauthError::Answer {
+            server: self.provider.token.server().clone(),
+            why: "is not as RFC 6749 has it".to_owned(),
+        }
+    }
+}
+
+/// Sends what the library has composed to the token endpoint.
+struct Sender<'a> {
+    client: &'a Client<'a>,
+    deadline: Instant,
+}
+
+impl<'c> AsyncHttpClient<'c> for Sender<'_> {
+    type Error = OauthError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OauthError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.client.send_to(&self.client.provider.token, request, self.deadline))
+    }
+}
+
+fn refused(endpoint: &Endpoint, refusal: &BasicErrorResponse, asked: Asked, secrets: &Secrets) -> OauthError {
+    let clean = |text: &str, most: usize| -> String {
+        secrets.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
+    };
+    OauthError::Refused {
+        server: endpoint.server().clone(),
+        code: clean(refusal.error().as_ref(), 60),
+        words: clean(refusal.error_description().map_or("", String::as_str), 300),
+        asked,
+    }
+}
+
+/// What a profile asks for: its own scopes, or those that are known for its provider.
+pub(crate) fn scopes(provider: &Provider, settings: &Oauth2) -> Result<Vec<String>, OauthError> {
+    if !settings.scopes.is_empty() {
+        return Ok(settings.scopes.clone());
+    }
+    let known = provider.family.scopes(settings.grant);
+    known.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect()).ok_or_else(|| {
+        OauthError::Unfit(format!(
+            "Mailroom does not know which scopes give access to mail at {}: add them to auth.scopes, as the provider's documentation has them.",
+            provider.issuer
+        ))
+    })
+}

@@ -1,0 +1,258 @@
+//! One HTTP request to a provider. Its address is one that a person typed, or one that a document from there names, so
+//! the host is checked at each connection, the answer is bounded, and a redirect is not followed.
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use mailroom_core::profile::{Host, Security, Server};
+use mailroom_net::connect::{self, AllowedHosts, NetError};
+use mailroom_net::tls::{Tls, TlsError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+/// The largest answer that is read. Discovery documents have some kilobytes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// How long one request may take, from the first packet to the last byte.
+pub const REQUEST_TIME: Duration = Duration::from_secs(10);
+
+/// An address that may be asked: `https`, or `http` where the deployment allows the host by name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    server: Server,
+    encrypted: bool,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.as_str())
+    }
+}
+
+/// An address that is none of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnEndpoint {
+    /// It is no address of a host.
+    #[error("is no https address")]
+    Malformed,
+    /// It is not encrypted.
+    #[error("does not begin with https://")]
+    NotEncrypted,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// There is no connection.
+    #[error("there is no connection")]
+    Net(#[source] NetError),
+    /// There is no TLS.
+    #[error("there is no TLS")]
+    Tls(#[source] TlsError),
+    /// It took too long.
+    #[error("there was no answer in time")]
+    Timeout,
+    /// What came is no HTTP, or broke off.
+    #[error("the connection broke, or the answer is no HTTP")]
+    Broken(#[source] hyper::Error),
+    /// The answer has no end that we would wait for.
+    #[error("the answer is larger than {MAX_ANSWER} bytes")]
+    TooLarge,
+    /// The request cannot be written.
+    #[error("the request cannot be written")]
+    Unsendable(#[source] hyper::http::Error),
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its body. May hold secrets.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Where it sends us, if it is a redirect (RFC 9110 §15.4).
+    #[must_use]
+    pub fn redirect(&self) -> Option<&str> {
+        let location = self.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        self.status.is_redirection().then(|| location.unwrap_or("another address"))
+    }
+
+    /// Whether it says that it is HTML: a page for people, where a program was asked.
+    #[must_use]
+    pub fn is_html(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    }
+}
+
+/// Asks providers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Http {
+    tls: Tls,
+    allowed: AllowedHosts,
+}
+
+impl Http {
+    /// Asks by `tls`, and only hosts that are public or `allowed`.
+    #[must_use]
+    pub const fn new(tls: Tls, allowed: AllowedHosts) -> Self {
+        Self { tls, allowed }
+    }
+
+    /// Reads an address. `http` is for hosts that are allowed by name.
+    ///
+    /// # Errors
+    /// When it cannot be asked. Says nothing of where it resolves to: that is looked at for each connection.
+    pub fn endpoint(&self, text: &str) -> Result<Endpoint, NotAnEndpoint> {
+        let url = Url::parse(text).map_err(|_| NotAnEndpoint::Malformed)?;
+        let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = Host::parse(name).map_err(|_| NotAnEndpoint::Malformed)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NotAnEndpoint::Malformed);
+        }
+        let encrypted = match url.scheme() {
+            "https" => true,
+            "http" if self.allowed.names(&host) => false,
+            "http" => return Err(NotAnEndpoint::NotEncrypted),
+            _ => return Err(NotAnEndpoint::Malformed),
+        };
+        let port = url.port_or_known_default().and_then(NonZeroU16::new).ok_or(NotAnEndpoint::Malformed)?;
+        let server = Server { host, port, security: Security::Tls };
+        Ok(Endpoint { url, server, encrypted })
+    }
+
+    /// Asks for a document.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn get(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Answer, HttpError> {
+        let request = request(endpoint).method(Method::GET).body(Full::default());
+        self.send(endpoint, request.map_err(HttpError::Unsendable)?, deadline).await
+    }
+
+    /// Sends a request that somebody else has composed, to the endpoint it is for.
+    pub(crate) async fn send_as(
+        &self,
+        endpoint: &Endpoint,
+        parts: hyper::http::Request<Vec<u8>>,
+        deadline: Instant,
+    ) -> Result<Answer, HttpError> {
+        let (parts, body) = parts.into_parts();
+        let mut builder = request(endpoint).method(parts.method);
+        for (name, value) in &parts.headers {
+            if name != ACCEPT && name != HOST {
+                builder = builder.header(name, value);
+            }
+        }
+        let request = builder.body(Full::from(body)).map_err(HttpError::Unsendable)?;
+        self.send(endpoint, request, deadline).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<Answer, HttpError> {
+        let exchange = async {
+            let tcp = connect::connect(&endpoint.server, &self.allowed).await.map_err(HttpError::Net)?;
+            if endpoint.encrypted {
+                let tls = self.tls.connect(&endpoint.server.host, tcp).await.map_err(HttpError::Tls)?;
+                exchange(tls, request).await
+            } else {
+                exchange(tcp, request).await
+            }
+        };
+        timeout_at(deadline, Box::pin(exchange)).await.map_err(|_| HttpError::Timeout)?
+    }
+}
+
+impl Endpoint {
+    /// The address.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The host.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.server.host
+    }
+
+    /// The server, for words about it.
+    pub(crate) const fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Whether both are of the same scheme, host and port (RFC 6454 §4).
+    #[must_use]
+    pub fn is_same_origin(&self, other: &Url) -> bool {
+        self.url.origin() == other.origin()
+    }
+}
+
+fn request(endpoint: &Endpoint) -> hyper::http::request::Builder {
+    let (path, url) = (endpoint.url.path(), &endpoint.url);
+    let target = url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let host = match (url.host_str().unwrap_or_default(), url.port()) {
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    };
+    Request::builder()
+        .uri(target)
+        .header(HOST, host)
+        .header(ACCEPT, "application/json")
+        .header(USER_AGENT, "Mailroom")
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::Builder::new()
+        .max_headers(100)
+        .max_buf_size(64 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(HttpError::Broken)?;
+    let answered = async {
+        let (parts, body) = sender.send_request(request).await.map_err(HttpError::Broken)?.into_parts();
+        let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| {
+            match error.downcast::<hyper::Error>() {
+                Ok(error) => HttpError::Broken(*error),
+                // The only other error of a limited body.
+                Err(other) => {
+                    debug_assert!(other.is::<LengthLimitError>());
+                    HttpError::TooLarge
+                }
+            }
+        })?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
+    };
+    let mut answered = std::pin::pin!(answered);
+    let mut connection = std::pin::pin!(connection);
+    // The connection is driven as long as the answer is waited for, and ends with it.
+    tokio::select! {
+        biased;
+        answer = &mut answered => answer,
+        ended = &mut connection => match ended {
+            Ok(()) => answered.await,
+            Err(error) => Err(HttpError::Broken(error)),
+        },
+    }
+}

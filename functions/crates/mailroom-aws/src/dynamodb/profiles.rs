@@ -1,0 +1,311 @@
+//! What owners do with their profiles: make, change and remove them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, DeleteRequest, Put, TransactWriteItem, WriteRequest};
+use futures_util::stream::{self, TryStreamExt as _};
+use mailroom_core::edit::{Edit, Place};
+use mailroom_core::health::State;
+use mailroom_core::ports::PortError;
+use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
+use time::OffsetDateTime;
+
+use super::claim::{CLAIM, Editor};
+use super::profile_item::{PROFILE, ProfileItem, millis, profile_key};
+use super::state_item::StatusItem;
+use super::table::{Item, Table, WRITE_BATCH, number, text, to_item, to_map, update_failed};
+use crate::error::unavailable;
+
+/// The partition of the drafts: profiles that are being made.
+const DRAFTS: &str = "DRAFTS";
+
+/// Drafts that one request sweeps up.
+const SWEPT: i32 = 25;
+
+/// Batches of a removal on their way at the same time: some thousand items a second, and room for everybody else.
+const BATCHES_AT_ONCE: usize = 8;
+
+/// The attributes that an edit sets, or removes where the profile has none. All others belong to the polls.
+const SETTINGS: [&str; 23] = [
+    "poll_key",
+    "poll_sort",
+    "list_key",
+    "list_sort",
+    "search",
+    "address",
+    "name",
+    "description",
+    "listen",
+    "mailbox",
+    "imap",
+    "smtp",
+    "flow_schema_id",
+    "refresh_interval",
+    "auth",
+    "include_seen",
+    "start_from",
+    "after_fetch",
+    "max_message_bytes",
+    "version",
+    "secret_version",
+    "authorization",
+    "updated_at",
+];
+
+/// Those of them that make no difference to a poll.
+const WORDS: [&str; 5] = ["name", "description", "search", "version", "updated_at"];
+
+fn draft_key(id: ProfileId) -> Item {
+    HashMap::from([("PK".to_owned(), text(DRAFTS)), ("SK".to_owned(), text(id.to_string()))])
+}
+
+impl Table {
+    /// Notes that a profile is being made, before anything of it is stored elsewhere.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn begin(&self, id: ProfileId, at: OffsetDateTime) -> Result<(), PortError> {
+        let put = self.client().put_item().table_name(&self.name).set_item(Some(draft_key(id)));
+        put.item("begun_at", number(millis(at))).send().await.map_err(unavailable("PutItem"))?;
+        Ok(())
+    }
+
+    /// Stores a new profile; its draft, if there is one, is gone in the same moment. Its schedule is made by
+    /// [`Schedules::joined`](mailroom_core::ports::Schedules::joined), after that.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when there is one with its id already.
+    pub async fn create(&self, profile: &Profile) -> Result<(), PortError> {
+        self.announce(profile).await?;
+        let put = Put::builder()
+            .table_name(&self.name)
+            .set_item(Some(to_item(ProfileItem::from(profile))?))
+            .condition_expression("attribute_not_exists(PK)")
+            .build()
+            .map_err(unavailable("TransactWriteItems"))?;
+        let delete = Delete::builder()
+            .table_name(&self.name)
+            .set_key(Some(draft_key(profile.id)))
+            .build()
+            .map_err(unavailable("TransactWriteItems"))?;
+        self.client()
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().delete(delete).build())
+            .send()
+            .await
+            .map_err(transaction_failed)?;
+        Ok(())
+    }
+
+    /// Registers the interval of a profile that is about to be stored. Whoever dies before the schedule is there has
+    /// left a note of it, and a repair makes it.
+    async fn announce(&self, profile: &Profile) -> Result<(), PortError> {
+        let interval = profile.refresh_interval;
+        if !profile.listen || interval == RefreshInterval::DEFAULT {
+            return Ok(());
+        }
+        self.register(interval, profile.updated_at).await
+    }
+
+    /// Removes the draft of a profile that did not come about. One that is not there is no error.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn abandon(&self, id: ProfileId) -> Result<(), PortError> {
+        let delete = self.client().delete_item().table_name(&self.name).set_key(Some(draft_key(id)));
+        delete.send().await.map_err(unavailable("DeleteItem"))?;
+        Ok(())
+    }
+
+    /// Profiles whose making was begun before `before` and never ended: 25 at most.
+    ///
+    /// # Errors
+    /// When the service fails.
+    pub async fn stale_drafts(&self, before: OffsetDateTime) -> Result<Vec<ProfileId>, PortError> {
+        let answer = self
+            .client()
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("PK = :drafts")
+            .filter_expression("begun_at < :before")
+            .expression_attribute_values(":drafts", text(DRAFTS))
+            .expression_attribute_values(":before", number(millis(before)))
+            .consistent_read(true)
+            .limit(SWEPT)
+            .send()
+            .await
+            .map_err(unavailable("Query"))?;
+        let ids = answer.items().iter().filter_map(|item| item.get("SK")?.as_s().ok());
+        Ok(ids.filter_map(|id| ProfileId::parse(id).ok()).collect())
+    }
+
+    /// Stores an edit of `current`, unless someone was quicker, also with its secret alone. Cursor, lease and what polls have noted stay, unless the
+    /// edit leads to another mailbox: then the fence is raised too, so that a run that still reads the old one cannot
+    /// move the new cursor.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when the profile is no longer at `current`'s version, or claimed by someone else.
+    pub async fn update(&self, current: &Profile, edit: &Edit, by: Editor<'_>) -> Result<(), PortError> {
+        if !(current.listen && current.refresh_interval == edit.profile.refresh_interval) {
+            self.announce(&edit.profile).await?;
+        }
+        let item = to_item(ProfileItem::from(&edit.profile))?;
+        let mut update = by.condition(self.update_item(current.id), current);
+        let (mut set, mut remove) = (Vec::new(), vec![CLAIM.to_owned()]);
+        for name in SETTINGS {
+            update = update.expression_attribute_names(format!("#{name}"), name);
+            match item.get(name) {
+                Some(value) => {
+                    set.push(format!("#{name} = :{name}"));
+                    update = update.expression_attribute_values(format!(":{name}"), value.clone());
+                }
+                None => remove.push(format!("#{name}")),
+            }
+        }
+        let before = to_item(ProfileItem::from(current))?;
+        let concerns_polls = |name: &&str| !WORDS.contains(name) && item.get(*name) != before.get(*name);
+        // After words alone, a status that a poll has written meanwhile still holds. After anything else it tells of
+        // settings that are gone.
+        if SETTINGS.iter().any(concerns_polls) || edit.profile.status != current.status {
+            set.push("#status = :status".to_owned());
+            update = update
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":status", to_map(StatusItem::from(&edit.profile.status))?);
+        }
+        let mut add = "";
+        if edit.place == Place::Another {
+            set.push("tries = :none".to_owned());
+            remove.extend(["#cursor".to_owned(), "lease_until".to_owned()]);
+            add = " ADD fence :one";
+            update = update
+                .expression_attribute_names("#cursor", "cursor")
+                .expression_attribute_values(":none", number(0))
+                .expression_attribute_values(":one", number(1));
+        }
+        let expression = format!("SET {} REMOVE {}{add}", set.join(", "), remove.join(", "));
+        update.update_expression(expression).send().await.map_err(update_failed)?;
+        Ok(())
+    }
+
+    /// Ends the pause of a profile, which its owner wants polled now.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when it is no longer at this version.
+    pub async fn clear_pause(&self, id: ProfileId, version: u64) -> Result<(), PortError> {
+        self.update_item(id)
+            .update_expression("REMOVE #status.not_before")
+            .condition_expression("#version = :version")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":version", number(version))
+            .send()
+            .await
+            .map_err(update_failed)?;
+        Ok(())
+    }
+
+    /// Takes a profile out of all polls, for good: the first step of its removal. A run that is at it loses its lease.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when it is no longer at this version, or claimed by someone.
+    pub async fn retire(&self, id: ProfileId, version: u64, now: OffsetDateTime) -> Result<(), PortError> {
+        let off = mailroom_core::health::Status { state: State::Off, ..Default::default() };
+        self.update_item(id)
+            .condition_expression(
+                "#version = :expected AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)",
+            )
+            .expression_attribute_values(":claim", number(millis(now)))
+            .update_expression(
+                "SET listen = :no, #status = :off REMOVE poll_key, poll_sort, lease_until ADD #version :one, fence :one",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":no", AttributeValue::Bool(false))
+            .expression_attribute_values(":off", to_map(StatusItem::from(&off))?)
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":expected", number(version))
+            .send()
+            .await
+            .map_err(update_failed)?;
+        Ok(())
+    }
+
+    /// Removes a profile's item: the last step of its removal.
+    ///
+    /// # Errors
+    /// When the service fails. A profile that is not there is no error.
+    pub async fn delete(&self, id: ProfileId) -> Result<(), PortError> {
+        self.client()
+            .delete_item()
+            .table_name(&self.name)
+            .key("PK", text(profile_key(id)))
+            .key("SK", text(PROFILE))
+            .send()
+            .await
+            .map_err(unavailable("DeleteItem"))?;
+        Ok(())
+    }
+
+    /// Removes all items of a profile but its own.
+    pub(super) async fn forget_all(&self, id: ProfileId) -> Result<(), PortError> {
+        let mut start = None;
+        loop {
+            let answer = self
+                .client()
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression("PK = :key")
+                .expression_attribute_values(":key", text(profile_key(id)))
+                .projection_expression("PK, SK")
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(unavailable("Query"))?;
+            let own = text(PROFILE);
+            let noted: Vec<Item> = answer
+                .items
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|key| key.get("SK") != Some(&own))
+                .collect();
+            stream::iter(noted.chunks(WRITE_BATCH).map(Ok))
+                .try_for_each_concurrent(BATCHES_AT_ONCE, |keys| self.delete_all(keys))
+                .await?;
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes the items with these keys, at most [`WRITE_BATCH`].
+    async fn delete_all(&self, keys: &[Item]) -> Result<(), PortError> {
+        let delete = |key: &Item| {
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
+        };
+        let batch = keys.iter().map(delete).collect::<Result<Vec<_>, _>>();
+        self.write_all(&mut batch.map_err(unavailable("BatchWriteItem"))?).await
+    }
+}
+
+pub(super) fn transaction_failed(error: SdkError<TransactWriteItemsError>) -> PortError {
+    let reasons = match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+            canceled.cancellation_reasons()
+        }
+        Some(_) | None => &[],
+    };
+    if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+        PortError::Lost
+    } else {
+        unavailable("TransactWriteItems")(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

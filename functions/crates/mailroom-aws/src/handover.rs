@@ -1,0 +1,253 @@
+//! The bucket and the queues: where mail goes.
+
+mod batch;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use mailroom_core::error_chain::Chain;
+use mailroom_core::inbound::job::{FlowJob, JobId};
+use mailroom_core::inbound::schedule::{MAX_DELAY, PollRequest};
+use mailroom_core::ports::{Handover, PortError};
+
+use self::batch::{Order, Waiting, next_batch};
+use crate::client::Clients;
+use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
+
+/// The content type of an object whose own is no header's value.
+const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
+
+/// The bucket for mail, the job queue and the poll queue.
+#[derive(Debug)]
+pub struct Outbox {
+    clients: Clients,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
+    bucket: String,
+    job_queue_url: String,
+    poll_queue_url: String,
+}
+
+/// What a queue said to one message of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// It has it.
+    Taken,
+    /// Not now: the fault is the queue's.
+    Busy,
+    /// Never: the fault is the message's.
+    Refused,
+}
+
+impl Outbox {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(clients: &Clients, bucket: &str, job_queue_url: &str, poll_queue_url: &str) -> Self {
+        Self {
+            clients: clients.clone(),
+            sqs: OnceLock::new(),
+            s3: OnceLock::new(),
+            bucket: bucket.to_owned(),
+            job_queue_url: job_queue_url.to_owned(),
+            poll_queue_url: poll_queue_url.to_owned(),
+        }
+    }
+
+    fn sqs(&self) -> &aws_sdk_sqs::Client {
+        self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.clients.config))
+    }
+
+    fn s3(&self) -> &aws_sdk_s3::Client {
+        self.s3.get_or_init(|| self.clients.s3())
+    }
+
+    /// Sends all that waits, in order within a group, and returns the places of what was taken.
+    ///
+    /// What the queue has no room for is tried again, for a moment. Behind a message that is refused, the rest of its
+    /// group stays.
+    async fn deliver(
+        &self,
+        queue: &str,
+        mut waiting: VecDeque<Waiting<'_>>,
+    ) -> Result<Vec<usize>, PortError> {
+        let mut taken = Vec::new();
+        let mut refused_groups = HashSet::new();
+        let mut tries = 1;
+        while !waiting.is_empty() {
+            let batch = next_batch(&mut waiting);
+            let answers = match self.send_batch(queue, &batch).await {
+                Ok(answers) => answers,
+                // Whoever asked has to learn what was taken, or it is sent twice.
+                Err(error) if !taken.is_empty() => {
+                    tracing::warn!(queue, error = %Chain(&error), "the queue took only a part");
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut busy = Vec::new();
+            for (message, answer) in batch.into_iter().zip(answers) {
+                match answer {
+                    Answer::Taken => taken.push(message.place),
+                    Answer::Busy => busy.push(message),
+                    Answer::Refused => refused_groups.extend(message.order.map(|order| order.group)),
+                }
+            }
+            waiting.retain(|message| message.order.is_none_or(|order| !refused_groups.contains(order.group)));
+            if !busy.is_empty() {
+                if tries == PARTIAL_TRIES {
+                    break;
+                }
+                back_off(tries).await;
+                tries += 1;
+                busy.into_iter().rev().for_each(|message| waiting.push_front(message));
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Sends one batch; an answer for each of its messages.
+    async fn send_batch(&self, queue: &str, batch: &[Waiting<'_>]) -> Result<Vec<Answer>, PortError> {
+        let entries =
+            batch.iter().enumerate().map(|(n, message)| entry(n, message)).collect::<Result<_, _>>()?;
+        let sent = self
+            .sqs()
+            .send_message_batch()
+            .queue_url(queue)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(unavailable("SendMessageBatch"))?;
+        let mut answers = vec![Answer::Busy; batch.len()];
+        let mut answer = |id: &str, what| {
+            if let Some(place) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
+                *place = what;
+            }
+        };
+        for entry in &sent.successful {
+            answer(&entry.id, Answer::Taken);
+        }
+        for failed in &sent.failed {
+            if failed.sender_fault {
+                tracing::error!(queue, code = failed.code, "the queue will never take a message");
+                answer(&failed.id, Answer::Refused);
+            } else {
+                tracing::warn!(queue, code = failed.code, "the queue did not take a message");
+            }
+        }
+        Ok(answers)
+    }
+}
+
+fn entry(id: usize, message: &Waiting<'_>) -> Result<SendMessageBatchRequestEntry, PortError> {
+    SendMessageBatchRequestEntry::builder()
+        .id(id.to_string())
+        .message_body(&message.body)
+        .set_delay_seconds(message.delay)
+        .set_message_group_id(message.order.map(|order| order.group.to_owned()))
+        .set_message_deduplication_id(message.order.map(|order| order.id.to_owned()))
+        .build()
+        .map_err(unavailable("SendMessageBatch"))
+}
+
+/// The JSON of a queue message, free of the two characters that SQS refuses and JSON does not escape.
+///
+/// A mail may hold them; the replacement has as many bytes, so what fits goes on fitting.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
+    let text = serde_json::to_string(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
+    let refused = ['\u{fffe}', '\u{ffff}'];
+    Ok(if text.contains(refused) { text.replace(refused, "\u{fffd}") } else { text })
+}
+
+/// Mail names any content type it likes; a header's value cannot hold all of them.
+fn header_value(content_type: &str) -> &str {
+    let fits = (1..=255).contains(&content_type.len());
+    let plain = content_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if fits && plain { content_type } else { UNKNOWN_CONTENT_TYPE }
+}
+
+impl Handover for Outbox {
+    fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+        if key.is_empty() {
+            return Err(PortError::Corrupt("an object has no key".to_owned()));
+        }
+        self.s3()
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(header_value(content_type))
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(unavailable("PutObject"))?;
+        Ok(())
+    }
+
+    async fn send(&self, queue: Option<&str>, jobs: &[FlowJob]) -> Result<Vec<JobId>, PortError> {
+        let queue = queue.unwrap_or(&self.job_queue_url);
+        let ordered = queue.ends_with(".fifo");
+        let waiting = jobs
+            .iter()
+            .enumerate()
+            .map(|(place, job)| {
+                let order = Order { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
+                Ok(Waiting { place, order: ordered.then_some(order), delay: None, body: json(job)? })
+            })
+            .collect::<Result<_, PortError>>()?;
+        let taken = self.deliver(queue, waiting).await?;
+        Ok(taken.into_iter().filter_map(|place| jobs.get(place)).map(|job| job.job_id.clone()).collect())
+    }
+
+    async fn request(&self, polls: &[(PollRequest, Duration)]) -> Result<(), PortError> {
+        let waiting = polls
+            .iter()
+            .enumerate()
+            .map(|(place, (request, delay))| {
+                let seconds = i32::try_from((*delay).min(MAX_DELAY).as_secs()).ok();
+                Ok(Waiting { place, order: None, delay: seconds, body: json(request)? })
+            })
+            .collect::<Result<_, PortError>>()?;
+        let taken = self.deliver(&self.poll_queue_url, waiting).await?;
+        if taken.len() == polls.len() {
+            Ok(())
+        } else {
+            Err(left_over("SendMessageBatch", polls.len() - taken.len()))
+        }
+    }
+}
+
+/// The poll queue alone, for whoever hands nothing over.
+#[derive(Debug)]
+pub struct PollQueue {
+    clients: Clients,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    url: String,
+}
+
+impl PollQueue {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(clients: &Clients, url: &str) -> Self {
+        Self { clients: clients.clone(), sqs: OnceLock::new(), url: url.to_owned() }
+    }
+
+    /// Asks the fetch function for something, soon.
+    ///
+    /// # Errors
+    /// When the queue does not take it.
+    pub async fn request(&self, request: &PollRequest) -> Result<(), PortError> {
+        let sqs = self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.clients.config));
+        let send = sqs.send_message().queue_url(&self.url).message_body(json(request)?);
+        send.send().await.map_err(unavailable("SendMessage"))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! The HTTP API's contract: its routes, the bodies that go over it, and the document that describes both.
+//!
+//! Read in this order: [`route`] (what can be asked for), [`profile`] and [`flow`] (what is described), [`view`] (what is
+//! shown), [`message`] (what is sent, and how it is doing), [`probe`] (what a connection test tells), [`sign_in`] (what is said of a sign-in), [`value`] (every field's type with its bounds), [`problem`] (what is wrong with a body, all
+//! of it at once), [`patch`] (RFC 7396), [`openapi`] (the document, made from all of these).
+//!
+//! What comes in is read once, into types that cannot hold anything else; the schemas of the document are made from the
+//! same types. Deliberately absent: what becomes of a request, AWS, and mail servers.
+
+pub mod connection_test;
+pub mod field;
+pub mod flow_schema;
+pub mod message;
+pub mod openapi;
+pub mod patch;
+pub mod problem;
+pub mod profile;
+pub mod profile_view;
+pub mod route;
+pub mod sign_in;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The types of an outbound message's fields.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use deserr::{Deserr, IntoValue, ValuePointerRef};
+use mailroom_core::outbound::message::{EmailAddress, Line, MediaType, MessageId};
+use utoipa::ToSchema;
+
+use crate::field::{from_text, text, words};
+use crate::problem::Problems;
+
+/// Base64 as people send it: with its padding, whatever the bits below it say.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+/// An email address, in any script.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 254, example = "ann@example.org",
+    pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,30})?@([a-z0-9]([a-z0-9]{0,61}[a-z0-9])?\.){0,2}[a-z0-9]([a-z0-9]{0,61}[a-z0-9])?$")]
+pub struct AddressText(pub(super) EmailAddress);
+from_text!(AddressText, |text| EmailAddress::parse(&text).map_err(words));
+
+/// What someone is called.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 200, example = "Ann",
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
+pub struct PersonName(pub(super) Line);
+from_text!(PersonName, |text| Line::parse(&text, 200).map_err(words));
+
+/// A subject.
+#[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 900, example = "Re: Where is my order?",
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
+pub struct SubjectText(pub(super) Line);
+from_text!(SubjectText, |text| Line::parse(&text, 900).map_err(words));
+
+/// A body, in as many lines as you like.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, pattern = r"^[^\u0000]*$", example = "It is on its way.")]
+pub struct BodyText(pub(super) String);
+from_text!(BodyText, |text| if text.contains('\0') {
+    Err("must not hold a NUL".to_owned())
+} else {
+    Ok(text)
+});
+
+/// A Message-ID, with or without its angle brackets.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 900, example = "<4711@example.org>",
+    pattern = r"^(<[!-;=?-~]+>|[!-;=?-~]+)$")]
+pub struct MessageIdText(pub(super) MessageId);
+from_text!(MessageIdText, |text| MessageId::parse(&text).map_err(words));
+
+/// The id by which a text shows an image (RFC 2392).
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 200, example = "logo@example.com",
+    pattern = r"^[!-;=?-~]+$")]
+pub struct ContentIdText(pub(super) MessageId);
+from_text!(ContentIdText, |text| {
+    let plain = text.len() <= 200 && !text.contains(['<', '>']);
+    let id = MessageId::parse(&text).ok().filter(|_| plain);
+    id.ok_or_else(|| "must be an id such as logo@example.com, without angle brackets".to_owned())
+});
+
+/// What a file is called, without any path.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 200, example = "invoice.pdf",
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029/\\]+$")]
+pub struct FileName(pub(super) Line);
+from_text!(FileName, |text| {
+    if text.is_empty() {
+        return Err("must have 1 to 200 characters".to_owned());
+    }
+    if text.contains(['/', '\\']) {
+        return Err("must not hold / or \\".to_owned());
+    }
+    Line::parse(&text, 200).map_err(words)
+});
+
+/// A media type without parameters.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 129, example = "application/pdf",
+    pattern = r"^(application|audio|font|image|text|video)/[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$")]
+pub struct MediaTypeText(pub(super) MediaType);
+from_text!(MediaTypeText, |text| MediaType::parse(&text).map_err(words));
+
+/// Bytes in Base64 (RFC 4648 §4).
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = Byte, example = "aGVsbG8=",
+    pattern = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
+pub struct Base64Bytes(pub(super) Vec<u8>);
+from_text!(Base64Bytes, |text| BASE64.decode(text).map_err(|_| "must be Base64 with its padding".to_owned()));
+
+/// The key of an object; whether it is one of the profile's is seen later.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 512,
+    example = "mail/01JDCABCDEFGHJKMNPQRSTVWXY/9f86d081884c7d65/0")]
+pub struct KeyText(pub(super) String);
+from_text!(KeyText, |text| if (1..=512).contains(&text.chars().count()) {
+    Ok(text)
+} else {
+    Err("must have 1 to 512 characters".to_owned())
+});

@@ -1,0 +1,418 @@
+//! Profiles as their owners write them.
+
+use std::num::NonZeroU16;
+
+use deserr::{Deserr, ValuePointerRef};
+use mailroom_core::health::{State, Status};
+use mailroom_core::oauth2::{Grant, Oauth2};
+use mailroom_core::ports::{ClientCredential, Credential};
+use mailroom_core::profile::{
+    AfterFetch, Auth, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::field::{
+    ClientId, ClientSecret, Day, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login,
+    MailboxName, MessageBytes, Name, Port, Scope, Secret, Start, start_text,
+};
+use crate::problem::Problems;
+
+/// The settings of a profile, as its owner writes them.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, deny_unknown_fields, validate = complete -> Problems)]
+#[schema(as = Profile)]
+pub struct ProfileBody {
+    /// What you call it.
+    pub name: Name,
+    /// Your notes.
+    #[deserr(default)]
+    #[schema(inline = false, default = "")]
+    pub description: Description,
+    /// Whether inbound mail is fetched; `false`: it only sends.
+    #[deserr(default = true)]
+    #[schema(default = true)]
+    pub listen: bool,
+    /// The IMAP mailbox that is polled.
+    #[deserr(default = MailboxName(Mailbox::inbox()))]
+    #[schema(default = "INBOX")]
+    pub mailbox: MailboxName,
+    /// The IMAP server; required while `listen` is true.
+    #[deserr(default)]
+    pub imap_host: Option<HostName>,
+    /// Its port.
+    #[deserr(default = Port(IMAP_PORT))]
+    #[schema(default = 993)]
+    pub imap_port: Port,
+    /// How TLS begins; by default `starttls` on port 143, else `tls`.
+    #[deserr(default)]
+    pub imap_security: Option<SecurityBody>,
+    /// The SMTP server; required to send.
+    #[deserr(default)]
+    pub smtp_host: Option<HostName>,
+    /// Its port.
+    #[deserr(default = Port(SMTP_PORT))]
+    #[schema(default = 587)]
+    pub smtp_port: Port,
+    /// How TLS begins; by default `tls` on port 465, else `starttls`.
+    #[deserr(default)]
+    pub smtp_security: Option<SecurityBody>,
+    /// The flow that each mail starts; required while `listen` is true.
+    #[deserr(default)]
+    pub flow_schema_id: Option<FlowId>,
+    /// How often it is polled.
+    #[deserr(default = Interval(RefreshInterval::DEFAULT))]
+    #[schema(default = 300)]
+    pub refresh_interval: Interval,
+    /// What to log in with.
+    pub auth: AuthBody,
+    /// Whether mail counts that someone has read before us.
+    #[deserr(default)]
+    #[schema(default = false)]
+    pub include_seen: bool,
+    /// Which mail counts at the first poll.
+    #[deserr(default = Start(StartFrom::Now))]
+    #[schema(default = "now")]
+    pub start_from: Start,
+    /// What is done to a mail once its job is handed over.
+    #[deserr(default = AfterFetchBody::Keep {})]
+    #[schema(default = json!({"action": "keep"}))]
+    pub after_fetch: AfterFetchBody,
+    /// Larger mail becomes a job of its headers (bytes).
+    #[deserr(default = MessageBytes(Profile::DEFAULT_MAX_MESSAGE_BYTES))]
+    #[schema(default = 26214400)]
+    pub max_message_bytes: MessageBytes,
+}
+
+/// The usual port of IMAP over implicit TLS (RFC 8314 §3.2).
+const IMAP_PORT: NonZeroU16 = port(993);
+
+/// The usual port of message submission (RFC 6409 §3.1).
+const SMTP_PORT: NonZeroU16 = port(587);
+
+const fn port(number: u16) -> NonZeroU16 {
+    match NonZeroU16::new(number) {
+        Some(port) => port,
+        None => NonZeroU16::MIN,
+    }
+}
+
+/// How a connection becomes a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Serialize, ToSchema)]
+#[deserr(error = Problems, rename_all = lowercase)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Security)]
+pub enum SecurityBody {
+    /// From the first byte.
+    Tls,
+    /// After STARTTLS.
+    Starttls,
+}
+
+/// What to log in with. A secret that is left out of an update stays as it is.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, tag = "type", rename_all = lowercase, deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "lowercase")]
+#[schema(as = Auth)]
+pub enum AuthBody {
+    /// Login and password.
+    #[schema(title = "PlainAuth")]
+    Plain {
+        /// The login name.
+        login: Login,
+        /// The password.
+        #[deserr(default)]
+        #[schema(write_only)]
+        password: Option<Secret>,
+    },
+    /// OAuth2.
+    #[schema(title = "Oauth2Auth")]
+    Oauth2 {
+        /// How access is granted.
+        #[deserr(default = GrantBody::AuthorizationCode)]
+        #[schema(default = "authorization_code")]
+        grant: GrantBody,
+        /// The login name that the token is for.
+        login: Login,
+        /// The client's id.
+        client_id: ClientId,
+        /// What the client proves itself with. A public client that somebody signs in with has none.
+        #[deserr(default)]
+        #[schema(write_only)]
+        client_secret: Option<ClientSecret>,
+        /// The last day of the client's secret: the profile's status warns ahead of it.
+        #[deserr(default)]
+        client_secret_expires_on: Option<Day>,
+        /// Where the provider's OpenID configuration is.
+        discovery_url: DiscoveryUrl,
+        /// The scopes to ask for; empty: those known for the provider.
+        #[deserr(default)]
+        #[schema(max_items = 20, default = json!([]))]
+        scopes: Vec<Scope>,
+    },
+}
+
+/// How an OAuth2 provider grants access (RFC 6749 §1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Serialize, ToSchema)]
+#[deserr(error = Problems)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Grant)]
+pub enum GrantBody {
+    /// A person signs in.
+    #[deserr(rename = "authorization_code")]
+    AuthorizationCode,
+    /// The client has access by itself.
+    #[deserr(rename = "client_credentials")]
+    ClientCredentials,
+    /// The client acts for the login, with an assertion that it signs (RFC 7523).
+    #[deserr(rename = "jwt_bearer")]
+    JwtBearer,
+}
+
+/// What is done to a mail once its job is handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Deserr, ToSchema)]
+#[deserr(error = Problems, tag = "action", deny_unknown_fields)]
+#[serde(tag = "action", rename_all = "snake_case")]
+#[schema(as = AfterFetch)]
+pub enum AfterFetchBody {
+    /// Nothing.
+    #[deserr(rename = "keep")]
+    Keep {},
+    /// `\Seen` is set.
+    #[deserr(rename = "mark_seen")]
+    MarkSeen {},
+    /// It is moved.
+    #[deserr(rename = "move")]
+    Move {
+        /// Where to.
+        mailbox: MailboxName,
+    },
+}
+
+/// What depends on more than one field.
+fn complete(body: ProfileBody, _: ValuePointerRef<'_>) -> Result<ProfileBody, Problems> {
+    let mut problems = Problems::default();
+    if body.listen && body.imap_host.is_none() {
+        problems.add("imap_host", "is required while listen is true");
+    }
+    if body.listen && body.flow_schema_id.is_none() {
+        problems.add("flow_schema_id", "is required while listen is true");
+    }
+    if let AuthBody::Oauth2 { scopes, .. } = &body.auth
+        && scopes.len() > 20
+    {
+        problems.add("auth.scopes", "must have at most 20 entries");
+    }
+    problems.none_or().map(|()| body)
+}
+
+/// A profile as its owner describes it, and the secret that came with it, if one did.
+#[derive(Debug)]
+pub struct Described {
+    /// The settings; its state is that of a profile just made, without a secret.
+    pub profile: Profile,
+    /// What is to be stored apart.
+    pub credential: Option<Credential>,
+    /// Where the provider's configuration is, to be checked.
+    pub discovery: Option<Discovery>,
+}
+
+impl ProfileBody {
+    /// The profile that this describes.
+    #[must_use]
+    pub fn describe(self, id: ProfileId, now: OffsetDateTime) -> Described {
+        let server = |host: Option<HostName>, port: Port, security: Option<SecurityBody>, usual: Security| {
+            let security = match security {
+                Some(SecurityBody::Tls) => Security::Tls,
+                Some(SecurityBody::Starttls) => Security::StartTls,
+                None => usual,
+            };
+            host.map(|host| Server { host: host.0, port: port.0, security })
+        };
+        let (auth, credential, discovery) = self.auth.describe();
+        let status =
+            Status { state: if self.listen { State::Pending } else { State::Off }, ..Status::default() };
+        let profile = Profile {
+            id,
+            name: self.name.0,
+            description: self.description.0,
+            listen: self.listen,
+            mailbox: self.mailbox.0,
+            imap: server(
+                self.imap_host,
+                self.imap_port,
+                self.imap_security,
+                Security::of_imap_port(self.imap_port.0.get()),
+            ),
+            smtp: server(
+                self.smtp_host,
+                self.smtp_port,
+                self.smtp_security,
+                Security::of_smtp_port(self.smtp_port.0.get()),
+            ),
+            flow_schema_id: self.flow_schema_id.map(|id| id.0),
+            refresh_interval: self.refresh_interval.0,
+            auth,
+            include_seen: self.include_seen,
+            start_from: self.start_from.0,
+            after_fetch: match self.after_fetch {
+                AfterFetchBody::Keep {} => AfterFetch::Keep,
+                AfterFetchBody::MarkSeen {} => AfterFetch::MarkSeen,
+                AfterFetchBody::Move { mailbox } => AfterFetch::Move(mailbox.0),
+            },
+            max_message_bytes: self.max_message_bytes.0,
+            version: 1,
+            secret_version: None,
+            authorization: None,
+            created_at: now,
+            updated_at: now,
+            cursor: None,
+            status,
+            sending: None,
+        };
+        Described { profile, credential, discovery }
+    }
+}
+
+impl AuthBody {
+    fn describe(self) -> (Auth, Option<Credential>, Option<Discovery>) {
+        match self {
+            Self::Plain { login, password } => {
+                let credential = password.map(|password| Credential::Password(password.0));
+                (Auth::Plain { login: login.0 }, credential, None)
+            }
+            Self::Oauth2 {
+                grant,
+                login,
+                client_id,
+                client_secret,
+                client_secret_expires_on,
+                discovery_url,
+                scopes,
+            } => {
+                let grant = match grant {
+                    GrantBody::AuthorizationCode => Grant::AuthorizationCode,
+                    GrantBody::ClientCredentials => Grant::ClientCredentials,
+                    GrantBody::JwtBearer => Grant::JwtBearer,
+                };
+                let auth = Auth::Oauth2(Oauth2 {
+                    grant,
+                    login: login.0,
+                    client_id: client_id.0,
+                    discovery_url: discovery_url.0.url.clone(),
+                    scopes: scopes.into_iter().map(|scope| scope.0).collect(),
+                    confidential: client_secret.is_some(),
+                    client_secret_expires_on: client_secret_expires_on.map(|day| day.0),
+                });
+                let credential = client_secret.map(|secret| {
+                    Credential::Client(ClientCredential { secret: Some(secret.0), refresh_token: None })
+                });
+                (auth, credential, Some(discovery_url.0))
+            }
+        }
+    }
+}
+
+impl From<Security> for SecurityBody {
+    fn from(security: Security) -> Self {
+        match security {
+            Security::Tls => Self::Tls,
+            Security::StartTls => Self::Starttls,
+        }
+    }
+}
+
+impl From<Grant> for GrantBody {
+    fn from(grant: Grant) -> Self {
+        match grant {
+            Grant::AuthorizationCode => Self::AuthorizationCode,
+            Grant::ClientCredentials => Self::ClientCredentials,
+            Grant::JwtBearer => Self::JwtBearer,
+        }
+    }
+}
+
+/// The settings of a profile as its owner would write them, without secrets: what a patch is applied to.
+#[must_use]
+pub fn settings(profile: &Profile) -> Value {
+    let mut settings = json!({
+        "name": profile.name,
+        "description": profile.description,
+        "listen": profile.listen,
+        "mailbox": profile.mailbox.as_str(),
+        "refresh_interval": profile.refresh_interval.seconds(),
+        "auth": match &profile.auth {
+            Auth::Plain { login } => json!({"type": "plain", "login": login}),
+            Auth::Oauth2(client) => json!({
+                "type": "oauth2", "grant": GrantBody::from(client.grant), "login": client.login,
+                "client_id": client.client_id, "discovery_url": client.discovery_url, "scopes": client.scopes,
+                "client_secret_expires_on": client.client_secret_expires_on.map(|day| day.to_string()),
+            }),
+        },
+        "include_seen": profile.include_seen,
+        "start_from": start_text(profile.start_from),
+        "after_fetch": match &profile.after_fetch {
+            AfterFetch::Keep => json!({"action": "keep"}),
+            AfterFetch::MarkSeen => json!({"action": "mark_seen"}),
+            AfterFetch::Move(mailbox) => json!({"action": "move", "mailbox": mailbox.as_str()}),
+        },
+        "max_message_bytes": profile.max_message_bytes,
+    });
+    let Value::Object(members) = &mut settings else { return settings };
+    for (protocol, server) in [("imap", &profile.imap), ("smtp", &profile.smtp)] {
+        if let Some(server) = server {
+            members.insert(format!("{protocol}_host"), json!(server.host.as_str()));
+            members.insert(format!("{protocol}_port"), json!(server.port));
+            members.insert(format!("{protocol}_security"), json!(SecurityBody::from(server.security)));
+        }
+    }
+    if let Some(id) = &profile.flow_schema_id {
+        members.insert("flow_schema_id".to_owned(), json!(id.as_str()));
+    }
+    settings
+}
+
+/// Settings to be tried, made whole: what a test does not depend on may be left out.
+#[must_use]
+pub fn tried(settings: Value) -> Value {
+    let mut settings = settings;
+    if let Value::Object(members) = &mut settings {
+        members.entry("name").or_insert_with(|| json!("-"));
+        // Whether it listens makes no difference to a test, but for what is required.
+        if members.get("listen").is_none_or(Value::is_boolean) {
+            members.insert("listen".to_owned(), json!(false));
+        }
+    }
+    settings
+}
+
+/// Applies a merge patch (RFC 7396) to a profile's settings.
+///
+/// Two members depend on others: an `auth` of another type replaces all of the old one but its login, and an
+/// `after_fetch` of another action all of the old one. A port that changes without its security takes its usual one.
+#[must_use]
+pub fn patched(profile: &Profile, patch: Value) -> Value {
+    let mut settings = settings(profile);
+    if let (Value::Object(members), Value::Object(changes)) = (&mut settings, &patch) {
+        let differs = |members: &serde_json::Map<String, Value>, object: &str, tag: &str| {
+            let new = changes.get(object).and_then(|change| change.get(tag));
+            new.is_some_and(|new| members.get(object).and_then(|old| old.get(tag)) != Some(new))
+        };
+        if differs(members, "auth", "type") {
+            members.insert("auth".to_owned(), json!({"login": profile.auth.login()}));
+        }
+        if differs(members, "after_fetch", "action") {
+            members.remove("after_fetch");
+        }
+        for protocol in ["imap", "smtp"] {
+            let security = format!("{protocol}_security");
+            if changes.contains_key(&format!("{protocol}_port")) && !changes.contains_key(&security) {
+                members.remove(&security);
+            }
+        }
+    }
+    crate::patch::merge(&mut settings, patch);
+    settings
+}

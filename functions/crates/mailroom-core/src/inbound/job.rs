@@ -1,0 +1,266 @@
+//! The flow job: what a flow receives for a mail. A wire format, version 1; `flow-job.v1.json` is its JSON Schema.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use crate::profile::ProfileId;
+
+/// SHA-256 of a message's raw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `raw`.
+    #[must_use]
+    pub fn of(raw: &[u8]) -> Self {
+        Self(Sha256::digest(raw).into())
+    }
+
+    /// The digest that stands for a message too large to be fetched, from its header block and RFC822.SIZE.
+    ///
+    /// It can never equal the digest of a whole message: the prefix is no header.
+    #[must_use]
+    pub fn of_oversize(header: &[u8], size: u64) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"\0mailroom oversize\0");
+        hash.update(size.to_be_bytes());
+        hash.update(header);
+        Self(hash.finalize().into())
+    }
+
+    /// The digest that stands for a message that cannot be fetched at all, from the place where it lies.
+    #[must_use]
+    pub fn of_place(mailbox: &str, uid_validity: Option<u32>, uid: u32) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"\0mailroom place\0");
+        hash.update(uid_validity.unwrap_or(0).to_be_bytes());
+        hash.update(uid.to_be_bytes());
+        hash.update(mailbox);
+        Self(hash.finalize().into())
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+/// A job's id: the same for equal mail of one profile, for ever. Also the queue's deduplication id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+impl JobId {
+    /// For [`crate::inbound::truncate`] alone.
+    pub(crate) fn text(&mut self) -> &mut String {
+        &mut self.0
+    }
+
+    /// From the profile's id and the mail's digest, never from headers: those collide.
+    #[must_use]
+    pub fn new(profile: ProfileId, mail: Digest) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(profile.to_string());
+        hash.update(mail.0);
+        Self(hex::encode(hash.finalize()))
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The conversation a mail belongs to: jobs of one conversation are delivered in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConversationId(String);
+
+impl ConversationId {
+    /// For [`crate::inbound::truncate`] alone.
+    pub(crate) fn text(&mut self) -> &mut String {
+        &mut self.0
+    }
+
+    /// The conversation of a mail: that of the first message it refers to, else of the one it answers, else its own.
+    ///
+    /// The oldest entry of References names the thread's root (RFC 5322 §3.6.4); `In-Reply-To` does where a client
+    /// leaves References out; a mail without any id is a conversation of its own. Hashed with the profile, so that
+    /// it fits a FIFO group (128 characters) and two profiles never wait for each other.
+    #[must_use]
+    pub fn new(
+        profile: ProfileId,
+        references: &[String],
+        in_reply_to: &[String],
+        message_id: Option<&str>,
+        mail: Digest,
+    ) -> Self {
+        let root = references
+            .first()
+            .or_else(|| in_reply_to.first())
+            .map(String::as_str)
+            .or(message_id)
+            .map_or_else(|| mail.to_hex(), str::to_owned);
+        let mut hash = Sha256::new();
+        hash.update(profile.to_string());
+        hash.update(root);
+        let mut id = hex::encode(hash.finalize());
+        id.truncate(32);
+        Self(id)
+    }
+
+    /// 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a job is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A mail from someone.
+    Message,
+    /// A mail from a machine that answers mail (RFC 3834), receipts and notices of delay or delivery included.
+    AutoReply,
+    /// A report that mail of ours was not delivered (RFC 3464).
+    Bounce,
+    /// A mail above the profile's limit: its headers only.
+    Oversize,
+    /// A mail that made us fail again and again: where it lies, nothing of what it says.
+    Quarantined,
+}
+
+/// A flow job, as it is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowJob {
+    /// The format's version: 1.
+    pub version: u32,
+    /// See [`JobId`].
+    pub job_id: JobId,
+    /// The flow schema to start.
+    pub flow_schema_id: String,
+    /// The profile that received the mail.
+    pub profile_id: String,
+    /// Its name.
+    pub profile_name: String,
+    /// Its login.
+    pub login: String,
+    /// The mailbox, in UTF-8.
+    pub mailbox: String,
+    /// UIDVALIDITY at the time; null from a server that has none.
+    pub uid_validity: Option<u32>,
+    /// The message's UID.
+    pub uid: u32,
+    /// INTERNALDATE; null where the server gave none that can be read.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub received_at: Option<OffsetDateTime>,
+    /// When we fetched it.
+    #[serde(with = "time::serde::rfc3339")]
+    pub fetched_at: OffsetDateTime,
+    /// What it is.
+    pub kind: Kind,
+    /// See [`ConversationId`].
+    pub conversation_id: ConversationId,
+    /// The mail, decoded.
+    pub message: MessageContent,
+    /// The mail as it came; null where it was not fetched (`oversize`, and a `quarantined` mail that could not be).
+    pub raw: Option<ObjectRef>,
+}
+
+/// An object in our bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectRef {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's key.
+    pub key: String,
+}
+
+/// An address of a header field; either part can be missing in real mail, never both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// The display name, decoded.
+    pub name: Option<String>,
+    /// `local@domain` (RFC 5322 §3.4.1), as written.
+    pub address: Option<String>,
+}
+
+/// A mail's content, decoded. Everything can be missing in real mail.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageContent {
+    /// Without angle brackets.
+    pub message_id: Option<String>,
+    /// Without angle brackets.
+    pub in_reply_to: Vec<String>,
+    /// Oldest first, without angle brackets.
+    pub references: Vec<String>,
+    /// The `Date` field, RFC 3339, in the sender's zone.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub date: Option<OffsetDateTime>,
+    /// Decoded (RFC 2047).
+    pub subject: Option<String>,
+    /// `From`.
+    pub from: Vec<Address>,
+    /// `Sender`.
+    pub sender: Vec<Address>,
+    /// `Reply-To`.
+    pub reply_to: Vec<Address>,
+    /// `To`.
+    pub to: Vec<Address>,
+    /// `Cc`.
+    pub cc: Vec<Address>,
+    /// `Bcc`.
+    pub bcc: Vec<Address>,
+    /// The plain text body, decoded to UTF-8, `format=flowed` as it is.
+    pub text: Option<String>,
+    /// The HTML body, decoded to UTF-8, not sanitized.
+    pub html: Option<String>,
+    /// Whether something was left out because of its length or number; `raw` is whole.
+    pub truncated: bool,
+    /// All header fields in order: name, and value decoded and unfolded.
+    pub headers: Vec<(String, String)>,
+    /// The attachments and inline parts.
+    pub attachments: Vec<Attachment>,
+    /// Bytes of the raw message (RFC822.SIZE for `oversize`).
+    pub size: u64,
+    /// [`Digest`] in hexadecimal.
+    pub sha256: String,
+}
+
+/// A part that is stored as an object of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// The name, decoded, without any path.
+    pub filename: Option<String>,
+    /// `type/subtype`, lower case.
+    pub content_type: String,
+    /// Decoded bytes.
+    pub size: u64,
+    /// `Content-ID` without angle brackets.
+    pub content_id: Option<String>,
+    /// Whether it is meant to be shown in the body.
+    pub inline: bool,
+    /// The object's key in the job's bucket.
+    pub key: String,
+}
+
+impl FlowJob {
+    /// The largest job in bytes of JSON: 256 KiB, the least that an SQS queue anywhere accepts, less its attributes.
+    pub const MAX_BYTES: usize = 256 * 1024 - 1024;
+}
+
+/// The JSON Schema (2020-12) of [`FlowJob`], as it is served to those who read jobs.
+pub const FLOW_JOB_SCHEMA: &str = include_str!("flow-job.v1.json");
+
+#[cfg(test)]
+mod tests;

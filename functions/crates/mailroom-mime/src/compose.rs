@@ -1,0 +1,218 @@
+//! From an outbound message to the bytes of a mail (RFC 5322, RFC 2045): made by lettre, from what was checked before.
+//!
+//! The same message gives the same bytes but for the boundaries of its parts. All of it is ASCII, unless an address is
+//! not (RFC 6532); lines end in CRLF and have at most 998 bytes.
+
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lettre::address::Envelope;
+use lettre::message::header::{
+    ContentDisposition, ContentId, ContentTransferEncoding, ContentType, HeaderName, HeaderValue, InReplyTo,
+    References,
+};
+use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::{Address, Message as Mail};
+use mailroom_core::outbound::message::{
+    Correspondent, Disposition, EmailAddress, Line, Message, MessageId, Origin,
+};
+use time::OffsetDateTime;
+
+/// References that are told: the first, which names the conversation, and the last of them. Programs look at no more,
+/// and some refuse longer fields.
+const MAX_REFERENCES: usize = 21;
+
+/// What a message does not say of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The address that it comes from.
+    pub from: &'a EmailAddress,
+    /// Its Message-ID.
+    pub message_id: &'a MessageId,
+    /// Its Date.
+    pub date: OffsetDateTime,
+}
+
+/// A message that cannot be made into a mail. What is checked before never is one.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// An address that the library does not take.
+    #[error("an address cannot be written in a mail")]
+    Address(#[source] lettre::address::AddressError),
+    /// A media type that the library does not take.
+    #[error("a media type cannot be written in a mail")]
+    MediaType,
+    /// Attachments whose bytes are not there.
+    #[error("an attachment has no bytes")]
+    Missing,
+    /// Whatever else the library refuses.
+    #[error("the mail cannot be put together")]
+    Build(#[source] lettre::error::Error),
+}
+
+/// Makes a mail. `contents` are the bytes of the attachments, in their order.
+///
+/// # Errors
+/// See [`ComposeError`].
+pub fn compose(
+    message: &Message,
+    stamp: &Stamp<'_>,
+    contents: Vec<Vec<u8>>,
+) -> Result<Vec<u8>, ComposeError> {
+    if contents.len() != message.attachments.len() {
+        return Err(ComposeError::Missing);
+    }
+    let builder = head(message, stamp)?;
+    let mail = match body(message, contents)? {
+        Part::Single(part) => builder.singlepart(part),
+        Part::Multi(part) => builder.multipart(part),
+    };
+    Ok(mail.map_err(ComposeError::Build)?.formatted())
+}
+
+/// The header.
+fn head(message: &Message, stamp: &Stamp<'_>) -> Result<MessageBuilder, ComposeError> {
+    let from = mailbox(message.from_name.as_ref(), stamp.from)?;
+    // The library wants one; who receives the mail is said to the server by ourselves.
+    let envelope = Envelope::new(Some(from.email.clone()), vec![from.email.clone()]);
+    let mut builder = Mail::builder()
+        .envelope(envelope.map_err(ComposeError::Build)?)
+        .date(SystemTime::from(stamp.date))
+        .from(from)
+        .message_id(Some(stamp.message_id.to_string()))
+        .subject(encoded(message.subject.as_str()));
+    for one in &message.to {
+        builder = builder.to(correspondent(one)?);
+    }
+    for one in &message.cc {
+        builder = builder.cc(correspondent(one)?);
+    }
+    for one in &message.reply_to {
+        builder = builder.reply_to(correspondent(one)?);
+    }
+    if let Some(id) = &message.in_reply_to {
+        builder = builder.header(InReplyTo::from(id.to_string()));
+    }
+    let references = references(message);
+    if !references.is_empty() {
+        builder = builder.header(References::from(references));
+    }
+    if message.origin == Origin::Automatic {
+        // RFC 3834 §5: what answers is replied, what comes by itself is generated.
+        let word = if message.in_reply_to.is_some() { "auto-replied" } else { "auto-generated" };
+        let name = HeaderName::new_from_ascii_str("Auto-Submitted");
+        builder = builder.raw_header(HeaderValue::new(name, word.to_owned()));
+    }
+    Ok(builder)
+}
+
+/// The conversation so far (RFC 5322 §3.6.4): what was given, and at its end what is answered.
+fn references(message: &Message) -> String {
+    let mut ids: Vec<&MessageId> = message.references.iter().collect();
+    ids.extend(message.in_reply_to.iter().filter(|id| message.references.last() != Some(*id)));
+    let surplus = ids.len().saturating_sub(MAX_REFERENCES);
+    let kept = ids.iter().enumerate().filter(|(n, _)| *n == 0 || *n > surplus);
+    kept.map(|(_, id)| id.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn correspondent(one: &Correspondent) -> Result<Mailbox, ComposeError> {
+    mailbox(one.name.as_ref(), &one.address)
+}
+
+fn mailbox(name: Option<&Line>, address: &EmailAddress) -> Result<Mailbox, ComposeError> {
+    // One blank for several: of those between words in other scripts, the library would leave none.
+    let name = name.map(|name| name.as_str().split_whitespace().collect::<Vec<_>>().join(" "));
+    let name = name.filter(|name| !name.is_empty());
+    let address = Address::new(address.local(), address.domain()).map_err(ComposeError::Address)?;
+    Ok(Mailbox::new(name, address))
+}
+
+/// A text as a header field can carry it: as it is, or in encoded words (RFC 2047 §2). What only looks like an encoded
+/// word becomes one, so that it is shown as it was written.
+fn encoded(text: &str) -> String {
+    if text.is_ascii() && !text.contains("=?") {
+        return text.to_owned();
+    }
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        match words.last_mut() {
+            // 75 characters at most, of which the frame has 12, and base64 makes four of three.
+            Some(word) if word.len() + c.len_utf8() <= 45 => word.push(c),
+            Some(_) | None => words.push(c.into()),
+        }
+    }
+    let words = words.iter().map(|word| format!("=?utf-8?b?{}?=", STANDARD.encode(word)));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A part of a mail.
+enum Part {
+    Single(SinglePart),
+    Multi(MultiPart),
+}
+
+impl Part {
+    fn within(self, whole: MultiPart) -> MultiPart {
+        match self {
+            Self::Single(part) => whole.singlepart(part),
+            Self::Multi(part) => whole.multipart(part),
+        }
+    }
+}
+
+/// The body: what can be left out of mixed(alternative(text, related(html, images)), files).
+fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError> {
+    let mut images = Vec::new();
+    let mut files = Vec::new();
+    for (attachment, bytes) in message.attachments.iter().zip(contents) {
+        let name = attachment.filename.as_str();
+        let part = SinglePart::builder();
+        let (part, list) = match &attachment.disposition {
+            Disposition::Inline(id) if message.html.is_some() => (
+                part.header(ContentId::from(id.to_string()))
+                    .header(ContentDisposition::inline_with_name(name)),
+                &mut images,
+            ),
+            Disposition::Inline(_) | Disposition::Attachment => {
+                (part.header(ContentDisposition::attachment(name)), &mut files)
+            }
+        };
+        let kind =
+            ContentType::parse(attachment.content_type.as_str()).map_err(|_| ComposeError::MediaType)?;
+        // Always: as 7bit a file would have its line ends changed on the way.
+        let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64);
+        list.push(part.header(kind).body(body.map_err(|_| ComposeError::Missing)?));
+    }
+    let html = message.html.as_deref().map(|html| {
+        let html = SinglePart::html(with_crlf(html));
+        if images.is_empty() {
+            return Part::Single(html);
+        }
+        let related = MultiPart::related().singlepart(html);
+        Part::Multi(images.into_iter().fold(related, MultiPart::singlepart))
+    });
+    let text = message.text.as_deref().map(|text| SinglePart::plain(with_crlf(text)));
+    let shown = match (text, html) {
+        (Some(text), Some(html)) => Some(Part::Multi(html.within(MultiPart::alternative().singlepart(text)))),
+        (Some(text), None) => Some(Part::Single(text)),
+        (None, html) => html,
+    };
+    if files.is_empty() {
+        return Ok(shown.unwrap_or_else(|| Part::Single(SinglePart::plain(String::new()))));
+    }
+    let mixed = MultiPart::mixed().build();
+    let mixed = match shown {
+        Some(shown) => shown.within(mixed),
+        None => mixed,
+    };
+    Ok(Part::Multi(files.into_iter().fold(mixed, MultiPart::singlepart)))
+}
+
+/// A text with the line ends of mail.
+fn with_crlf(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Which parts are the mail's text, and which are attachments.
+
+use super::limits::{MAX_BODY_BYTES, MAX_ID_BYTES};
+use super::multipart::{Leaf, Tree};
+use super::{Part, charset, param};
+
+/// The bodies and the other parts.
+#[derive(Debug, Default)]
+pub(super) struct Bodies<'a> {
+    pub(super) text: Option<String>,
+    pub(super) html: Option<String>,
+    pub(super) parts: Vec<Part<'a>>,
+    /// Whether a body was cut.
+    pub(super) cut: bool,
+    /// Whether a transfer encoding has bytes that do not belong there.
+    pub(super) foreign: bool,
+    /// Whether a body is in a charset that nobody knows.
+    pub(super) unknown: bool,
+}
+
+/// What a part is to the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Text,
+    Html,
+    Attachment,
+}
+
+impl<'a> Bodies<'a> {
+    /// Sorts the parts of a mail.
+    pub(super) fn of(tree: Tree<'a>) -> Self {
+        let mut bodies = Self::default();
+        for leaf in tree.leaves {
+            match role(&leaf) {
+                Role::Text => bodies.add_text(&leaf),
+                Role::Html => bodies.add_html(&leaf),
+                Role::Attachment => bodies.attach(&leaf),
+            }
+        }
+        bodies
+    }
+
+    fn add_text(&mut self, leaf: &Leaf<'_>) {
+        let text = self.body(leaf, |_| None);
+        self.cut |= join(&mut self.text, &text);
+    }
+
+    fn add_html(&mut self, leaf: &Leaf<'_>) {
+        let html = self.body(leaf, charset::of_html);
+        self.cut |= join(&mut self.html, &html);
+    }
+
+    /// A body's text, in UTF-8, from the charset of its field or else the one that it names itself. Never more is
+    /// decoded than a job could hold.
+    fn body(&mut self, leaf: &Leaf<'_>, own_charset: fn(&[u8]) -> Option<String>) -> String {
+        // No transfer encoding takes more than three bytes for one, but for line breaks.
+        let encoded = leaf.body.get(..MAX_BODY_BYTES * 4).unwrap_or(leaf.body);
+        self.cut |= encoded.len() < leaf.body.len();
+        let (bytes, sound) = leaf.head.transfer.decode(encoded);
+        let named = leaf.head.kind.text("charset").or_else(|| own_charset(&bytes));
+        let decoded = charset::decode(&bytes, named.as_deref());
+        self.foreign |= !sound;
+        self.unknown |= !decoded.known;
+        charset::clean_body(&decoded.text)
+    }
+
+    fn attach(&mut self, leaf: &Leaf<'a>) {
+        let (bytes, sound) = leaf.decoded();
+        self.foreign |= !sound;
+        let mut content_id = leaf.head.content_id.clone();
+        if let Some(id) = &mut content_id {
+            self.cut |= charset::cut(id, MAX_ID_BYTES);
+        }
+        self.parts.push(Part {
+            filename: filename(leaf),
+            content_type: leaf.head.media_type().to_owned(),
+            content_id,
+            inline: is_shown(leaf),
+            bytes,
+        });
+    }
+}
+
+/// Adds a part's text to what is there, on a new line; an empty part adds nothing. Whether something was cut.
+fn join(all: &mut Option<String>, text: &str) -> bool {
+    match all {
+        Some(all) if text.trim().is_empty() || all.trim().is_empty() => {
+            if all.trim().is_empty() {
+                text.clone_into(all);
+            }
+        }
+        Some(all) => {
+            if !all.ends_with('\n') {
+                all.push('\n');
+            }
+            all.push_str(text);
+        }
+        None => *all = Some(text.to_owned()),
+    }
+    all.as_mut().is_some_and(|all| charset::cut(all, MAX_BODY_BYTES))
+}
+
+/// The rule of JMAP (RFC 8621 §4.1.4): text that is not an attachment by its disposition, and has no filename unless
+/// it is the first of its multipart.
+///
+/// Unlike JMAP's, a text stands only for itself: HTML is never shown as text, nor text as HTML.
+fn role(leaf: &Leaf<'_>) -> Role {
+    let role = match leaf.head.media_type() {
+        "text/plain" => Role::Text,
+        "text/html" => Role::Html,
+        // A text in a markup of its own is better read than not (RFC 2046 §4.1.4), where it is all there is.
+        "text/enriched" | "text/richtext" | "text/markdown" if leaf.first && leaf.parent.is_empty() => {
+            Role::Text
+        }
+        _ => Role::Attachment,
+    };
+    let attached = leaf.head.disposition.as_ref().is_some_and(|disposition| disposition.value != "inline");
+    let named = written_name(leaf).is_some();
+    let related = leaf.parent == "multipart/related";
+    if attached || (!leaf.first && (related || named)) { Role::Attachment } else { role }
+}
+
+/// Whether the part is meant to be shown in the body: it says so, or it says nothing and is the companion of an HTML
+/// body (RFC 2387) or another form of it (RFC 2046 §5.1.4).
+fn is_shown(leaf: &Leaf<'_>) -> bool {
+    match &leaf.head.disposition {
+        Some(disposition) => disposition.value == "inline",
+        None => matches!(leaf.parent.as_str(), "multipart/related" | "multipart/alternative"),
+    }
+}
+
+fn written_name(leaf: &Leaf<'_>) -> Option<String> {
+    let disposition = leaf.head.disposition.as_ref().and_then(|disposition| disposition.text("filename"));
+    disposition.or_else(|| leaf.head.kind.text("name"))
+}
+
+/// The name to store a part by. An enclosed message is a file of its own to people.
+fn filename(leaf: &Leaf<'_>) -> Option<String> {
+    let name = written_name(leaf).as_deref().and_then(param::filename);
+    let message = matches!(leaf.head.media_type(), "message/rfc822" | "message/global");
+    name.or_else(|| message.then(|| "message.eml".to_owned()))
+}

@@ -1,0 +1,32 @@
+//! What time it is, told by the function: no other crate asks the system.
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+/// A wall clock and a monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    now: fn() -> OffsetDateTime,
+    instant: fn() -> Instant,
+}
+
+impl Clock {
+    /// A clock that asks these functions.
+    #[must_use]
+    pub const fn new(now: fn() -> OffsetDateTime, instant: fn() -> Instant) -> Self {
+        Self { now, instant }
+    }
+
+    /// Wall-clock time, for what is stored and shown, and for the lifetimes of tokens: a function that rests between
+    /// two invocations has no other.
+    #[must_use]
+    pub fn now(self) -> OffsetDateTime {
+        (self.now)()
+    }
+
+    /// Monotonic time, for deadlines.
+    #[must_use]
+    pub fn instant(self) -> Instant {
+        (self.instant)()
+    }
+}

@@ -1,0 +1,10 @@
+//! Mail comes in: each new message becomes a job, once, whatever happens on the way.
+
+mod crash;
+mod first_poll;
+mod hostile;
+mod large;
+mod mailbox;
+mod new_mail;
+mod owner_errors;
+mod planning;

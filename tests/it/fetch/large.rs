@@ -1,0 +1,83 @@
+//! Mail and mailboxes that are larger than anyone planned for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mailroom_core::health::State;
+use mailroom_core::inbound::job::Kind;
+use mailroom_tests::lambda::Outcome;
+use mailroom_tests::world::{World, mail};
+
+/// What Lambda gives the function, in bytes.
+const MEMORY: u64 = 256 * 1024 * 1024;
+
+/// A mail with a body of so many bytes.
+fn mail_of(subject: &str, bytes: usize) -> Vec<u8> {
+    let line = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\r\n";
+    let mut raw = mail(subject);
+    raw.extend(line.iter().copied().cycle().take(bytes / line.len() * line.len()));
+    raw
+}
+
+#[test]
+fn a_mail_of_sixty_megabytes_is_a_job_with_its_headers() {
+    let world = World::new();
+    world.deliver(&mail_of("too large", 60_000_000));
+    world.deliver(&mail("small"));
+    let profile = world.profile(|_| {});
+    world.poll();
+
+    let jobs = world.jobs();
+    let large = jobs.iter().find(|job| job.kind == Kind::Oversize).unwrap();
+    assert_eq!(large.message.subject.as_deref(), Some("too large"));
+    assert!(large.message.size > 60_000_000 - 100 && large.raw.is_none());
+    assert_eq!(jobs.len(), 2);
+    let memory = world.lambda().peak_memory();
+    assert!(memory < MEMORY / 4, "{} MiB", memory / 1024 / 1024);
+
+    world.poll();
+    assert!(world.jobs().is_empty());
+    assert_eq!(world.status(profile).state, State::Ok);
+}
+
+#[test]
+fn mails_of_the_largest_size_allowed_fit_the_memory() {
+    let world = World::new();
+    for n in 0..3 {
+        world.deliver(&mail_of(&format!("large {n}"), 25_000_000));
+    }
+    world.profile(|_| {});
+    world.poll();
+    let jobs = world.jobs();
+    assert_eq!(jobs.len(), 3);
+    for job in &jobs {
+        assert_eq!(job.kind, Kind::Message);
+        assert!(job.message.truncated);
+        let raw = job.raw.as_ref().unwrap();
+        assert_eq!(world.aws().object(&raw.bucket, &raw.key).unwrap().len() as u64, job.message.size);
+    }
+    let memory = world.lambda().peak_memory();
+    assert!(memory < MEMORY, "{} MiB", memory / 1024 / 1024);
+}
+
+#[test]
+fn a_backlog_is_handed_over_in_several_invocations_each_mail_once() {
+    const MAILS: usize = 2_000;
+    let world = World::new();
+    let mails: Vec<Vec<u8>> = (0..MAILS).map(|n| mail(&format!("mail {n}"))).collect();
+    world.deliver_all(mails.iter().map(Vec::as_slice));
+    let profile = world.profile(|_| {});
+
+    let limit = Duration::from_secs(8);
+    assert!(matches!(world.poll_within(limit), Outcome::Answered(_)));
+    let invocations = 1 + world.run_poll_queue(limit);
+    assert!(invocations > 1, "the backlog was too small to need a second invocation");
+
+    let subjects = world.subjects();
+    assert_eq!(subjects.len(), MAILS);
+    assert_eq!(subjects.iter().collect::<BTreeSet<_>>().len(), MAILS);
+    assert_eq!(world.ledger(profile).len(), MAILS);
+    assert_eq!(world.status(profile).state, State::Ok);
+    let memory = world.lambda().peak_memory();
+    assert!(memory < MEMORY, "{} MiB", memory / 1024 / 1024);
+}

@@ -1,0 +1,129 @@
+//! What other clients do to a mailbox, and what becomes of it.
+
+use std::time::Duration;
+
+use mailroom_core::health::State;
+use mailroom_core::owner_error::ErrorCode;
+use mailroom_core::profile::Mailbox;
+use mailroom_tests::aws_proxy::Fault;
+use mailroom_tests::lambda::Outcome;
+use mailroom_tests::world::{INTERVAL, World, mail};
+use serde_json::json;
+
+#[test]
+fn mail_read_before_us_is_left_alone() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.append("INBOX", "\\Seen", None, &mail("read"));
+    client.append("INBOX", "", None, &mail("unread"));
+    world.profile(|profile| profile.include_seen = false);
+    world.poll();
+    assert_eq!(world.subjects(), ["unread"]);
+
+    client.append("INBOX", "\\Seen", None, &mail("read at once"));
+    world.poll();
+    assert!(world.jobs().is_empty());
+}
+
+#[test]
+fn mail_read_before_us_counts_where_the_profile_wants_it() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.append("INBOX", "\\Seen", None, &mail("read"));
+    client.append("INBOX", "", None, &mail("unread"));
+    world.profile(|profile| profile.include_seen = true);
+    world.poll();
+    let mut subjects = world.subjects();
+    subjects.sort();
+    assert_eq!(subjects, ["read", "unread"]);
+}
+
+#[test]
+fn mail_deleted_between_listing_and_fetching_is_no_error() {
+    let world = World::new();
+    for subject in ["stays", "goes", "stays too"] {
+        world.deliver(&mail(subject));
+    }
+    let profile = world.profile(|_| {});
+    // The lease is taken after the listing and before the fetch: it comes late, and mail is deleted meanwhile.
+    world.proxy().fail_next(Fault::Delay(Duration::from_millis(800)), &world.lambda().killer(), |call| {
+        call.operation == "dynamodb.UpdateItem"
+    });
+    let poll = world.lambda().begin(json!({"refresh_interval": INTERVAL}), Duration::from_secs(20));
+    world.proxy().await_faults();
+    let mut client = world.other_client();
+    client.select("INBOX");
+    client.expunge("2");
+    assert!(matches!(poll.wait(), Outcome::Answered(_)));
+
+    assert_eq!(world.subjects(), ["stays", "stays too"]);
+    assert_eq!(world.status(profile).state, State::Ok);
+    world.deliver(&mail("next"));
+    world.poll();
+    assert_eq!(world.subjects(), ["next"]);
+}
+
+#[test]
+fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.create("Support");
+    client.append("Support", "", None, &mail("one"));
+    client.append("Support", "", None, &mail("two"));
+    let profile = world.profile(|profile| profile.mailbox = Mailbox::parse("Support").unwrap());
+    world.poll();
+    assert_eq!(world.jobs().len(), 2);
+    let before = world.stored(profile).cursor.unwrap().uid_validity;
+
+    client.delete("Support");
+    client.create("Support");
+    for subject in ["meanwhile", "two", "one"] {
+        client.append("Support", "", None, &mail(subject));
+    }
+    drop(world.proxy().take_calls());
+    world.poll();
+    assert_eq!(world.subjects(), ["meanwhile"]);
+    assert_eq!(world.jobs_sent(), 1, "the queue forgets after five minutes, the ledger does not");
+    let after = world.stored(profile).cursor.unwrap().uid_validity;
+    assert_ne!(before, after);
+
+    client.append("Support", "", None, &mail("later"));
+    world.poll();
+    assert_eq!(world.subjects(), ["later"]);
+}
+
+#[test]
+fn a_mailbox_that_is_gone_is_its_owners_to_mend() {
+    let world = World::new();
+    let mut client = world.other_client();
+    let profile = world.profile(|profile| profile.mailbox = Mailbox::parse("Suport").unwrap());
+    world.poll();
+    let status = world.status(profile);
+    assert_eq!(status.state, State::Misconfigured);
+    let error = status.error.unwrap();
+    assert_eq!(error.code, ErrorCode::ImapMailbox);
+    assert!(error.message.contains("Suport"), "{}", error.message);
+
+    // It appears, and all is well.
+    client.create("Suport");
+    client.append("Suport", "", None, &mail("found"));
+    world.poll();
+    assert_eq!(world.subjects(), ["found"]);
+    let status = world.status(profile);
+    assert_eq!((status.state, status.error), (State::Ok, None));
+}
+
+#[test]
+fn a_mailbox_is_named_as_people_write_it() {
+    for name in ["Entwürfe/日本語", "R&D", "a b \"c\" \\d", "🦀"] {
+        let world = World::new();
+        let mut client = world.other_client();
+        client.create(name);
+        client.append(name, "", None, &mail("found"));
+        world.profile(|profile| profile.mailbox = Mailbox::parse(name).unwrap());
+        world.poll();
+        let jobs = world.jobs();
+        assert_eq!(jobs.len(), 1, "{name}");
+        assert_eq!(jobs[0].mailbox, name);
+    }
+}

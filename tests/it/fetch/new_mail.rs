@@ -1,0 +1,163 @@
+//! New mail becomes a job, once, and a mailbox without any costs next to nothing.
+
+use std::time::Duration;
+
+use mailroom_core::inbound::job::{Digest, JobId, Kind};
+use mailroom_core::inbound::schedule::SHARDS;
+use mailroom_core::profile::{AfterFetch, Mailbox, Security};
+use mailroom_tests::rtt_proxy::RttProxy;
+use mailroom_tests::world::{World, mail, server};
+
+#[test]
+fn each_mail_is_announced_once_in_twenty_polls() {
+    let world = World::new();
+    let profile = world.profile(|_| {});
+    let mut expected = Vec::new();
+    for n in 0..20 {
+        if n % 4 == 0 {
+            let subject = format!("mail {n}");
+            world.deliver(&mail(&subject));
+            expected.push(subject);
+        }
+        world.poll();
+    }
+    assert_eq!(world.subjects(), expected);
+    assert_eq!(world.ledger(profile).len(), expected.len());
+}
+
+#[test]
+fn a_job_says_what_the_mail_says_and_points_to_it() {
+    let world = World::new();
+    let raw = mail("a question");
+    world.other_client().append("INBOX", "", None, &raw);
+    let id = world.profile(|profile| profile.name = "Front desk".to_owned());
+    world.poll();
+
+    let jobs = world.jobs();
+    let [job] = jobs.as_slice() else { panic!("one job: {jobs:?}") };
+    assert_eq!(job.job_id, JobId::new(id, Digest::of(&raw)));
+    assert_eq!(job.kind, Kind::Message);
+    assert_eq!((job.profile_name.as_str(), job.login.as_str()), ("Front desk", world.login()));
+    assert_eq!((job.mailbox.as_str(), job.uid), ("INBOX", 1));
+    assert_eq!(job.message.subject.as_deref(), Some("a question"));
+    assert_eq!(job.message.from[0].address.as_deref(), Some("ann@example.org"));
+    assert!(job.message.text.as_deref().unwrap().contains("this is a question"));
+    let stored = job.raw.as_ref().unwrap();
+    assert_eq!(world.aws().object(&stored.bucket, &stored.key).as_deref(), Some(raw.as_slice()));
+}
+
+#[test]
+fn an_attachment_is_an_object_of_its_own() {
+    let world = World::new();
+    world.deliver(
+        b"From: ann@example.org\r\nSubject: invoice\r\nMIME-Version: 1.0\r\n\
+          Content-Type: multipart/mixed; boundary=b\r\n\r\n\
+          --b\r\nContent-Type: text/plain\r\n\r\nSee there.\r\n\
+          --b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=\"invoice.pdf\"\r\n\
+          Content-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--b--\r\n",
+    );
+    world.profile(|_| {});
+    world.poll();
+    let jobs = world.jobs();
+    let attachment = &jobs[0].message.attachments[0];
+    assert_eq!(attachment.filename.as_deref(), Some("invoice.pdf"));
+    assert_eq!(attachment.content_type, "application/pdf");
+    let bucket = &jobs[0].raw.as_ref().unwrap().bucket;
+    assert_eq!(world.aws().object(bucket, &attachment.key).as_deref(), Some(&b"%PDF-1.4\n"[..]));
+}
+
+#[test]
+fn equal_mail_is_one_job_however_often_it_lies_there() {
+    let world = World::new();
+    let raw = mail("twice");
+    let mut client = world.other_client();
+    client.append("INBOX", "", None, &raw);
+    client.append("INBOX", "", None, &raw);
+    world.profile(|_| {});
+    world.poll();
+    assert_eq!(world.subjects(), ["twice"]);
+    client.append("INBOX", "", None, &raw);
+    world.poll();
+    assert!(world.jobs().is_empty());
+    assert_eq!(world.jobs_sent(), 1, "the queue forgets after five minutes, the ledger does not");
+}
+
+#[test]
+fn an_idle_check_reads_the_index_and_writes_nothing() {
+    let world = World::new();
+    world.deliver(&mail("first"));
+    world.profile(|_| {});
+    world.poll();
+    world.poll();
+    drop(world.proxy().take_calls());
+    for _ in 0..3 {
+        world.poll();
+    }
+    // One query a shard and poll; the cursor comes with it, and the credential is known. The default interval's run also
+    // compares the schedules with the intervals in use, once, however many mailboxes it checks.
+    let calls = world.proxy().take_calls();
+    assert!(calls.iter().all(|call| call.status == 200), "{calls:?}");
+    let (index, others): (Vec<_>, Vec<_>) =
+        calls.iter().partition(|call| String::from_utf8_lossy(&call.body).contains("\"listening\""));
+    assert!(index.iter().all(|call| call.operation == "dynamodb.Query"), "{index:?}");
+    assert_eq!(index.len(), 3 * usize::from(SHARDS));
+    let others: Vec<_> = others.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(others, ["dynamodb.Query", "scheduler.GetSchedule"].repeat(3));
+}
+
+#[test]
+fn an_idle_check_takes_five_round_trips() {
+    let world = World::new();
+    let dovecot = ([127, 0, 0, 1], world.servers().dovecot().ports().imaps).into();
+    let far_away = RttProxy::start(world.handle(), dovecot, Duration::from_millis(40));
+    let port = far_away.address().port();
+    world.deliver(&mail("first"));
+    world.profile(|profile| profile.imap = Some(server("127.0.0.1", port, Security::Tls)));
+    world.poll();
+    assert_eq!(world.subjects(), ["first"]);
+
+    let before = far_away.round_trips();
+    world.poll();
+    let taken = far_away.round_trips() - before;
+    assert!(taken <= 5, "{taken} round trips");
+}
+
+#[test]
+fn a_poll_leaves_no_trace_in_the_mailbox() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.append("INBOX", "\\Flagged", None, &mail("one"));
+    client.append("INBOX", "", None, &mail("two"));
+    world.profile(|_| {});
+    world.poll();
+    assert_eq!(world.jobs().len(), 2);
+    client.select("INBOX");
+    assert_eq!(client.flags(), ["\\Flagged", ""]);
+}
+
+#[test]
+fn mail_is_marked_seen_where_the_profile_says_so() {
+    let world = World::new();
+    world.deliver(&mail("one"));
+    world.profile(|profile| profile.after_fetch = AfterFetch::MarkSeen);
+    world.poll();
+    assert_eq!(world.subjects(), ["one"]);
+    let mut client = world.other_client();
+    client.select("INBOX");
+    assert_eq!(client.flags(), ["\\Seen"]);
+}
+
+#[test]
+fn mail_is_moved_where_the_profile_says_so() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.create("Done");
+    world.deliver(&mail("one"));
+    world.profile(|profile| profile.after_fetch = AfterFetch::Move(Mailbox::parse("Done").unwrap()));
+    world.poll();
+    assert_eq!(world.subjects(), ["one"]);
+    client.select("Done");
+    assert_eq!(client.flags().len(), 1);
+    client.select("INBOX");
+    assert!(client.flags().is_empty());
+}

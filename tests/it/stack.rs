@@ -1,0 +1,4 @@
+//! The deployed whole.
+
+mod deployed;
+mod secrecy;

@@ -1,0 +1,55 @@
+//! The whole, as it is deployed: nothing here but the template, the zip, a schedule and a queue starts the function.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mailroom_core::health::State;
+use mailroom_core::inbound::job::FlowJob;
+use mailroom_core::inbound::schedule::PollRequest;
+use mailroom_core::profile::RefreshInterval;
+use mailroom_tests::world::{INTERVAL, World, mail};
+use time::OffsetDateTime;
+
+/// The emulator's scheduler looks at its schedules every ten seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn await_job(world: &World) -> FlowJob {
+    let begun = Instant::now();
+    loop {
+        if let Some(job) = world.jobs().pop() {
+            return job;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no job:\n{}", world.servers().emulator_log());
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
+    let world = World::as_deployed();
+    let profile = world.profile(|_| {});
+    world.deliver(&mail("by schedule"));
+    let interval = RefreshInterval::from_seconds(INTERVAL).unwrap();
+    let soon = OffsetDateTime::now_utc() + Duration::from_secs(1);
+    let schedules = world.stack().schedules();
+    world.handle().block_on(schedules.fire_once("first-run", soon, interval)).unwrap();
+
+    assert_eq!(await_job(&world).message.subject.as_deref(), Some("by schedule"));
+    let begun = Instant::now();
+    while world.status(profile).state != State::Ok {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", world.status(profile));
+        thread::sleep(Duration::from_millis(100));
+    }
+    // The deployed stack asks for the default interval by itself, and asking twice is no error.
+    world.handle().block_on(schedules.ensure(interval)).unwrap();
+}
+
+#[test]
+fn the_poll_queue_starts_the_zip_and_a_mail_becomes_a_job() {
+    let world = World::as_deployed();
+    let profile = world.profile(|_| {});
+    world.deliver(&mail("by queue"));
+    let request = PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.to_string() };
+    world.aws().send(&world.stack().queues.poll, &serde_json::to_string(&request).unwrap());
+    assert_eq!(await_job(&world).message.subject.as_deref(), Some("by queue"));
+}
