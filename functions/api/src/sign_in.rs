@@ -26,8 +26,8 @@ use crate::Api;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
 use crate::http::response::Answer;
-use crate::profiles::update::wait_for_the_others;
-use crate::sign_in::page::{Mood, page};
+use crate::profiles::update::wait_for_concurrent_edit;
+use crate::sign_in::page::{PageKind, page};
 use mailroom_lambda::clock;
 
 /// How long a provider may take, all its answers together.
@@ -77,7 +77,7 @@ impl Api {
         let redirect = self.redirect_uri();
         let url = sign_in::consent_url(discovery, client, &credential, &ticket, &redirect, deadline).await;
         let url = url.map_err(|error| {
-            let trouble = error.trouble();
+            let trouble = error.owner_error();
             let field = if trouble.message.contains("auth.scopes") { "auth.scopes" } else { "auth" };
             ApiError::Conflict(
                 trouble.message,
@@ -120,7 +120,7 @@ impl Api {
                 info!(profile.id = %profile.id, "somebody has signed in");
                 let done = format!("Mailroom can use the mailbox {} now.", profile.auth.login());
                 let sentences = [done.as_str(), "You can close this page."];
-                Answer::page(200, page(Mood::Good, "Signed in", &sentences))
+                Answer::page(200, page(PageKind::Good, "Signed in", &sentences))
             }
             Err(refusal) => refused(&refusal),
         }
@@ -178,7 +178,7 @@ impl Api {
         let deadline = clock::instant() + PROVIDER_TIME;
         let revoked = sign_in::revoke(self.tokens.discovery(), client, &credential, deadline).await;
         let revoked = revoked.unwrap_or_else(|error| {
-            warn!(profile.id = %profile.id, error = %error.trouble(), "a refresh token was not given back");
+            warn!(profile.id = %profile.id, error = %error.owner_error(), "a refresh token was not given back");
             false
         });
         self.sign(profile, None, |profile| profile.authorization.is_some()).await?;
@@ -224,7 +224,7 @@ impl Api {
                 Err(PortError::Lost) => {}
                 Err(error) => return Err(error),
             }
-            wait_for_the_others(end).await.map_err(|_| PortError::Lost)?;
+            wait_for_concurrent_edit(end).await.map_err(|_| PortError::Lost)?;
             let Some(fresh) = self.table.get(current.id).await? else { return Ok(None) };
             current = fresh;
         }
@@ -320,7 +320,7 @@ fn refused(refusal: &Refusal) -> Answer {
             ("Mailroom cannot reach its storage for now.".to_owned(), AGAIN)
         }
     };
-    Answer::page(status, page(Mood::Bad, "Not signed in", &[&sentence, advice]))
+    Answer::page(status, page(PageKind::Bad, "Not signed in", &[&sentence, advice]))
 }
 
 fn of_provider(error: &SignInError) -> (String, &'static str) {
@@ -338,12 +338,12 @@ fn of_provider(error: &SignInError) -> (String, &'static str) {
             "Begin again; if it stays, check the discovery URL and the client id.",
         ),
         SignInError::Provider(error @ OauthError::Refused { .. }) if error.is_transient() => {
-            (error.trouble().message, "Begin again in a moment.")
+            (error.owner_error().message, "Begin again in a moment.")
         }
         SignInError::Provider(OauthError::Refused { code, words, .. }) => (
             format!("The provider did not accept the consent ({}).", crate::sign_in::words(code, words)),
             "Begin again; if it stays, check client id, client secret and redirect URI.",
         ),
-        SignInError::Provider(error) => (error.trouble().message, "Begin again in a moment."),
+        SignInError::Provider(error) => (error.owner_error().message, "Begin again in a moment."),
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event::{Event, Record, UnknownEvent};
-use crate::poller::{Company, Poller};
+use crate::poller::{Invocation, Poller};
 use mailroom_lambda::batch::{self, BatchResponse};
 use mailroom_lambda::clock;
 use mailroom_lambda::start::Handler;
@@ -220,13 +220,13 @@ where
 
     /// Polls these profiles at once, each in a task of its own.
     async fn poll_all(&self, profiles: Vec<Profile>, end: Instant) -> Result<(), PortError> {
-        let company = if profiles.len() == 1 { Company::Alone } else { Company::Others };
+        let invocation = if profiles.len() == 1 { Invocation::Dedicated } else { Invocation::Shared };
         let mut tasks = JoinSet::new();
         let mut owners = HashMap::new();
         for profile in profiles {
             let poller = Arc::clone(&self.poller);
             let owner = profile.clone();
-            let task = tasks.spawn(async move { Box::pin(poller.poll(profile, company, end)).await });
+            let task = tasks.spawn(async move { Box::pin(poller.poll(profile, invocation, end)).await });
             owners.insert(task.id(), owner);
         }
         let mut first_error = None;

@@ -25,7 +25,7 @@ use mailroom_auth::tokens::Tokens;
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::grants::GrantStore;
-use mailroom_aws::handover::Outbox;
+use mailroom_aws::handover::HandoverQueue;
 use mailroom_aws::intervals::Intervals;
 use mailroom_aws::scheduler::ScheduleGroup;
 use mailroom_aws::secrets::Secrets;
@@ -38,7 +38,7 @@ pub use crate::event::UnknownEvent;
 pub use crate::handler::Fetch;
 
 /// The function as it is deployed.
-pub type Deployed = Fetch<Table, GrantStore, Outbox, Intervals>;
+pub type Deployed = Fetch<Table, GrantStore, HandoverQueue, Intervals>;
 
 /// Puts the deployed function together. Connects to nothing yet.
 ///
@@ -52,7 +52,7 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, grants);
-    let outbox = Outbox::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
+    let outbox = HandoverQueue::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
     let schedules = ScheduleGroup::new(
         &clients,
         &config.schedule_group,

@@ -11,9 +11,9 @@ use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::job::{
     Attachment, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
 };
-use mailroom_core::inbound::poll::{Care, Extent, Todo};
+use mailroom_core::inbound::poll::{Extent, Isolation, PendingMessage};
 use mailroom_core::inbound::truncate::fit;
-use mailroom_core::outbound::loop_guard::Machine;
+use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{Grants, Handover, PortError, Profiles};
 use mailroom_core::profile::{AfterFetch, Profile, Server};
@@ -37,7 +37,7 @@ pub(crate) struct Handled {
 }
 
 /// Hands over the mail of one mailbox.
-pub(crate) struct Clerk<'a, P, G, H> {
+pub(crate) struct PageIngest<'a, P, G, H> {
     poller: &'a Poller<P, G, H>,
     profile: &'a Profile,
     server: &'a Server,
@@ -48,7 +48,7 @@ pub(crate) struct Clerk<'a, P, G, H> {
 
 /// A mail as far as it was fetched.
 struct Mail {
-    todo: Todo,
+    todo: PendingMessage,
     body: Body,
     digest: Digest,
 }
@@ -59,7 +59,7 @@ enum Body {
     Quarantined(Option<Vec<u8>>),
 }
 
-impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
+impl<'a, P: Profiles, G: Grants + 'static, H: Handover> PageIngest<'a, P, G, H> {
     pub(crate) async fn new(
         poller: &'a Poller<P, G, H>,
         profile: &'a Profile,
@@ -85,15 +85,15 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
     pub(crate) async fn page(
         &self,
         session: &mut Session,
-        page: &[Todo],
-        care: Care,
+        page: &[PendingMessage],
+        isolation: Isolation,
     ) -> Result<Handled, Failure> {
-        let bytes = page.iter().map(Todo::cost).fold(0, u64::saturating_add);
+        let bytes = page.iter().map(PendingMessage::cost).fold(0, u64::saturating_add);
         let _held = self.poller.budget().take(bytes.min(MAX_FETCHED_BYTES)).await;
-        let mails = match care {
-            Care::Pages | Care::OneByOne => self.fetch(session, page).await?,
-            Care::Quarantine => self.quarantine(Some(session), page).await,
-            Care::QuarantineUnfetched => self.quarantine(None, page).await,
+        let mails = match isolation {
+            Isolation::Pages | Isolation::OneByOne => self.fetch(session, page).await?,
+            Isolation::Quarantine => self.quarantine(Some(session), page).await,
+            Isolation::QuarantineUnfetched => self.quarantine(None, page).await,
         };
 
         let digests: Vec<Digest> = mails.iter().map(|mail| mail.digest).collect();
@@ -111,9 +111,9 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
         let jobs: Vec<FlowJob> =
             stream::iter(new).map(|mail| self.store(mail)).buffered(STORES_AT_ONCE).try_collect().await?;
         // Ahead of the jobs: a flow may answer at once.
-        let machines: Vec<_> = jobs.iter().filter_map(machine).collect();
+        let machines: Vec<_> = jobs.iter().filter_map(automated_sender).collect();
         if !machines.is_empty() {
-            self.poller.profiles().note_machines(self.profile.id, &machines, clock::now()).await?;
+            self.poller.profiles().note_automated(self.profile.id, &machines, clock::now()).await?;
         }
         let accepted = if jobs.is_empty() {
             Vec::new()
@@ -136,7 +136,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
     }
 
     /// Fetches what there still is of a page, in its order.
-    async fn fetch(&self, session: &mut Session, page: &[Todo]) -> Result<Vec<Mail>, Failure> {
+    async fn fetch(&self, session: &mut Session, page: &[PendingMessage]) -> Result<Vec<Mail>, Failure> {
         let limit = self.profile.max_message_bytes.min(MAX_FETCHED_BYTES);
         let whole: Vec<(Uid, u64)> = page
             .iter()
@@ -180,7 +180,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
     }
 
     /// The page as a mail that is not read any more: fetched if that still works.
-    async fn quarantine(&self, session: Option<&mut Session>, page: &[Todo]) -> Vec<Mail> {
+    async fn quarantine(&self, session: Option<&mut Session>, page: &[PendingMessage]) -> Vec<Mail> {
         let fetched = match session {
             Some(session) => self.fetch(session, page).await.unwrap_or_default(),
             None => Vec::new(),
@@ -254,7 +254,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
 
     fn job(
         &self,
-        todo: &Todo,
+        todo: &PendingMessage,
         digest: Digest,
         kind: Kind,
         message: MessageContent,
@@ -300,20 +300,22 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> Clerk<'a, P, G, H> {
             AfterFetch::Move(mailbox) => session.move_to(&uids, mailbox).await,
         };
         if let Err(error) = result {
-            warn!(profile.id = %self.profile.id, "after the hand-over: {}", error.trouble(self.server));
+            warn!(profile.id = %self.profile.id, "after the hand-over: {}", error.owner_error(self.server));
         }
     }
 }
 
 /// The mail's id and what has written it, if that was no person and the mail can be answered.
-fn machine(job: &FlowJob) -> Option<(MessageId, Machine)> {
+fn automated_sender(job: &FlowJob) -> Option<(MessageId, AutomatedSender)> {
     let no_return = |(name, value): &(String, String)| {
         name.eq_ignore_ascii_case("Return-Path") && value.replace([' ', '\t'], "") == "<>"
     };
     let machine = match job.kind {
-        Kind::AutoReply => Machine::AutoReply,
-        Kind::Bounce => Machine::Bounce,
-        Kind::Message | Kind::Oversize if job.message.headers.iter().any(no_return) => Machine::NullSender,
+        Kind::AutoReply => AutomatedSender::AutoReply,
+        Kind::Bounce => AutomatedSender::Bounce,
+        Kind::Message | Kind::Oversize if job.message.headers.iter().any(no_return) => {
+            AutomatedSender::NullSender
+        }
         Kind::Message | Kind::Oversize | Kind::Quarantined => return None,
     };
     Some((MessageId::parse(job.message.message_id.as_deref()?).ok()?, machine))

@@ -8,9 +8,9 @@ use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::health::{self, Outcome};
 use mailroom_core::inbound::cursor::Cursor;
-use mailroom_core::inbound::poll::{self, Care, Plan, Todo, Wanted};
+use mailroom_core::inbound::poll::{self, Isolation, PendingMessage, Plan, Selection};
 use mailroom_core::inbound::schedule::PollRequest;
-use mailroom_core::owner_error::{Class, ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use mailroom_core::ports::{Grants, Handover, Hold, Lease, PortError, Profiles};
 use mailroom_core::profile::{Profile, Server};
 use mailroom_mail::imap::{Connector, ImapError, Opened};
@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::page::{Clerk, Handled};
+use crate::page::{Handled, PageIngest};
 use mailroom_lambda::clock;
 use mailroom_lambda::memory::MemoryBudget;
 
@@ -38,11 +38,11 @@ const PAGE_TIME: Duration = Duration::from_secs(2);
 
 /// Whether other profiles share the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Company {
+pub(crate) enum Invocation {
     /// A death of the function would be theirs too.
-    Others,
+    Shared,
     /// Whatever happens concerns this profile only.
-    Alone,
+    Dedicated,
 }
 
 /// Polls profiles; shared by all tasks of an invocation, and kept while the function is warm.
@@ -58,9 +58,9 @@ pub(crate) struct Poller<P, G, H> {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The owner is told.
-    Trouble(Trouble),
+    Owner(OwnerError),
     /// The owner is told, and the mail that is next counts as tried: it may be what the server stumbles over.
-    Stumbled(Trouble),
+    SuspectMessage(OwnerError),
     /// A service of ours failed, or the profile is no longer this run's.
     Port(PortError),
 }
@@ -73,7 +73,7 @@ impl From<PortError> for Failure {
 
 impl From<OauthError> for Failure {
     fn from(error: OauthError) -> Self {
-        error.into_trouble().map_or_else(Self::Port, Self::Trouble)
+        error.into_owner_error().map_or_else(Self::Port, Self::Owner)
     }
 }
 
@@ -108,18 +108,18 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
     pub(crate) async fn poll(
         &self,
         mut profile: Profile,
-        company: Company,
+        invocation: Invocation,
         end: Instant,
     ) -> Result<(), PortError> {
-        let end = match company {
-            Company::Others => end.min(clock::instant() + PROFILE_TIME),
-            Company::Alone => end,
+        let end = match invocation {
+            Invocation::Shared => end.min(clock::instant() + PROFILE_TIME),
+            Invocation::Dedicated => end,
         };
         // The deadline of the connection's operations is `end` too; this one is for what has none of its own.
-        let attempt = Box::pin(self.attempt(&mut profile, company, end));
+        let attempt = Box::pin(self.attempt(&mut profile, invocation, end));
         let result = match tokio::time::timeout_at(end + Duration::from_secs(1), attempt).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::Trouble(Trouble::new(
+            Err(_) => Err(Failure::Owner(OwnerError::new(
                 ErrorCode::ImapTimeout,
                 "The mailbox could not be read in the time there was.",
             ))),
@@ -139,16 +139,16 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
                 Ok(())
             }
             Ok(Done::Postponed) => self.poll_again(&profile).await,
-            Err(Failure::Trouble(trouble) | Failure::Stumbled(trouble)) => {
+            Err(Failure::Owner(trouble) | Failure::SuspectMessage(trouble)) => {
                 warn!(profile.id = %profile.id, code = ?trouble.code, "the poll failed: {trouble}");
-                self.record(&profile, &Outcome::Failure(with_a_promise(trouble))).await
+                self.record(&profile, &Outcome::Failure(note_retry(trouble))).await
             }
             Err(Failure::Port(PortError::Lost)) => {
                 info!(profile.id = %profile.id, "the profile was taken over, edited or deleted during the poll");
                 Ok(())
             }
             Err(Failure::Port(error)) => {
-                let trouble = Trouble::new(
+                let trouble = OwnerError::new(
                     ErrorCode::Internal,
                     "Mailroom could not store or hand over this mailbox's mail; it is tried again, and nothing is lost.",
                 );
@@ -163,7 +163,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
     /// Tells the owner of a profile whose task panicked. The lease is left to run out, and counts the try.
     pub(crate) async fn panicked(&self, profile: &Profile) -> Result<(), PortError> {
         error!(profile.id = %profile.id, "the profile's task panicked");
-        let trouble = Trouble::new(
+        let trouble = OwnerError::new(
             ErrorCode::Internal,
             "Mailroom failed while reading this mailbox; it is tried again.",
         );
@@ -186,7 +186,12 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
     }
 
     /// Opens the mailbox and hands over what is new. `profile` becomes what it is under the lease.
-    async fn attempt(&self, profile: &mut Profile, company: Company, end: Instant) -> Result<Done, Failure> {
+    async fn attempt(
+        &self,
+        profile: &mut Profile,
+        invocation: Invocation,
+        end: Instant,
+    ) -> Result<Done, Failure> {
         let server = imap_server(profile)?;
         let mut opened = self.open(profile, &server, end).await?;
         if decide(&mut opened, profile, &server).await? == Plan::Idle {
@@ -201,8 +206,8 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
         // A secret of another version alone is a refresh token that was replaced.
         let edited = fresh.version != profile.version;
         *profile = fresh;
-        let care = Care::after(lease.tries);
-        if edited || (care != Care::Pages && company == Company::Others) {
+        let isolation = Isolation::after(lease.tries);
+        if edited || (isolation != Isolation::Pages && invocation == Invocation::Shared) {
             self.profiles.release(&lease, lease.tries.saturating_sub(1)).await?;
             return Ok(Done::Postponed);
         }
@@ -212,8 +217,8 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
         if let Err(failure) = &result {
             // This try ended with a word, so it does not count, unless the next mail may be the reason.
             let counted = match failure {
-                Failure::Stumbled(_) => tries,
-                Failure::Trouble(_) | Failure::Port(_) => tries.saturating_sub(1),
+                Failure::SuspectMessage(_) => tries,
+                Failure::Owner(_) | Failure::Port(_) => tries.saturating_sub(1),
             };
             if let Err(error) = self.profiles.release(&lease, counted).await {
                 warn!(profile.id = %profile.id, error = %Chain(&error), "the lease was not given back and has to run out");
@@ -233,7 +238,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
             }
             opened => opened,
         };
-        opened.map_err(|error| Failure::Trouble(error.trouble(server)))
+        opened.map_err(|error| Failure::Owner(error.owner_error(server)))
     }
 
     async fn open_with(
@@ -267,9 +272,9 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
                 return Ok(Done::Read { handed_over: 0, more: false });
             }
         };
-        let mut care = Care::after(lease.tries);
-        let pages = poll::pages(&todo, care);
-        let clerk = Clerk::new(self, profile, server, opened.state.uid_validity).await?;
+        let mut isolation = Isolation::after(lease.tries);
+        let pages = poll::pages(&todo, isolation);
+        let clerk = PageIngest::new(self, profile, server, opened.state.uid_validity).await?;
         let mut cursor = start;
         let mut handed_over = 0;
         let mut slowest = PAGE_TIME;
@@ -280,10 +285,10 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
             if begun + slowest * 2 > end {
                 break;
             }
-            let Handled { jobs } = match clerk.page(&mut opened.session, page, care).await {
+            let Handled { jobs } = match clerk.page(&mut opened.session, page, isolation).await {
                 Ok(handled) => handled,
                 // Our own time ran out in the middle of a page, and something was achieved: the rest comes next.
-                Err(Failure::Trouble(_)) if left < count && clock::instant() >= end => break,
+                Err(Failure::Owner(_)) if left < count && clock::instant() >= end => break,
                 Err(failure) => return Err(failure),
             };
             handed_over += jobs;
@@ -293,7 +298,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
             let hold = if left == 0 { Hold::Release } else { Hold::Until(lease_until(now, end)) };
             self.profiles.move_cursor(lease, &cursor, hold).await?;
             *tries = 1;
-            care = if care == Care::Pages { Care::Pages } else { Care::OneByOne };
+            isolation = if isolation == Isolation::Pages { Isolation::Pages } else { Isolation::OneByOne };
             slowest = slowest.max(begun.elapsed());
         }
         if todo.is_empty() {
@@ -315,7 +320,7 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
 
 /// Decides what to do, listing once more where the first listing does not reach far enough.
 async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Result<Plan, Failure> {
-    let wanted = Wanted {
+    let wanted = Selection {
         start_from: profile.start_from,
         created_at: profile.created_at,
         include_seen: profile.include_seen,
@@ -324,13 +329,13 @@ async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Resu
     let mut plan =
         poll::plan(profile.cursor.as_ref(), &opened.state, opened.listing.as_ref(), &wanted, clock::now());
     if let Plan::ListAbove(above) = plan {
-        let listing = opened.session.list(above).await.map_err(|e| Failure::Trouble(e.trouble(server)))?;
+        let listing = opened.session.list(above).await.map_err(|e| Failure::Owner(e.owner_error(server)))?;
         plan = poll::plan(profile.cursor.as_ref(), &opened.state, Some(&listing), &wanted, clock::now());
         opened.listing = Some(listing);
     }
     if let Plan::ListAbove(_) = plan {
         // The whole mailbox is listed: only a listing cut at its bound can still be too short.
-        return Err(Failure::Trouble(Trouble::new(
+        return Err(Failure::Owner(OwnerError::new(
             ErrorCode::ImapProtocol,
             "The server names no next UID, and the mailbox is too large to find it by listing.",
         )));
@@ -338,18 +343,20 @@ async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Resu
     Ok(plan)
 }
 
-/// Trouble that goes away by itself, said to be tried again; the rest waits for its owner.
-fn with_a_promise(mut trouble: Trouble) -> Trouble {
+/// OwnerError that goes away by itself, said to be tried again; the rest waits for its owner.
+fn note_retry(mut trouble: OwnerError) -> OwnerError {
     match trouble.code.class() {
-        Class::Transient | Class::Throttled => trouble.message.push_str(" It is tried again by itself."),
-        Class::Owner | Class::Authorization => {}
+        ErrorClass::Transient | ErrorClass::Throttled => {
+            trouble.message.push_str(" It is tried again by itself.")
+        }
+        ErrorClass::Owner | ErrorClass::Authorization => {}
     }
     trouble
 }
 
 fn imap_server(profile: &Profile) -> Result<Server, Failure> {
     profile.imap.clone().ok_or_else(|| {
-        Failure::Trouble(Trouble::new(
+        Failure::Owner(OwnerError::new(
             ErrorCode::HostNotAllowed,
             "The profile listens but names no IMAP host.",
         ))
@@ -357,7 +364,7 @@ fn imap_server(profile: &Profile) -> Result<Server, Failure> {
 }
 
 /// The cursor after a page: past its messages. What was not wanted between them needs no place of its own.
-fn after_page(cursor: Cursor, page: &[Todo], now: OffsetDateTime) -> Cursor {
+fn after_page(cursor: Cursor, page: &[PendingMessage], now: OffsetDateTime) -> Cursor {
     page.iter().fold(cursor, |cursor, message| cursor.advanced(message.uid, message.arrived, now))
 }
 
@@ -369,9 +376,9 @@ fn lease_until(now: OffsetDateTime, end: Instant) -> OffsetDateTime {
 
 /// What an error during the fetch of mail means: the server may stumble over the mail itself.
 pub(crate) fn stumbled(error: &ImapError, server: &Server) -> Failure {
-    let trouble = error.trouble(server);
+    let trouble = error.owner_error(server);
     match trouble.code {
-        ErrorCode::ImapProtocol => Failure::Stumbled(trouble),
+        ErrorCode::ImapProtocol => Failure::SuspectMessage(trouble),
         ErrorCode::ImapConnect
         | ErrorCode::ImapTls
         | ErrorCode::ImapAuth
@@ -389,6 +396,6 @@ pub(crate) fn stumbled(error: &ImapError, server: &Server) -> Failure {
         | ErrorCode::SmtpTimeout
         | ErrorCode::HostNotAllowed
         | ErrorCode::SecretMissing
-        | ErrorCode::Internal => Failure::Trouble(trouble),
+        | ErrorCode::Internal => Failure::Owner(trouble),
     }
 }

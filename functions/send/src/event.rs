@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 /// A message that says whose it is.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct QueuedSend {
     /// The queue's message.
     pub(crate) record: QueueMessage,
     /// The profile that sends it.
@@ -19,7 +19,7 @@ pub(crate) struct Order {
     pub(crate) message: Option<Value>,
 }
 
-impl Order {
+impl QueuedSend {
     /// What tells two messages of one id apart, where the queue has brought this one. The order of members makes no
     /// difference.
     pub(crate) fn digest(&self) -> Option<String> {
@@ -57,17 +57,18 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn order(body: &str) -> Result<Order, String> {
+    fn queued(body: &str) -> Result<QueuedSend, String> {
         let record =
             QueueMessage { id: "1".to_owned(), receipt_handle: String::new(), body: body.to_owned() };
-        Order::read(record).map_err(|(_, why)| why)
+        QueuedSend::read(record).map_err(|(_, why)| why)
     }
 
     #[test]
     fn a_message_says_whose_it_is_or_what_is_wrong() {
-        let stored = order(r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a"}"#).unwrap();
+        let stored = queued(r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a"}"#).unwrap();
         assert!(stored.message.is_none());
-        let whole = order(r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a", "text": "x"}"#).unwrap();
+        let whole =
+            queued(r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a", "text": "x"}"#).unwrap();
         assert_eq!(whole.message, Some(serde_json::json!({"text": "x"})));
         for (body, why) in [
             ("", "no JSON"),
@@ -77,7 +78,7 @@ mod tests {
             (r#"{"profile_id": "x", "id": "a"}"#, "profile_id must be"),
             (r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a b"}"#, "id must be"),
         ] {
-            let said = order(body).unwrap_err();
+            let said = queued(body).unwrap_err();
             assert!(said.starts_with(why), "{said}");
         }
     }

@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::event::Order;
+use crate::event::QueuedSend;
 use crate::render::Store;
-use crate::sender::Round;
+use crate::sender::Sender;
 use mailroom_lambda::batch::{self, BatchResponse, NotABatch, QueueMessage};
 use mailroom_lambda::clock;
 use mailroom_lambda::start::Handler;
@@ -31,7 +31,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 const FAILED_PAUSE: Duration = Duration::from_secs(120);
 
 /// What the function uses, shared by all tasks and kept while it is warm.
-pub(crate) struct Office {
+pub(crate) struct Services {
     pub(crate) table: Table,
     pub(crate) tokens: Tokens<GrantStore>,
     pub(crate) store: Store,
@@ -50,7 +50,7 @@ pub(crate) struct Queues {
 
 /// What becomes of a message of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Ack {
     /// It is done with.
     Done,
     /// It comes again after this time.
@@ -61,12 +61,12 @@ pub(crate) enum Verdict {
 
 /// The function.
 pub struct Send {
-    office: Arc<Office>,
+    services: Arc<Services>,
 }
 
 impl Send {
-    pub(crate) const fn new(office: Arc<Office>) -> Self {
-        Self { office }
+    pub(crate) const fn new(services: Arc<Services>) -> Self {
+        Self { services }
     }
 }
 
@@ -79,22 +79,22 @@ impl Handler for Send {
     async fn handle(&self, event: Value, deadline: Instant) -> Result<BatchResponse, NotABatch> {
         let end = deadline.checked_sub(CLOSING_TIME).unwrap_or_else(clock::instant);
         let mut failed = Vec::new();
-        let mut by_profile: BTreeMap<ProfileId, Vec<Order>> = BTreeMap::new();
+        let mut by_profile: BTreeMap<ProfileId, Vec<QueuedSend>> = BTreeMap::new();
         for record in batch::read(event)? {
-            match Order::read(record) {
-                Ok(order) => by_profile.entry(order.profile).or_default().push(order),
+            match QueuedSend::read(record) {
+                Ok(queued) => by_profile.entry(queued.profile).or_default().push(queued),
                 Err((record, why)) => {
                     error!(why, "a message of the send queue cannot be read; it goes to the dead letters");
-                    failed.extend(self.office.bury(record).await);
+                    failed.extend(self.services.dead_letter(record).await);
                 }
             }
         }
         let mut rounds = JoinSet::new();
         let mut records = BTreeMap::new();
         for (profile, orders) in by_profile {
-            let ids: Vec<String> = orders.iter().map(|order| order.record.id.clone()).collect();
-            let office = Arc::clone(&self.office);
-            let task = rounds.spawn(async move { office.round(profile, orders, end).await });
+            let ids: Vec<String> = orders.iter().map(|queued| queued.record.id.clone()).collect();
+            let services = Arc::clone(&self.services);
+            let task = rounds.spawn(async move { services.sender(profile, orders, end).await });
             records.insert(task.id(), ids);
         }
         while let Some(ended) = rounds.join_next_with_id().await {
@@ -110,42 +110,42 @@ impl Handler for Send {
     }
 }
 
-impl Office {
+impl Services {
     /// One profile's messages; those that come again.
-    async fn round(&self, id: ProfileId, orders: Vec<Order>, end: Instant) -> Vec<String> {
+    async fn sender(&self, id: ProfileId, orders: Vec<QueuedSend>, end: Instant) -> Vec<String> {
         let profile = match self.table.get(id).await {
             Ok(Some(profile)) => profile,
-            Ok(None) => return self.strand(id, orders).await,
+            Ok(None) => return self.handle_missing_profile(id, orders).await,
             Err(error) => {
                 warn!(profile.id = %id, error = %Chain(&error), "the profile cannot be read");
-                return orders.into_iter().map(|order| order.record.id).collect();
+                return orders.into_iter().map(|queued| queued.record.id).collect();
             }
         };
-        let mut round = Round::new(self, profile, end);
+        let mut sender = Sender::new(self, profile, end);
         let mut again = Vec::new();
-        for order in orders {
-            let verdict = match round.drive(&order).await {
+        for queued in orders {
+            let verdict = match sender.drive(&queued).await {
                 Ok(verdict) => verdict,
-                Err(PortError::Lost) => Verdict::Again(Duration::from_secs(10)),
+                Err(PortError::Lost) => Ack::Again(Duration::from_secs(10)),
                 Err(error) => {
-                    warn!(profile.id = %id, message.id = %order.id, error = %Chain(&error), "a message could not be handled");
-                    Verdict::Failed
+                    warn!(profile.id = %id, message.id = %queued.id, error = %Chain(&error), "a message could not be handled");
+                    Ack::Failed
                 }
             };
-            if self.settle(&order.record, verdict).await {
-                again.push(order.record.id);
+            if self.settle(&queued.record, verdict).await {
+                again.push(queued.record.id);
             }
         }
-        round.close().await;
+        sender.close().await;
         again
     }
 
     /// Whether the queue has to deliver a message again.
-    async fn settle(&self, record: &QueueMessage, verdict: Verdict) -> bool {
+    async fn settle(&self, record: &QueueMessage, verdict: Ack) -> bool {
         match verdict {
-            Verdict::Done => false,
-            Verdict::Failed => self.settle_within(record, FAILED_PAUSE).await,
-            Verdict::Again(pause) => {
+            Ack::Done => false,
+            Ack::Failed => self.settle_within(record, FAILED_PAUSE).await,
+            Ack::Again(pause) => {
                 // Not before the time, which is told in whole seconds.
                 let pause = Duration::from_secs(pause.as_secs_f64().ceil().max(1.0) as u64);
                 self.settle_within(record, pause).await
@@ -161,21 +161,21 @@ impl Office {
     }
 
     /// Messages of a profile that is not there. What was stored of them went with it.
-    async fn strand(&self, id: ProfileId, orders: Vec<Order>) -> Vec<String> {
+    async fn handle_missing_profile(&self, id: ProfileId, orders: Vec<QueuedSend>) -> Vec<String> {
         let mut again = Vec::new();
-        for order in orders {
-            if order.message.is_some() {
-                error!(profile.id = %id, message.id = %order.id, "there is no such profile; the message goes to the dead letters");
-                again.extend(self.bury(order.record).await);
+        for queued in orders {
+            if queued.message.is_some() {
+                error!(profile.id = %id, message.id = %queued.id, "there is no such profile; the message goes to the dead letters");
+                again.extend(self.dead_letter(queued.record).await);
             } else {
-                info!(profile.id = %id, message.id = %order.id, "the profile is gone, and its message with it");
+                info!(profile.id = %id, message.id = %queued.id, "the profile is gone, and its message with it");
             }
         }
         again
     }
 
     /// Puts a message where people look for what went wrong; its id if that failed, so that it comes again.
-    async fn bury(&self, record: QueueMessage) -> Option<String> {
+    async fn dead_letter(&self, record: QueueMessage) -> Option<String> {
         match self.queues.send.pass_on(&self.queues.dead_letters, &record.body).await {
             Ok(()) => None,
             Err(error) => {

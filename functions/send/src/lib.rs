@@ -1,12 +1,12 @@
 //! The send function: outbound messages go out through their profiles' SMTP servers, each once.
 //!
 //! 1. `event`: a batch of the send queue, each message read on its own.
-//! 2. `office`: the batch by profiles, a task for each; what becomes of each queue message: done, again later, or the
+//! 2. `services`: the batch by profiles, a task for each; what becomes of each queue message: done, again later, or the
 //!    dead-letter queue.
 //! 3. `round`: one profile's messages. Each is driven by [`mailroom_core::outbound::delivery`] as far as it goes now: sent, looked
 //!    for, told, or put off.
 //! 4. `line`: the profile's one session with its SMTP server, and what stands of it.
-//! 5. `parcel`: a stored message made into a mail.
+//! 5. `rendered`: a stored message made into a mail.
 //! 6. `filing`: the folder for sent mail, where copies go and messages in doubt are looked for.
 //!
 //! What is stored of a message is written before and after each step that cannot be taken back, so that a death at any
@@ -37,7 +37,7 @@ use mailroom_mail::{imap, smtp};
 
 use crate::config::Config;
 pub use crate::handler::Send;
-use crate::handler::{Office, Queues};
+use crate::handler::{Queues, Services};
 use crate::render::Store;
 
 /// Puts the deployed function together. Connects to nothing yet.
@@ -50,7 +50,7 @@ pub fn assemble(config: &Config) -> Result<Send, StartError> {
     let grants =
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
-    Ok(Send::new(Arc::new(Office {
+    Ok(Send::new(Arc::new(Services {
         table: Table::new(&clients, &config.table),
         tokens: Tokens::new(discovery, grants),
         store: Store::new(Objects::new(&clients, &config.bucket)),

@@ -20,21 +20,21 @@ const TOTAL_BYTES: u64 = 40 * 1024 * 1024;
 
 /// Why there is no mail.
 #[derive(Debug)]
-pub(crate) enum Unmade {
+pub(crate) enum RenderError {
     /// It never will be one.
     Never(SendError),
     /// A service of ours failed.
     Port(PortError),
 }
 
-impl From<PortError> for Unmade {
+impl From<PortError> for RenderError {
     fn from(error: PortError) -> Self {
         Self::Port(error)
     }
 }
 
 /// A mail, and the room that it takes.
-pub(crate) struct Parcel<'a> {
+pub(crate) struct RenderedMessage<'a> {
     pub(crate) raw: Vec<u8>,
     _room: Held<'a>,
 }
@@ -56,23 +56,23 @@ impl Store {
         profile: ProfileId,
         delivery: &Delivery,
         given: Option<&Value>,
-    ) -> Result<Message, Unmade> {
+    ) -> Result<Message, RenderError> {
         let body = match (&delivery.content, given) {
             (Some(key), _) => match self.objects.get(key, MAX_CONTENT).await? {
                 Object::Bytes(bytes) => serde_json::from_slice(&bytes)
                     .map_err(|error| PortError::Corrupt(format!("a stored message is no JSON: {error}")))?,
                 Object::TooLarge | Object::Missing => {
-                    return Err(Unmade::Never(invalid("What was to be sent is not stored any more.")));
+                    return Err(RenderError::Never(invalid("What was to be sent is not stored any more.")));
                 }
             },
             (None, Some(given)) => given.clone(),
             (None, None) => {
-                return Err(Unmade::Never(invalid(
+                return Err(RenderError::Never(invalid(
                     "There is nothing to send: the queue's message holds none.",
                 )));
             }
         };
-        message(body, profile).map_err(Unmade::Never)
+        message(body, profile).map_err(RenderError::Never)
     }
 
     /// Makes the mail.
@@ -81,8 +81,8 @@ impl Store {
         message: &Message,
         delivery: &Delivery,
         from: &EmailAddress,
-    ) -> Result<Parcel<'_>, Unmade> {
-        let gone = || Unmade::Never(invalid("An attachment is not stored any more."));
+    ) -> Result<RenderedMessage<'_>, RenderError> {
+        let gone = || RenderError::Never(invalid("An attachment is not stored any more."));
         let mut total = 0_u64;
         for attachment in &message.attachments {
             total = total.saturating_add(match &attachment.source {
@@ -91,7 +91,7 @@ impl Store {
             });
         }
         if total > MAX_ATTACHMENT_BYTES {
-            return Err(Unmade::Never(invalid("The attachments have more than 25 MiB together.")));
+            return Err(RenderError::Never(invalid("The attachments have more than 25 MiB together.")));
         }
         let text =
             message.text.as_ref().map_or(0, String::len) + message.html.as_ref().map_or(0, String::len);
@@ -107,9 +107,10 @@ impl Store {
             });
         }
         let stamp = Stamp { from, message_id: &delivery.message_id, date: delivery.created_at };
-        let raw = compose(message, &stamp, contents)
-            .map_err(|error| Unmade::Never(invalid(&format!("It cannot be made into a mail: {error}."))))?;
-        Ok(Parcel { raw, _room: room })
+        let raw = compose(message, &stamp, contents).map_err(|error| {
+            RenderError::Never(invalid(&format!("It cannot be made into a mail: {error}.")))
+        })?;
+        Ok(RenderedMessage { raw, _room: room })
     }
 }
 

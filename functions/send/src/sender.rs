@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use mailroom_contract::message::{MessageView, Outcome};
 use mailroom_core::outbound::delivery::{
-    Answer, Attempt, Copied, Copy, Delivery, Lease, News, Next, OWNER_PAUSE, Place, SendError, SendErrorCode,
-    Standing, State,
+    Answer, Attempt, Copied, Copy, Delivery, Lease, Next, OWNER_PAUSE, OutcomeEvent, Place, ReplyClass,
+    SendError, SendErrorCode, State,
 };
 use mailroom_core::outbound::loop_guard;
 use mailroom_core::outbound::message::{EmailAddress, Message, MessageId, Origin};
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Admission, Begun, Deliveries as _, PortError};
 use mailroom_core::profile::Profile;
-use mailroom_mail::smtp::{self, Content, Envelope, Reply, SmtpError, Unable};
+use mailroom_mail::smtp::{self, Content, Envelope, Reply, SmtpError, Unsupported};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::event::Order;
-use crate::handler::{Office, Verdict};
-use crate::render::{self, Parcel, Unmade, invalid};
-use crate::sent_mailbox::{Filing, Sight, is_ours};
-use crate::smtp_session::{Line, words_of};
+use crate::event::QueuedSend;
+use crate::handler::{Ack, Services};
+use crate::render::{self, RenderError, RenderedMessage, invalid};
+use crate::sent_mailbox::{SentMailbox, Sight, is_ours};
+use crate::smtp_session::{SmtpSession, words_of};
 use mailroom_lambda::clock;
 
 /// A step is begun only with this much time left.
@@ -40,100 +40,108 @@ const LEASE_MARGIN: time::Duration = time::Duration::seconds(10);
 const MAX_STEPS: u32 = 12;
 
 /// One profile's messages.
-pub(crate) struct Round<'a> {
-    office: &'a Office,
+pub(crate) struct Sender<'a> {
+    services: &'a Services,
     profile: Profile,
     end: Instant,
     /// Who we are, for leases.
     holder: String,
-    line: Line,
-    filing: Filing,
+    line: SmtpSession,
+    sent_mailbox: SentMailbox,
     tries: u32,
 }
 
 /// A mail that is made, and what it was made from.
 struct Made<'a> {
     message: Message,
-    parcel: Parcel<'a>,
+    rendered: RenderedMessage<'a>,
 }
 
-impl<'a> Round<'a> {
-    pub(crate) fn new(office: &'a Office, profile: Profile, end: Instant) -> Self {
+impl<'a> Sender<'a> {
+    pub(crate) fn new(services: &'a Services, profile: Profile, end: Instant) -> Self {
         let holder = clock::new_ulid().to_string();
-        Self { office, profile, end, holder, line: Line::new(), filing: Filing::new(), tries: 0 }
+        Self {
+            services,
+            profile,
+            end,
+            holder,
+            line: SmtpSession::new(),
+            sent_mailbox: SentMailbox::new(),
+            tries: 0,
+        }
     }
 
     /// Ends the sessions.
     pub(crate) async fn close(self) {
         self.line.close().await;
-        self.filing.close().await;
+        self.sent_mailbox.close().await;
     }
 
     /// Takes a message as far as it goes now.
-    pub(crate) async fn drive(&mut self, order: &Order) -> Result<Verdict, PortError> {
-        let Some(mut delivery) = self.delivery(order).await? else { return Ok(Verdict::Done) };
+    pub(crate) async fn drive(&mut self, queued: &QueuedSend) -> Result<Ack, PortError> {
+        let Some(mut delivery) = self.delivery(queued).await? else { return Ok(Ack::Done) };
         let mut made = None;
         for _ in 0..MAX_STEPS {
             let next = delivery.next(clock::now());
             let least = if next == Next::Send && self.tries > 0 { TRY_TIME } else { LEAST_TIME };
             if !matches!(next, Next::Wait(_) | Next::Nothing) && clock::instant() + least > self.end {
-                return Ok(Verdict::Again(Duration::ZERO));
+                return Ok(Ack::Again(Duration::ZERO));
             }
             match next {
-                Next::Wait(pause) => return Ok(Verdict::Again(pause.try_into().unwrap_or_default())),
-                Next::Nothing => return Ok(Verdict::Done),
+                Next::Wait(pause) => return Ok(Ack::Again(pause.try_into().unwrap_or_default())),
+                Next::Nothing => return Ok(Ack::Done),
                 Next::Recover => {
                     warn!(message.id = %delivery.id, "somebody died over this message");
                     delivery.recover(clock::now());
                     self.save(&mut delivery).await?;
                 }
-                Next::Send => self.send(order, &mut delivery, &mut made).await?,
+                Next::Send => self.send(queued, &mut delivery, &mut made).await?,
                 Next::Check => self.check(&mut delivery).await?,
-                Next::Conclude => self.conclude(order, &mut delivery, &mut made).await?,
+                Next::Conclude => self.conclude(queued, &mut delivery, &mut made).await?,
             }
         }
-        Ok(Verdict::Again(Duration::from_secs(60)))
+        Ok(Ack::Again(Duration::from_secs(60)))
     }
 
     /// The delivery of a queue message: as it is stored, or begun with the message that the queue itself has brought.
-    async fn delivery(&self, order: &Order) -> Result<Option<Delivery>, PortError> {
-        let known = self.office.table.delivery(self.profile.id, &order.id).await?;
-        let digest = order.digest();
+    async fn delivery(&self, queued: &QueuedSend) -> Result<Option<Delivery>, PortError> {
+        let known = self.services.table.delivery(self.profile.id, &queued.id).await?;
+        let digest = queued.digest();
         if let (Some(known), Some(digest)) = (&known, &digest)
             && known.digest.as_ref() != Some(digest)
         {
-            warn!(profile.id = %self.profile.id, message.id = %order.id, "another message had this id before; this one goes to the dead letters");
-            let queues = &self.office.queues;
-            queues.send.pass_on(&queues.dead_letters, &order.record.body).await?;
+            warn!(profile.id = %self.profile.id, message.id = %queued.id, "another message had this id before; this one goes to the dead letters");
+            let queues = &self.services.queues;
+            queues.send.pass_on(&queues.dead_letters, &queued.record.body).await?;
             return Ok(None);
         }
-        let Some(body) = known.is_none().then_some(order.message.as_ref()).flatten() else {
+        let Some(body) = known.is_none().then_some(queued.message.as_ref()).flatten() else {
             if known.is_none() {
-                info!(profile.id = %self.profile.id, message.id = %order.id, "there is no such message any more");
+                info!(profile.id = %self.profile.id, message.id = %queued.id, "there is no such message any more");
             }
             return Ok(known);
         };
         let now = clock::now();
         let from = EmailAddress::parse(self.profile.auth.login()).ok();
-        let (id, profile) = (order.id.clone(), self.profile.id);
+        let (id, profile) = (queued.id.clone(), self.profile.id);
         let mut begun = match (render::message(body.clone(), profile), from) {
             (Ok(message), Some(from)) => {
                 let message_id = MessageId::of(profile, &id, &from);
                 let (recipients, copy) = (message.recipients(), message.save_to_sent);
                 let mut delivery = Delivery::new(profile, id, message_id, &recipients, copy, now);
-                if let Some(held) = loop_guard::judge(&self.office.table, profile, &message).await? {
+                if let Some(held) = loop_guard::judge(&self.services.table, profile, &message).await? {
                     delivery.fail(held, now);
                 }
                 delivery
             }
             (Ok(_), None) => {
                 let error = invalid("The profile's login is no address that mail could come from.");
-                self.stillborn(order, error, now)?
+                self.failed_delivery(queued, error, now)?
             }
-            (Err(error), _) => self.stillborn(order, error, now)?,
+            (Err(error), _) => self.failed_delivery(queued, error, now)?,
         };
         begun.digest = digest;
-        match self.office.table.begin_delivery(&begun, None).await? {
+        match self.services.table.begin_delivery(&begun, None).await? {
             Begun::Stored => Ok(Some(begun)),
             Begun::Before(before) => Ok(Some(*before)),
             Begun::Taken => Err(PortError::Lost),
@@ -141,12 +149,17 @@ impl<'a> Round<'a> {
     }
 
     /// The delivery of what cannot be sent: for nobody, and failed. It is looked for among the dead letters.
-    fn stillborn(&self, order: &Order, error: SendError, now: OffsetDateTime) -> Result<Delivery, PortError> {
+    fn failed_delivery(
+        &self,
+        queued: &QueuedSend,
+        error: SendError,
+        now: OffsetDateTime,
+    ) -> Result<Delivery, PortError> {
         let nobody = EmailAddress::parse("nobody@mailroom.invalid");
         let nobody = nobody.map_err(|error| PortError::Corrupt(error.to_string()))?;
-        let message_id = MessageId::of(self.profile.id, &order.id, &nobody);
+        let message_id = MessageId::of(self.profile.id, &queued.id, &nobody);
         let save = mailroom_core::outbound::message::SaveToSent::Never;
-        let mut delivery = Delivery::new(self.profile.id, order.id.clone(), message_id, &[], save, now);
+        let mut delivery = Delivery::new(self.profile.id, queued.id.clone(), message_id, &[], save, now);
         delivery.exhausted = true;
         delivery.fail(error, now);
         Ok(delivery)
@@ -155,16 +168,16 @@ impl<'a> Round<'a> {
     /// Tries to send a message to those who wait for it. Whatever comes of it is stored.
     async fn send(
         &mut self,
-        order: &Order,
+        queued: &QueuedSend,
         delivery: &mut Delivery,
         made: &mut Option<Made<'a>>,
     ) -> Result<(), PortError> {
         let now = clock::now();
-        if let Some(sending) = self.profile.sending_trouble()
+        if let Some(sending) = self.profile.sending_error()
             && let Some(until) = sending.not_before.filter(|until| *until > now)
         {
             // The owner has to act. Their edit ends the pause, so it is looked for often, without asking the server.
-            let code = SendErrorCode::Trouble(sending.error.code);
+            let code = SendErrorCode::Profile(sending.error.code);
             let error = SendError::new(code, &sending.error.message);
             delivery.postpone(error, until.min(now + OWNER_PAUSE), now);
             return self.save(delivery).await;
@@ -174,23 +187,23 @@ impl<'a> Round<'a> {
         delivery.claim(self.lease(), now);
         self.save(delivery).await?;
         if made.is_none() {
-            *made = match self.make(order, delivery).await {
+            *made = match self.make(queued, delivery).await {
                 Ok(made) => Some(made),
-                Err(Unmade::Never(error)) => {
+                Err(RenderError::Never(error)) => {
                     delivery.fail(error, now);
                     return self.save(delivery).await;
                 }
-                Err(Unmade::Port(error)) => {
-                    delivery.give_back(clock::now());
+                Err(RenderError::Port(error)) => {
+                    delivery.release(clock::now());
                     self.save(delivery).await?;
                     return Err(error);
                 }
             };
         }
-        let Some(Made { message, parcel }) = made.as_ref() else { return Ok(()) };
+        let Some(Made { message, rendered }) = made.as_ref() else { return Ok(()) };
         if message.origin == Origin::Automatic && delivery.attempts == 0 {
             if let Err(error) = self.admit(delivery).await {
-                delivery.give_back(clock::now());
+                delivery.release(clock::now());
                 self.save(delivery).await?;
                 return Err(error);
             }
@@ -198,19 +211,19 @@ impl<'a> Round<'a> {
                 return self.save(delivery).await;
             }
         }
-        match self.line.session(self.office, &mut self.profile, self.end).await {
+        match self.line.session(self.services, &mut self.profile, self.end).await {
             Ok(Ok(_)) => {}
             Ok(Err(trouble)) => {
                 delivery.conclude(&[], Attempt::Interrupted(trouble), clock::now());
                 return self.save(delivery).await;
             }
             Err(error) => {
-                delivery.give_back(clock::now());
+                delivery.release(clock::now());
                 self.save(delivery).await?;
                 return Err(error);
             }
         }
-        let (refused, attempt) = self.transact(delivery, &parcel.raw).await?;
+        let (refused, attempt) = self.transact(delivery, &rendered.raw).await?;
         delivery.conclude(&refused, attempt, clock::now());
         self.save(delivery).await?;
         info!(
@@ -220,23 +233,24 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    async fn make(&self, order: &Order, delivery: &Delivery) -> Result<Made<'a>, Unmade> {
-        let message = self.office.store.message(self.profile.id, delivery, order.message.as_ref()).await?;
+    async fn make(&self, queued: &QueuedSend, delivery: &Delivery) -> Result<Made<'a>, RenderError> {
+        let message = self.services.store.message(self.profile.id, delivery, queued.message.as_ref()).await?;
         let from = EmailAddress::parse(self.profile.auth.login()).map_err(|_| {
-            Unmade::Never(invalid("The profile's login is no address that mail could come from."))
+            RenderError::Never(invalid("The profile's login is no address that mail could come from."))
         })?;
         // Others may have all the room for as long as we run.
-        let packed = tokio::time::timeout_at(self.end, self.office.store.pack(&message, delivery, &from));
-        let parcel = packed.await.map_err(|_| Unmade::Port(PortError::Lost))??;
-        Ok(Made { message, parcel })
+        let packed = tokio::time::timeout_at(self.end, self.services.store.pack(&message, delivery, &from));
+        let rendered = packed.await.map_err(|_| RenderError::Port(PortError::Lost))??;
+        Ok(Made { message, rendered })
     }
 
     /// Counts an automatic mail for each of its recipients; those who have had too many do not get it.
     async fn admit(&self, delivery: &mut Delivery) -> Result<(), PortError> {
-        let limit = self.office.automatic_limit;
+        let limit = self.services.automatic_limit;
         let mut too_many = None;
         for address in delivery.waiting() {
-            let admitted = self.office.table.admit_automatic(&address, delivery, limit, clock::now()).await?;
+            let admitted =
+                self.services.table.admit_automatic(&address, delivery, limit, clock::now()).await?;
             if admitted == Admission::TooMany {
                 let error = loop_guard::too_many(&address, limit);
                 delivery.refuse(&address, error.clone());
@@ -262,8 +276,8 @@ impl<'a> Round<'a> {
         let from = from.unwrap_or_default();
         let waiting = delivery.waiting();
         let lease = self.lease();
-        let office = self.office;
-        let session = match self.line.session(office, &mut self.profile, self.end).await? {
+        let services = self.services;
+        let session = match self.line.session(services, &mut self.profile, self.end).await? {
             Ok(session) => session,
             Err(trouble) => return Ok((Vec::new(), Attempt::Interrupted(trouble))),
         };
@@ -271,18 +285,18 @@ impl<'a> Round<'a> {
         let bytes = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         let envelope = Envelope { from: &from, to: &waiting, bytes, content };
         let trouble = |error: &SmtpError| match &server {
-            Some(server) => error.trouble(server),
-            None => Trouble::new(ErrorCode::SmtpConnect, error.to_string()),
+            Some(server) => error.owner_error(server),
+            None => OwnerError::new(ErrorCode::SmtpConnect, error.to_string()),
         };
         let refused = match session.begin(&envelope).await {
             smtp::Begun::Ready { refused } => refused,
-            smtp::Begun::Nobody { refused } => return Ok((answers(refused), Attempt::NobodyLeft)),
+            smtp::Begun::Nobody { refused } => return Ok((answers(refused), Attempt::AllRecipientsRejected)),
             smtp::Begun::Refused { reply, refused } => {
                 return Ok((answers(refused), Attempt::Refused(answer(&reply))));
             }
-            smtp::Begun::Unable(unable) => {
+            smtp::Begun::Unsupported(unable) => {
                 let words = unable_words(unable, bytes, server.as_ref());
-                let answer = Answer { standing: Standing::Permanent, words };
+                let answer = Answer { class: ReplyClass::Permanent, words };
                 return Ok((Vec::new(), Attempt::Refused(answer)));
             }
             smtp::Begun::Broken { error, refused } => {
@@ -294,18 +308,18 @@ impl<'a> Round<'a> {
         }
         if clock::instant() + DOT_TIME > self.end {
             let late = "The mail server was too slow for this run; the mail is tried again.";
-            return Ok((answers(refused), self.interrupted(Trouble::new(ErrorCode::SmtpTimeout, late))));
+            return Ok((answers(refused), self.interrupted(OwnerError::new(ErrorCode::SmtpTimeout, late))));
         }
         // The last moment at which the server has nothing yet. Unless this is stored, the dot does not go out.
         let accepted: Vec<String> =
             waiting.iter().filter(|one| !refused.iter().any(|(no, _)| no == *one)).cloned().collect();
         delivery.commit(&accepted, lease, clock::now());
-        if let Err(error) = office.table.save_delivery(delivery).await {
-            self.line.broke(&Trouble::new(ErrorCode::SmtpConnect, "The session was given up."));
+        if let Err(error) = services.table.save_delivery(delivery).await {
+            self.line.broke(&OwnerError::new(ErrorCode::SmtpConnect, "The session was given up."));
             return Err(error);
         }
         // While that was stored, the server may have left; then it has nothing, and there is no doubt.
-        if let Err(error) = session.heed().await {
+        if let Err(error) = session.check_alive().await {
             return Ok((Vec::new(), self.interrupted(trouble(&error))));
         }
         let attempt = match session.finish().await {
@@ -320,14 +334,14 @@ impl<'a> Round<'a> {
         Ok((answers(refused), attempt))
     }
 
-    fn interrupted(&mut self, trouble: Trouble) -> Attempt {
+    fn interrupted(&mut self, trouble: OwnerError) -> Attempt {
         self.line.broke(&trouble);
         Attempt::Interrupted(trouble)
     }
 
     /// Looks for a message in doubt.
     async fn check(&mut self, delivery: &mut Delivery) -> Result<(), PortError> {
-        let sight = self.filing.look(self.office, &self.profile, delivery, self.end).await?;
+        let sight = self.sent_mailbox.look(self.services, &self.profile, delivery, self.end).await?;
         let now = clock::now();
         match sight {
             Sight::There => {
@@ -343,37 +357,39 @@ impl<'a> Round<'a> {
     /// Tells the outcome of a message, and files its copy.
     async fn conclude(
         &mut self,
-        order: &Order,
+        queued: &QueuedSend,
         delivery: &mut Delivery,
         made: &mut Option<Made<'a>>,
     ) -> Result<(), PortError> {
-        let queues = &self.office.queues;
-        if delivery.news == News::Due {
+        let queues = &self.services.queues;
+        if delivery.outcome_event == OutcomeEvent::Due {
             if delivery.exhausted && delivery.state() == State::Failed {
-                queues.send.pass_on(&queues.dead_letters, &order.record.body).await?;
+                queues.send.pass_on(&queues.dead_letters, &queued.record.body).await?;
             }
             if let Some(outcomes) = &queues.outcomes {
                 let view = MessageView::from(&*delivery);
                 let outcome = Outcome { version: Outcome::VERSION, message: &view };
                 queues.send.tell(outcomes, &outcome).await?;
             }
-            delivery.told(clock::now());
+            delivery.mark_published(clock::now());
             return self.save(delivery).await;
         }
         if !matches!(delivery.copy, Copy::Due(_)) {
             return Ok(());
         }
         if made.is_none() {
-            *made = match self.make(order, delivery).await {
+            *made = match self.make(queued, delivery).await {
                 Ok(made) => Some(made),
-                Err(Unmade::Never(_)) => None,
-                Err(Unmade::Port(error)) => return Err(error),
+                Err(RenderError::Never(_)) => None,
+                Err(RenderError::Port(error)) => return Err(error),
             };
         }
         let copied = match made {
-            Some(Made { message, parcel }) if is_ours(message.save_to_sent, &self.profile) => {
+            Some(Made { message, rendered }) if is_ours(message.save_to_sent, &self.profile) => {
                 let at = delivery.sent_at.unwrap_or_else(clock::now);
-                self.filing.file(self.office, &self.profile, delivery, &parcel.raw, at, self.end).await?
+                self.sent_mailbox
+                    .file(self.services, &self.profile, delivery, &rendered.raw, at, self.end)
+                    .await?
             }
             Some(_) | None => Copied::NotNeeded,
         };
@@ -382,7 +398,7 @@ impl<'a> Round<'a> {
     }
 
     async fn save(&self, delivery: &mut Delivery) -> Result<(), PortError> {
-        self.office.table.save_delivery(delivery).await
+        self.services.table.save_delivery(delivery).await
     }
 
     /// The right to a message until a moment after the invocation's end.
@@ -394,19 +410,21 @@ impl<'a> Round<'a> {
 }
 
 /// What is lost after the dot is not known to have failed.
-fn lost(trouble: &Trouble) -> Trouble {
+fn lost(trouble: &OwnerError) -> OwnerError {
     let message = format!(
         "{} The mail was complete by then: the server may have taken it, so it is not sent again by itself.",
         trouble.message
     );
-    Trouble::new(trouble.code, message)
+    OwnerError::new(trouble.code, message)
 }
 
-fn unable_words(unable: Unable, bytes: u64, server: Option<&mailroom_core::profile::Server>) -> String {
+fn unable_words(unable: Unsupported, bytes: u64, server: Option<&mailroom_core::profile::Server>) -> String {
     let at = words_of(server);
     match unable {
-        Unable::TooLarge(most) => format!("{at} takes mail of {most} bytes at most; this one has {bytes}."),
-        Unable::International => {
+        Unsupported::TooLarge(most) => {
+            format!("{at} takes mail of {most} bytes at most; this one has {bytes}.")
+        }
+        Unsupported::International => {
             format!("{at} takes no addresses in other scripts than ASCII (it does not offer SMTPUTF8).")
         }
     }
@@ -417,8 +435,8 @@ fn answers(refused: Vec<(String, Reply)>) -> Vec<(String, Answer)> {
 }
 
 fn answer(reply: &Reply) -> Answer {
-    let standing = if reply.is_transient() { Standing::Transient } else { Standing::Permanent };
-    Answer { standing, words: words(reply) }
+    let class = if reply.is_transient() { ReplyClass::Transient } else { ReplyClass::Permanent };
+    Answer { class, words: words(reply) }
 }
 
 /// A reply as it is shown: `550 5.1.1 No such user`.

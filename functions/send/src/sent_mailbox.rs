@@ -12,14 +12,14 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::handler::Office;
+use crate::handler::Services;
 use mailroom_lambda::clock;
 
 /// How long the folder of one profile may take in a batch: the copies wait, other mail does not.
 const FILING_TIME: Duration = Duration::from_secs(40);
 
 /// The folder, as far as it is open.
-pub(crate) struct Filing {
+pub(crate) struct SentMailbox {
     state: State,
 }
 
@@ -45,7 +45,7 @@ pub(crate) enum Sight {
     Unknown,
 }
 
-impl Filing {
+impl SentMailbox {
     pub(crate) const fn new() -> Self {
         Self { state: State::Closed }
     }
@@ -53,12 +53,12 @@ impl Filing {
     /// Looks for a message.
     pub(crate) async fn look(
         &mut self,
-        office: &Office,
+        services: &Services,
         profile: &Profile,
         delivery: &Delivery,
         end: Instant,
     ) -> Result<Sight, PortError> {
-        self.open(office, profile, end).await?;
+        self.open(services, profile, end).await?;
         let folder = match &mut self.state {
             State::Open(folder) => folder,
             State::Nowhere => return Ok(Sight::NotThere(Place::Nowhere)),
@@ -78,14 +78,14 @@ impl Filing {
     /// Files a copy, unless the message is there already.
     pub(crate) async fn file(
         &mut self,
-        office: &Office,
+        services: &Services,
         profile: &Profile,
         delivery: &Delivery,
         raw: &[u8],
         at: OffsetDateTime,
         end: Instant,
     ) -> Result<Copied, PortError> {
-        match self.look(office, profile, delivery, end).await? {
+        match self.look(services, profile, delivery, end).await? {
             Sight::There | Sight::NotThere(Place::Nowhere) => return Ok(Copied::NotNeeded),
             Sight::Unknown => return Ok(Copied::Failed),
             Sight::NotThere(Place::Folder) => {}
@@ -101,23 +101,23 @@ impl Filing {
         }
     }
 
-    async fn open(&mut self, office: &Office, profile: &Profile, end: Instant) -> Result<(), PortError> {
+    async fn open(&mut self, services: &Services, profile: &Profile, end: Instant) -> Result<(), PortError> {
         let State::Closed = self.state else { return Ok(()) };
         let Some(server) = &profile.imap else {
             self.state = State::Nowhere;
             return Ok(());
         };
         self.state = State::Down;
-        let access = match office.tokens.access(profile, until(end)).await {
+        let access = match services.tokens.access(profile, until(end)).await {
             Ok(access) => access,
             Err(error) => {
-                let trouble = error.into_trouble()?;
+                let trouble = error.into_owner_error()?;
                 warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {trouble}");
                 return Ok(());
             }
         };
         let login = Login { login: profile.auth.login(), proof: access.proof() };
-        match office.imap.open_sent(server, login, until(end)).await {
+        match services.imap.open_sent(server, login, until(end)).await {
             Ok(Some(folder)) => self.state = State::Open(Box::new(folder)),
             Ok(None) => {
                 info!(profile.id = %profile.id, "the mailbox has no folder for sent mail");
@@ -131,7 +131,7 @@ impl Filing {
     fn failed(&mut self, profile: &Profile, error: &ImapError) {
         self.state = State::Down;
         if let Some(server) = &profile.imap {
-            warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {}", error.trouble(server));
+            warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {}", error.owner_error(server));
         }
     }
 

@@ -3,7 +3,7 @@
 use mailroom_auth::access::Access;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::health::after_opening;
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Deliveries as _, PortError};
 use mailroom_core::profile::{Profile, Server};
 use mailroom_mail::smtp::{Probe, Session, SmtpError};
@@ -11,14 +11,14 @@ use mailroom_net::login::Login;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::handler::Office;
+use crate::handler::Services;
 use mailroom_lambda::clock;
 
 /// Sessions that are opened for one batch: a server that breaks each after a message is not asked for ever.
 const MAX_SESSIONS: u32 = 3;
 
 /// The session, as far as there is one.
-pub(crate) struct Line {
+pub(crate) struct SmtpSession {
     state: State,
     opened: u32,
 }
@@ -29,10 +29,10 @@ enum State {
     /// One is open.
     Open(Box<Session>),
     /// None can be had in this batch, for this reason.
-    Down(Trouble),
+    Down(OwnerError),
 }
 
-impl Line {
+impl SmtpSession {
     pub(crate) const fn new() -> Self {
         Self { state: State::Closed, opened: 0 }
     }
@@ -42,10 +42,10 @@ impl Line {
     /// What comes of opening it is what stands of the profile's sending.
     pub(crate) async fn session(
         &mut self,
-        office: &Office,
+        services: &Services,
         profile: &mut Profile,
         end: Instant,
-    ) -> Result<Result<&mut Session, Trouble>, PortError> {
+    ) -> Result<Result<&mut Session, OwnerError>, PortError> {
         if let State::Open(session) = &self.state
             && session.is_spent()
         {
@@ -53,9 +53,9 @@ impl Line {
         }
         if let State::Closed = self.state {
             self.opened += 1;
-            let opened = open(office, profile, end).await?;
+            let opened = open(services, profile, end).await?;
             let result = opened.as_ref().map(drop);
-            record(office, profile, result).await;
+            record(services, profile, result).await;
             self.state = match opened {
                 Ok(session) => State::Open(Box::new(session)),
                 Err(trouble) => State::Down(trouble),
@@ -65,12 +65,12 @@ impl Line {
             State::Open(session) => Ok(session),
             State::Down(trouble) => Err(trouble.clone()),
             // Set above.
-            State::Closed => Err(Trouble::new(ErrorCode::Internal, "There is no session.")),
+            State::Closed => Err(OwnerError::new(ErrorCode::Internal, "There is no session.")),
         })
     }
 
     /// The session is over, for this reason. Another may be opened, unless time or patience is spent.
-    pub(crate) fn broke(&mut self, trouble: &Trouble) {
+    pub(crate) fn broke(&mut self, trouble: &OwnerError) {
         let spent = self.opened >= MAX_SESSIONS || trouble.code != ErrorCode::SmtpConnect;
         self.state = if spent { State::Down(trouble.clone()) } else { State::Closed };
     }
@@ -84,53 +84,53 @@ impl Line {
 }
 
 async fn open(
-    office: &Office,
+    services: &Services,
     profile: &Profile,
     end: Instant,
-) -> Result<Result<Session, Trouble>, PortError> {
+) -> Result<Result<Session, OwnerError>, PortError> {
     let Some(server) = &profile.smtp else {
-        return Ok(Err(Trouble::new(
+        return Ok(Err(OwnerError::new(
             ErrorCode::HostNotAllowed,
             "The profile names no SMTP server: add smtp_host to it.",
         )));
     };
-    let access = match office.tokens.access(profile, end).await {
+    let access = match services.tokens.access(profile, end).await {
         Ok(access) => access,
-        Err(error) => return error.into_trouble().map(Err),
+        Err(error) => return error.into_owner_error().map(Err),
     };
-    let opened = match open_with(office, profile, server, &access, end).await {
+    let opened = match open_with(services, profile, server, &access, end).await {
         Err(error) if error.is_login_refused() => {
-            match office.tokens.other_access(profile, &access, end).await {
-                Ok(Some(access)) => open_with(office, profile, server, &access, end).await,
+            match services.tokens.other_access(profile, &access, end).await {
+                Ok(Some(access)) => open_with(services, profile, server, &access, end).await,
                 Ok(None) => Err(error),
-                Err(error) => return error.into_trouble().map(Err),
+                Err(error) => return error.into_owner_error().map(Err),
             }
         }
         opened => opened,
     };
-    Ok(opened.map_err(|error| error.trouble(server)))
+    Ok(opened.map_err(|error| error.owner_error(server)))
 }
 
 async fn open_with(
-    office: &Office,
+    services: &Services,
     profile: &Profile,
     server: &Server,
     access: &Access,
     end: Instant,
 ) -> Result<Session, SmtpError> {
     let login = Login { login: profile.auth.login(), proof: access.proof() };
-    office.smtp.open(&mut Probe::default(), server, Some(login), end).await
+    services.smtp.open(&mut Probe::default(), server, Some(login), end).await
 }
 
 /// Stores what stands of the profile's sending, where that has changed.
-async fn record(office: &Office, profile: &mut Profile, opened: Result<(), &Trouble>) {
+async fn record(services: &Services, profile: &mut Profile, opened: Result<(), &OwnerError>) {
     if let Err(trouble) = opened {
         warn!(profile.id = %profile.id, code = ?trouble.code, "the SMTP server cannot be used: {trouble}");
     }
     let Some(sending) = after_opening(profile.sending.as_ref(), profile.version, opened, clock::now()) else {
         return;
     };
-    match office.table.record_sending(profile.id, profile.version, sending.as_ref()).await {
+    match services.table.record_sending(profile.id, profile.version, sending.as_ref()).await {
         // Lost: edited meanwhile, so what we have seen is no longer about it.
         Ok(()) | Err(PortError::Lost) => profile.sending = sending,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Trouble that a profile's owner has to know of, with real servers.
+//! OwnerError that a profile's owner has to know of, with real servers.
 
 use mailroom_core::health::{State, Status};
 use mailroom_core::owner_error::ErrorCode;

@@ -37,7 +37,7 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
 
                 let login = Login { login: "a@example.com", proof: Proof::Token(&bad) };
                 let refused = connector.open(&mut Probe::default(), &server, Some(login), deadline).await;
-                let message = refused.unwrap_err().trouble(&server).message;
+                let message = refused.unwrap_err().owner_error(&server).message;
                 assert!(message.contains("\"status\"") && !message.contains("yesterday"), "{message}");
             });
         }

@@ -10,7 +10,7 @@ use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody, patched, settings, tried};
 use mailroom_core::oauth2::Grant;
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Credential, Credentials as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId, Server};
 use mailroom_mail::{imap, smtp};
@@ -77,7 +77,7 @@ impl Api {
     ) -> Result<Answer, ApiError> {
         let access = match self.tokens.access(current, provider_end).await {
             Ok(access) => access,
-            Err(error) => return self.test(profile, Err(error.into_trouble()?), deadline).await,
+            Err(error) => return self.test(profile, Err(error.into_owner_error()?), deadline).await,
         };
         let report = self.report(profile, &Ok(access.clone()), deadline).await?;
         if !report.refuses_login() {
@@ -86,7 +86,7 @@ impl Api {
         match self.tokens.other_access(current, &access, deadline).await {
             Ok(Some(access)) => self.test(profile, Ok(access), deadline).await,
             Ok(None) => Ok(Answer::json(200, &report)),
-            Err(error) => self.test(profile, Err(error.into_trouble()?), deadline).await,
+            Err(error) => self.test(profile, Err(error.into_owner_error()?), deadline).await,
         }
     }
 
@@ -96,28 +96,34 @@ impl Api {
         auth: &Auth,
         credential: Option<&Credential>,
         deadline: Instant,
-    ) -> Result<Access, Trouble> {
+    ) -> Result<Access, OwnerError> {
         match (auth, credential) {
             (Auth::Plain { .. }, Some(Credential::Password(password))) => {
                 Ok(Access::Password(password.clone()))
             }
-            (Auth::Plain { .. }, Some(Credential::Client(_)) | None) => Err(OauthError::NoPassword.trouble()),
-            (Auth::Oauth2(client), _) if client.grant == Grant::AuthorizationCode => Err(Trouble::new(
+            (Auth::Plain { .. }, Some(Credential::Client(_)) | None) => {
+                Err(OauthError::NoPassword.owner_error())
+            }
+            (Auth::Oauth2(client), _) if client.grant == Grant::AuthorizationCode => Err(OwnerError::new(
                 ErrorCode::Oauth2Grant,
                 "The server can be reached; to log in, store the profile and sign in for it first.",
             )),
             (Auth::Oauth2(client), Some(Credential::Client(credential))) => {
                 let granted = unattended(self.tokens.discovery(), client, credential, deadline).await;
-                granted.map(|granted| Access::Token(granted.access_token)).map_err(|error| error.trouble())
+                granted
+                    .map(|granted| Access::Token(granted.access_token))
+                    .map_err(|error| error.owner_error())
             }
-            (Auth::Oauth2(_), Some(Credential::Password(_)) | None) => Err(OauthError::NoSecret.trouble()),
+            (Auth::Oauth2(_), Some(Credential::Password(_)) | None) => {
+                Err(OauthError::NoSecret.owner_error())
+            }
         }
     }
 
     async fn test(
         &self,
         profile: &Profile,
-        access: Result<Access, Trouble>,
+        access: Result<Access, OwnerError>,
         deadline: Instant,
     ) -> Result<Answer, ApiError> {
         Ok(Answer::json(200, &self.report(profile, &access, deadline).await?))
@@ -126,7 +132,7 @@ impl Api {
     async fn report(
         &self,
         profile: &Profile,
-        access: &Result<Access, Trouble>,
+        access: &Result<Access, OwnerError>,
         deadline: Instant,
     ) -> Result<TestReport, ApiError> {
         if profile.imap.is_none() && profile.smtp.is_none() {
@@ -147,14 +153,14 @@ impl Api {
         &self,
         profile: &Profile,
         server: &Server,
-        access: &Result<Access, Trouble>,
+        access: &Result<Access, OwnerError>,
         deadline: Instant,
     ) -> ImapReport {
         let begun = clock::instant();
         let mut found = imap::Probe::default();
         let login = login(profile, access);
         let tried = self.imap.probe(&mut found, server, login, &profile.mailbox, deadline).await;
-        let error = tried.map_err(|error| error.trouble(server)).and(admitted(access)).err();
+        let error = tried.map_err(|error| error.owner_error(server)).and(admitted(access)).err();
         ImapReport {
             ok: error.is_none(),
             error: error.map(Into::into),
@@ -169,7 +175,7 @@ impl Api {
         &self,
         profile: &Profile,
         server: &Server,
-        access: &Result<Access, Trouble>,
+        access: &Result<Access, OwnerError>,
         deadline: Instant,
     ) -> SmtpReport {
         let begun = clock::instant();
@@ -180,7 +186,7 @@ impl Api {
                 session.quit().await;
                 Ok(())
             }
-            Err(error) => Err(error.trouble(server)),
+            Err(error) => Err(error.owner_error(server)),
         };
         let error = tried.and(admitted(access)).err();
         SmtpReport {
@@ -193,7 +199,7 @@ impl Api {
 }
 
 /// Whether there was anything to log in with.
-fn admitted(access: &Result<Access, Trouble>) -> Result<(), Trouble> {
+fn admitted(access: &Result<Access, OwnerError>) -> Result<(), OwnerError> {
     access.as_ref().map(drop).map_err(Clone::clone)
 }
 
@@ -201,7 +207,7 @@ fn read_settings(settings: Value) -> Result<ProfileBody, ApiError> {
     read(tried(settings)).map_err(ApiError::Fields)
 }
 
-fn login<'a>(profile: &'a Profile, access: &'a Result<Access, Trouble>) -> Option<Login<'a>> {
+fn login<'a>(profile: &'a Profile, access: &'a Result<Access, OwnerError>) -> Option<Login<'a>> {
     let access = access.as_ref().ok()?;
     Some(Login { login: profile.auth.login(), proof: access.proof() })
 }

@@ -11,7 +11,7 @@ use crate::config::SecretRecovery;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
 use crate::http::response::Answer;
-use crate::profiles::update::wait_for_the_others;
+use crate::profiles::update::wait_for_concurrent_edit;
 use mailroom_lambda::clock;
 
 /// How long a request goes on removing what was noted about a profile's mail; the fetch function does the rest.
@@ -32,7 +32,7 @@ impl Api {
             match self.table.retire(profile.id, profile.version, clock::now()).await {
                 Ok(()) => {}
                 Err(PortError::Lost) => {
-                    wait_for_the_others(end).await?;
+                    wait_for_concurrent_edit(end).await?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),

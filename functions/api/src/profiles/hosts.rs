@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use mailroom_contract::field::{Discovery, Transport};
 use mailroom_contract::problem::Problems;
 use mailroom_core::profile::{Host, Profile};
-use mailroom_net::connect::Standing;
+use mailroom_net::connect::HostCheck;
 
 use crate::Api;
 
@@ -29,11 +29,11 @@ impl Api {
         let mut hosts: Vec<(&str, &Host)> =
             servers.iter().filter_map(|(field, server)| Some((*field, &server.as_ref()?.host))).collect();
         hosts.extend(discovery.map(|discovery| ("auth.discovery_url", &discovery.host)));
-        let standings = join_all(hosts.iter().map(|(_, host)| self.allowed.standing(host, RESOLVE_TIME)));
-        for ((field, _), standing) in hosts.iter().zip(standings.await) {
-            match standing {
-                Standing::NotAllowed => problems.add(*field, NOT_ALLOWED),
-                Standing::Fine | Standing::Unresolved => {}
+        let standings = join_all(hosts.iter().map(|(_, host)| self.allowed.check(host, RESOLVE_TIME)));
+        for ((field, _), check) in hosts.iter().zip(standings.await) {
+            match check {
+                HostCheck::NotAllowed => problems.add(*field, NOT_ALLOWED),
+                HostCheck::Allowed | HostCheck::Unresolved => {}
             }
         }
         if let Some(Discovery { transport: Transport::Http, host, .. }) = discovery

@@ -74,7 +74,7 @@ impl Api {
                 return Err(ApiError::Stale);
             }
             match self.try_change(&current, change).await {
-                Err(ApiError::Port(PortError::Lost)) => wait_for_the_others(end).await?,
+                Err(ApiError::Port(PortError::Lost)) => wait_for_concurrent_edit(end).await?,
                 result => return result,
             }
         }
@@ -108,7 +108,7 @@ impl Api {
             None if !leaves_secret(current, &wanted) => {
                 let edited = edit(current, wanted, clock::now());
                 let stored = self.table.update(current, &edited, Editor::Anyone(clock::now())).await;
-                self.unless_ours(stored, &edited).await?;
+                self.accept_own_write(stored, &edited).await?;
                 edited
             }
             given => self.change_with_secret(current, wanted, given).await?,
@@ -130,7 +130,7 @@ impl Api {
             wanted.secret_version = Some(self.secrets.store(current.id, &credential).await?);
             let edited = edit(current, wanted, clock::now());
             let stored = self.table.update(current, &edited, Editor::Claimant(&claim)).await;
-            self.unless_ours(stored, &edited).await.map(|()| edited)
+            self.accept_own_write(stored, &edited).await.map(|()| edited)
         };
         match stored.await {
             Ok(edited) => Ok(edited),
@@ -171,7 +171,7 @@ impl Api {
     }
 
     /// An edit that is lost because it is stored already is not lost: the answer to it was, and it was sent again.
-    async fn unless_ours(&self, stored: Result<(), PortError>, edit: &Edit) -> Result<(), PortError> {
+    async fn accept_own_write(&self, stored: Result<(), PortError>, edit: &Edit) -> Result<(), PortError> {
         let Err(PortError::Lost) = stored else { return stored };
         let ours = &edit.profile;
         let is_ours = self.table.get(ours.id).await?.is_some_and(|there| {
@@ -231,7 +231,7 @@ const fn has_secret(profile: &Profile) -> bool {
 }
 
 /// Gives others who are at the same profile a moment; an error when that has gone on for too long.
-pub(crate) async fn wait_for_the_others(end: Instant) -> Result<(), ApiError> {
+pub(crate) async fn wait_for_concurrent_edit(end: Instant) -> Result<(), ApiError> {
     if clock::instant() > end {
         let detail = "Others are changing this profile at the same time; try again.";
         return Err(ApiError::Conflict(detail.to_owned(), Problems::default()));

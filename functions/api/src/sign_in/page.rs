@@ -2,7 +2,7 @@
 
 /// How a sign-in went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum PageKind {
     /// Well.
     Good,
     /// It did not come about.
@@ -10,10 +10,10 @@ pub(crate) enum Mood {
 }
 
 /// A page with a heading and sentences. All of it is text, whoever has written it.
-pub(crate) fn page(mood: Mood, heading: &str, sentences: &[&str]) -> String {
+pub(crate) fn page(mood: PageKind, heading: &str, sentences: &[&str]) -> String {
     let (sign, colour) = match mood {
-        Mood::Good => ("✓", "#1a7f37"),
-        Mood::Bad => ("!", "#b3261e"),
+        PageKind::Good => ("✓", "#1a7f37"),
+        PageKind::Bad => ("!", "#b3261e"),
     };
     let text: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escaped(sentence))).collect();
     let heading = escaped(heading);
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn whatever_a_provider_says_is_text() {
-        let page = page(Mood::Bad, "No", &["<script>alert('a')</script> \"&\""]);
+        let page = page(PageKind::Bad, "No", &["<script>alert('a')</script> \"&\""]);
         assert!(page.contains("&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt; &quot;&amp;&quot;"), "{page}");
         assert_eq!(page.matches("<p>").count(), 1);
     }

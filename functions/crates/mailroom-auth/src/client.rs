@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
-use mailroom_core::oauth2::{Family, Grant, Oauth2};
+use mailroom_core::oauth2::{Grant, Oauth2, Provider};
 use mailroom_core::ports::ClientCredential;
 use mailroom_net::redact::Secrets;
 use oauth2::basic::{
@@ -21,7 +21,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
 use crate::assertion::{ClientKey, Statement};
-use crate::discovery::{Method, Proof, Provider, grant_type};
+use crate::discovery::{Method, Proof, ProviderMetadata, grant_type};
 use crate::error::{Asked, OauthError};
 use crate::http::{Endpoint, Http};
 
@@ -84,7 +84,7 @@ type Rfc6749<Token = EndpointNotSet> = oauth2::Client<
 /// A client of a provider, with all that a request needs.
 pub(crate) struct Client<'a> {
     http: &'a Http,
-    provider: &'a Provider,
+    provider: &'a ProviderMetadata,
     settings: &'a Oauth2,
     key: ClientKey,
     method: Method,
@@ -94,7 +94,7 @@ pub(crate) struct Client<'a> {
 impl<'a> Client<'a> {
     pub(crate) fn new(
         http: &'a Http,
-        provider: &'a Provider,
+        provider: &'a ProviderMetadata,
         settings: &'a Oauth2,
         credential: &ClientCredential,
         now: OffsetDateTime,
@@ -169,7 +169,7 @@ impl<'a> Client<'a> {
         let token = RefreshToken::new(token.expose_secret().to_owned());
         let mut request = client.exchange_refresh_token(&token);
         // Without a scope it is the one that was granted; Microsoft wants to be told which resource is meant.
-        if self.provider.family == Family::Microsoft {
+        if self.provider.provider_kind == Provider::Microsoft {
             request = request.add_scopes(scopes.iter().cloned().map(Scope::new));
         }
         if let Some(assertion) = &assertion {
@@ -441,11 +441,11 @@ fn refused(endpoint: &Endpoint, refusal: &BasicErrorResponse, asked: Asked, secr
 }
 
 /// What a profile asks for: its own scopes, or those that are known for its provider.
-pub(crate) fn scopes(provider: &Provider, settings: &Oauth2) -> Result<Vec<String>, OauthError> {
+pub(crate) fn scopes(provider: &ProviderMetadata, settings: &Oauth2) -> Result<Vec<String>, OauthError> {
     if !settings.scopes.is_empty() {
         return Ok(settings.scopes.clone());
     }
-    let known = provider.family.scopes(settings.grant);
+    let known = provider.provider_kind.scopes(settings.grant);
     known.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect()).ok_or_else(|| {
         OauthError::Unfit(format!(
             "Mailroom does not know which scopes give access to mail at {}: add them to auth.scopes, as the provider's documentation has them.",

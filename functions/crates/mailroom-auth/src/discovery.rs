@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use hyper::header::{CACHE_CONTROL, DATE};
-use mailroom_core::oauth2::{Family, Grant};
+use mailroom_core::oauth2::{Grant, Provider};
 use serde::Deserialize;
 use time::format_description::well_known::Rfc2822;
 use time::{Duration, OffsetDateTime};
@@ -32,11 +32,11 @@ const KEPT: usize = 500;
 
 /// A provider, by its own account.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Provider {
+pub struct ProviderMetadata {
     /// Its issuer, as the document has it. Microsoft's has `{tenantid}` in place of a tenant.
     pub issuer: String,
     /// What else is known of it.
-    pub family: Family,
+    pub provider_kind: Provider,
     /// Where people are asked (RFC 6749 §3.1).
     pub authorization: Option<Endpoint>,
     /// Where tokens are had (§3.2).
@@ -105,7 +105,7 @@ pub(crate) const fn grant_type(grant: Grant) -> &'static str {
     }
 }
 
-impl Provider {
+impl ProviderMetadata {
     /// Whether it says that it has no such grant.
     pub(crate) fn lacks(&self, grant: Grant) -> bool {
         self.grants.as_ref().is_some_and(|grants| !grants.iter().any(|name| name == grant_type(grant)))
@@ -144,7 +144,7 @@ pub struct Discovery {
 
 #[derive(Debug, Clone)]
 struct Kept {
-    provider: Arc<Provider>,
+    provider: Arc<ProviderMetadata>,
     until: OffsetDateTime,
 }
 
@@ -179,7 +179,7 @@ impl Discovery {
     ///
     /// # Errors
     /// When there is no document, or none that can be used.
-    pub async fn provider(&self, url: &str, deadline: Instant) -> Result<Arc<Provider>, OauthError> {
+    pub async fn provider(&self, url: &str, deadline: Instant) -> Result<Arc<ProviderMetadata>, OauthError> {
         let now = self.now();
         let kept = self.kept(url);
         if let Some(kept) = kept.as_ref().filter(|kept| kept.until > now) {
@@ -212,7 +212,7 @@ impl Discovery {
         }
     }
 
-    async fn fetch(&self, url: &str, deadline: Instant) -> Result<(Provider, Duration), OauthError> {
+    async fn fetch(&self, url: &str, deadline: Instant) -> Result<(ProviderMetadata, Duration), OauthError> {
         let at = document_url(url);
         let endpoint = self
             .http
@@ -247,9 +247,9 @@ impl Discovery {
         if ahead.abs() < Duration::seconds(30) { Duration::ZERO } else { ahead }
     }
 
-    fn read(&self, at: &Endpoint, document: Document, ahead: Duration) -> Result<Provider, String> {
-        let family = Family::of(at.host());
-        if !is_issuer_of(at, family, &document.issuer) {
+    fn read(&self, at: &Endpoint, document: Document, ahead: Duration) -> Result<ProviderMetadata, String> {
+        let provider_kind = Provider::of(at.host());
+        if !is_issuer_of(at, provider_kind, &document.issuer) {
             return Err(format!("is of another issuer, {}", cut(&document.issuer)));
         }
         let endpoint = |name: &str, url: String| {
@@ -260,8 +260,8 @@ impl Discovery {
             Some(methods) if !methods.iter().any(|method| method == "S256") => Pkce::Without,
             Some(_) | None => Pkce::S256,
         };
-        Ok(Provider {
-            family,
+        Ok(ProviderMetadata {
+            provider_kind,
             authorization: optional("authorization_endpoint", document.authorization_endpoint)?,
             token: endpoint("token_endpoint", document.token_endpoint)?,
             revocation: optional("revocation_endpoint", document.revocation_endpoint)?,
@@ -285,12 +285,12 @@ fn document_url(typed: &str) -> String {
 
 /// Whether a document may name this issuer: the one that it was found at (OpenID Connect Discovery §4.3). Microsoft names
 /// a tenant by its number, or all of them by `{tenantid}`, wherever it was found.
-fn is_issuer_of(at: &Endpoint, family: Family, issuer: &str) -> bool {
+fn is_issuer_of(at: &Endpoint, provider_kind: Provider, issuer: &str) -> bool {
     let Ok(named) = Url::parse(issuer) else { return false };
     let place = at.url().as_str().split("/.well-known/").next().unwrap_or_default();
     let same = issuer.trim_end_matches('/') == place.trim_end_matches('/');
     let host = at.host().as_str();
-    let tenants = family == Family::Microsoft
+    let tenants = provider_kind == Provider::Microsoft
         || host.ends_with(".b2clogin.com")
         || host.ends_with(".ciamlogin.com")
         || issuer.contains("{tenantid}");

@@ -1,6 +1,6 @@
 //! What went wrong with a provider, typed where it happens, and in words for the owner of the mailbox.
 
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Server;
 use mailroom_net::owner_error::Protocol;
@@ -141,15 +141,15 @@ impl OauthError {
     ///
     /// # Errors
     /// With what a service of ours did: the owner cannot mend it.
-    pub fn into_trouble(self) -> Result<Trouble, PortError> {
-        if let Self::Port(error) = self { Err(error) } else { Ok(self.trouble()) }
+    pub fn into_owner_error(self) -> Result<OwnerError, PortError> {
+        if let Self::Port(error) = self { Err(error) } else { Ok(self.owner_error()) }
     }
 
     /// The trouble as the mailbox's owner reads it.
     #[must_use]
-    pub fn trouble(&self) -> Trouble {
-        let discovery = |message: String| Trouble::new(ErrorCode::Oauth2Discovery, message);
-        let client = |message: String| Trouble::new(ErrorCode::Oauth2Client, message);
+    pub fn owner_error(&self) -> OwnerError {
+        let discovery = |message: String| OwnerError::new(ErrorCode::Oauth2Discovery, message);
+        let client = |message: String| OwnerError::new(ErrorCode::Oauth2Client, message);
         match self {
             Self::Http { server, error } => of_http(server, error),
             Self::Status { server, status } => {
@@ -165,7 +165,7 @@ impl OauthError {
             Self::Refused { code, .. } if TRANSIENT.contains(&code.as_str()) => {
                 discovery(format!("The OpenID provider cannot serve us now{}", self.words()))
             }
-            Self::Refused { .. } if self.is_gone() => Trouble::new(
+            Self::Refused { .. } if self.is_gone() => OwnerError::new(
                 ErrorCode::Oauth2Grant,
                 format!(
                     "The OpenID provider does not accept the sign-in any more{} Sign in again.",
@@ -181,23 +181,23 @@ impl OauthError {
                 self.words()
             )),
             Self::Unfit(why) => client(why.clone()),
-            Self::NotSignedIn => Trouble::new(
+            Self::NotSignedIn => OwnerError::new(
                 ErrorCode::Oauth2Grant,
                 "Nobody has signed in for this profile yet: sign in to let Mailroom use the mailbox.",
             ),
-            Self::NoSecret => Trouble::new(
+            Self::NoSecret => OwnerError::new(
                 ErrorCode::SecretMissing,
                 "No client secret is stored for this profile: enter it again.",
             ),
-            Self::NoPassword => Trouble::new(
+            Self::NoPassword => OwnerError::new(
                 ErrorCode::SecretMissing,
                 "No password is stored for this profile: enter it again.",
             ),
-            Self::Port(_) => Trouble::new(
+            Self::Port(_) => OwnerError::new(
                 ErrorCode::Internal,
                 "Mailroom could not read or store this profile's sign-in; it is tried again.",
             ),
-            Self::Busy => Trouble::new(
+            Self::Busy => OwnerError::new(
                 ErrorCode::Internal,
                 "Others use this profile's sign-in just now; it is tried again.",
             ),
@@ -227,12 +227,12 @@ fn place(server: &Server) -> String {
     format!("{} (port {})", server.host, server.port)
 }
 
-fn of_http(server: &Server, error: &HttpError) -> Trouble {
+fn of_http(server: &Server, error: &HttpError) -> OwnerError {
     let at = place(server);
-    let discovery = |message: String| Trouble::new(ErrorCode::Oauth2Discovery, message);
+    let discovery = |message: String| OwnerError::new(ErrorCode::Oauth2Discovery, message);
     match error {
-        HttpError::Net(error) => HTTPS.of_net(error, &at),
-        HttpError::Tls(error) => HTTPS.of_tls(error, server.security, &at),
+        HttpError::Net(error) => HTTPS.connection_failed(error, &at),
+        HttpError::Tls(error) => HTTPS.tls_failed(error, server.security, &at),
         HttpError::Timeout => discovery(format!("The OpenID provider at {at} did not answer in time.")),
         HttpError::Broken(_) => {
             discovery(format!("The OpenID provider at {at} broke the connection, or does not speak HTTP."))

@@ -8,7 +8,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mailroom_core::oauth2::{Authorization, Family, Oauth2};
+use mailroom_core::oauth2::{Authorization, Oauth2, Provider};
 use mailroom_core::ports::ClientCredential;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::assertion;
 use crate::client::{Client, scopes};
-use crate::discovery::{Discovery, Pkce, Provider};
+use crate::discovery::{Discovery, Pkce, ProviderMetadata};
 use crate::error::OauthError;
 
 /// How long a sign-in may take.
@@ -141,7 +141,7 @@ pub async fn consent_url(
 }
 
 fn consent_at(
-    provider: &Provider,
+    provider: &ProviderMetadata,
     settings: &Oauth2,
     ticket: &Ticket,
     redirect: &str,
@@ -172,18 +172,18 @@ fn consent_at(
         if settings.login.contains('@') {
             query.append_pair("login_hint", &settings.login);
         }
-        match provider.family {
+        match provider.provider_kind {
             // Without both there is no second refresh token for somebody who has consented before.
-            Family::Google => {
+            Provider::Google => {
                 query.append_pair("access_type", "offline").append_pair("prompt", "consent");
             }
             // Consent may be an administrator's to give, who is not asked each time.
-            Family::Microsoft => {}
+            Provider::Microsoft => {}
             // OpenID Connect Core §11.
-            Family::Other if scopes.iter().any(|scope| scope == "offline_access") => {
+            Provider::Other if scopes.iter().any(|scope| scope == "offline_access") => {
                 query.append_pair("prompt", "consent");
             }
-            Family::Other => {}
+            Provider::Other => {}
         }
     }
     Ok(url)
@@ -291,7 +291,7 @@ pub async fn revoke(
 
 fn check(
     token: &IdToken,
-    provider: &Provider,
+    provider: &ProviderMetadata,
     settings: &Oauth2,
     ticket: &Ticket,
     now: OffsetDateTime,

@@ -18,7 +18,7 @@ use tracing::warn;
 use ulid::Ulid;
 
 use crate::client::{Client, Granted, scopes};
-use crate::discovery::{Discovery, Provider};
+use crate::discovery::{Discovery, ProviderMetadata};
 use crate::error::OauthError;
 use crate::http::REQUEST_TIME;
 
@@ -246,7 +246,7 @@ impl<G: Grants> Shared<G> {
         &self,
         profile: &Profile,
         settings: &Oauth2,
-        provider: &Provider,
+        provider: &ProviderMetadata,
         scopes: &[String],
         claim: &G::Claim,
     ) -> Result<Granted, OauthError> {
@@ -291,7 +291,7 @@ impl<G: Grants> Shared<G> {
 
     async fn ask(
         &self,
-        provider: &Provider,
+        provider: &ProviderMetadata,
         settings: &Oauth2,
         scopes: &[String],
         credential: &ClientCredential,

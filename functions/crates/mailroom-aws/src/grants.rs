@@ -37,12 +37,12 @@ impl GrantStore {
         let version = self.secrets.store(current.id, credential).await?;
         let edit = mailroom_core::edit::signed(current, Some(version.clone()), authorization, now);
         let stored = self.table.update(current, &edit, Editor::Claimant(claim)).await;
-        self.unless_ours(current.id, &version, stored).await?;
+        self.accept_own_write(current.id, &version, stored).await?;
         Ok(edit.profile)
     }
 
     /// A write that is lost because it is stored already is not lost: the answer to it was, and it was sent again.
-    async fn unless_ours(
+    async fn accept_own_write(
         &self,
         id: ProfileId,
         secret_version: &str,
@@ -90,7 +90,7 @@ impl Grants for GrantStore {
     ) -> Result<(), PortError> {
         let version = self.secrets.replace(profile.id, credential).await?;
         let named = self.table.name_secret(profile.id, claim, &version, authorization).await;
-        self.unless_ours(profile.id, &version, named).await
+        self.accept_own_write(profile.id, &version, named).await
     }
 
     async fn unclaim(

@@ -22,7 +22,7 @@ const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// The bucket for mail, the job queue and the poll queue.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct HandoverQueue {
     clients: Clients,
     sqs: OnceLock<aws_sdk_sqs::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
@@ -42,7 +42,7 @@ enum Answer {
     Refused,
 }
 
-impl Outbox {
+impl HandoverQueue {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(clients: &Clients, bucket: &str, job_queue_url: &str, poll_queue_url: &str) -> Self {
@@ -168,7 +168,7 @@ fn header_value(content_type: &str) -> &str {
     if fits && plain { content_type } else { UNKNOWN_CONTENT_TYPE }
 }
 
-impl Handover for Outbox {
+impl Handover for HandoverQueue {
     fn bucket(&self) -> &str {
         &self.bucket
     }

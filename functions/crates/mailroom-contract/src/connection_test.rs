@@ -1,6 +1,6 @@
 //! What a connection test tells.
 
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -70,8 +70,8 @@ pub struct TestError {
     pub message: String,
 }
 
-impl From<Trouble> for TestError {
-    fn from(trouble: Trouble) -> Self {
+impl From<OwnerError> for TestError {
+    fn from(trouble: OwnerError) -> Self {
         Self { code: trouble.code, message: trouble.message }
     }
 }

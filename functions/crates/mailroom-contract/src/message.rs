@@ -350,7 +350,7 @@ pub struct RejectedRecipient {
 
 /// The codes of messages' errors: those of profiles, and two of their own.
 fn message_codes() -> Object {
-    let all = SendErrorCode::OWN.into_iter().chain(ErrorCode::ALL.into_iter().map(SendErrorCode::Trouble));
+    let all = SendErrorCode::OWN.into_iter().chain(ErrorCode::ALL.into_iter().map(SendErrorCode::Profile));
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some("What kind."))

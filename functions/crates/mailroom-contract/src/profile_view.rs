@@ -2,7 +2,7 @@
 
 use mailroom_core::health::State;
 use mailroom_core::oauth2::{Warning, WarningCode, is_authorized, warnings};
-use mailroom_core::owner_error::{Class, ErrorCode};
+use mailroom_core::owner_error::{ErrorClass, ErrorCode};
 use mailroom_core::profile::{AfterFetch, Auth, Profile, Server};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -309,12 +309,12 @@ impl ProfileView {
 }
 
 impl StateView {
-    const fn of_class(class: Class) -> Self {
+    const fn of_class(class: ErrorClass) -> Self {
         match class {
-            Class::Transient => Self::Failing,
-            Class::Throttled => Self::Throttled,
-            Class::Owner => Self::Misconfigured,
-            Class::Authorization => Self::ReauthorizationRequired,
+            ErrorClass::Transient => Self::Failing,
+            ErrorClass::Throttled => Self::Throttled,
+            ErrorClass::Owner => Self::Misconfigured,
+            ErrorClass::Authorization => Self::ReauthorizationRequired,
         }
     }
 }
@@ -332,8 +332,8 @@ impl StatusView {
             State::Misconfigured => StateView::Misconfigured,
             State::ReauthorizationRequired => StateView::ReauthorizationRequired,
         };
-        // Trouble with sending shows where there is none with polls.
-        let sending = profile.sending_trouble().map(|sending| &sending.error);
+        // OwnerError with sending shows where there is none with polls.
+        let sending = profile.sending_error().map(|sending| &sending.error);
         let (state, error) = match (&status.error, sending) {
             (Some(error), _) => (state, Some(error)),
             (None, Some(error)) if !profile.listen => (state, Some(error)),

@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use crate::owner_error::{Class, ErrorCode, Trouble};
+use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 
 /// A profile's state, as its owner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Default for Status {
     }
 }
 
-/// Trouble with sending. It stands beside the status of polls: neither pauses the other, and neither clears it.
+/// OwnerError with sending. It stands beside the status of polls: neither pauses the other, and neither clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
     /// The error that stands.
@@ -98,7 +98,7 @@ pub enum Outcome {
         handed_over: usize,
     },
     /// It was not.
-    Failure(Trouble),
+    Failure(OwnerError),
 }
 
 /// The status after a poll; `None` where there is nothing worth a write.
@@ -118,7 +118,7 @@ pub fn after(status: &Status, outcome: &Outcome, now: OffsetDateTime) -> Option<
 pub fn after_opening(
     current: Option<&Sending>,
     version: u64,
-    opened: Result<(), &Trouble>,
+    opened: Result<(), &OwnerError>,
     now: OffsetDateTime,
 ) -> Option<Option<Sending>> {
     let Err(trouble) = opened else { return current.is_some().then_some(None) };
@@ -126,9 +126,9 @@ pub fn after_opening(
     let same = current.filter(|sending| sending.version == version && sending.error.code.class() == class);
     let count = same.map_or(1, |sending| sending.error.count.saturating_add(1));
     let pause = match class {
-        Class::Owner => (count >= PATIENCE).then_some(OWNER_PAUSE),
-        Class::Authorization => Some(OWNER_PAUSE),
-        Class::Transient | Class::Throttled => None,
+        ErrorClass::Owner => (count >= PATIENCE).then_some(OWNER_PAUSE),
+        ErrorClass::Authorization => Some(OWNER_PAUSE),
+        ErrorClass::Transient | ErrorClass::Throttled => None,
     };
     Some(Some(Sending {
         error: StandingError {
@@ -155,7 +155,7 @@ fn after_success(status: &Status, handed_over: usize, now: OffsetDateTime) -> Op
     (!(fresh && unchanged)).then_some(next)
 }
 
-fn after_failure(status: &Status, trouble: &Trouble, now: OffsetDateTime) -> Status {
+fn after_failure(status: &Status, trouble: &OwnerError, now: OffsetDateTime) -> Status {
     let same = status.error.as_ref().filter(|error| error.code.class() == trouble.code.class());
     let count = same.map_or(1, |error| error.count.saturating_add(1));
     let asked = trouble
@@ -163,10 +163,10 @@ fn after_failure(status: &Status, trouble: &Trouble, now: OffsetDateTime) -> Sta
         .and_then(|pause| Duration::try_from(pause).ok())
         .map(|pause| pause.min(MAX_BACKOFF));
     let (state, pause) = match trouble.code.class() {
-        Class::Transient => (State::Failing, Some(asked.unwrap_or_else(|| backoff(count)))),
-        Class::Throttled => (State::Throttled, Some(asked.unwrap_or(DEFAULT_THROTTLE))),
-        Class::Owner => (State::Misconfigured, (count >= PATIENCE).then_some(OWNER_PAUSE)),
-        Class::Authorization => (State::ReauthorizationRequired, Some(OWNER_PAUSE)),
+        ErrorClass::Transient => (State::Failing, Some(asked.unwrap_or_else(|| backoff(count)))),
+        ErrorClass::Throttled => (State::Throttled, Some(asked.unwrap_or(DEFAULT_THROTTLE))),
+        ErrorClass::Owner => (State::Misconfigured, (count >= PATIENCE).then_some(OWNER_PAUSE)),
+        ErrorClass::Authorization => (State::ReauthorizationRequired, Some(OWNER_PAUSE)),
     };
     Status {
         state,
@@ -198,7 +198,7 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
     fn failed(status: &Status, code: ErrorCode, now: OffsetDateTime) -> Status {
-        after(status, &Outcome::Failure(Trouble::new(code, "no")), now).unwrap()
+        after(status, &Outcome::Failure(OwnerError::new(code, "no")), now).unwrap()
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn sending_rests_after_five_refusals_until_the_profile_is_edited() {
-        let refused = Trouble::new(ErrorCode::SmtpAuth, "no");
+        let refused = OwnerError::new(ErrorCode::SmtpAuth, "no");
         let mut sending = None;
         for n in 1..=5 {
             sending = after_opening(sending.as_ref(), 7, Err(&refused), NOW).unwrap();
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_server_that_asks_for_a_pause_gets_it_within_reason() {
         let asked = |pause| {
-            let trouble = Trouble::new(ErrorCode::ImapThrottled, "slow down").retry_after(pause);
+            let trouble = OwnerError::new(ErrorCode::ImapThrottled, "slow down").retry_after(pause);
             let status = after(&Status::default(), &Outcome::Failure(trouble), NOW).unwrap();
             assert_eq!(status.state, State::Throttled);
             status.not_before.unwrap() - NOW

@@ -60,7 +60,7 @@ pub struct Authorization {
 
 /// The providers that are known by more than their discovery document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub enum Provider {
     /// Gmail and Google Workspace.
     Google,
     /// Outlook.com and Microsoft 365.
@@ -69,7 +69,7 @@ pub enum Family {
     Other,
 }
 
-impl Family {
+impl Provider {
     /// The family of the provider at this host.
     #[must_use]
     pub fn of(host: &Host) -> Self {
@@ -176,7 +176,7 @@ pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
 fn sign_in_ends(profile: &Profile, client: &Oauth2) -> Option<OffsetDateTime> {
     let authorization = profile.authorization.as_ref()?;
     let host = client.discovery_url.split_once("://")?.1.split(['/', ':']).next()?;
-    let family = Host::parse(host).map_or(Family::Other, |host| Family::of(&host));
+    let family = Host::parse(host).map_or(Provider::Other, |host| Provider::of(&host));
     let idle = family.idle_limit().map(|limit| authorization.refreshed_at + limit);
     [authorization.expires_at, idle].into_iter().flatten().min()
 }

@@ -50,7 +50,7 @@ pub enum ErrorCode {
 
 /// Who can mend a trouble, and so what it does to the profile's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum ErrorClass {
     /// It goes away by itself: retried with backoff, never paused.
     Transient,
     /// The server named a pause, or one is due: wait, then go on as before.
@@ -87,7 +87,7 @@ impl ErrorCode {
 
     /// Who can mend it. Exhaustive on purpose: a new code has to be decided here.
     #[must_use]
-    pub const fn class(self) -> Class {
+    pub const fn class(self) -> ErrorClass {
         match self {
             Self::ImapConnect
             | Self::ImapProtocol
@@ -96,8 +96,8 @@ impl ErrorCode {
             | Self::SmtpConnect
             | Self::SmtpRejected
             | Self::SmtpTimeout
-            | Self::Internal => Class::Transient,
-            Self::ImapThrottled | Self::SmtpThrottled => Class::Throttled,
+            | Self::Internal => ErrorClass::Transient,
+            Self::ImapThrottled | Self::SmtpThrottled => ErrorClass::Throttled,
             Self::ImapTls
             | Self::ImapAuth
             | Self::ImapMailbox
@@ -105,15 +105,15 @@ impl ErrorCode {
             | Self::SmtpTls
             | Self::SmtpAuth
             | Self::HostNotAllowed
-            | Self::SecretMissing => Class::Owner,
-            Self::Oauth2Grant => Class::Authorization,
+            | Self::SecretMissing => ErrorClass::Owner,
+            Self::Oauth2Grant => ErrorClass::Authorization,
         }
     }
 }
 
 /// One failure of a profile, as its owner reads it. Never holds a secret, a mail's content or a Rust type's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct OwnerError {
     /// What kind of failure.
     pub code: ErrorCode,
     /// One sentence for the owner, with the server's own words where it gave any.
@@ -122,7 +122,7 @@ pub struct Trouble {
     pub retry_after: Option<Duration>,
 }
 
-impl Trouble {
+impl OwnerError {
     /// The longest message kept: a server's words are quoted, not archived.
     pub const MAX_MESSAGE_CHARS: usize = 500;
 
@@ -146,13 +146,13 @@ impl Trouble {
     }
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for OwnerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for OwnerError {}
 
 #[cfg(test)]
 mod tests {

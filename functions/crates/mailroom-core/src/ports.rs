@@ -13,7 +13,7 @@ use crate::inbound::job::{Digest, FlowJob, JobId};
 use crate::inbound::schedule::PollRequest;
 use crate::oauth2::Authorization;
 use crate::outbound::delivery::Delivery;
-use crate::outbound::loop_guard::Machine;
+use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::{EmailAddress, MessageId, OutboundId};
 use crate::profile::{Profile, ProfileId, RefreshInterval};
 
@@ -137,10 +137,10 @@ pub trait Profiles: Send + Sync {
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Notes that these mails came from machines, so that nobody answers them within the ledger's 30 days.
-    fn note_machines(
+    fn note_automated(
         &self,
         id: ProfileId,
-        mails: &[(MessageId, Machine)],
+        mails: &[(MessageId, AutomatedSender)],
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
@@ -201,11 +201,11 @@ pub trait Deliveries: Send + Sync {
     fn save_delivery(&self, delivery: &mut Delivery) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// The machine that has written one of these mails, which the profile has received.
-    fn machine(
+    fn automated_sender(
         &self,
         profile: ProfileId,
         mails: &[&MessageId],
-    ) -> impl Future<Output = Result<Option<Machine>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Option<AutomatedSender>, PortError>> + Send;
 
     /// Those of the addresses that profiles log in with.
     fn own_addresses(

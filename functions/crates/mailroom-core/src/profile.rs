@@ -286,7 +286,7 @@ pub struct Profile {
     pub cursor: Option<Cursor>,
     /// What the owner is shown.
     pub status: Status,
-    /// Trouble with sending, as it is stored; see [`Profile::sending_trouble`].
+    /// OwnerError with sending, as it is stored; see [`Profile::sending_trouble`].
     pub sending: Option<Sending>,
 }
 
@@ -332,7 +332,7 @@ impl Profile {
 
     /// The trouble with sending that stands: not what was seen before the last edit.
     #[must_use]
-    pub fn sending_trouble(&self) -> Option<&Sending> {
+    pub fn sending_error(&self) -> Option<&Sending> {
         self.sending.as_ref().filter(|sending| sending.version == self.version)
     }
 }

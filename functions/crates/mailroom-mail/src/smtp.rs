@@ -28,4 +28,4 @@ mod tests;
 pub use self::error::{Malformed, SmtpError, Step};
 pub use self::open::{Connector, Probe, Session};
 pub use self::reply::Reply;
-pub use self::transaction::{Begun, Content, Envelope, Offers, Unable};
+pub use self::transaction::{Begun, Content, Envelope, Extensions, Unsupported};

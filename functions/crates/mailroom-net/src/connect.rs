@@ -63,16 +63,16 @@ impl FromStr for AllowedHosts {
 
 impl AllowedHosts {
     /// What can be said of a host now. Says nothing of later: [`connect`] asks again, and for the address itself.
-    pub async fn standing(&self, host: &Host, time: Duration) -> Standing {
+    pub async fn check(&self, host: &Host, time: Duration) -> HostCheck {
         match timeout(time, lookup_host((host.as_str(), 0))).await {
             Ok(Ok(mut addresses)) => match addresses.next() {
-                None => Standing::Unresolved,
+                None => HostCheck::Unresolved,
                 Some(first) if std::iter::once(first).chain(addresses).any(|a| self.allows(host, a.ip())) => {
-                    Standing::Fine
+                    HostCheck::Allowed
                 }
-                Some(_) => Standing::NotAllowed,
+                Some(_) => HostCheck::NotAllowed,
             },
-            Ok(Err(_)) | Err(_) => Standing::Unresolved,
+            Ok(Err(_)) | Err(_) => HostCheck::Unresolved,
         }
     }
 
@@ -93,9 +93,9 @@ impl AllowedHosts {
 
 /// What can be said of a host before it is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum HostCheck {
     /// It has an address that may be connected to.
-    Fine,
+    Allowed,
     /// None of its addresses may be connected to.
     NotAllowed,
     /// No name server knows it for now, or none answers in time.
@@ -207,8 +207,8 @@ mod tests {
         }
     }
 
-    async fn standing(list: &str, host: &str) -> Standing {
-        allowed(list).standing(&Host::parse(host).unwrap(), Duration::from_secs(5)).await
+    async fn check(list: &str, host: &str) -> HostCheck {
+        allowed(list).check(&Host::parse(host).unwrap(), Duration::from_secs(5)).await
     }
 
     /// Resolvers read them so (`inet_aton`), whether or not [`Host::parse`] lets them come that far.
@@ -229,7 +229,7 @@ mod tests {
             assert!(!addresses.is_empty(), "{number}");
             assert!(!addresses.iter().any(|address| is_public(address.ip())), "{number}: {addresses:?}");
             if Host::parse(number).is_ok() {
-                assert_eq!(standing("", number).await, Standing::NotAllowed, "{number}");
+                assert_eq!(check("", number).await, HostCheck::NotAllowed, "{number}");
             }
         }
     }
@@ -251,11 +251,11 @@ mod tests {
             "100.64.0.1",
             "224.0.0.1",
         ] {
-            assert_eq!(standing("", private).await, Standing::NotAllowed, "{private}");
+            assert_eq!(check("", private).await, HostCheck::NotAllowed, "{private}");
         }
-        assert_eq!(standing("", "9.9.9.9").await, Standing::Fine);
-        assert_eq!(standing("127.0.0.0/8,::1", "localhost").await, Standing::Fine);
-        assert_eq!(standing("", "mail.example.invalid").await, Standing::Unresolved);
+        assert_eq!(check("", "9.9.9.9").await, HostCheck::Allowed);
+        assert_eq!(check("127.0.0.0/8,::1", "localhost").await, HostCheck::Allowed);
+        assert_eq!(check("", "mail.example.invalid").await, HostCheck::Unresolved);
         assert!(allowed("mail.internal").names(&Host::parse("mail.internal").unwrap()));
         assert!(allowed("10.0.0.0/8").names(&Host::parse("10.1.1.1").unwrap()));
         assert!(!allowed("10.0.0.0/8").names(&Host::parse("mail.internal").unwrap()));

@@ -1,6 +1,6 @@
 //! What the mailbox's owner reads of troubles that every protocol has: no connection, no TLS.
 
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::profile::Security;
 
 use crate::connect::NetError;
@@ -21,23 +21,23 @@ pub struct Protocol {
 impl Protocol {
     /// There is no connection. `at` names host and port.
     #[must_use]
-    pub fn of_net(&self, error: &NetError, at: &str) -> Trouble {
+    pub fn connection_failed(&self, error: &NetError, at: &str) -> OwnerError {
         match error {
-            NetError::Resolve(_) => Trouble::new(
+            NetError::Resolve(_) => OwnerError::new(
                 self.connect,
                 format!("The host name of {at} cannot be resolved: check how it is written."),
             ),
-            NetError::HostNotAllowed => Trouble::new(
+            NetError::HostNotAllowed => OwnerError::new(
                 ErrorCode::HostNotAllowed,
                 format!(
                     "{at} lies in a network that Mailroom does not connect to: use a host with a public address."
                 ),
             ),
-            NetError::Connect(source) => Trouble::new(
+            NetError::Connect(source) => OwnerError::new(
                 self.connect,
                 format!("{at} cannot be connected to ({}): check host and port.", source.kind()),
             ),
-            NetError::TimedOut => Trouble::new(
+            NetError::TimedOut => OwnerError::new(
                 self.connect,
                 format!(
                     "{at} does not answer: check host and port, and whether a firewall stands in the way."
@@ -48,9 +48,9 @@ impl Protocol {
 
     /// There is no TLS, which should have begun in this way.
     #[must_use]
-    pub fn of_tls(&self, error: &TlsError, security: Security, at: &str) -> Trouble {
+    pub fn tls_failed(&self, error: &TlsError, security: Security, at: &str) -> OwnerError {
         let Self { name, tls_port, .. } = self;
-        let tls = |message: String| Trouble::new(self.tls, message);
+        let tls = |message: String| OwnerError::new(self.tls, message);
         match error {
             TlsError::Expired => {
                 tls(format!("The certificate of {at} has expired: its administrator has to renew it."))
@@ -73,9 +73,10 @@ impl Protocol {
                 tls(format!("{at} and Mailroom have no way of TLS in common; TLS 1.2 or 1.3 is needed."))
             }
             // Nothing is known of the server's TLS then.
-            TlsError::Broken(_) => {
-                Trouble::new(self.connect, format!("The connection to {at} broke during the TLS handshake."))
-            }
+            TlsError::Broken(_) => OwnerError::new(
+                self.connect,
+                format!("The connection to {at} broke during the TLS handshake."),
+            ),
         }
     }
 }

@@ -12,7 +12,7 @@ use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
 use mailroom_core::oauth2::Authorization;
-use mailroom_core::outbound::loop_guard::Machine;
+use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::ports::{Credential, Credentials, Forgotten, Hold, Lease};
@@ -87,10 +87,10 @@ impl Profiles for Ports {
         Ok(())
     }
 
-    async fn note_machines(
+    async fn note_automated(
         &self,
         _: ProfileId,
-        _: &[(MessageId, Machine)],
+        _: &[(MessageId, AutomatedSender)],
         _: OffsetDateTime,
     ) -> Result<(), PortError> {
         unreachable!("no mail is handed over here")

@@ -13,7 +13,7 @@ fn discovery(allowed: &str) -> Discovery {
 }
 
 /// A provider whose document was found at `at`.
-pub(crate) fn read(at: &str, document: Value) -> Result<Provider, String> {
+pub(crate) fn read(at: &str, document: Value) -> Result<ProviderMetadata, String> {
     let discovery = discovery("");
     let endpoint = discovery.http.endpoint(&document_url(at)).unwrap();
     discovery.read(&endpoint, serde_json::from_value(document).unwrap(), Duration::ZERO)

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::health::Sending;
 use mailroom_core::outbound::delivery::Delivery;
-use mailroom_core::outbound::loop_guard::{LIMIT_TIME, Machine};
+use mailroom_core::outbound::loop_guard::{AutomatedSender, LIMIT_TIME};
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
 use mailroom_core::ports::{Admission, Begun, Deliveries, IdempotencyKey, PortError};
 use mailroom_core::profile::ProfileId;
@@ -204,7 +204,11 @@ impl Deliveries for Table {
         }
     }
 
-    async fn machine(&self, profile: ProfileId, mails: &[&MessageId]) -> Result<Option<Machine>, PortError> {
+    async fn automated_sender(
+        &self,
+        profile: ProfileId,
+        mails: &[&MessageId],
+    ) -> Result<Option<AutomatedSender>, PortError> {
         if mails.is_empty() {
             return Ok(None);
         }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use mailroom_core::outbound::delivery::{
-    Copy, Delivery, Fate, Lease, News, Phase, Recipient, SendError, SendErrorCode,
+    Copy, Delivery, Lease, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError, SendErrorCode,
 };
-use mailroom_core::outbound::loop_guard::Machine;
+use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{MessageId, OutboundId};
 use mailroom_core::profile::ProfileId;
 use serde::{Deserialize, Serialize};
@@ -29,16 +29,16 @@ pub(super) fn machine_key(id: ProfileId, mail: &str) -> Item {
     HashMap::from([("PK".to_owned(), text(profile_key(id))), ("SK".to_owned(), text(sort))])
 }
 
-pub(super) const fn machine_name(machine: Machine) -> &'static str {
+pub(super) const fn machine_name(machine: AutomatedSender) -> &'static str {
     match machine {
-        Machine::AutoReply => "auto_reply",
-        Machine::Bounce => "bounce",
-        Machine::NullSender => "null_sender",
+        AutomatedSender::AutoReply => "auto_reply",
+        AutomatedSender::Bounce => "bounce",
+        AutomatedSender::NullSender => "null_sender",
     }
 }
 
-pub(super) fn machine_of(name: &str) -> Option<Machine> {
-    [Machine::AutoReply, Machine::Bounce, Machine::NullSender]
+pub(super) fn machine_of(name: &str) -> Option<AutomatedSender> {
+    [AutomatedSender::AutoReply, AutomatedSender::Bounce, AutomatedSender::NullSender]
         .into_iter()
         .find(|machine| machine_name(*machine) == name)
 }
@@ -86,7 +86,8 @@ pub(super) struct DeliveryItem {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct RecipientItem {
     address: String,
-    fate: FateItem,
+    #[serde(rename = "fate")]
+    status: RecipientStatusItem,
     /// What the server said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<String>,
@@ -94,12 +95,13 @@ struct RecipientItem {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum FateItem {
+enum RecipientStatusItem {
     Waiting,
     InFlight,
     Accepted,
     Rejected,
-    InDoubt,
+    #[serde(rename = "in_doubt")]
+    Uncertain,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,11 +141,11 @@ impl From<&Delivery> for DeliveryItem {
             recipients: delivery.recipients.iter().map(RecipientItem::from).collect(),
             lease: match &delivery.phase {
                 Phase::Idle => None,
-                Phase::Open(held) => Some(lease(held, false)),
-                Phase::Dot(held) => Some(lease(held, true)),
+                Phase::Claimed(held) => Some(lease(held, false)),
+                Phase::DataSent(held) => Some(lease(held, true)),
             },
             attempts: delivery.attempts,
-            deaths: delivery.deaths,
+            deaths: delivery.crashes,
             checks: delivery.checks,
             error: delivery
                 .error
@@ -161,7 +163,7 @@ impl From<&Delivery> for DeliveryItem {
                 Copy::Skipped => CopyItem::Skipped,
                 Copy::Failed => CopyItem::Failed,
             },
-            told: delivery.news == News::Told,
+            told: delivery.outcome_event == OutcomeEvent::Published,
             revision: delivery.revision,
             expires_at: delivery.created_at.saturating_add(KEPT).unix_timestamp(),
         }
@@ -170,27 +172,27 @@ impl From<&Delivery> for DeliveryItem {
 
 impl From<&Recipient> for RecipientItem {
     fn from(recipient: &Recipient) -> Self {
-        let (fate, said) = match &recipient.fate {
-            Fate::Waiting(said) => (FateItem::Waiting, said.clone()),
-            Fate::InFlight => (FateItem::InFlight, None),
-            Fate::Accepted => (FateItem::Accepted, None),
-            Fate::Rejected(said) => (FateItem::Rejected, Some(said.clone())),
-            Fate::InDoubt => (FateItem::InDoubt, None),
+        let (status, said) = match &recipient.status {
+            RecipientStatus::Waiting(said) => (RecipientStatusItem::Waiting, said.clone()),
+            RecipientStatus::InFlight => (RecipientStatusItem::InFlight, None),
+            RecipientStatus::Accepted => (RecipientStatusItem::Accepted, None),
+            RecipientStatus::Rejected(said) => (RecipientStatusItem::Rejected, Some(said.clone())),
+            RecipientStatus::Uncertain => (RecipientStatusItem::Uncertain, None),
         };
-        Self { address: recipient.address.clone(), fate, said }
+        Self { address: recipient.address.clone(), status, said }
     }
 }
 
 impl RecipientItem {
     fn read(self) -> Recipient {
-        let fate = match self.fate {
-            FateItem::Waiting => Fate::Waiting(self.said),
-            FateItem::InFlight => Fate::InFlight,
-            FateItem::Accepted => Fate::Accepted,
-            FateItem::Rejected => Fate::Rejected(self.said.unwrap_or_default()),
-            FateItem::InDoubt => Fate::InDoubt,
+        let status = match self.status {
+            RecipientStatusItem::Waiting => RecipientStatus::Waiting(self.said),
+            RecipientStatusItem::InFlight => RecipientStatus::InFlight,
+            RecipientStatusItem::Accepted => RecipientStatus::Accepted,
+            RecipientStatusItem::Rejected => RecipientStatus::Rejected(self.said.unwrap_or_default()),
+            RecipientStatusItem::Uncertain => RecipientStatus::Uncertain,
         };
-        Recipient { address: self.address, fate }
+        Recipient { address: self.address, status }
     }
 }
 
@@ -201,7 +203,7 @@ impl DeliveryItem {
             None => Phase::Idle,
             Some(LeaseItem { holder, until, dot }) => {
                 let lease = Lease { holder, until: time_of("lease", until)? };
-                if dot { Phase::Dot(lease) } else { Phase::Open(lease) }
+                if dot { Phase::DataSent(lease) } else { Phase::Claimed(lease) }
             }
         };
         let error = match self.error {
@@ -220,7 +222,7 @@ impl DeliveryItem {
             recipients: self.recipients.into_iter().map(RecipientItem::read).collect(),
             phase,
             attempts: self.attempts,
-            deaths: self.deaths,
+            crashes: self.deaths,
             checks: self.checks,
             error,
             smtp_reply: self.smtp_reply,
@@ -235,7 +237,7 @@ impl DeliveryItem {
                 CopyItem::Skipped => Copy::Skipped,
                 CopyItem::Failed => Copy::Failed,
             },
-            news: if self.told { News::Told } else { News::Due },
+            outcome_event: if self.told { OutcomeEvent::Published } else { OutcomeEvent::Due },
             revision: self.revision,
         })
     }

@@ -154,7 +154,7 @@ impl ErrorItem {
     }
 }
 
-/// Trouble with sending.
+/// OwnerError with sending.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SendingItem {
     error: ErrorItem,

@@ -13,7 +13,7 @@ use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::inbound::job::Digest;
 use mailroom_core::inbound::schedule::Range;
-use mailroom_core::outbound::loop_guard::Machine;
+use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{Forgotten, Hold, Lease, Page, PortError, Profiles};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
@@ -324,15 +324,15 @@ impl Profiles for Table {
         Ok(())
     }
 
-    async fn note_machines(
+    async fn note_automated(
         &self,
         id: ProfileId,
-        mails: &[(MessageId, Machine)],
+        mails: &[(MessageId, AutomatedSender)],
         now: OffsetDateTime,
     ) -> Result<(), PortError> {
         let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
         // The last of several with one id: a key may be named once only.
-        let unique: HashMap<&str, Machine> =
+        let unique: HashMap<&str, AutomatedSender> =
             mails.iter().map(|(mail, kind)| (mail.as_str(), *kind)).collect();
         let unique: Vec<_> = unique.into_iter().collect();
         for batch in unique.chunks(WRITE_BATCH) {

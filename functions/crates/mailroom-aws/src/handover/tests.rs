@@ -12,9 +12,9 @@ use crate::replay::{Calls, Reply, exception, ok, out_of_order, service};
 const FIFO: &str = "https://sqs.invalid/1/jobs.fifo";
 const STANDARD: &str = "https://sqs.invalid/1/polls";
 
-fn outbox(script: impl IntoIterator<Item = Reply>) -> (Outbox, Calls) {
+fn outbox(script: impl IntoIterator<Item = Reply>) -> (HandoverQueue, Calls) {
     let (clients, calls) = service(script);
-    (Outbox::new(&clients, "mail", FIFO, STANDARD), calls)
+    (HandoverQueue::new(&clients, "mail", FIFO, STANDARD), calls)
 }
 
 /// A job of the mail `mail` in `conversation`.

@@ -42,7 +42,7 @@ pub struct Listing {
 
 /// Which mail a profile wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Selection {
     /// What counts at the first poll.
     pub start_from: StartFrom,
     /// When the profile was made: with [`StartFrom::Now`], older mail is never announced.
@@ -64,7 +64,7 @@ pub enum Extent {
 
 /// One message to hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Todo {
+pub struct PendingMessage {
     /// Its UID.
     pub uid: Uid,
     /// How much of it.
@@ -85,7 +85,7 @@ pub enum Plan {
     /// Hand these over in order, and then be at `end`.
     Work {
         /// The messages, ascending. Empty: only the cursor has to be written.
-        todo: Vec<Todo>,
+        todo: Vec<PendingMessage>,
         /// Where the cursor stands before the first of them.
         start: Cursor,
         /// Where it stands after the last: also past what was not wanted.
@@ -95,7 +95,7 @@ pub enum Plan {
     },
 }
 
-impl Wanted {
+impl Selection {
     /// The arrival before which mail never counts, whatever becomes of the mailbox.
     fn start_point(&self) -> OffsetDateTime {
         match self.start_from {
@@ -131,7 +131,7 @@ fn basis(
     cursor: Option<&Cursor>,
     state: &MailboxState,
     listing: Option<&Listing>,
-    wanted: &Wanted,
+    wanted: &Selection,
     now: OffsetDateTime,
 ) -> Result<Cursor, Plan> {
     // The highest UID there is: UIDNEXT says so, or else a whole listing.
@@ -181,7 +181,7 @@ pub fn plan(
     cursor: Option<&Cursor>,
     state: &MailboxState,
     listing: Option<&Listing>,
-    wanted: &Wanted,
+    wanted: &Selection,
     now: OffsetDateTime,
 ) -> Plan {
     let start = match basis(cursor, state, listing, wanted, now) {
@@ -208,7 +208,12 @@ pub fn plan(
         let wanted_at_all = (wanted.include_seen || !message.seen) && !below_floor(message);
         if wanted_at_all {
             let extent = if message.size > wanted.max_message_bytes { Extent::Header } else { Extent::Whole };
-            todo.push(Todo { uid: message.uid, extent, size: message.size, arrived: message.arrived });
+            todo.push(PendingMessage {
+                uid: message.uid,
+                extent,
+                size: message.size,
+                arrived: message.arrived,
+            });
             end = end.advanced(message.uid, message.arrived, now);
         } else {
             end = end.advanced(message.uid, None, now);
@@ -229,7 +234,7 @@ pub const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 /// What a header block costs at the most in bytes, for the sum of a page.
 const HEADER_BYTES: u64 = 64 * 1024;
 
-impl Todo {
+impl PendingMessage {
     /// The bytes that fetching it takes, as far as the server told the truth.
     #[must_use]
     pub fn cost(&self) -> u64 {
@@ -242,7 +247,7 @@ impl Todo {
 
 /// How carefully the next mail is handled, because earlier runs ended without a word at the same cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Care {
+pub enum Isolation {
     /// Page by page.
     Pages,
     /// Alone in its invocation and one by one, so that the next death names its mail.
@@ -253,7 +258,7 @@ pub enum Care {
     QuarantineUnfetched,
 }
 
-impl Care {
+impl Isolation {
     /// Three tries, then the mail steps aside. `tries` counts the present one: see [`crate::ports::Lease`].
     #[must_use]
     pub const fn after(tries: u32) -> Self {
@@ -268,8 +273,8 @@ impl Care {
 
 /// Cuts what has to be done into pages that are handed over one after the other.
 #[must_use]
-pub fn pages(todo: &[Todo], care: Care) -> Vec<&[Todo]> {
-    let most = if care == Care::Pages { PAGE_MESSAGES } else { 1 };
+pub fn pages(todo: &[PendingMessage], isolation: Isolation) -> Vec<&[PendingMessage]> {
+    let most = if isolation == Isolation::Pages { PAGE_MESSAGES } else { 1 };
     let mut pages = Vec::new();
     let mut rest = todo;
     while !rest.is_empty() {

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use crate::outbound::message::{EmailAddress, MessageId, OutboundId, SaveToSent};
-use crate::owner_error::{Class, ErrorCode, Trouble};
+use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use crate::profile::ProfileId;
 
 /// How long a message is tried.
@@ -34,7 +34,7 @@ const LONGEST_PAUSE: Duration = Duration::hours(1);
 pub const OWNER_PAUSE: Duration = Duration::minutes(2);
 
 /// Deaths in a row after which a message is given up: it may be what kills the function.
-const MAX_DEATHS: u32 = 5;
+const MAX_CRASHES: u32 = 5;
 
 /// When a message in doubt is looked for among the sent mail, each after the time before.
 const CHECKS: [Duration; 4] =
@@ -66,7 +66,7 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendErrorCode {
     /// The profile's servers or credentials.
-    Trouble(ErrorCode),
+    Profile(ErrorCode),
     /// It could begin a loop, or be part of one.
     LoopGuard,
     /// It cannot be made into a mail that the server takes.
@@ -80,7 +80,7 @@ impl SendErrorCode {
     /// Reads what [`Self::name`] has written.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        let troubles = ErrorCode::ALL.into_iter().map(Self::Trouble);
+        let troubles = ErrorCode::ALL.into_iter().map(Self::Profile);
         Self::OWN.into_iter().chain(troubles).find(|code| code.name() == name)
     }
 
@@ -90,7 +90,7 @@ impl SendErrorCode {
         match self {
             Self::LoopGuard => "loop_guard".to_owned(),
             Self::MessageInvalid => "message_invalid".to_owned(),
-            Self::Trouble(code) => match serde_json::to_value(code) {
+            Self::Profile(code) => match serde_json::to_value(code) {
                 Ok(serde_json::Value::String(name)) => name,
                 Ok(_) | Err(_) => "internal".to_owned(),
             },
@@ -108,16 +108,16 @@ pub struct SendError {
 }
 
 impl SendError {
-    /// An error that concerns the message itself. `message` is cut and cleaned like a [`Trouble`]'s.
+    /// An error that concerns the message itself. `message` is cut and cleaned like a [`OwnerError`]'s.
     #[must_use]
     pub fn new(code: SendErrorCode, message: impl AsRef<str>) -> Self {
-        Self { code, message: Trouble::new(ErrorCode::Internal, message).message }
+        Self { code, message: OwnerError::new(ErrorCode::Internal, message).message }
     }
 }
 
-impl From<&Trouble> for SendError {
-    fn from(trouble: &Trouble) -> Self {
-        Self { code: SendErrorCode::Trouble(trouble.code), message: trouble.message.clone() }
+impl From<&OwnerError> for SendError {
+    fn from(trouble: &OwnerError) -> Self {
+        Self { code: SendErrorCode::Profile(trouble.code), message: trouble.message.clone() }
     }
 }
 
@@ -125,14 +125,14 @@ impl From<&Trouble> for SendError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Whether it may be different later.
-    pub standing: Standing,
+    pub class: ReplyClass,
     /// Its words, such as `550 5.1.1 No such user`.
     pub words: String,
 }
 
 /// Whether a refusal is final (RFC 5321 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ReplyClass {
     /// 4yz.
     Transient,
     /// 5yz.
@@ -141,7 +141,7 @@ pub enum Standing {
 
 /// What has become of the message for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum RecipientStatus {
     /// To be tried; with what the server said the last time, if it said something.
     Waiting(Option<String>),
     /// Part of a transaction whose final dot is about to be sent, or has been.
@@ -151,7 +151,7 @@ pub enum Fate {
     /// Refused, for this reason.
     Rejected(String),
     /// The server may have taken it.
-    InDoubt,
+    Uncertain,
 }
 
 /// A recipient and its fate.
@@ -160,7 +160,7 @@ pub struct Recipient {
     /// The address as it goes over the wire.
     pub address: String,
     /// What has become of it.
-    pub fate: Fate,
+    pub status: RecipientStatus,
 }
 
 /// The right to send a message, until it runs out.
@@ -178,9 +178,9 @@ pub enum Phase {
     /// Nobody.
     Idle,
     /// Someone, before the final dot.
-    Open(Lease),
+    Claimed(Lease),
     /// Someone, and the final dot may be out.
-    Dot(Lease),
+    DataSent(Lease),
 }
 
 /// What has become of the copy for the sent mail.
@@ -198,11 +198,11 @@ pub enum Copy {
 
 /// Whether the outcome has been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
+pub enum OutcomeEvent {
     /// Not yet.
     Due,
     /// It has.
-    Told,
+    Published,
 }
 
 /// An outbound message on its way.
@@ -225,7 +225,7 @@ pub struct Delivery {
     /// Tries that came to an end.
     pub attempts: u32,
     /// Tries in a row that did not.
-    pub deaths: u32,
+    pub crashes: u32,
     /// How often it was looked for among the sent mail.
     pub checks: u32,
     /// Why it is not sent, or not yet.
@@ -245,7 +245,7 @@ pub struct Delivery {
     /// The copy for the sent mail.
     pub copy: Copy,
     /// Whether its outcome has been told.
-    pub news: News,
+    pub outcome_event: OutcomeEvent,
     /// Counts the changes: a write that was made from an older one fails.
     pub revision: u64,
 }
@@ -275,11 +275,11 @@ pub enum Attempt {
     /// It refuses the message, whoever it is for.
     Refused(Answer),
     /// The connection was lost after the final dot.
-    Lost(Trouble),
+    Lost(OwnerError),
     /// There was trouble before the final dot.
-    Interrupted(Trouble),
+    Interrupted(OwnerError),
     /// Every recipient was refused.
-    NobodyLeft,
+    AllRecipientsRejected,
 }
 
 impl Delivery {
@@ -295,7 +295,7 @@ impl Delivery {
     ) -> Self {
         let recipient = |address: &EmailAddress| Recipient {
             address: address.wire().to_owned(),
-            fate: Fate::Waiting(None),
+            status: RecipientStatus::Waiting(None),
         };
         Self {
             profile,
@@ -306,7 +306,7 @@ impl Delivery {
             recipients: recipients.iter().map(recipient).collect(),
             phase: Phase::Idle,
             attempts: 0,
-            deaths: 0,
+            crashes: 0,
             checks: 0,
             error: None,
             smtp_reply: None,
@@ -319,7 +319,7 @@ impl Delivery {
                 SaveToSent::Auto | SaveToSent::Always => Copy::Due(0),
                 SaveToSent::Never => Copy::Skipped,
             },
-            news: News::Due,
+            outcome_event: OutcomeEvent::Due,
             revision: 0,
         }
     }
@@ -327,14 +327,15 @@ impl Delivery {
     /// Its state.
     #[must_use]
     pub fn state(&self) -> State {
-        let any = |wanted: fn(&Fate) -> bool| self.recipients.iter().any(|one| wanted(&one.fate));
+        let any =
+            |wanted: fn(&RecipientStatus) -> bool| self.recipients.iter().any(|one| wanted(&one.status));
         if self.phase != Phase::Idle {
             State::Sending
-        } else if any(|fate| matches!(fate, Fate::Waiting(_) | Fate::InFlight)) {
+        } else if any(|fate| matches!(fate, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)) {
             State::Queued
-        } else if any(|fate| *fate == Fate::InDoubt) {
+        } else if any(|fate| *fate == RecipientStatus::Uncertain) {
             State::Uncertain
-        } else if any(|fate| *fate == Fate::Accepted) {
+        } else if any(|fate| *fate == RecipientStatus::Accepted) {
             State::Sent
         } else {
             State::Failed
@@ -344,22 +345,25 @@ impl Delivery {
     /// Those who wait for it.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
-        let waiting = self.recipients.iter().filter(|one| matches!(one.fate, Fate::Waiting(_)));
+        let waiting = self.recipients.iter().filter(|one| matches!(one.status, RecipientStatus::Waiting(_)));
         waiting.map(|one| one.address.clone()).collect()
     }
 
     /// Those to whom it did not go, each with the reason.
     pub fn rejected(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.recipients.iter().filter_map(|one| match &one.fate {
-            Fate::Rejected(why) => Some((one.address.as_str(), why.as_str())),
-            Fate::Waiting(_) | Fate::InFlight | Fate::Accepted | Fate::InDoubt => None,
+        self.recipients.iter().filter_map(|one| match &one.status {
+            RecipientStatus::Rejected(why) => Some((one.address.as_str(), why.as_str())),
+            RecipientStatus::Waiting(_)
+            | RecipientStatus::InFlight
+            | RecipientStatus::Accepted
+            | RecipientStatus::Uncertain => None,
         })
     }
 
     /// What to do about it now.
     #[must_use]
     pub fn next(&self, now: OffsetDateTime) -> Next {
-        if let Phase::Open(lease) | Phase::Dot(lease) = &self.phase {
+        if let Phase::Claimed(lease) | Phase::DataSent(lease) = &self.phase {
             let left = lease.until - now;
             return if left.is_positive() { Next::Wait(left) } else { Next::Recover };
         }
@@ -368,11 +372,15 @@ impl Delivery {
         match self.state() {
             State::Queued => due(Next::Send),
             State::Uncertain if self.check_pause().is_some() => due(Next::Check),
-            State::Sending | State::Sent | State::Failed | State::Uncertain => match (self.news, self.copy) {
-                (News::Due, _) => Next::Conclude,
-                (News::Told, Copy::Due(_)) if self.state() == State::Sent => due(Next::Conclude),
-                (News::Told, _) => Next::Nothing,
-            },
+            State::Sending | State::Sent | State::Failed | State::Uncertain => {
+                match (self.outcome_event, self.copy) {
+                    (OutcomeEvent::Due, _) => Next::Conclude,
+                    (OutcomeEvent::Published, Copy::Due(_)) if self.state() == State::Sent => {
+                        due(Next::Conclude)
+                    }
+                    (OutcomeEvent::Published, _) => Next::Nothing,
+                }
+            }
         }
     }
 
@@ -383,12 +391,12 @@ impl Delivery {
 
     /// Someone begins to send it.
     pub fn claim(&mut self, lease: Lease, now: OffsetDateTime) {
-        self.phase = Phase::Open(lease);
+        self.phase = Phase::Claimed(lease);
         self.updated_at = now;
     }
 
     /// Whoever was at it gives it back, without a try.
-    pub fn give_back(&mut self, now: OffsetDateTime) {
+    pub fn release(&mut self, now: OffsetDateTime) {
         self.phase = Phase::Idle;
         self.updated_at = now;
     }
@@ -396,30 +404,30 @@ impl Delivery {
     /// The server waits for the final dot, which is about to be sent for these recipients.
     pub fn commit(&mut self, recipients: &[String], lease: Lease, now: OffsetDateTime) {
         for one in &mut self.recipients {
-            if matches!(one.fate, Fate::Waiting(_)) && recipients.contains(&one.address) {
-                one.fate = Fate::InFlight;
+            if matches!(one.status, RecipientStatus::Waiting(_)) && recipients.contains(&one.address) {
+                one.status = RecipientStatus::InFlight;
             }
         }
-        self.phase = Phase::Dot(lease);
+        self.phase = Phase::DataSent(lease);
         self.updated_at = now;
     }
 
     /// Whoever was at it has died.
     pub fn recover(&mut self, now: OffsetDateTime) {
-        let committed = matches!(self.phase, Phase::Dot(_));
+        let committed = matches!(self.phase, Phase::DataSent(_));
         self.phase = Phase::Idle;
         self.updated_at = now;
         if committed {
-            let trouble = Trouble::new(
+            let trouble = OwnerError::new(
                 ErrorCode::Internal,
                 "Mailroom was interrupted at the moment of sending, so the mail may have been sent or not; it is not sent again by itself.",
             );
             self.doubt(&trouble, now);
         } else {
-            self.deaths += 1;
-            if self.deaths >= MAX_DEATHS {
+            self.crashes += 1;
+            if self.crashes >= MAX_CRASHES {
                 let error = SendError::new(
-                    SendErrorCode::Trouble(ErrorCode::Internal),
+                    SendErrorCode::Profile(ErrorCode::Internal),
                     "Mailroom failed over this message again and again; it was not sent.",
                 );
                 self.exhausted = true;
@@ -439,7 +447,7 @@ impl Delivery {
     /// It will not be sent to this one.
     pub fn refuse(&mut self, address: &str, error: SendError) {
         for one in self.recipients.iter_mut().filter(|one| one.address == address) {
-            one.fate = Fate::Rejected(error.message.clone());
+            one.status = RecipientStatus::Rejected(error.message.clone());
         }
         self.error = Some(error);
     }
@@ -453,47 +461,47 @@ impl Delivery {
     /// A try has come to its end. `refused` says what the server said to single recipients.
     pub fn conclude(&mut self, refused: &[(String, Answer)], attempt: Attempt, now: OffsetDateTime) {
         self.attempts += 1;
-        self.deaths = 0;
+        self.crashes = 0;
         self.phase = Phase::Idle;
         for (address, answer) in refused {
             self.smtp_reply = Some(answer.words.clone());
             for one in self.recipients.iter_mut().filter(|one| one.address == *address) {
-                one.fate = match answer.standing {
-                    Standing::Permanent => Fate::Rejected(answer.words.clone()),
-                    Standing::Transient => Fate::Waiting(Some(answer.words.clone())),
+                one.status = match answer.class {
+                    ReplyClass::Permanent => RecipientStatus::Rejected(answer.words.clone()),
+                    ReplyClass::Transient => RecipientStatus::Waiting(Some(answer.words.clone())),
                 };
             }
         }
         let mut pause = self.backoff();
         match attempt {
             Attempt::Accepted(reply) => {
-                self.each_in_flight(|fate| *fate = Fate::Accepted);
+                self.each_in_flight(|fate| *fate = RecipientStatus::Accepted);
                 self.sent_at.get_or_insert(now);
                 self.smtp_reply = Some(reply);
                 self.error = None;
             }
-            Attempt::Refused(Answer { standing, words }) => {
-                self.each_in_flight(|fate| *fate = Fate::Waiting(None));
-                match standing {
-                    Standing::Permanent => self.reject_waiting(&words),
-                    Standing::Transient => self.await_with(&words),
+            Attempt::Refused(Answer { class, words }) => {
+                self.each_in_flight(|fate| *fate = RecipientStatus::Waiting(None));
+                match class {
+                    ReplyClass::Permanent => self.reject_waiting(&words),
+                    ReplyClass::Transient => self.await_with(&words),
                 }
                 self.error = Some(rejected_error(&words));
                 self.smtp_reply = Some(words);
             }
             Attempt::Lost(trouble) => self.doubt(&trouble, now),
             Attempt::Interrupted(trouble) => {
-                self.each_in_flight(|fate| *fate = Fate::Waiting(None));
+                self.each_in_flight(|fate| *fate = RecipientStatus::Waiting(None));
                 self.error = Some(SendError::from(&trouble));
                 pause = match trouble.code.class() {
-                    Class::Owner | Class::Authorization => OWNER_PAUSE,
-                    Class::Transient | Class::Throttled => {
+                    ErrorClass::Owner | ErrorClass::Authorization => OWNER_PAUSE,
+                    ErrorClass::Transient | ErrorClass::Throttled => {
                         let asked = trouble.retry_after.and_then(|pause| Duration::try_from(pause).ok());
                         pause.max(asked.unwrap_or_default().min(LONGEST_PAUSE))
                     }
                 };
             }
-            Attempt::NobodyLeft => {
+            Attempt::AllRecipientsRejected => {
                 let words = self.smtp_reply.clone().unwrap_or_default();
                 self.error = Some(rejected_error(&words));
             }
@@ -507,8 +515,8 @@ impl Delivery {
             self.not_found(Place::Nowhere, now);
             return;
         }
-        for one in self.recipients.iter_mut().filter(|one| one.fate == Fate::InDoubt) {
-            one.fate = Fate::Accepted;
+        for one in self.recipients.iter_mut().filter(|one| one.status == RecipientStatus::Uncertain) {
+            one.status = RecipientStatus::Accepted;
         }
         self.checks += 1;
         self.error = None;
@@ -548,8 +556,8 @@ impl Delivery {
     }
 
     /// Its outcome was told.
-    pub fn told(&mut self, now: OffsetDateTime) {
-        self.news = News::Told;
+    pub fn mark_published(&mut self, now: OffsetDateTime) {
+        self.outcome_event = OutcomeEvent::Published;
         self.updated_at = now;
     }
 
@@ -564,30 +572,30 @@ impl Delivery {
         pause * (0.8 + 0.4 * f64::from(byte) / 255.0)
     }
 
-    fn each_in_flight(&mut self, change: impl Fn(&mut Fate)) {
-        for one in self.recipients.iter_mut().filter(|one| one.fate == Fate::InFlight) {
-            change(&mut one.fate);
+    fn each_in_flight(&mut self, change: impl Fn(&mut RecipientStatus)) {
+        for one in self.recipients.iter_mut().filter(|one| one.status == RecipientStatus::InFlight) {
+            change(&mut one.status);
         }
     }
 
     fn reject_waiting(&mut self, why: &str) {
         for one in &mut self.recipients {
-            if let Fate::Waiting(_) | Fate::InFlight = one.fate {
-                one.fate = Fate::Rejected(why.to_owned());
+            if let RecipientStatus::Waiting(_) | RecipientStatus::InFlight = one.status {
+                one.status = RecipientStatus::Rejected(why.to_owned());
             }
         }
     }
 
     fn await_with(&mut self, words: &str) {
         for one in &mut self.recipients {
-            if let Fate::Waiting(said) = &mut one.fate {
+            if let RecipientStatus::Waiting(said) = &mut one.status {
                 said.get_or_insert_with(|| words.to_owned());
             }
         }
     }
 
-    fn doubt(&mut self, trouble: &Trouble, now: OffsetDateTime) {
-        self.each_in_flight(|fate| *fate = Fate::InDoubt);
+    fn doubt(&mut self, trouble: &OwnerError, now: OffsetDateTime) {
+        self.each_in_flight(|fate| *fate = RecipientStatus::Uncertain);
         self.error = Some(SendError::from(trouble));
         self.settle(now, Duration::ZERO);
     }
@@ -605,11 +613,11 @@ impl Delivery {
             self.exhausted = true;
             let last = self.error.as_ref().map_or("", |error| error.message.as_str()).to_owned();
             for one in &mut self.recipients {
-                if let Fate::Waiting(said) = &one.fate {
-                    one.fate = Fate::Rejected(said.clone().unwrap_or_else(|| last.clone()));
+                if let RecipientStatus::Waiting(said) = &one.status {
+                    one.status = RecipientStatus::Rejected(said.clone().unwrap_or_else(|| last.clone()));
                 }
             }
-            let code = self.error.as_ref().map_or(SendErrorCode::Trouble(ErrorCode::SmtpTimeout), |e| e.code);
+            let code = self.error.as_ref().map_or(SendErrorCode::Profile(ErrorCode::SmtpTimeout), |e| e.code);
             self.error = Some(SendError::new(code, format!("Given up after 24 hours. {last}")));
         }
         match self.state() {
@@ -644,7 +652,7 @@ pub enum Copied {
 
 fn rejected_error(words: &str) -> SendError {
     let message = format!("The mail server refused the message: \"{words}\".");
-    SendError::new(SendErrorCode::Trouble(ErrorCode::SmtpRejected), message)
+    SendError::new(SendErrorCode::Profile(ErrorCode::SmtpRejected), message)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub const LIMIT_TIME: Duration = Duration::HOUR;
 
 /// A mail that must not be answered, because no person has written it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Machine {
+pub enum AutomatedSender {
     /// A machine that answers mail.
     AutoReply,
     /// A report that mail was not delivered.
@@ -30,7 +30,11 @@ pub enum Machine {
 /// Why a message is held back, if it is. `answered` is what it answers, where that came from a machine; `own` are those
 /// of its recipients that are logins of profiles.
 #[must_use]
-pub fn held_back(message: &Message, answered: Option<Machine>, own: &[EmailAddress]) -> Option<SendError> {
+pub fn held_back(
+    message: &Message,
+    answered: Option<AutomatedSender>,
+    own: &[EmailAddress],
+) -> Option<SendError> {
     if message.loop_guard == LoopGuard::Off {
         return None;
     }
@@ -43,11 +47,13 @@ pub fn held_back(message: &Message, answered: Option<Machine>, own: &[EmailAddre
         return refused(format!("{daemon} is the sender of bounces, and reads no mail."));
     }
     match answered {
-        Some(Machine::AutoReply) => {
+        Some(AutomatedSender::AutoReply) => {
             return refused("The mail that this answers is an automatic reply itself.".to_owned());
         }
-        Some(Machine::Bounce) => return refused("The mail that this answers is a bounce.".to_owned()),
-        Some(Machine::NullSender) => {
+        Some(AutomatedSender::Bounce) => {
+            return refused("The mail that this answers is a bounce.".to_owned());
+        }
+        Some(AutomatedSender::NullSender) => {
             return refused(
                 "The mail that this answers has no return path: whoever sent it wants no answer.".to_owned(),
             );
@@ -74,7 +80,7 @@ pub async fn judge(
     if message.loop_guard == LoopGuard::Off {
         return Ok(None);
     }
-    let answered = known.machine(profile, &message.answered()).await?;
+    let answered = known.automated_sender(profile, &message.answered()).await?;
     let own = if message.in_reply_to.is_some() || message.origin == Origin::Automatic {
         known.own_addresses(&message.recipients()).await?
     } else {
@@ -126,7 +132,7 @@ mod tests {
     fn machines_are_not_answered_unless_it_is_asked_for() {
         let answer =
             Message { in_reply_to: Some(MessageId::parse("<a@b>").unwrap()), ..message("ann@example.org") };
-        for machine in [Machine::AutoReply, Machine::Bounce, Machine::NullSender] {
+        for machine in [AutomatedSender::AutoReply, AutomatedSender::Bounce, AutomatedSender::NullSender] {
             let error = held_back(&answer, Some(machine), &[]).unwrap();
             assert_eq!(error.code, SendErrorCode::LoopGuard);
             let asked = Message { loop_guard: LoopGuard::Off, ..answer.clone() };

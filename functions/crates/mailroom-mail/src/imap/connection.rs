@@ -46,12 +46,12 @@ pub(super) struct Tag(pub(super) u32);
 /// What a command came to, for now.
 pub(super) enum Answer {
     /// `+`: the server waits for more of it, and may say why.
-    GoAhead(Vec<u8>),
+    Continuation(Vec<u8>),
     /// The tagged OK of this one.
     Done(Tag, StatusLine),
 }
 
-pub(super) struct Wire<S> {
+pub(super) struct Connection<S> {
     stream: S,
     /// Read, and from `start` on not yet used.
     buffer: Vec<u8>,
@@ -70,7 +70,7 @@ pub(super) struct Wire<S> {
     outstanding: u32,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, deadline: Instant) -> Self {
         Self {
             stream,
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Why a command could not be sent to its end: what the server has said of it, or else `error`.
     ///
     /// Whoever refuses half-way through a literal may just stop reading. What was not sent has spent the connection.
-    pub(super) async fn last_words(&mut self, tag: Tag, step: Step, error: ImapError) -> ImapError {
+    pub(super) async fn refusal_or(&mut self, tag: Tag, step: Step, error: ImapError) -> ImapError {
         match timeout(FAREWELL * 2, self.answer(&[tag], step, |_| Ok(()))).await {
             Ok(Err(refused @ ImapError::Refused { .. })) => refused,
             Ok(Ok(_) | Err(_)) | Err(_) => error,
@@ -175,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     ) -> Result<StatusLine, ImapError> {
         match self.answer(&[tag], step, sink).await? {
             Answer::Done(_, line) => Ok(line),
-            Answer::GoAhead(_) => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
+            Answer::Continuation(_) => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
         }
     }
 
@@ -188,31 +188,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     ) -> Result<Answer, ImapError> {
         let malformed = |what| ImapError::Malformed { step, what };
         // What the server said of itself, should it say nothing more.
-        let mut omen: Option<Reply> = None;
+        let mut untagged_refusal: Option<Reply> = None;
         loop {
-            let leaving = omen.as_ref().is_some_and(|reply| reply.refusal == Refusal::Bye);
+            let leaving = untagged_refusal.as_ref().is_some_and(|reply| reply.refusal == Refusal::Bye);
             let silence = if leaving { FAREWELL } else { SILENCE };
             let response = match self.next(step, silence).await {
                 Ok(response) => response,
                 Err(error @ (ImapError::HungUp(_) | ImapError::Broken { .. } | ImapError::Timeout(_))) => {
-                    return Err(omen.map_or(error, |reply| ImapError::Refused { step, reply }));
+                    return Err(untagged_refusal.map_or(error, |reply| ImapError::Refused { step, reply }));
                 }
                 Err(error) => return Err(error),
             };
             let (theirs, refusal, line) = match response {
                 Response::Tagged(theirs, status, line) => (theirs, status.refusal(), line),
                 Response::Status(Status::Bye, line) => {
-                    omen = Some(self.reply(Refusal::Bye, &line));
+                    untagged_refusal = Some(self.reply(Refusal::Bye, &line));
                     continue;
                 }
                 Response::Status(status @ (Status::No | Status::Bad), line) => {
                     let reply = self.reply(status.refusal().unwrap_or(Refusal::No), &line);
-                    if reply.throttled && omen.is_none() {
-                        omen = Some(reply);
+                    if reply.throttled && untagged_refusal.is_none() {
+                        untagged_refusal = Some(reply);
                     }
                     continue;
                 }
-                Response::GoAhead(challenge) => return Ok(Answer::GoAhead(challenge)),
+                Response::Continuation(challenge) => return Ok(Answer::Continuation(challenge)),
                 response @ (Response::Status(..)
                 | Response::Exists(_)
                 | Response::Capability(_)
@@ -229,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Err(malformed(Malformed::ForeignTag));
             }
             self.outstanding -= 1;
-            return match (refusal, omen.filter(|reply| reply.refusal == Refusal::Bye)) {
+            return match (refusal, untagged_refusal.filter(|reply| reply.refusal == Refusal::Bye)) {
                 // Some of the messages are gone; with the others all is done (RFC 2180 §4.1.2, RFC 5530 §3).
                 (Some(Refusal::No), None)
                     if line.code.known() == Some(Code::ExpungeIssued)

@@ -4,10 +4,10 @@ use mailroom_core::profile::{Mailbox, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::connection::Wire;
+use super::connection::Connection;
 use super::encode;
 use super::error::{ImapError, Refusal, Step};
-use super::open::{Connector, Greeted, log_in};
+use super::open::{Connector, Greeting, log_in};
 use super::response::Response;
 use super::session::{capabilities, leave, open};
 use mailroom_net::login::Login;
@@ -48,16 +48,16 @@ impl Connector {
         mailbox: &Mailbox,
         deadline: Instant,
     ) -> Result<(), ImapError> {
-        let (wire, greeted) = self.reach(server, deadline).await?;
-        look_around(probe, wire, greeted, login, server, mailbox).await
+        let (connection, greeted) = self.reach(server, deadline).await?;
+        look_around(probe, connection, greeted, login, server, mailbox).await
     }
 }
 
 /// Looks around from the greeting on, and says goodbye.
 pub(super) async fn look_around<S>(
     probe: &mut Probe,
-    mut wire: Wire<S>,
-    greeted: Greeted,
+    mut connection: Connection<S>,
+    greeted: Greeting,
     login: Option<Login<'_>>,
     server: &Server,
     mailbox: &Mailbox,
@@ -65,15 +65,15 @@ pub(super) async fn look_around<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let result = look(probe, &mut wire, greeted, login, server, mailbox).await;
-    leave(wire).await;
+    let result = look(probe, &mut connection, greeted, login, server, mailbox).await;
+    leave(connection).await;
     result
 }
 
 async fn look<S>(
     probe: &mut Probe,
-    wire: &mut Wire<S>,
-    greeted: Greeted,
+    connection: &mut Connection<S>,
+    greeted: Greeting,
     login: Option<Login<'_>>,
     server: &Server,
     mailbox: &Mailbox,
@@ -82,12 +82,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (login_needed, announced) = match greeted {
-        Greeted::Known => (None, None),
-        Greeted::Stranger(announced) => (login, announced),
+        Greeting::Authenticated => (None, None),
+        Greeting::NotAuthenticated(announced) => (login, announced),
     };
     let known = match announced {
         Some(announced) => Some(announced),
-        None => unless_refused(capabilities(wire).await)?,
+        None => unless_refused(capabilities(connection).await)?,
     };
     if let Some(known) = &known {
         probe.capabilities = known.clone().into_names();
@@ -96,17 +96,17 @@ where
         return Ok(());
     }
     if let Some(login) = login_needed {
-        log_in(wire, known, login, server).await?;
-        if let Some(known) = unless_refused(capabilities(wire).await)? {
+        log_in(connection, known, login, server).await?;
+        if let Some(known) = unless_refused(capabilities(connection).await)? {
             probe.capabilities = known.into_names();
         }
     }
     // Before the mailbox is open: STATUS is not for the one that is (RFC 9051 §6.3.11).
-    unless_refused(status(probe, wire, mailbox).await)?;
-    let opened = open(wire, "EXAMINE", mailbox).await.map(drop);
+    unless_refused(status(probe, connection, mailbox).await)?;
+    let opened = open(connection, "EXAMINE", mailbox).await.map(drop);
     // The last, whatever came before: a poll never asks it, so it must not keep the others from being answered, and
     // who has the name of the mailbox wrong needs it most.
-    if list(probe, wire).await.is_err() {
+    if list(probe, connection).await.is_err() {
         probe.mailboxes_cut = true;
     }
     opened
@@ -120,13 +120,13 @@ pub(super) fn unless_refused<T>(result: Result<T, ImapError>) -> Result<Option<T
     }
 }
 
-async fn list<S>(probe: &mut Probe, wire: &mut Wire<S>) -> Result<(), ImapError>
+async fn list<S>(probe: &mut Probe, connection: &mut Connection<S>) -> Result<(), ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    wire.begin()?;
-    let tag = wire.command("LIST \"\" \"*\"");
-    wire.flush(Step::Mailboxes).await?;
+    connection.begin()?;
+    let tag = connection.command("LIST \"\" \"*\"");
+    connection.flush(Step::Mailboxes).await?;
     let mut bytes = 0;
     let sink = |response| {
         if let Response::List(listed) = response
@@ -142,21 +142,25 @@ where
         }
         Ok(())
     };
-    wire.complete(tag, Step::Mailboxes, sink).await.map(drop)
+    connection.complete(tag, Step::Mailboxes, sink).await.map(drop)
 }
 
-async fn status<S>(probe: &mut Probe, wire: &mut Wire<S>, mailbox: &Mailbox) -> Result<(), ImapError>
+async fn status<S>(
+    probe: &mut Probe,
+    connection: &mut Connection<S>,
+    mailbox: &Mailbox,
+) -> Result<(), ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    wire.begin()?;
-    let tag = wire.command(&format!("STATUS {} (UNSEEN)", encode::mailbox(mailbox)));
-    wire.flush(Step::Status).await?;
+    connection.begin()?;
+    let tag = connection.command(&format!("STATUS {} (UNSEEN)", encode::mailbox(mailbox)));
+    connection.flush(Step::Status).await?;
     let sink = |response| {
         if let Response::Unseen(count) = response {
             probe.unseen = Some(count);
         }
         Ok(())
     };
-    wire.complete(tag, Step::Status, sink).await.map(drop)
+    connection.complete(tag, Step::Status, sink).await.map(drop)
 }

@@ -83,8 +83,8 @@ fn modified_utf7(name: &str) -> String {
 
 /// The name of a mailbox that a server has named: from modified UTF-7 (RFC 3501 §5.1.3), or from UTF-8, which newer
 /// servers send. What is neither stays as it came.
-pub(super) fn mailbox_name(wire: &[u8]) -> String {
-    let text = String::from_utf8_lossy(wire);
+pub(super) fn mailbox_name(connection: &[u8]) -> String {
+    let text = String::from_utf8_lossy(connection);
     from_modified_utf7(&text).unwrap_or_else(|| text.into_owned())
 }
 
@@ -116,14 +116,14 @@ mod tests {
 
     #[test]
     fn names_are_encoded_as_the_rfc_shows() {
-        for (name, wire) in [
+        for (name, connection) in [
             ("INBOX", "INBOX"),
             ("~peter/mail/台北/日本語", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
             ("Gelöschte & Objekte", "Gel&APY-schte &- Objekte"),
             ("Entwürfe", "Entw&APw-rfe"),
             ("📥", "&2D3c5Q-"),
         ] {
-            assert_eq!(modified_utf7(name), wire);
+            assert_eq!(modified_utf7(name), connection);
         }
         let odd = Mailbox::parse(r#"a "b\c"#).unwrap();
         assert_eq!(mailbox(&odd), r#""a \"b\\c""#);
@@ -140,9 +140,9 @@ mod tests {
     proptest! {
         #[test]
         fn names_survive_the_round_trip(name: String) {
-            let wire = modified_utf7(&name);
-            prop_assert!(is_quotable(&wire));
-            prop_assert_eq!(mailbox_name(wire.as_bytes()), name);
+            let connection = modified_utf7(&name);
+            prop_assert!(is_quotable(&connection));
+            prop_assert_eq!(mailbox_name(connection.as_bytes()), name);
         }
     }
 }

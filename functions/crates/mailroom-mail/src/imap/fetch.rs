@@ -135,12 +135,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ) -> Result<(), ImapError> {
         let missing: Vec<Uid> = asked.filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
         for uids in missing.chunks(UIDS_PER_COMMAND) {
-            self.wire.begin()?;
-            let noop = self.wire.command("NOOP");
+            self.connection.begin()?;
+            let noop = self.connection.command("NOOP");
             let set = uid_set(uids.iter().copied());
-            let tag = self.wire.command(&format!("UID FETCH {set} (UID FLAGS)"));
-            self.wire.flush(Step::Fetch).await?;
-            self.wire.complete(noop, Step::Fetch, |_| Ok(())).await?;
+            let tag = self.connection.command(&format!("UID FETCH {set} (UID FLAGS)"));
+            self.connection.flush(Step::Fetch).await?;
+            self.connection.complete(noop, Step::Fetch, |_| Ok(())).await?;
             let mut there = false;
             let sink = |response| {
                 if let Response::Fetch(fetch) = response {
@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 }
                 Ok(())
             };
-            self.wire.complete(tag, Step::Fetch, sink).await?;
+            self.connection.complete(tag, Step::Fetch, sink).await?;
             if there {
                 return Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Empty });
             }
@@ -165,15 +165,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         allowance: &mut Allowance,
         bodies: &mut BTreeMap<Uid, Vec<u8>>,
     ) -> Result<(), ImapError> {
-        self.wire.begin()?;
-        self.wire.max_literal = most;
+        self.connection.begin()?;
+        self.connection.max_literal = most;
         let name = match section {
             Section::Whole => "",
             Section::Header => "HEADER",
         };
         let set = uid_set(uids.iter().copied());
-        let tag = self.wire.command(&format!("UID FETCH {set} (UID BODY.PEEK[{name}]<0.{most}>)"));
-        self.wire.flush(Step::Fetch).await?;
+        let tag = self.connection.command(&format!("UID FETCH {set} (UID BODY.PEEK[{name}]<0.{most}>)"));
+        self.connection.flush(Step::Fetch).await?;
         let sink = |response| {
             let Some((uid, content)) = content(response) else { return Ok(()) };
             if content.section != section || content.origin.unwrap_or(0) != 0 || !uids.contains(&uid) {
@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Ok(())
         };
-        self.wire.complete(tag, Step::Fetch, sink).await.map(drop)
+        self.connection.complete(tag, Step::Fetch, sink).await.map(drop)
     }
 
     /// Fetches a message from where `bytes` ends, until it ends or has `most` bytes. `None`: it is gone.
@@ -200,8 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         most: u64,
         allowance: &mut Allowance,
     ) -> Result<Option<Vec<u8>>, ImapError> {
-        self.wire.begin()?;
-        self.wire.max_literal = CHUNK;
+        self.connection.begin()?;
+        self.connection.max_literal = CHUNK;
         // What was announced is what the caller has room for; it is not touched before it is filled.
         let expected = announced.min(most).saturating_sub(length(&bytes));
         bytes.reserve_exact(usize::try_from(expected).unwrap_or(0));
@@ -216,14 +216,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             {
                 let size = CHUNK.min(most - next);
                 let uid = uid.get();
-                let tag = self.wire.command(&format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{size}>)"));
+                let tag =
+                    self.connection.command(&format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{size}>)"));
                 asked.push_back(Chunk { tag, offset: next, size, bytes: None, done: false });
                 next += size;
             }
             if asked.is_empty() {
                 break;
             }
-            self.wire.flush(Step::Fetch).await?;
+            self.connection.flush(Step::Fetch).await?;
             self.chunk(uid, &mut asked, allowance).await?;
             while let Some(chunk) = asked.pop_front_if(|chunk| chunk.done) {
                 if end != End::Ahead {
@@ -268,14 +269,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             chunk.bytes = Some(bytes);
             Ok(())
         };
-        match self.wire.answer(&tags, Step::Fetch, sink).await? {
+        match self.connection.answer(&tags, Step::Fetch, sink).await? {
             Answer::Done(tag, _) => {
                 for chunk in asked.iter_mut().filter(|chunk| chunk.tag == tag) {
                     chunk.done = true;
                 }
                 Ok(())
             }
-            Answer::GoAhead(_) => {
+            Answer::Continuation(_) => {
                 Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Continuation })
             }
         }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{Answer, Tag, Wire};
+use super::connection::{Answer, Connection, Tag};
 use super::encode::{is_quotable, quoted};
 use super::error::{ImapError, Malformed, Refusal, Step};
 use super::response::{Capabilities, CodeData, Response, Status, StatusLine};
@@ -62,8 +62,8 @@ impl Connector {
         list_above: Option<u32>,
         deadline: Instant,
     ) -> Result<Opened, ImapError> {
-        let (wire, greeted) = self.reach(server, deadline).await?;
-        log_in_and_open(wire, greeted, login, server, mailbox, list_above).await
+        let (connection, greeted) = self.reach(server, deadline).await?;
+        log_in_and_open(connection, greeted, login, server, mailbox, list_above).await
     }
 
     /// Connects and begins TLS; after it the server has greeted us, and knows nothing of us yet.
@@ -71,7 +71,7 @@ impl Connector {
         &self,
         server: &Server,
         deadline: Instant,
-    ) -> Result<(Wire<TlsStream<TcpStream>>, Greeted), ImapError> {
+    ) -> Result<(Connection<TlsStream<TcpStream>>, Greeting), ImapError> {
         let tcp = timeout_at(deadline, connect::connect(server, &self.allowed))
             .await
             .map_err(|_| ImapError::Timeout(Step::Connect))?
@@ -79,17 +79,17 @@ impl Connector {
         match server.security {
             Security::Tls => {
                 let tls = self.handshake(server, tcp, deadline).await?;
-                let mut wire = Wire::new(tls, deadline);
-                let greeted = greet(&mut wire).await?;
-                Ok((wire, greeted))
+                let mut connection = Connection::new(tls, deadline);
+                let greeted = greet(&mut connection).await?;
+                Ok((connection, greeted))
             }
             Security::StartTls => {
-                let bare = start_tls(Wire::new(tcp, deadline)).await?;
+                let bare = start_tls(Connection::new(tcp, deadline)).await?;
                 let tls = self.handshake(server, bare, deadline).await?;
-                let mut wire = Wire::new(tls, deadline);
+                let mut connection = Connection::new(tls, deadline);
                 // What was said before TLS may have been said by anybody (RFC 9051 §6.2.1).
-                let known = Some(capabilities(&mut wire).await?);
-                Ok((wire, Greeted::Stranger(known)))
+                let known = Some(capabilities(&mut connection).await?);
+                Ok((connection, Greeting::NotAuthenticated(known)))
             }
         }
     }
@@ -112,43 +112,47 @@ impl Connector {
 }
 
 /// What the greeting says.
-pub(super) enum Greeted {
+pub(super) enum Greeting {
     /// We have to log in; the server may have said what it can do.
-    Stranger(Option<Capabilities>),
+    NotAuthenticated(Option<Capabilities>),
     /// PREAUTH: the server knows us already.
-    Known,
+    Authenticated,
 }
 
 /// Reads the greeting (RFC 9051 §7.1).
-pub(super) async fn greet<S>(wire: &mut Wire<S>) -> Result<Greeted, ImapError>
+pub(super) async fn greet<S>(connection: &mut Connection<S>) -> Result<Greeting, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (status, line) = wire.greeting().await?;
-    Ok(if status == Status::Preauth { Greeted::Known } else { Greeted::Stranger(announced(&line)) })
+    let (status, line) = connection.greeting().await?;
+    Ok(if status == Status::Preauth {
+        Greeting::Authenticated
+    } else {
+        Greeting::NotAuthenticated(announced(&line))
+    })
 }
 
 /// Asks for TLS on a plain connection, and says nothing else on it.
 ///
 /// STARTTLS is sent without asking whether the server has it: its answer tells.
-pub(super) async fn start_tls<S>(mut wire: Wire<S>) -> Result<S, ImapError>
+pub(super) async fn start_tls<S>(mut connection: Connection<S>) -> Result<S, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Greeted::Known = greet(&mut wire).await? {
+    if let Greeting::Authenticated = greet(&mut connection).await? {
         let what = Malformed::PreauthBeforeTls;
         return Err(ImapError::Malformed { step: Step::Greeting, what });
     }
-    let tag = wire.command("STARTTLS");
-    wire.flush(Step::StartTls).await?;
-    wire.complete(tag, Step::StartTls, |_| Ok(())).await?;
-    wire.into_bare_stream()
+    let tag = connection.command("STARTTLS");
+    connection.flush(Step::StartTls).await?;
+    connection.complete(tag, Step::StartTls, |_| Ok(())).await?;
+    connection.into_bare_stream()
 }
 
 /// Logs in, opens the mailbox and lists it.
 pub(super) async fn log_in_and_open<S>(
-    mut wire: Wire<S>,
-    greeted: Greeted,
+    mut connection: Connection<S>,
+    greeted: Greeting,
     login: Login<'_>,
     server: &Server,
     mailbox: &Mailbox,
@@ -158,10 +162,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let known = match greeted {
-        Greeted::Known => None,
-        Greeted::Stranger(known) => log_in(&mut wire, known, login, server).await?,
+        Greeting::Authenticated => None,
+        Greeting::NotAuthenticated(known) => log_in(&mut connection, known, login, server).await?,
     };
-    let (session, state, listing) = Session::examine(wire, known, mailbox, list_above).await?;
+    let (session, state, listing) = Session::examine(connection, known, mailbox, list_above).await?;
     Ok(Opened { session, state, listing })
 }
 
@@ -178,7 +182,7 @@ enum Way {
 
 /// Logs in, and returns what the server says that it can do from now on, if it says it.
 pub(super) async fn log_in<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     announced: Option<Capabilities>,
     login: Login<'_>,
     server: &Server,
@@ -187,14 +191,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     match login.proof {
-        Proof::Password(password) => with_password(wire, announced, login.login, password).await,
-        Proof::Token(token) => with_token(wire, announced, login.login, token, server).await,
+        Proof::Password(password) => with_password(connection, announced, login.login, password).await,
+        Proof::Token(token) => with_token(connection, announced, login.login, token, server).await,
     }
 }
 
 /// Logs in with an OAuth2 access token, by the mechanism that the server offers.
 async fn with_token<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     announced: Option<Capabilities>,
     login: &str,
     token: &SecretString,
@@ -205,20 +209,20 @@ where
 {
     let known = match announced {
         Some(known) => known,
-        None => capabilities(wire).await?,
+        None => capabilities(connection).await?,
     };
     let mechanism = Bearer::offered(|name| known.has(&format!("AUTH={name}")));
     let mechanism = mechanism.ok_or(ImapError::NoTokenLogin)?;
-    let response = mechanism.response(login, token, server, &mut wire.secrets);
+    let response = mechanism.response(login, token, server, &mut connection.secrets);
     let response = response.map_err(|Unsendable| ImapError::Unsendable)?;
-    wire.begin()?;
+    connection.begin()?;
     let name = mechanism.name();
     let (tag, mut unsent) = if known.has("SASL-IR") {
-        (wire.command(&format!("AUTHENTICATE {name} {}", response.expose_secret())), None)
+        (connection.command(&format!("AUTHENTICATE {name} {}", response.expose_secret())), None)
     } else {
-        (wire.command(&format!("AUTHENTICATE {name}")), Some(response))
+        (connection.command(&format!("AUTHENTICATE {name}")), Some(response))
     };
-    wire.flush(Step::Token).await?;
+    connection.flush(Step::Token).await?;
     let mut announced_now = None;
     let mut why = None;
     loop {
@@ -228,24 +232,24 @@ where
             }
             Ok(())
         };
-        match wire.answer(&[tag], Step::Token, note).await {
+        match connection.answer(&[tag], Step::Token, note).await {
             Ok(Answer::Done(_, line)) => return Ok(self::announced(&line).or(announced_now)),
-            Ok(Answer::GoAhead(challenge)) => {
+            Ok(Answer::Continuation(challenge)) => {
                 match unsent.take() {
-                    Some(response) => wire.part(response.expose_secret().as_bytes()),
+                    Some(response) => connection.part(response.expose_secret().as_bytes()),
                     None => {
                         // What is wrong with the token; the refusal follows our answer to it. A second challenge is none.
                         let end = if why.is_none() { mechanism.end() } else { "*" };
                         why = Some(login::refusal(&challenge).unwrap_or_default());
-                        wire.part(end.as_bytes());
+                        connection.part(end.as_bytes());
                     }
                 }
-                wire.part(b"\r\n");
-                wire.flush(Step::Token).await?;
+                connection.part(b"\r\n");
+                connection.flush(Step::Token).await?;
             }
             Err(ImapError::Refused { step, mut reply }) => {
                 if let Some(why) = why.filter(|why| !why.is_empty()) {
-                    reply.words = wire.secrets.redact(format!("{} {why}", reply.words).trim());
+                    reply.words = connection.secrets.redact(format!("{} {why}", reply.words).trim());
                 }
                 return Err(ImapError::Refused { step, reply });
             }
@@ -256,7 +260,7 @@ where
 
 /// Logs in with a password.
 async fn with_password<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     announced: Option<Capabilities>,
     login: &str,
     password: &SecretString,
@@ -265,13 +269,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let secret = password.expose_secret();
-    let plain = login::plain(login, password, &mut wire.secrets);
+    let plain = login::plain(login, password, &mut connection.secrets);
     let plain = plain.map_err(|Unsendable| ImapError::Unsendable)?;
-    wire.secrets.add(SecretString::from(quoted(secret).trim_matches('"').to_owned()));
+    connection.secrets.add(SecretString::from(quoted(secret).trim_matches('"').to_owned()));
 
     let unquotable = !is_quotable(login) || !is_quotable(secret);
     let known = match announced {
-        None if unquotable => Some(capabilities(wire).await?),
+        None if unquotable => Some(capabilities(connection).await?),
         announced => announced,
     };
     let way = match &known {
@@ -279,7 +283,7 @@ where
         None => Way::Login,
         Some(capabilities) => way(capabilities, unquotable).ok_or(ImapError::NoPasswordLogin)?,
     };
-    match try_login(wire, way, login, secret, &plain).await {
+    match try_login(connection, way, login, secret, &plain).await {
         // It has no LOGIN, and had not said so. One more try, if there is another way.
         Err(ImapError::Refused { reply, .. })
             if known.is_none()
@@ -288,8 +292,8 @@ where
                 && !reply.throttled =>
         {
             let refused = ImapError::Refused { step: Step::Login, reply };
-            match self::way(&capabilities(wire).await?, true) {
-                Some(way) if way != Way::Login => try_login(wire, way, login, secret, &plain).await,
+            match self::way(&capabilities(connection).await?, true) {
+                Some(way) if way != Way::Login => try_login(connection, way, login, secret, &plain).await,
                 Some(_) | None => Err(refused),
             }
         }
@@ -312,7 +316,7 @@ fn way(capabilities: &Capabilities, unquotable: bool) -> Option<Way> {
 }
 
 async fn try_login<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     way: Way,
     login: &str,
     password: &str,
@@ -321,7 +325,7 @@ async fn try_login<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    wire.begin()?;
+    connection.begin()?;
     let mut announced_now = None;
     let mut note = |response| {
         if let Response::Capability(capabilities) = response {
@@ -331,23 +335,23 @@ where
     };
     let line = match way {
         Way::Login => {
-            let tag = wire.command_part("LOGIN ");
+            let tag = connection.command_part("LOGIN ");
             for (text, end) in [(login, b" ".as_slice()), (password, b"\r\n".as_slice())] {
-                string(wire, tag, text, &mut note).await?;
-                wire.part(end);
+                string(connection, tag, text, &mut note).await?;
+                connection.part(end);
             }
-            wire.flush(Step::Login).await?;
-            wire.complete(tag, Step::Login, &mut note).await?
+            connection.flush(Step::Login).await?;
+            connection.complete(tag, Step::Login, &mut note).await?
         }
         Way::PlainAtOnce => {
-            let tag = wire.command(&format!("AUTHENTICATE PLAIN {}", plain.expose_secret()));
-            wire.flush(Step::Login).await?;
-            respond(wire, tag, None, &mut note).await?
+            let tag = connection.command(&format!("AUTHENTICATE PLAIN {}", plain.expose_secret()));
+            connection.flush(Step::Login).await?;
+            respond(connection, tag, None, &mut note).await?
         }
         Way::PlainAfter => {
-            let tag = wire.command("AUTHENTICATE PLAIN");
-            wire.flush(Step::Login).await?;
-            respond(wire, tag, Some(plain), &mut note).await?
+            let tag = connection.command("AUTHENTICATE PLAIN");
+            connection.flush(Step::Login).await?;
+            respond(connection, tag, Some(plain), &mut note).await?
         }
     };
     Ok(announced(&line).or(announced_now))
@@ -355,7 +359,7 @@ where
 
 /// Adds a string to a command: quoted, or as a literal (RFC 9051 §4.3) once the server asks for it.
 async fn string<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     tag: Tag,
     text: &str,
     note: &mut impl FnMut(Response) -> Result<(), Malformed>,
@@ -364,13 +368,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if is_quotable(text) {
-        wire.part(quoted(text).as_bytes());
+        connection.part(quoted(text).as_bytes());
         return Ok(());
     }
-    wire.part(format!("{{{}}}\r\n", text.len()).as_bytes());
-    wire.flush(Step::Login).await?;
-    match wire.answer(&[tag], Step::Login, note).await? {
-        Answer::GoAhead(_) => wire.part(text.as_bytes()),
+    connection.part(format!("{{{}}}\r\n", text.len()).as_bytes());
+    connection.flush(Step::Login).await?;
+    match connection.answer(&[tag], Step::Login, note).await? {
+        Answer::Continuation(_) => connection.part(text.as_bytes()),
         // OK to half a command.
         Answer::Done(..) => {
             return Err(ImapError::Malformed { step: Step::Login, what: Malformed::Continuation });
@@ -382,7 +386,7 @@ where
 /// Answers the challenges of AUTHENTICATE PLAIN: the first with `response`, a later one by giving up, which the server
 /// has to confirm with BAD (RFC 9051 §6.2.2).
 async fn respond<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     tag: Tag,
     mut response: Option<&SecretString>,
     note: &mut impl FnMut(Response) -> Result<(), Malformed>,
@@ -391,12 +395,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        match wire.answer(&[tag], Step::Login, &mut *note).await? {
+        match connection.answer(&[tag], Step::Login, &mut *note).await? {
             Answer::Done(_, line) => return Ok(line),
-            Answer::GoAhead(_) => {
-                wire.part(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
-                wire.part(b"\r\n");
-                wire.flush(Step::Login).await?;
+            Answer::Continuation(_) => {
+                connection.part(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
+                connection.part(b"\r\n");
+                connection.flush(Step::Login).await?;
             }
         }
     }

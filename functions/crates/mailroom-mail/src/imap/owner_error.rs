@@ -1,6 +1,6 @@
 //! From what went wrong to what the mailbox's owner reads. The only place where this is decided.
 
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::profile::{Security, Server};
 
 use super::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
@@ -24,12 +24,12 @@ impl ImapError {
     /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
     /// could be changed.
     #[must_use]
-    pub fn trouble(&self, server: &Server) -> Trouble {
+    pub fn owner_error(&self, server: &Server) -> OwnerError {
         let at = format!("{} (port {})", server.host, server.port);
-        let protocol = |message: String| Trouble::new(ErrorCode::ImapProtocol, message);
+        let protocol = |message: String| OwnerError::new(ErrorCode::ImapProtocol, message);
         match self {
-            Self::Net(error) => IMAP.of_net(error, &at),
-            Self::Tls(error) => IMAP.of_tls(error, server.security, &at),
+            Self::Net(error) => IMAP.connection_failed(error, &at),
+            Self::Tls(error) => IMAP.tls_failed(error, server.security, &at),
             Self::Timeout(step) => {
                 let hint = match (step, server.security) {
                     (Step::Greeting, Security::StartTls) => {
@@ -37,7 +37,7 @@ impl ImapError {
                     }
                     _ => "",
                 };
-                Trouble::new(
+                OwnerError::new(
                     ErrorCode::ImapTimeout,
                     format!("{at} did not answer in time while we waited for {step}{hint}."),
                 )
@@ -48,31 +48,31 @@ impl ImapError {
             Self::HungUp(step) => protocol(format!("{at} hung up while we waited for {step}.")),
             Self::Refused { step, reply } => of_refusal(*step, reply, &at),
             Self::Malformed { step, what } => of_malformed(*step, *what, &at),
-            Self::NoPasswordLogin => Trouble::new(
+            Self::NoPasswordLogin => OwnerError::new(
                 ErrorCode::ImapAuth,
                 format!(
                     "{at} does not accept a login with a password; sign in with OAuth2 if the provider has it."
                 ),
             ),
-            Self::NoTokenLogin => Trouble::new(
+            Self::NoTokenLogin => OwnerError::new(
                 ErrorCode::ImapAuth,
                 format!(
                     "{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."
                 ),
             ),
-            Self::Unsendable => Trouble::new(
+            Self::Unsendable => OwnerError::new(
                 ErrorCode::ImapAuth,
                 "The login or the password holds a character that cannot be sent: enter both again.",
             ),
-            Self::UnsendableId => Trouble::new(
+            Self::UnsendableId => OwnerError::new(
                 ErrorCode::Internal,
                 "The Message-ID of a sent mail is not one that can be looked for.",
             ),
-            Self::CannotMove => Trouble::new(
+            Self::CannotMove => OwnerError::new(
                 ErrorCode::ImapMailbox,
                 format!("{at} cannot move messages: choose to keep them or to mark them as seen."),
             ),
-            Self::NotWritable(NotWritable::ReadOnly) => Trouble::new(
+            Self::NotWritable(NotWritable::ReadOnly) => OwnerError::new(
                 ErrorCode::ImapMailbox,
                 format!(
                     "{at} lets this login read the mailbox but not change it: allow it, or choose to keep messages as they are."
@@ -81,7 +81,7 @@ impl ImapError {
             Self::NotWritable(NotWritable::Renumbered) => {
                 protocol(format!("{at} has made the mailbox anew while it was read."))
             }
-            Self::Spent => Trouble::new(
+            Self::Spent => OwnerError::new(
                 ErrorCode::Internal,
                 "The connection to the mail server was used after it had failed.",
             ),
@@ -89,13 +89,14 @@ impl ImapError {
     }
 }
 
-fn of_malformed(step: Step, what: Malformed, at: &str) -> Trouble {
+fn of_malformed(step: Step, what: Malformed, at: &str) -> OwnerError {
     match what {
-        Malformed::Greeting => {
-            Trouble::new(ErrorCode::ImapProtocol, format!("{at} does not speak IMAP: check host and port."))
-        }
+        Malformed::Greeting => OwnerError::new(
+            ErrorCode::ImapProtocol,
+            format!("{at} does not speak IMAP: check host and port."),
+        ),
         Malformed::Injection | Malformed::PreauthBeforeTls => {
-            Trouble::new(ErrorCode::ImapTls, format!("{at} cannot be trusted with a login: {what}."))
+            OwnerError::new(ErrorCode::ImapTls, format!("{at} cannot be trusted with a login: {what}."))
         }
         Malformed::LongLine
         | Malformed::LongLiteral
@@ -106,14 +107,14 @@ fn of_malformed(step: Step, what: Malformed, at: &str) -> Trouble {
         | Malformed::Empty
         | Malformed::Sizes
         | Malformed::Search
-        | Malformed::Endless => Trouble::new(
+        | Malformed::Endless => OwnerError::new(
             ErrorCode::ImapProtocol,
             format!("{at} does not keep to IMAP while we wait for {step}: {what}."),
         ),
     }
 }
 
-fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
+fn of_refusal(step: Step, reply: &Reply, at: &str) -> OwnerError {
     let code = code_of_refusal(step, reply);
     let said = match (reply.refusal, reply.words.is_empty()) {
         (_, false) => format!(": \"{}\"", reply.words),
@@ -158,7 +159,7 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         (_, Step::Append) => ("did not file the copy of a sent mail", ""),
         _ => ("did not do what was asked", ""),
     };
-    Trouble::new(code, format!("{at} {what}{said}. {hint}").trim_end()).retry_after(reply.pause)
+    OwnerError::new(code, format!("{at} {what}{said}. {hint}").trim_end()).retry_after(reply.pause)
 }
 
 /// What a refusal means, by its code, and without one by what was asked for. Exhaustive on purpose.

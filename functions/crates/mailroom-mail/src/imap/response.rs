@@ -205,9 +205,9 @@ pub(super) struct Named {
 
 /// What a search has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hits {
-    None,
-    Some,
+pub(super) enum SearchResult {
+    NoMatch,
+    Match,
     /// It cannot be read, or is an answer of another form than was asked for.
     Unclear,
 }
@@ -220,14 +220,14 @@ pub(super) enum Response {
     /// A status without a tag.
     Status(Status, StatusLine),
     /// `+`, and the challenge after it.
-    GoAhead(Vec<u8>),
+    Continuation(Vec<u8>),
     Exists(u32),
     Capability(Capabilities),
     Fetch(Box<Fetch>),
     /// A mailbox that can be opened.
     List(Named),
     /// What a search has found.
-    Search(Hits),
+    Search(SearchResult),
     /// How many messages of a mailbox nobody has read.
     Unseen(u32),
     /// Nothing that matters.
@@ -240,7 +240,7 @@ impl Response {
         let Frame { text, literals } = frame;
         let (first, rest) = split_word(&text);
         match first {
-            b"+" => Ok(Self::GoAhead(rest.to_vec())),
+            b"+" => Ok(Self::Continuation(rest.to_vec())),
             b"*" => Self::parse_untagged(rest, literals),
             tag => {
                 let tag = tag.strip_prefix(b"M").and_then(number).ok_or(Malformed::ForeignTag)?;
@@ -273,7 +273,7 @@ impl Response {
             return Ok(Self::Search(hits(rest)));
         }
         if word.eq_ignore_ascii_case(b"ESEARCH") {
-            return Ok(Self::Search(Hits::Unclear));
+            return Ok(Self::Search(SearchResult::Unclear));
         }
         let (kind, data) = split_word(rest);
         if kind.eq_ignore_ascii_case(b"EXISTS") {
@@ -331,15 +331,15 @@ fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<Named> {
 }
 
 /// Whether a SEARCH response (RFC 3501 §7.2.5) names a message. A MODSEQ may follow its numbers (RFC 7162 §3.1.5).
-fn hits(data: &[u8]) -> Hits {
+fn hits(data: &[u8]) -> SearchResult {
     let numbers = data.split(|byte| *byte == b'(').next().unwrap_or_default();
     let mut words = numbers.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).peekable();
     if words.peek().is_none() {
-        Hits::None
+        SearchResult::NoMatch
     } else if words.all(|word| number(word).is_some_and(|uid| uid > 0)) {
-        Hits::Some
+        SearchResult::Match
     } else {
-        Hits::Unclear
+        SearchResult::Unclear
     }
 }
 

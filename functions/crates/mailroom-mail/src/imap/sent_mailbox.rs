@@ -7,13 +7,13 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{Answer, Tag, Wire};
+use super::connection::{Answer, Connection, Tag};
 use super::connection_test::unless_refused;
 use super::date;
 use super::encode::{is_quotable, mailbox_name, quoted, quoted_bytes};
 use super::error::{ImapError, Malformed, Step};
-use super::open::{Connector, Greeted, log_in};
-use super::response::{Capabilities, Hits, Named, Response};
+use super::open::{Connector, Greeting, log_in};
+use super::response::{Capabilities, Named, Response, SearchResult};
 use super::session::{capabilities, is_incomprehension, leave};
 use mailroom_net::login::Login;
 
@@ -42,7 +42,7 @@ const SHORT_LITERAL: usize = 4096;
 
 /// Which literals may be sent without waiting for the server's `+` (RFC 7888).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unasked {
+enum LiteralMode {
     /// None.
     Never,
     /// LITERAL-: those of at most [`SHORT_LITERAL`].
@@ -51,7 +51,7 @@ enum Unasked {
     Always,
 }
 
-impl Unasked {
+impl LiteralMode {
     fn of(capabilities: &Capabilities) -> Self {
         if capabilities.has("LITERAL+") {
             Self::Always
@@ -83,11 +83,11 @@ enum View {
 /// After an error other than [`ImapError::Refused`] and [`ImapError::UnsendableId`] it is spent. Operations that are
 /// cancelled spend it too.
 pub struct SentFolder<S = TlsStream<TcpStream>> {
-    wire: Wire<S>,
+    connection: Connection<S>,
     /// As the server has named it: servers differ in the names that they take, but each takes its own.
     wire_name: Vec<u8>,
     name: String,
-    unasked: Unasked,
+    unasked: LiteralMode,
     view: View,
 }
 
@@ -114,15 +114,15 @@ impl Connector {
         login: Login<'_>,
         deadline: Instant,
     ) -> Result<Option<SentFolder>, ImapError> {
-        let (wire, greeted) = self.reach(server, deadline).await?;
-        log_in_and_find(wire, greeted, login, server).await
+        let (connection, greeted) = self.reach(server, deadline).await?;
+        log_in_and_find(connection, greeted, login, server).await
     }
 }
 
 /// Logs in and finds the folder.
 pub(super) async fn log_in_and_find<S>(
-    mut wire: Wire<S>,
-    greeted: Greeted,
+    mut connection: Connection<S>,
+    greeted: Greeting,
     login: Login<'_>,
     server: &Server,
 ) -> Result<Option<SentFolder<S>>, ImapError>
@@ -130,44 +130,44 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let known = match greeted {
-        Greeted::Known => None,
-        Greeted::Stranger(known) => log_in(&mut wire, known, login, server).await?,
+        Greeting::Authenticated => None,
+        Greeting::NotAuthenticated(known) => log_in(&mut connection, known, login, server).await?,
     };
     let known = match known {
         Some(known) => known,
-        None => unless_refused(capabilities(&mut wire).await)?.unwrap_or_default(),
+        None => unless_refused(capabilities(&mut connection).await)?.unwrap_or_default(),
     };
-    let Some(wire_name) = find(&mut wire, &known).await? else {
-        leave(wire).await;
+    let Some(wire_name) = find(&mut connection, &known).await? else {
+        leave(connection).await;
         return Ok(None);
     };
     let name = mailbox_name(&wire_name);
-    Ok(Some(SentFolder { wire, wire_name, name, unasked: Unasked::of(&known), view: View::Closed }))
+    Ok(Some(SentFolder { connection, wire_name, name, unasked: LiteralMode::of(&known), view: View::Closed }))
 }
 
 /// Finds the folder's name on the wire.
-async fn find<S>(wire: &mut Wire<S>, known: &Capabilities) -> Result<Option<Vec<u8>>, ImapError>
+async fn find<S>(connection: &mut Connection<S>, known: &Capabilities) -> Result<Option<Vec<u8>>, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if known.has("SPECIAL-USE") {
-        match choose(wire, "LIST \"\" \"*\" RETURN (SPECIAL-USE)").await {
+        match choose(connection, "LIST \"\" \"*\" RETURN (SPECIAL-USE)").await {
             // It marks mailboxes without being asked, and has no LIST-EXTENDED (RFC 6154 §2).
             Err(error) if is_incomprehension(&error) => {}
             result => return result,
         }
     }
-    choose(wire, "LIST \"\" \"*\"").await
+    choose(connection, "LIST \"\" \"*\"").await
 }
 
 /// Lists by `command`, and keeps the best.
-async fn choose<S>(wire: &mut Wire<S>, command: &str) -> Result<Option<Vec<u8>>, ImapError>
+async fn choose<S>(connection: &mut Connection<S>, command: &str) -> Result<Option<Vec<u8>>, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    wire.begin()?;
-    let tag = wire.command(command);
-    wire.flush(Step::Mailboxes).await?;
+    connection.begin()?;
+    let tag = connection.command(command);
+    connection.flush(Step::Mailboxes).await?;
     let mut best: Option<(Rank, Vec<u8>)> = None;
     let sink = |response| {
         if let Response::List(named) = response
@@ -178,7 +178,7 @@ where
         }
         Ok(())
     };
-    wire.complete(tag, Step::Mailboxes, sink).await?;
+    connection.complete(tag, Step::Mailboxes, sink).await?;
     Ok(best.map(|(_, name)| name))
 }
 
@@ -222,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
 
     /// Replaces the deadline given to [`Connector::open_sent`].
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.wire.deadline = deadline;
+        self.connection.deadline = deadline;
     }
 
     /// Whether it holds a message with this Message-ID, which has its angle brackets. Changes nothing.
@@ -238,29 +238,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
         if inner.is_none_or(str::is_empty) || !is_quotable(message_id) {
             return Err(ImapError::UnsendableId);
         }
-        self.wire.begin()?;
+        self.connection.begin()?;
         match self.view {
             View::Closed => self.examine().await?,
             // Before it, a server may answer from what it knew when it opened the mailbox.
             View::Open => {
-                let tag = self.wire.command("NOOP");
-                self.wire.flush(Step::Search).await?;
-                self.wire.complete(tag, Step::Search, |_| Ok(())).await?;
+                let tag = self.connection.command("NOOP");
+                self.connection.flush(Step::Search).await?;
+                self.connection.complete(tag, Step::Search, |_| Ok(())).await?;
             }
         }
         // Without CHARSET, which some refuse: it is ASCII.
-        let tag = self.wire.command(&format!("UID SEARCH HEADER Message-ID {}", quoted(message_id)));
-        self.wire.flush(Step::Search).await?;
+        let tag = self.connection.command(&format!("UID SEARCH HEADER Message-ID {}", quoted(message_id)));
+        self.connection.flush(Step::Search).await?;
         let mut found = false;
         let sink = |response| match response {
-            Response::Search(Hits::Unclear) => Err(Malformed::Search),
+            Response::Search(SearchResult::Unclear) => Err(Malformed::Search),
             Response::Search(hits) => {
-                found |= hits == Hits::Some;
+                found |= hits == SearchResult::Match;
                 Ok(())
             }
             Response::Tagged(..)
             | Response::Status(..)
-            | Response::GoAhead(_)
+            | Response::Continuation(_)
             | Response::Exists(_)
             | Response::Capability(_)
             | Response::Fetch(_)
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
             | Response::Unseen(_)
             | Response::Other => Ok(()),
         };
-        self.wire.complete(tag, Step::Search, sink).await?;
+        self.connection.complete(tag, Step::Search, sink).await?;
         Ok(found)
     }
 
@@ -282,34 +282,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
     /// [`SentFolder::holds`] in a new session tells.
     pub async fn file(&mut self, raw: &[u8], at: OffsetDateTime) -> Result<(), ImapError> {
         let step = Step::Append;
-        self.wire.begin()?;
-        let tag = self.wire.command_part("APPEND ");
+        self.connection.begin()?;
+        let tag = self.connection.command_part("APPEND ");
         self.name_part(tag, step).await?;
-        self.wire.part(format!(" (\\Seen) \"{}\" ", date::format(at)).as_bytes());
+        self.connection.part(format!(" (\\Seen) \"{}\" ", date::format(at)).as_bytes());
         self.literal_part(tag, raw.len(), step).await?;
         if let Err(error) = self.send_message(raw).await {
-            return Err(self.wire.last_words(tag, step, error).await);
+            return Err(self.connection.refusal_or(tag, step, error).await);
         }
-        self.wire.complete(tag, step, |_| Ok(())).await.map(drop)
+        self.connection.complete(tag, step, |_| Ok(())).await.map(drop)
     }
 
     /// Says goodbye, without waiting for the answer.
     pub async fn logout(self) {
-        leave(self.wire).await;
+        leave(self.connection).await;
     }
 
     async fn send_message(&mut self, raw: &[u8]) -> Result<(), ImapError> {
-        self.wire.long_part(raw, Step::Append).await?;
-        self.wire.part(b"\r\n");
-        self.wire.flush(Step::Append).await
+        self.connection.long_part(raw, Step::Append).await?;
+        self.connection.part(b"\r\n");
+        self.connection.flush(Step::Append).await
     }
 
     async fn examine(&mut self) -> Result<(), ImapError> {
-        let tag = self.wire.command_part("EXAMINE ");
+        let tag = self.connection.command_part("EXAMINE ");
         self.name_part(tag, Step::OpenSent).await?;
-        self.wire.part(b"\r\n");
-        self.wire.flush(Step::OpenSent).await?;
-        self.wire.complete(tag, Step::OpenSent, |_| Ok(())).await?;
+        self.connection.part(b"\r\n");
+        self.connection.flush(Step::OpenSent).await?;
+        self.connection.complete(tag, Step::OpenSent, |_| Ok(())).await?;
         self.view = View::Open;
         Ok(())
     }
@@ -317,24 +317,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentFolder<S> {
     /// Adds the folder's name to a command.
     async fn name_part(&mut self, tag: Tag, step: Step) -> Result<(), ImapError> {
         if let Some(quoted) = quoted_bytes(&self.wire_name) {
-            self.wire.part(quoted.as_bytes());
+            self.connection.part(quoted.as_bytes());
             return Ok(());
         }
         self.literal_part(tag, self.wire_name.len(), step).await?;
-        self.wire.part(&self.wire_name);
+        self.connection.part(&self.wire_name);
         Ok(())
     }
 
     /// Announces a literal (RFC 9051 §4.3), and waits until the server asks for it, if it has to be waited for.
     async fn literal_part(&mut self, tag: Tag, length: usize, step: Step) -> Result<(), ImapError> {
         if self.unasked.allows(length) {
-            self.wire.part(format!("{{{length}+}}\r\n").as_bytes());
+            self.connection.part(format!("{{{length}+}}\r\n").as_bytes());
             return Ok(());
         }
-        self.wire.part(format!("{{{length}}}\r\n").as_bytes());
-        self.wire.flush(step).await?;
-        match self.wire.answer(&[tag], step, |_| Ok(())).await? {
-            Answer::GoAhead(_) => Ok(()),
+        self.connection.part(format!("{{{length}}}\r\n").as_bytes());
+        self.connection.flush(step).await?;
+        match self.connection.answer(&[tag], step, |_| Ok(())).await? {
+            Answer::Continuation(_) => Ok(()),
             // OK to half a command.
             Answer::Done(..) => Err(ImapError::Malformed { step, what: Malformed::Continuation }),
         }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::connection::Wire;
+use super::connection::Connection;
 use super::encode;
 use super::error::{ImapError, Malformed, NotWritable, Refusal, Step};
 use super::response::{Capabilities, CodeData, Fetch, Response, StatusLine};
@@ -39,7 +39,7 @@ enum Access {
 /// After an error other than [`ImapError::Refused`] and [`ImapError::CannotMove`] it is spent. Operations that are
 /// cancelled spend it too.
 pub struct Session<S = TlsStream<TcpStream>> {
-    pub(super) wire: Wire<S>,
+    pub(super) connection: Connection<S>,
     mailbox: Mailbox,
     uid_validity: Option<UidValidity>,
     capabilities: Option<Capabilities>,
@@ -55,23 +55,24 @@ impl<S> std::fmt::Debug for Session<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Opens `mailbox` without changing it and lists it above `above`, in one flight.
     pub(super) async fn examine(
-        mut wire: Wire<S>,
+        mut connection: Connection<S>,
         capabilities: Option<Capabilities>,
         mailbox: &Mailbox,
         above: Option<u32>,
     ) -> Result<(Self, MailboxState, Option<Listing>), ImapError> {
-        wire.begin()?;
-        let opening = wire.command(&format!("EXAMINE {}", encode::mailbox(mailbox)));
-        let listing = above.and_then(list_command).map(|command| wire.command(&command));
-        wire.flush(Step::Open).await?;
+        connection.begin()?;
+        let opening = connection.command(&format!("EXAMINE {}", encode::mailbox(mailbox)));
+        let listing = above.and_then(list_command).map(|command| connection.command(&command));
+        connection.flush(Step::Open).await?;
         let mut opened = Opening::default();
         let mut lister = Lister::new(above.unwrap_or(u32::MAX));
-        wire.complete(opening, Step::Open, |response| {
-            opened.note(&response);
-            lister.note(response);
-            Ok(())
-        })
-        .await?;
+        connection
+            .complete(opening, Step::Open, |response| {
+                opened.note(&response);
+                lister.note(response);
+                Ok(())
+            })
+            .await?;
         let state = opened.state()?;
         let listed = match listing {
             None => Ok(()),
@@ -80,11 +81,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     lister.note(response);
                     Ok(())
                 };
-                wire.complete(tag, Step::List, sink).await.map(drop)
+                connection.complete(tag, Step::List, sink).await.map(drop)
             }
         };
         let mut session = Self {
-            wire,
+            connection,
             mailbox: mailbox.clone(),
             uid_validity: state.uid_validity,
             capabilities,
@@ -105,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Replaces the deadline given to [`super::Connector::open`].
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.wire.deadline = deadline;
+        self.connection.deadline = deadline;
     }
 
     /// The messages above a UID, at most the [`MAX_LISTED`] lowest.
@@ -113,16 +114,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// Unless the server has listed them all and said OK.
     pub async fn list(&mut self, above: u32) -> Result<Listing, ImapError> {
-        self.wire.begin()?;
+        self.connection.begin()?;
         let mut lister = Lister::new(above);
         if let Some(command) = list_command(above) {
-            let tag = self.wire.command(&command);
-            self.wire.flush(Step::List).await?;
+            let tag = self.connection.command(&command);
+            self.connection.flush(Step::List).await?;
             let sink = |response| {
                 lister.note(response);
                 Ok(())
             };
-            self.wire.complete(tag, Step::List, sink).await?;
+            self.connection.complete(tag, Step::List, sink).await?;
         }
         Ok(lister.into_listing())
     }
@@ -171,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Says goodbye, without waiting for the answer.
     pub async fn logout(self) {
-        leave(self.wire).await;
+        leave(self.connection).await;
     }
 
     /// Opens the mailbox to change it. The UIDs must still mean what they meant.
@@ -179,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if self.access == Access::Write {
             return Ok(());
         }
-        let (line, state) = open(&mut self.wire, "SELECT", &self.mailbox).await?;
+        let (line, state) = open(&mut self.connection, "SELECT", &self.mailbox).await?;
         if line.code == CodeData::ReadOnly {
             return Err(ImapError::NotWritable(NotWritable::ReadOnly));
         }
@@ -194,62 +195,62 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if let Some(known) = &self.capabilities {
             return Ok(known.clone());
         }
-        let asked = capabilities(&mut self.wire).await?;
+        let asked = capabilities(&mut self.connection).await?;
         self.capabilities = Some(asked.clone());
         Ok(asked)
     }
 
     /// Runs a command whose answer is its status.
     async fn run(&mut self, step: Step, command: &str) -> Result<(), ImapError> {
-        self.wire.begin()?;
-        let tag = self.wire.command(command);
-        self.wire.flush(step).await?;
-        self.wire.complete(tag, step, |_| Ok(())).await.map(drop)
+        self.connection.begin()?;
+        let tag = self.connection.command(command);
+        self.connection.flush(step).await?;
+        self.connection.complete(tag, step, |_| Ok(())).await.map(drop)
     }
 }
 
 /// Says goodbye, unless the stream is where nobody knows. It is tried even when the deadline has passed.
-pub(super) async fn leave<S>(mut wire: Wire<S>)
+pub(super) async fn leave<S>(mut connection: Connection<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if wire.begin().is_ok() {
-        wire.command("LOGOUT");
-        let deadline = wire.deadline;
+    if connection.begin().is_ok() {
+        connection.command("LOGOUT");
+        let deadline = connection.deadline;
         // Nobody needs to know how it went.
-        let _ = timeout_at(deadline, timeout(LOGOUT_TIME, wire.close())).await;
+        let _ = timeout_at(deadline, timeout(LOGOUT_TIME, connection.close())).await;
     }
 }
 
 /// Opens a mailbox by `verb`, EXAMINE or SELECT, and nothing beside it.
 pub(super) async fn open<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     verb: &str,
     mailbox: &Mailbox,
 ) -> Result<(StatusLine, MailboxState), ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    wire.begin()?;
-    let tag = wire.command(&format!("{verb} {}", encode::mailbox(mailbox)));
-    wire.flush(Step::Open).await?;
+    connection.begin()?;
+    let tag = connection.command(&format!("{verb} {}", encode::mailbox(mailbox)));
+    connection.flush(Step::Open).await?;
     let mut opened = Opening::default();
     let sink = |response: Response| {
         opened.note(&response);
         Ok(())
     };
-    let line = wire.complete(tag, Step::Open, sink).await?;
+    let line = connection.complete(tag, Step::Open, sink).await?;
     Ok((line, opened.state()?))
 }
 
 /// Asks for the capabilities.
-pub(super) async fn capabilities<S>(wire: &mut Wire<S>) -> Result<Capabilities, ImapError>
+pub(super) async fn capabilities<S>(connection: &mut Connection<S>) -> Result<Capabilities, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    wire.begin()?;
-    let tag = wire.command("CAPABILITY");
-    wire.flush(Step::Capability).await?;
+    connection.begin()?;
+    let tag = connection.command("CAPABILITY");
+    connection.flush(Step::Capability).await?;
     let mut found = None;
     let sink = |response| {
         if let Response::Capability(capabilities) = response {
@@ -257,7 +258,7 @@ where
         }
         Ok(())
     };
-    wire.complete(tag, Step::Capability, sink).await?;
+    connection.complete(tag, Step::Capability, sink).await?;
     Ok(found.unwrap_or_default())
 }
 
@@ -291,7 +292,7 @@ impl Opening {
                 CodeData::None | CodeData::ReadOnly | CodeData::Capability(_) | CodeData::Known(_) => {}
             },
             Response::Tagged(..)
-            | Response::GoAhead(_)
+            | Response::Continuation(_)
             | Response::Capability(_)
             | Response::Fetch(_)
             | Response::List(_)

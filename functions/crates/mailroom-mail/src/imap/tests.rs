@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::connection::Wire;
+use super::connection::Connection;
 use super::error::ImapError;
 use super::open::{Opened, greet, log_in_and_open};
 use mailroom_net::login::{Login, Proof};
@@ -112,11 +112,11 @@ async fn open_by(
     above: Option<u32>,
 ) -> Result<Opened<DuplexStream>, ImapError> {
     let (stream, playing) = server(transcript);
-    let mut wire = Wire::new(stream, soon());
+    let mut connection = Connection::new(stream, soon());
     let mailbox = Mailbox::parse(mailbox).unwrap();
     let result = async {
-        let greeted = greet(&mut wire).await?;
-        log_in_and_open(wire, greeted, login, &imap_example(), &mailbox, above).await
+        let greeted = greet(&mut connection).await?;
+        log_in_and_open(connection, greeted, login, &imap_example(), &mailbox, above).await
     }
     .await;
     if playing.is_finished() {
@@ -143,5 +143,5 @@ fn imap_example() -> Server {
 }
 
 fn code(error: &ImapError) -> ErrorCode {
-    error.trouble(&imap_example()).code
+    error.owner_error(&imap_example()).code
 }

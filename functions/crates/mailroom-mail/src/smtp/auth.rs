@@ -6,7 +6,7 @@ use mailroom_core::profile::Server;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection::Wire;
+use super::connection::Connection;
 use super::error::{SmtpError, Step};
 use super::reply::Reply;
 use mailroom_net::login::{self, Bearer, Login, Proof, Unsendable};
@@ -24,7 +24,7 @@ fn mechanisms(capabilities: &[String]) -> Vec<String> {
 
 /// Logs in, by the best way that the server offers.
 pub(super) async fn log_in<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     capabilities: &[String],
     login: Login<'_>,
     server: &Server,
@@ -35,28 +35,37 @@ where
     let offered = mechanisms(capabilities);
     let offers = |mechanism: &str| offered.iter().any(|offered| offered == mechanism);
     match login.proof {
-        Proof::Password(password) if offers("PLAIN") => plain(wire, login.login, password).await,
-        Proof::Password(password) if offers("LOGIN") => login_login(wire, login.login, password).await,
+        Proof::Password(password) if offers("PLAIN") => plain(connection, login.login, password).await,
+        Proof::Password(password) if offers("LOGIN") => login_login(connection, login.login, password).await,
         Proof::Password(_) => Err(SmtpError::NoPasswordLogin),
         Proof::Token(token) => match Bearer::offered(offers) {
-            Some(mechanism) => bearer(wire, mechanism, login.login, token, server).await,
+            Some(mechanism) => bearer(connection, mechanism, login.login, token, server).await,
             None => Err(SmtpError::NoTokenLogin),
         },
     }
 }
 
 /// PLAIN (RFC 4616).
-async fn plain<S>(wire: &mut Wire<S>, login: &str, password: &SecretString) -> Result<(), SmtpError>
+async fn plain<S>(
+    connection: &mut Connection<S>,
+    login: &str,
+    password: &SecretString,
+) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let response = login::plain(login, password, &mut wire.secrets).map_err(unsendable)?;
-    let reply = wire.command(&format!("AUTH PLAIN {}", response.expose_secret()), Step::Login).await?.reply;
-    settle(wire, reply, Step::Login).await
+    let response = login::plain(login, password, &mut connection.secrets).map_err(unsendable)?;
+    let reply =
+        connection.command(&format!("AUTH PLAIN {}", response.expose_secret()), Step::Login).await?.reply;
+    settle(connection, reply, Step::Login).await
 }
 
 /// LOGIN, which no standard describes and old servers have.
-async fn login_login<S>(wire: &mut Wire<S>, login: &str, password: &SecretString) -> Result<(), SmtpError>
+async fn login_login<S>(
+    connection: &mut Connection<S>,
+    login: &str,
+    password: &SecretString,
+) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -65,19 +74,19 @@ where
         return Err(SmtpError::Unsendable);
     }
     let coded = SecretString::from(STANDARD.encode(secret));
-    login::hide(&mut wire.secrets, password, &coded);
-    let mut reply = wire.command("AUTH LOGIN", Step::Login).await?.reply;
+    login::hide(&mut connection.secrets, password, &coded);
+    let mut reply = connection.command("AUTH LOGIN", Step::Login).await?.reply;
     for answer in [STANDARD.encode(login).as_str(), coded.expose_secret()] {
         if reply.goes_on() {
-            reply = wire.command(answer, Step::Login).await?.reply;
+            reply = connection.command(answer, Step::Login).await?.reply;
         }
     }
-    settle(wire, reply, Step::Login).await
+    settle(connection, reply, Step::Login).await
 }
 
 /// Sends a token. A refusal comes in two parts: what is wrong, as JSON, and after our answer to that the reply.
 async fn bearer<S>(
-    wire: &mut Wire<S>,
+    connection: &mut Connection<S>,
     mechanism: Bearer,
     login: &str,
     token: &SecretString,
@@ -86,19 +95,19 @@ async fn bearer<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let response = mechanism.response(login, token, server, &mut wire.secrets).map_err(unsendable)?;
+    let response = mechanism.response(login, token, server, &mut connection.secrets).map_err(unsendable)?;
     let command = format!("AUTH {} {}", mechanism.name(), response.expose_secret());
-    let mut answer = wire.command(&command, Step::Token).await?;
+    let mut answer = connection.command(&command, Step::Token).await?;
     let mut why = None;
     if answer.reply.goes_on() {
         why = answer.lines.first().and_then(|line| login::refusal(line));
-        answer = wire.command(mechanism.end(), Step::Token).await?;
+        answer = connection.command(mechanism.end(), Step::Token).await?;
     }
     let mut reply = answer.reply;
     if let (false, Some(why)) = (reply.is_done(), why) {
-        reply.words = wire.secrets.redact(format!("{} {why}", reply.words).trim());
+        reply.words = connection.secrets.redact(format!("{} {why}", reply.words).trim());
     }
-    settle(wire, reply, Step::Token).await
+    settle(connection, reply, Step::Token).await
 }
 
 const fn unsendable(_: Unsendable) -> SmtpError {
@@ -106,12 +115,12 @@ const fn unsendable(_: Unsendable) -> SmtpError {
 }
 
 /// What a login has come to. A server that asks for more is told that there is none (RFC 4954 §4).
-async fn settle<S>(wire: &mut Wire<S>, mut reply: Reply, step: Step) -> Result<(), SmtpError>
+async fn settle<S>(connection: &mut Connection<S>, mut reply: Reply, step: Step) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if reply.goes_on() {
-        reply = wire.command("*", step).await?.reply;
+        reply = connection.command("*", step).await?.reply;
     }
     if reply.is_done() { Ok(()) } else { Err(SmtpError::Refused { step, reply }) }
 }

@@ -26,7 +26,7 @@ pub(super) const LOOKUP_SILENCE: Duration = Duration::from_secs(75);
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1024;
 
-pub(super) struct Wire<S> {
+pub(super) struct Connection<S> {
     stream: S,
     /// Read, and from `start` on not yet used.
     buffer: Vec<u8>,
@@ -43,7 +43,7 @@ pub(super) struct Answer {
     pub(super) lines: Vec<Vec<u8>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, deadline: Instant) -> Self {
         Self { stream, buffer: Vec::new(), start: 0, deadline, silence: SILENCE, secrets: Secrets::default() }
     }
@@ -83,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Fails if the server has hung up, or has said something that nobody has asked for. Does not wait.
-    pub(super) async fn heed(&mut self, step: Step) -> Result<(), SmtpError> {
+    pub(super) async fn check_alive(&mut self, step: Step) -> Result<(), SmtpError> {
         if self.start >= self.buffer.len() {
             self.buffer.clear();
             self.start = 0;

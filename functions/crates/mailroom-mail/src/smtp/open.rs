@@ -9,9 +9,9 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::auth::log_in;
-use super::connection::{Answer, LOOKUP_SILENCE, Wire};
+use super::connection::{Answer, Connection, LOOKUP_SILENCE};
 use super::error::{SmtpError, Step};
-use super::transaction::Offers;
+use super::transaction::Extensions;
 use mailroom_net::connect::{self, AllowedHosts};
 use mailroom_net::login::Login;
 use mailroom_net::tls::Tls;
@@ -38,8 +38,8 @@ pub struct Probe {
 
 /// A session that is ready for mail.
 pub struct Session<S = TlsStream<TcpStream>> {
-    pub(super) wire: Wire<S>,
-    pub(super) offers: Offers,
+    pub(super) connection: Connection<S>,
+    pub(super) offers: Extensions,
     /// Whether the server has hung up where nothing was lost by it.
     pub(super) spent: bool,
 }
@@ -75,18 +75,18 @@ impl Connector {
             .map_err(|_| SmtpError::Timeout(Step::Connect))?
             .map_err(SmtpError::Net)?;
         let name = name(tcp.local_addr().ok());
-        let wire = match server.security {
+        let connection = match server.security {
             Security::Tls => {
-                let mut wire = Wire::new(self.handshake(server, tcp, deadline).await?, deadline);
-                greet(&mut wire).await?;
-                wire
+                let mut connection = Connection::new(self.handshake(server, tcp, deadline).await?, deadline);
+                greet(&mut connection).await?;
+                connection
             }
             Security::StartTls => {
-                let bare = start_tls(Wire::new(tcp, deadline), &name).await?;
-                Wire::new(self.handshake(server, bare, deadline).await?, deadline)
+                let bare = start_tls(Connection::new(tcp, deadline), &name).await?;
+                Connection::new(self.handshake(server, bare, deadline).await?, deadline)
             }
         };
-        introduce(probe, wire, &name, server, login).await
+        introduce(probe, connection, &name, server, login).await
     }
 
     async fn handshake<S>(
@@ -110,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Says goodbye, without waiting for the answer.
     pub async fn quit(mut self) {
         // Nobody needs to know how it went.
-        let _ = timeout(QUIT_TIME, self.wire.send("QUIT", Step::Login)).await;
+        let _ = timeout(QUIT_TIME, self.connection.send("QUIT", Step::Login)).await;
     }
 }
 
@@ -128,19 +128,19 @@ fn done(answer: Answer, step: Step) -> Result<Answer, SmtpError> {
     if answer.reply.is_done() { Ok(answer) } else { Err(SmtpError::Refused { step, reply: answer.reply }) }
 }
 
-async fn greet<S>(wire: &mut Wire<S>) -> Result<(), SmtpError>
+async fn greet<S>(connection: &mut Connection<S>) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    done(wire.answer(Step::Greeting).await?, Step::Greeting).map(drop)
+    done(connection.answer(Step::Greeting).await?, Step::Greeting).map(drop)
 }
 
 /// The keywords of EHLO's answer; its first line is a greeting.
-async fn ehlo<S>(wire: &mut Wire<S>, name: &str) -> Result<Vec<String>, SmtpError>
+async fn ehlo<S>(connection: &mut Connection<S>, name: &str) -> Result<Vec<String>, SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let answer = done(wire.command(&format!("EHLO {name}"), Step::Ehlo).await?, Step::Ehlo)?;
+    let answer = done(connection.command(&format!("EHLO {name}"), Step::Ehlo).await?, Step::Ehlo)?;
     let words = |line: &Vec<u8>| {
         let line = String::from_utf8_lossy(line);
         line.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
@@ -149,22 +149,22 @@ where
 }
 
 /// Asks for TLS on a plain connection, and says nothing else of value on it.
-pub(super) async fn start_tls<S>(mut wire: Wire<S>, name: &str) -> Result<S, SmtpError>
+pub(super) async fn start_tls<S>(mut connection: Connection<S>, name: &str) -> Result<S, SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    greet(&mut wire).await?;
-    if !ehlo(&mut wire, name).await?.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
+    greet(&mut connection).await?;
+    if !ehlo(&mut connection, name).await?.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
         return Err(SmtpError::NoStartTls);
     }
-    done(wire.command("STARTTLS", Step::StartTls).await?, Step::StartTls)?;
-    wire.into_bare_stream()
+    done(connection.command("STARTTLS", Step::StartTls).await?, Step::StartTls)?;
+    connection.into_bare_stream()
 }
 
 /// Says EHLO under TLS, and logs in.
 pub(super) async fn introduce<S>(
     probe: &mut Probe,
-    mut wire: Wire<S>,
+    mut connection: Connection<S>,
     name: &str,
     server: &Server,
     login: Option<Login<'_>>,
@@ -172,10 +172,10 @@ pub(super) async fn introduce<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    probe.capabilities = ehlo(&mut wire, name).await?;
+    probe.capabilities = ehlo(&mut connection, name).await?;
     if let Some(login) = login {
-        log_in(&mut wire, &probe.capabilities, login, server).await?;
+        log_in(&mut connection, &probe.capabilities, login, server).await?;
     }
-    wire.silence = LOOKUP_SILENCE;
-    Ok(Session { wire, offers: Offers::read(&probe.capabilities), spent: false })
+    connection.silence = LOOKUP_SILENCE;
+    Ok(Session { connection, offers: Extensions::read(&probe.capabilities), spent: false })
 }

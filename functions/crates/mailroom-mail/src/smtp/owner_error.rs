@@ -1,6 +1,6 @@
 //! From what went wrong to what the mailbox's owner reads. The only place where this is decided.
 
-use mailroom_core::owner_error::{ErrorCode, Trouble};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::profile::{Security, Server};
 
 use super::error::{Malformed, SmtpError, Step};
@@ -21,12 +21,12 @@ impl SmtpError {
     /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
     /// could be changed.
     #[must_use]
-    pub fn trouble(&self, server: &Server) -> Trouble {
+    pub fn owner_error(&self, server: &Server) -> OwnerError {
         let at = format!("{} (port {})", server.host, server.port);
-        let connect = |message: String| Trouble::new(ErrorCode::SmtpConnect, message);
+        let connect = |message: String| OwnerError::new(ErrorCode::SmtpConnect, message);
         match self {
-            Self::Net(error) => SMTP.of_net(error, &at),
-            Self::Tls(error) => SMTP.of_tls(error, server.security, &at),
+            Self::Net(error) => SMTP.connection_failed(error, &at),
+            Self::Tls(error) => SMTP.tls_failed(error, server.security, &at),
             Self::Timeout(step) => {
                 let hint = match (step, server.security) {
                     (Step::Greeting, Security::StartTls) => {
@@ -37,7 +37,7 @@ impl SmtpError {
                     }
                     _ => "",
                 };
-                Trouble::new(
+                OwnerError::new(
                     ErrorCode::SmtpTimeout,
                     format!("{at} did not answer in time while we waited for {step}{hint}."),
                 )
@@ -48,25 +48,25 @@ impl SmtpError {
             Self::HungUp(step) => connect(format!("{at} hung up while we waited for {step}.")),
             Self::Refused { step, reply } => of_refusal(*step, reply, &at),
             Self::Malformed { step, what } => of_malformed(*step, *what, &at),
-            Self::NoStartTls => Trouble::new(
+            Self::NoStartTls => OwnerError::new(
                 ErrorCode::SmtpTls,
                 format!(
                     "{at} does not offer STARTTLS: use a port with TLS from the first byte, usually 465."
                 ),
             ),
-            Self::NoPasswordLogin => Trouble::new(
+            Self::NoPasswordLogin => OwnerError::new(
                 ErrorCode::SmtpAuth,
                 format!(
                     "{at} offers no login with a password: use the port for submission, usually 587, or sign in with OAuth2 if the provider has it."
                 ),
             ),
-            Self::NoTokenLogin => Trouble::new(
+            Self::NoTokenLogin => OwnerError::new(
                 ErrorCode::SmtpAuth,
                 format!(
                     "{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."
                 ),
             ),
-            Self::Unsendable => Trouble::new(
+            Self::Unsendable => OwnerError::new(
                 ErrorCode::SmtpAuth,
                 "The login or the password holds a character that cannot be sent: enter both again.",
             ),
@@ -74,15 +74,15 @@ impl SmtpError {
     }
 }
 
-fn of_malformed(step: Step, what: Malformed, at: &str) -> Trouble {
+fn of_malformed(step: Step, what: Malformed, at: &str) -> OwnerError {
     match (what, step) {
         (Malformed::Injection, _) => {
-            Trouble::new(ErrorCode::SmtpTls, format!("{at} cannot be trusted with a login: {what}."))
+            OwnerError::new(ErrorCode::SmtpTls, format!("{at} cannot be trusted with a login: {what}."))
         }
         (Malformed::NoReply | Malformed::TooLong | Malformed::Contradiction, Step::Greeting) => {
-            Trouble::new(ErrorCode::SmtpConnect, format!("{at} does not speak SMTP: check host and port."))
+            OwnerError::new(ErrorCode::SmtpConnect, format!("{at} does not speak SMTP: check host and port."))
         }
-        (Malformed::NoReply | Malformed::TooLong | Malformed::Contradiction, step) => Trouble::new(
+        (Malformed::NoReply | Malformed::TooLong | Malformed::Contradiction, step) => OwnerError::new(
             ErrorCode::SmtpConnect,
             format!("{at} does not keep to SMTP while we wait for {step}: {what}."),
         ),
@@ -104,7 +104,7 @@ fn login_hint(reply: &Reply) -> &'static str {
     }
 }
 
-fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
+fn of_refusal(step: Step, reply: &Reply, at: &str) -> OwnerError {
     let (code, what, hint) = match (step, reply.is_transient()) {
         (
             Step::Login
@@ -145,5 +145,5 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> Trouble {
         format!(": \"{number} {}\"", reply.words)
     };
     let stop = if said.ends_with('"') { "." } else { "" };
-    Trouble::new(code, format!("{at} {what}{said}{stop} {hint}"))
+    OwnerError::new(code, format!("{at} {what}{said}{stop} {hint}"))
 }

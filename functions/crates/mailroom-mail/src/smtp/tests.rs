@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;
 
-use super::connection::Wire;
+use super::connection::Connection;
 use super::error::{Malformed, SmtpError, Step};
 use super::open::{Probe, introduce, start_tls};
 use mailroom_net::login::{Login, Proof};
@@ -61,7 +61,7 @@ fn example() -> Server {
 }
 
 fn code(error: &SmtpError) -> ErrorCode {
-    error.trouble(&example()).code
+    error.owner_error(&example()).code
 }
 
 /// Introduces us to a server, under TLS as it were.
@@ -69,13 +69,13 @@ async fn log_in(transcript: &str, login: &str, password: &str) -> (Probe, Result
     let password = SecretString::from(password);
     let mut probe = Probe::default();
     let login = Login { login, proof: Proof::Password(&password) };
-    let wire = Wire::new(server(transcript), soon());
-    let result = introduce(&mut probe, wire, "[127.0.0.1]", &example(), Some(login)).await.map(drop);
+    let connection = Connection::new(server(transcript), soon());
+    let result = introduce(&mut probe, connection, "[127.0.0.1]", &example(), Some(login)).await.map(drop);
     (probe, result)
 }
 
 async fn begin_tls(transcript: &str) -> Result<(), SmtpError> {
-    start_tls(Wire::new(server(transcript), soon()), "[127.0.0.1]").await.map(drop)
+    start_tls(Connection::new(server(transcript), soon()), "[127.0.0.1]").await.map(drop)
 }
 
 const OFFERS: &str = "
@@ -134,7 +134,7 @@ async fn each_refusal_of_a_login_says_what_to_do() {
     ] {
         let (_, result) =
             log_in(&format!("{OFFERS}\nC: AUTH PLAIN AGFubgBzM2NyZXQ=\nS: {said}"), "ann", "s3cret").await;
-        let trouble = result.unwrap_err().trouble(&example());
+        let trouble = result.unwrap_err().owner_error(&example());
         assert_eq!(trouble.code, expected, "{said}");
         assert!(trouble.message.contains(hint), "{}", trouble.message);
         assert!(trouble.message.contains(&said[..3]), "{}", trouble.message);
@@ -160,7 +160,7 @@ async fn what_we_log_in_with_is_not_repeated() {
         let transcript =
             format!("{OFFERS}\nC: AUTH PLAIN AGFubgBzM2NyZXQtczNjcmV0\nS: 535 5.7.8 bad: {echo}");
         let error = log_in(&transcript, "ann", "s3cret-s3cret").await.1.unwrap_err();
-        let seen = format!("{error} {error:?} {}", error.trouble(&example()));
+        let seen = format!("{error} {error:?} {}", error.owner_error(&example()));
         assert!(!seen.contains(echo) && seen.contains('…'), "{seen}");
     }
 }
@@ -204,7 +204,7 @@ async fn replies_have_a_bound() {
             let _ = theirs.write_all(endless.as_bytes()).await;
             std::future::pending::<()>().await;
         });
-        let error = start_tls(Wire::new(ours, soon()), "[127.0.0.1]").await.map(drop).unwrap_err();
+        let error = start_tls(Connection::new(ours, soon()), "[127.0.0.1]").await.map(drop).unwrap_err();
         assert!(matches!(error, SmtpError::Malformed { what: Malformed::TooLong, .. }));
     }
 }

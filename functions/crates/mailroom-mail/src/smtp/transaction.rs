@@ -20,7 +20,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// What a server offers for sending (RFC 5321 §2.2), as its answer to EHLO says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Offers {
+pub struct Extensions {
     /// The largest mail it takes, in bytes (RFC 1870), if it says so.
     pub size: Option<u64>,
     /// Whether it says anything about sizes.
@@ -33,7 +33,7 @@ pub struct Offers {
     pub smtp_utf8: bool,
 }
 
-impl Offers {
+impl Extensions {
     pub(super) fn read(capabilities: &[String]) -> Self {
         let mut offers = Self::default();
         for line in capabilities {
@@ -78,7 +78,7 @@ pub enum Content {
 
 /// What a server cannot do that a mail needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unable {
+pub enum Unsupported {
     /// It takes mail up to so many bytes.
     TooLarge(u64),
     /// It takes no address that is not ASCII.
@@ -106,7 +106,7 @@ pub enum Begun {
         refused: Vec<(String, Reply)>,
     },
     /// It was not asked: it cannot take such a mail.
-    Unable(Unable),
+    Unsupported(Unsupported),
     /// The session is over; 421 counts as that.
     Broken {
         /// How it ended.
@@ -119,13 +119,13 @@ pub enum Begun {
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// What the server offers.
     #[must_use]
-    pub const fn offers(&self) -> Offers {
+    pub const fn extensions(&self) -> Extensions {
         self.offers
     }
 
     /// Replaces the deadline given to [`super::Connector::open`].
     pub fn set_deadline(&mut self, deadline: Instant) {
-        self.wire.deadline = deadline;
+        self.connection.deadline = deadline;
     }
 
     /// Begins a transaction, up to where the server waits for the content. After anything but [`Begun::Ready`] the
@@ -155,10 +155,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             || envelope.to.iter().any(|to| !to.is_ascii())
             || envelope.content == Content::EightBit;
         if let Some(most) = offers.size.filter(|most| envelope.bytes > *most) {
-            return Ok(Begun::Unable(Unable::TooLarge(most)));
+            return Ok(Begun::Unsupported(Unsupported::TooLarge(most)));
         }
         if international && !offers.smtp_utf8 {
-            return Ok(Begun::Unable(Unable::International));
+            return Ok(Begun::Unsupported(Unsupported::International));
         }
         let mut mail = format!("MAIL FROM:<{}>", envelope.from);
         if offers.knows_size {
@@ -205,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let recipients = to.iter().map(|to| format!("RCPT TO:<{to}>"));
         if pipelining {
             let flight: Vec<String> = std::iter::once(mail).chain(recipients).collect();
-            self.wire.send(&flight.join("\r\n"), Step::Mail).await?;
+            self.connection.send(&flight.join("\r\n"), Step::Mail).await?;
             let from = self.hear(Step::Mail).await?;
             for to in to {
                 let reply = self.hear(Step::Recipient).await?;
@@ -240,14 +240,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             chunk.push(*byte);
             at_line_start = *byte == b'\n';
             if chunk.len() >= CHUNK {
-                self.wire.write(&chunk, Step::Content).await?;
+                self.connection.write(&chunk, Step::Content).await?;
                 chunk.clear();
             }
         }
         if !at_line_start {
             chunk.extend_from_slice(b"\r\n");
         }
-        self.wire.write(&chunk, Step::Content).await
+        self.connection.write(&chunk, Step::Content).await
     }
 
     /// Looks whether the server is still there, and waits for the rest: whoever has hung up or broken off by now has not
@@ -255,8 +255,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ///
     /// # Errors
     /// When the session is over. The server does not have the mail.
-    pub async fn heed(&mut self) -> Result<(), SmtpError> {
-        self.wire.heed(Step::Content).await
+    pub async fn check_alive(&mut self) -> Result<(), SmtpError> {
+        self.connection.check_alive(Step::Content).await
     }
 
     /// Sends the final dot, and waits for the server's verdict.
@@ -264,9 +264,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// Whatever the error is: the server may have the mail, or not.
     pub async fn finish(&mut self) -> Result<Reply, SmtpError> {
-        self.wire.silence = VERDICT_TIME;
-        let verdict = self.wire.command(".", Step::Verdict).await;
-        self.wire.silence = super::connection::LOOKUP_SILENCE;
+        self.connection.silence = VERDICT_TIME;
+        let verdict = self.connection.command(".", Step::Verdict).await;
+        self.connection.silence = super::connection::LOOKUP_SILENCE;
         Ok(verdict?.reply)
     }
 
@@ -276,13 +276,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn ask(&mut self, command: &str, step: Step) -> Result<Reply, SmtpError> {
-        self.wire.send(command, step).await?;
+        self.connection.send(command, step).await?;
         self.hear(step).await
     }
 
     /// A reply; with 421 the server says that it hangs up (RFC 5321 §3.8).
     async fn hear(&mut self, step: Step) -> Result<Reply, SmtpError> {
-        let reply = self.wire.answer(step).await?.reply;
+        let reply = self.connection.answer(step).await?.reply;
         if reply.code == 421 { Err(SmtpError::Refused { step, reply }) } else { Ok(reply) }
     }
 }

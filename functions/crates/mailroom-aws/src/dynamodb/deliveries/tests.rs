@@ -1,7 +1,7 @@
 //! What is stored of a message on its way, and who may change it.
 
 use mailroom_core::health::StandingError;
-use mailroom_core::outbound::delivery::{Fate, Recipient, SendError, SendErrorCode};
+use mailroom_core::outbound::delivery::{Recipient, RecipientStatus, SendError, SendErrorCode};
 use mailroom_core::outbound::message::SaveToSent;
 use mailroom_core::owner_error::ErrorCode;
 use proptest::option;
@@ -196,17 +196,17 @@ async fn our_own_addresses_and_machines_are_found() {
     let asked = ["Support@Example.com", "ann@example.org"].map(|one| EmailAddress::parse(one).unwrap());
     assert_eq!(first.own_addresses(&asked).await.unwrap(), [asked[0].clone()]);
     let (second, calls) = table([]);
-    assert_eq!(second.machine(id(), &[]).await.unwrap(), None);
+    assert_eq!(second.automated_sender(id(), &[]).await.unwrap(), None);
     assert!(calls.all().is_empty());
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn status() -> impl Strategy<Value = RecipientStatus> {
     prop_oneof![
-        option::of("\\PC{0,60}").prop_map(Fate::Waiting),
-        Just(Fate::InFlight),
-        Just(Fate::Accepted),
-        "\\PC{0,500}".prop_map(Fate::Rejected),
-        Just(Fate::InDoubt),
+        option::of("\\PC{0,60}").prop_map(RecipientStatus::Waiting),
+        Just(RecipientStatus::InFlight),
+        Just(RecipientStatus::Accepted),
+        "\\PC{0,500}".prop_map(RecipientStatus::Rejected),
+        Just(RecipientStatus::Uncertain),
     ]
 }
 
@@ -216,9 +216,9 @@ fn moment() -> impl Strategy<Value = OffsetDateTime> {
 
 prop_compose! {
     fn any_delivery()(
-        fates in prop::collection::vec(fate(), 0..=100),
+        fates in prop::collection::vec(status(), 0..=100),
         (content, digest) in (option::of("[a-z/]{1,60}"), option::of("[0-9a-f]{64}")),
-        (attempts, deaths, checks) in any::<(u32, u32, u32)>(),
+        (attempts, crashes, checks) in any::<(u32, u32, u32)>(),
         (error, reply) in (option::of("\\PC{0,80}"), option::of("\\PC{0,80}")),
         (exhausted, revision) in (any::<bool>(), 0_u64..1_000_000),
         (created_at, updated_at, next_at, sent_at) in
@@ -228,10 +228,10 @@ prop_compose! {
         delivery.recipients = fates
             .into_iter()
             .enumerate()
-            .map(|(n, fate)| Recipient { address: format!("recipient-{n}@example.org"), fate })
+            .map(|(n, status)| Recipient { address: format!("recipient-{n}@example.org"), status })
             .collect();
         Delivery {
-            content, digest, attempts, deaths, checks, exhausted, revision, created_at, updated_at, next_at, sent_at,
+            content, digest, attempts, crashes, checks, exhausted, revision, created_at, updated_at, next_at, sent_at,
             error: error.map(|error| SendError::new(SendErrorCode::LoopGuard, error)),
             smtp_reply: reply,
             ..delivery

@@ -26,8 +26,8 @@ fn listing(above: u32, uids: &[u32]) -> Listing {
     Listing { above, messages: uids.iter().map(|n| listed(*n)).collect(), cut: false }
 }
 
-fn wanted(start_from: StartFrom) -> Wanted {
-    Wanted { start_from, created_at: T0, include_seen: false, max_message_bytes: 10_000 }
+fn wanted(start_from: StartFrom) -> Selection {
+    Selection { start_from, created_at: T0, include_seen: false, max_message_bytes: 10_000 }
 }
 
 fn at(validity: u32, last_uid: u32) -> Cursor {
@@ -190,19 +190,21 @@ fn a_date_from_the_future_hides_no_mail_later() {
 
 #[test]
 fn pages_are_full_at_their_count_or_their_bytes() {
-    let todo = |size| Todo { uid: uid(1), extent: Extent::Whole, size, arrived: None };
-    let lengths = |todo: &[Todo], care| pages(todo, care).iter().map(|p| p.len()).collect::<Vec<_>>();
-    assert_eq!(lengths(&[todo(10); 250], Care::Pages), [100, 100, 50]);
-    assert_eq!(lengths(&[todo(PAGE_BYTES / 2); 5], Care::Pages), [2, 2, 1]);
-    assert_eq!(lengths(&[todo(10 * PAGE_BYTES); 2], Care::Pages), [1, 1]);
-    assert_eq!(lengths(&[todo(10); 3], Care::OneByOne), [1, 1, 1]);
-    assert!(pages(&[], Care::Pages).is_empty());
+    let todo = |size| PendingMessage { uid: uid(1), extent: Extent::Whole, size, arrived: None };
+    let lengths = |todo: &[PendingMessage], isolation| {
+        pages(todo, isolation).iter().map(|p| p.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(&[todo(10); 250], Isolation::Pages), [100, 100, 50]);
+    assert_eq!(lengths(&[todo(PAGE_BYTES / 2); 5], Isolation::Pages), [2, 2, 1]);
+    assert_eq!(lengths(&[todo(10 * PAGE_BYTES); 2], Isolation::Pages), [1, 1]);
+    assert_eq!(lengths(&[todo(10); 3], Isolation::OneByOne), [1, 1, 1]);
+    assert!(pages(&[], Isolation::Pages).is_empty());
 }
 
 #[test]
 fn a_mail_steps_aside_after_three_tries() {
-    let cares: Vec<Care> = (1..=6).map(Care::after).collect();
-    use Care::{OneByOne, Pages, Quarantine, QuarantineUnfetched};
+    let cares: Vec<Isolation> = (1..=6).map(Isolation::after).collect();
+    use Isolation::{OneByOne, Pages, Quarantine, QuarantineUnfetched};
     assert_eq!(cares, [Pages, OneByOne, OneByOne, Quarantine, QuarantineUnfetched, QuarantineUnfetched]);
 }
 
@@ -259,7 +261,7 @@ struct Model {
     cursor: Option<Cursor>,
     ledger: BTreeSet<u32>,
     jobs: BTreeMap<u32, u32>,
-    wanted: Wanted,
+    wanted: Selection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,7 +273,7 @@ enum Run {
 
 impl Model {
     fn new(start_from: StartFrom) -> Self {
-        let wanted = Wanted { created_at: T0, ..wanted(start_from) };
+        let wanted = Selection { created_at: T0, ..wanted(start_from) };
         Self {
             validity: 1,
             validity_hidden: false,

@@ -18,8 +18,8 @@ fn lease(now: OffsetDateTime) -> Lease {
     Lease { holder: "one".to_owned(), until: now + Duration::MINUTE }
 }
 
-fn answer(standing: Standing) -> Answer {
-    Answer { standing, words: "450 4.2.0 Greylisted".to_owned() }
+fn answer(class: ReplyClass) -> Answer {
+    Answer { class, words: "450 4.2.0 Greylisted".to_owned() }
 }
 
 /// One try, up to where the dot goes out.
@@ -38,7 +38,7 @@ fn a_message_that_is_taken_is_told_and_filed_and_then_nothing_is_left() {
     assert_eq!((mail.state(), mail.next(NOW)), (State::Sending, Next::Wait(Duration::MINUTE)));
     mail.conclude(&[], Attempt::Accepted("250 OK".to_owned()), NOW);
     assert_eq!((mail.state(), mail.next(NOW), mail.sent_at), (State::Sent, Next::Conclude, Some(NOW)));
-    mail.told(NOW);
+    mail.mark_published(NOW);
     assert_eq!(mail.next(NOW), Next::Conclude);
     mail.copied(Copied::Failed, NOW);
     assert_eq!(mail.next(NOW), Next::Wait(COPY_PAUSE));
@@ -51,8 +51,8 @@ fn a_recipient_that_is_greylisted_is_tried_alone_the_next_time() {
     let mut mail = delivery(&["ann@example.org", "bob@example.org", "eve@example.org"]);
     in_flight(&mut mail, &["bob@example.org", "eve@example.org"], NOW);
     let refused = [
-        ("bob@example.org".to_owned(), answer(Standing::Transient)),
-        ("eve@example.org".to_owned(), answer(Standing::Permanent)),
+        ("bob@example.org".to_owned(), answer(ReplyClass::Transient)),
+        ("eve@example.org".to_owned(), answer(ReplyClass::Permanent)),
     ];
     mail.conclude(&refused, Attempt::Accepted("250 OK".to_owned()), NOW);
     assert_eq!((mail.state(), mail.waiting()), (State::Queued, vec!["bob@example.org".to_owned()]));
@@ -83,10 +83,10 @@ fn a_death_before_the_dot_is_tried_again_and_one_after_it_never() {
 #[test]
 fn what_kills_the_function_again_and_again_is_given_up() {
     let mut mail = delivery(&["ann@example.org"]);
-    for death in 1..=MAX_DEATHS {
+    for death in 1..=MAX_CRASHES {
         mail.claim(lease(NOW), NOW);
         mail.recover(NOW + Duration::minutes(2));
-        assert_eq!(mail.state() == State::Failed, death == MAX_DEATHS);
+        assert_eq!(mail.state() == State::Failed, death == MAX_CRASHES);
     }
     assert!(mail.exhausted && mail.next(NOW) == Next::Conclude);
 }
@@ -95,7 +95,7 @@ fn what_kills_the_function_again_and_again_is_given_up() {
 fn what_is_in_doubt_is_looked_for_a_few_times_and_then_told() {
     let mut mail = delivery(&["ann@example.org"]);
     in_flight(&mut mail, &[], NOW);
-    mail.conclude(&[], Attempt::Lost(Trouble::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    mail.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
     let mut now = NOW;
     for pause in CHECKS {
         assert_eq!(mail.next(now), Next::Wait(pause));
@@ -104,11 +104,11 @@ fn what_is_in_doubt_is_looked_for_a_few_times_and_then_told() {
         mail.not_found(Place::Folder, now);
     }
     assert_eq!((mail.state(), mail.next(now)), (State::Uncertain, Next::Conclude));
-    mail.told(now);
+    mail.mark_published(now);
     assert_eq!(mail.next(now), Next::Nothing);
     let mut nowhere = delivery(&["ann@example.org"]);
     in_flight(&mut nowhere, &[], NOW);
-    nowhere.conclude(&[], Attempt::Lost(Trouble::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    nowhere.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
     nowhere.not_found(Place::Nowhere, NOW);
     assert_eq!(nowhere.next(NOW), Next::Conclude);
 }
@@ -122,7 +122,7 @@ fn tries_end_after_a_day() {
             Next::Wait(pause) => now += pause,
             Next::Recover | Next::Send | Next::Check | Next::Conclude | Next::Nothing => {
                 mail.claim(lease(now), now);
-                mail.conclude(&[], Attempt::Refused(answer(Standing::Transient)), now);
+                mail.conclude(&[], Attempt::Refused(answer(ReplyClass::Transient)), now);
                 tries += 1;
             }
         }
@@ -139,7 +139,7 @@ fn trouble_of_the_owner_waits_without_growing() {
     let mut mail = delivery(&["ann@example.org"]);
     for _ in 0..10 {
         mail.claim(lease(NOW), NOW);
-        mail.conclude(&[], Attempt::Interrupted(Trouble::new(ErrorCode::SmtpAuth, "no")), NOW);
+        mail.conclude(&[], Attempt::Interrupted(OwnerError::new(ErrorCode::SmtpAuth, "no")), NOW);
         assert_eq!(mail.next(NOW), Next::Wait(OWNER_PAUSE));
     }
     assert_eq!(mail.error.unwrap().code.name(), "smtp_auth");
@@ -147,7 +147,7 @@ fn trouble_of_the_owner_waits_without_growing() {
 
 #[test]
 fn every_code_has_a_name_that_is_read_again() {
-    let all = ErrorCode::ALL.into_iter().map(SendErrorCode::Trouble).chain(SendErrorCode::OWN);
+    let all = ErrorCode::ALL.into_iter().map(SendErrorCode::Profile).chain(SendErrorCode::OWN);
     for code in all {
         assert_eq!(SendErrorCode::parse(&code.name()), Some(code));
     }
@@ -160,24 +160,24 @@ enum Event {
     Death,
     DeathAfterDot,
     Accepted,
-    Refused(Standing),
+    Refused(ReplyClass),
     Lost,
     Interrupted(ErrorCode),
     Postponed,
-    Recipients(Vec<(u8, Standing)>),
+    Recipients(Vec<(u8, ReplyClass)>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let standing = prop_oneof![Just(Standing::Transient), Just(Standing::Permanent)];
+    let class = prop_oneof![Just(ReplyClass::Transient), Just(ReplyClass::Permanent)];
     prop_oneof![
         Just(Event::Death),
         Just(Event::DeathAfterDot),
         Just(Event::Accepted),
-        standing.clone().prop_map(Event::Refused),
+        class.clone().prop_map(Event::Refused),
         Just(Event::Lost),
         prop::sample::select(ErrorCode::ALL.to_vec()).prop_map(Event::Interrupted),
         Just(Event::Postponed),
-        prop::collection::vec((0_u8..4, standing), 1..4).prop_map(Event::Recipients),
+        prop::collection::vec((0_u8..4, class), 1..4).prop_map(Event::Recipients),
     ]
 }
 
@@ -196,7 +196,7 @@ proptest! {
                 Next::Wait(pause) => { prop_assert!(pause.is_positive()); now += pause; }
                 Next::Recover => mail.recover(now),
                 Next::Check => mail.not_found(Place::Folder, now),
-                Next::Conclude => { mail.told(now); mail.copied(Copied::Failed, now); }
+                Next::Conclude => { mail.mark_published(now); mail.copied(Copied::Failed, now); }
                 Next::Nothing => break,
                 Next::Send => {
                     let waiting = mail.waiting();
@@ -206,7 +206,7 @@ proptest! {
                     if let Event::Recipients(some) = &event {
                         refused = some
                             .iter()
-                            .map(|(n, standing)| (names[usize::from(*n)].to_owned(), answer(*standing)))
+                            .map(|(n, class)| (names[usize::from(*n)].to_owned(), answer(*class)))
                             .filter(|(name, _)| waiting.contains(name))
                             .collect();
                         event = Event::Accepted;
@@ -231,7 +231,7 @@ proptest! {
                         Event::Death => now += Duration::minutes(2),
                         Event::DeathAfterDot => { dot(&mut mail); now += Duration::minutes(2); }
                         Event::Accepted if flying.is_empty() => {
-                            mail.conclude(&refused, Attempt::NobodyLeft, now);
+                            mail.conclude(&refused, Attempt::AllRecipientsRejected, now);
                         }
                         Event::Accepted => {
                             dot(&mut mail);
@@ -239,14 +239,14 @@ proptest! {
                         }
                         Event::Lost => {
                             dot(&mut mail);
-                            mail.conclude(&[], Attempt::Lost(Trouble::new(ErrorCode::SmtpConnect, "x")), now);
+                            mail.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "x")), now);
                         }
                         // A refusal after the dot is one that was heard: it does not count.
-                        Event::Refused(standing) => {
-                            mail.conclude(&[], Attempt::Refused(answer(standing)), now);
+                        Event::Refused(class) => {
+                            mail.conclude(&[], Attempt::Refused(answer(class)), now);
                         }
                         Event::Interrupted(code) => {
-                            mail.conclude(&[], Attempt::Interrupted(Trouble::new(code, "x")), now);
+                            mail.conclude(&[], Attempt::Interrupted(OwnerError::new(code, "x")), now);
                         }
                         Event::Postponed | Event::Recipients(_) => {}
                     }
@@ -255,9 +255,9 @@ proptest! {
         }
         prop_assert_eq!(mail.next(now), Next::Nothing);
         prop_assert!(dots.iter().all(|dots| *dots <= 1), "{:?}", dots);
-        prop_assert!(mail.recipients.iter().all(|one| !matches!(one.fate, Fate::Waiting(_) | Fate::InFlight)));
+        prop_assert!(mail.recipients.iter().all(|one| !matches!(one.status, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)));
         for (n, one) in mail.recipients.iter().enumerate() {
-            prop_assert_eq!(dots[n] == 1, matches!(one.fate, Fate::Accepted | Fate::InDoubt), "{:?}", one);
+            prop_assert_eq!(dots[n] == 1, matches!(one.status, RecipientStatus::Accepted | RecipientStatus::Uncertain), "{:?}", one);
         }
         prop_assert!(now - NOW < Duration::hours(30));
     }
@@ -267,12 +267,12 @@ proptest! {
 fn a_copy_of_one_try_says_nothing_of_a_later_one() {
     let mut mail = delivery(&["ann@example.org", "bob@example.org"]);
     in_flight(&mut mail, &["bob@example.org"], NOW);
-    let later = [("bob@example.org".to_owned(), answer(Standing::Transient))];
+    let later = [("bob@example.org".to_owned(), answer(ReplyClass::Transient))];
     mail.conclude(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
     in_flight(&mut mail, &[], NOW);
-    mail.conclude(&[], Attempt::Lost(Trouble::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    mail.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
     assert_eq!(mail.state(), State::Uncertain);
     mail.found(NOW);
-    assert_eq!((mail.state(), &mail.recipients[1].fate), (State::Uncertain, &Fate::InDoubt));
+    assert_eq!((mail.state(), &mail.recipients[1].status), (State::Uncertain, &RecipientStatus::Uncertain));
     assert_eq!(mail.next(NOW), Next::Conclude);
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::connection_test::{Probe, look_around};
 use super::super::error::{ImapError, Step};
 use super::super::open::greet;
-use super::{Wire, code, imap_example, password, server, soon};
+use super::{Connection, code, imap_example, password, server, soon};
 use mailroom_net::login::{Login, Proof};
 
 /// Tries the server that plays `transcript`, which has to come to its end.
@@ -24,12 +24,12 @@ async fn probe_as(
     mailbox: &str,
 ) -> (Probe, Result<(), ImapError>) {
     let (stream, playing) = server(transcript);
-    let mut wire = Wire::new(stream, soon());
+    let mut connection = Connection::new(stream, soon());
     let mut probe = Probe::default();
     let mailbox = Mailbox::parse(mailbox).unwrap();
     let result = async {
-        let greeted = greet(&mut wire).await?;
-        look_around(&mut probe, wire, greeted, login, &imap_example(), &mailbox).await
+        let greeted = greet(&mut connection).await?;
+        look_around(&mut probe, connection, greeted, login, &imap_example(), &mailbox).await
     }
     .await;
     if !transcript.ends_with("silence") {
@@ -229,13 +229,14 @@ async fn a_server_that_hangs_after_the_login_meets_the_deadline() {
     ] {
         let (stream, _playing) = server(&format!("{so_far}\nsilence"));
         let begun = Instant::now();
-        let mut wire = Wire::new(stream, begun + Duration::from_secs(9));
-        let greeted = greet(&mut wire).await.unwrap();
+        let mut connection = Connection::new(stream, begun + Duration::from_secs(9));
+        let greeted = greet(&mut connection).await.unwrap();
         let password = password("secret");
         let login = Some(Login { login: "ann", proof: Proof::Password(&password) });
         let mut found = Probe::default();
         let inbox = Mailbox::parse("INBOX").unwrap();
-        let error = look_around(&mut found, wire, greeted, login, &imap_example(), &inbox).await.unwrap_err();
+        let error =
+            look_around(&mut found, connection, greeted, login, &imap_example(), &inbox).await.unwrap_err();
         assert!(matches!(error, ImapError::Timeout(at) if at == step), "{error:?}");
         assert_eq!(begun.elapsed().as_secs(), 9);
         assert_eq!(found.capabilities, ["IMAP4REV1", "IDLE", "UIDPLUS"]);

@@ -200,12 +200,13 @@ async fn with_message(
         }
         asked
     });
-    let mut wire = super::Wire::new(ours, soon());
-    let greeted = super::greet(&mut wire).await.unwrap();
+    let mut connection = super::Connection::new(ours, soon());
+    let greeted = super::greet(&mut connection).await.unwrap();
     let password = super::password("");
     let login = Login { login: "", proof: Proof::Password(&password) };
     let inbox = Mailbox::parse("INBOX").unwrap();
-    let opened = super::log_in_and_open(wire, greeted, login, &imap_example(), &inbox, None).await.unwrap();
+    let opened =
+        super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, None).await.unwrap();
     (opened.session, serving)
 }
 
@@ -393,12 +394,12 @@ async fn messages_are_moved_by_what_the_server_has() {
 async fn goodbye_is_said_and_not_waited_for() {
     let (ours, mut theirs) = duplex(1024);
     theirs.write_all(b"* PREAUTH .\r\n* 1 EXISTS\r\nM1 OK .\r\n").await.unwrap();
-    let mut wire = super::Wire::new(ours, soon());
-    let greeted = super::greet(&mut wire).await.unwrap();
+    let mut connection = super::Connection::new(ours, soon());
+    let greeted = super::greet(&mut connection).await.unwrap();
     let password = super::password("");
     let login = Login { login: "", proof: Proof::Password(&password) };
     let inbox = Mailbox::parse("INBOX").unwrap();
-    super::log_in_and_open(wire, greeted, login, &imap_example(), &inbox, None)
+    super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, None)
         .await
         .unwrap()
         .session

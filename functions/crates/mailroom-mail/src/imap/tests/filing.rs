@@ -13,7 +13,7 @@ use super::super::error::{Code, ImapError, Malformed, Refusal, Step};
 use super::super::open::greet;
 use super::super::sent_mailbox::{SentFolder, log_in_and_find};
 use super::sent_mailbox::{AS_READ, AT, ID, find_until, folder, listed};
-use super::{Wire, code, imap_example, password, soon};
+use super::{Connection, code, imap_example, password, soon};
 use mailroom_net::login::{Login, Proof};
 
 /// A folder that is found by its name: the next command is M3.
@@ -142,7 +142,7 @@ async fn a_folder_that_cannot_be_looked_into_is_an_error_and_is_tried_again() {
     );
     let (mut folder, playing) = folder(&transcript).await;
     let error = folder.holds(ID).await.unwrap_err();
-    let trouble = error.trouble(&imap_example());
+    let trouble = error.owner_error(&imap_example());
     assert_eq!(trouble.code, ErrorCode::ImapMailbox);
     assert_eq!(
         trouble.message,
@@ -233,7 +233,7 @@ async fn a_message_that_is_refused_is_an_error_in_the_servers_words() {
             |end: &str| format!("{}C: M3 APPEND \"Sent\" {AS_READ} {length}\nC: hi\n{end}", sent(capability));
         let error = file(&transcript("S: M3 NO [OVERQUOTA] Quota exceeded"), b"hi").await.unwrap_err();
         assert_eq!(
-            error.trouble(&imap_example()).message,
+            error.owner_error(&imap_example()).message,
             "imap.example.com (port 993) cannot file the copy of a sent mail, because the mailbox is full: \
              \"Quota exceeded\". Delete some mail, or ask the provider for more room."
         );
@@ -297,11 +297,11 @@ async fn by_hand(capability: &str, buffer: usize) -> (SentFolder<DuplexStream>, 
         theirs.read_line(&mut String::new()).await.unwrap();
     };
     let opening = async {
-        let mut wire = Wire::new(ours, soon());
+        let mut connection = Connection::new(ours, soon());
         let password = password("secret");
         let login = Login { login: "ann", proof: Proof::Password(&password) };
-        let greeted = greet(&mut wire).await.unwrap();
-        log_in_and_find(wire, greeted, login, &imap_example()).await.unwrap().unwrap()
+        let greeted = greet(&mut connection).await.unwrap();
+        log_in_and_find(connection, greeted, login, &imap_example()).await.unwrap().unwrap()
     };
     let (folder, ()) = tokio::join!(opening, playing);
     (folder, theirs)

@@ -58,9 +58,9 @@ async fn a_server_that_never_ends_is_not_listened_to_for_ever() {
         let noise = format!("* X {{16000}}\r\n{}\r\n", "x".repeat(16_000));
         while theirs.write_all(noise.as_bytes()).await.is_ok() {}
     });
-    let mut wire = super::Wire::new(ours, soon());
-    let tag = wire.command("NOOP");
-    let error = wire.complete(tag, Step::List, |_| Ok(())).await.unwrap_err();
+    let mut connection = super::Connection::new(ours, soon());
+    let tag = connection.command("NOOP");
+    let error = connection.complete(tag, Step::List, |_| Ok(())).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::Endless, .. }));
 }
 
@@ -94,7 +94,7 @@ async fn errors_carry_nothing_of_the_mail() {
         S: confidential oops
         S: M3 OK .";
     let error = session(transcript).await.fetch(&[(uid(3), 3)], 1000).await.unwrap_err();
-    let trouble = error.trouble(&super::imap_example()).message;
+    let trouble = error.owner_error(&super::imap_example()).message;
     for text in [format!("{error:?}"), error.to_string(), trouble] {
         assert!(!text.contains("confidential") && !text.contains("oops"), "{text}");
     }
@@ -120,22 +120,22 @@ fn run(bytes: Vec<u8>) {
         let password = super::password("secret");
         let login = Login { login: "ann", proof: Proof::Password(&password) };
         let inbox = mailroom_core::profile::Mailbox::parse("INBOX").unwrap();
-        let mut wire = super::Wire::new(saying(bytes.clone()), soon());
-        let Ok(greeted) = super::greet(&mut wire).await else { return };
+        let mut connection = super::Connection::new(saying(bytes.clone()), soon());
+        let Ok(greeted) = super::greet(&mut connection).await else { return };
         let mut probe = super::super::connection_test::Probe::default();
         let _ = super::super::connection_test::look_around(
             &mut probe,
-            wire,
+            connection,
             greeted,
             Some(login),
             &imap_example(),
             &inbox,
         )
         .await;
-        let mut wire = super::Wire::new(saying(bytes), soon());
-        let Ok(greeted) = super::greet(&mut wire).await else { return };
+        let mut connection = super::Connection::new(saying(bytes), soon());
+        let Ok(greeted) = super::greet(&mut connection).await else { return };
         let Ok(mut opened) =
-            super::log_in_and_open(wire, greeted, login, &imap_example(), &inbox, Some(0)).await
+            super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, Some(0)).await
         else {
             return;
         };

@@ -204,7 +204,7 @@ async fn the_owner_reads_the_servers_words_and_never_the_password() {
         C: M1 LOGIN \"ann\" \"secret\"
         S: M1 NO [AUTHENTICATIONFAILED] bad command: LOGIN ann secret";
     let error = open(transcript, None).await.unwrap_err();
-    let trouble = error.trouble(&imap_example());
+    let trouble = error.owner_error(&imap_example());
     assert_eq!(
         trouble.message,
         "imap.example.com (port 993) refused the login: \"bad command: LOGIN ann …\". Check login and password; many providers want an app password."
@@ -220,7 +220,7 @@ async fn a_named_pause_is_kept() {
         S: * OK ready
         C: M1 LOGIN \"ann\" \"secret\"
         S: M1 BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds";
-    let trouble = open(transcript, None).await.unwrap_err().trouble(&imap_example());
+    let trouble = open(transcript, None).await.unwrap_err().owner_error(&imap_example());
     assert_eq!(trouble.retry_after, Some(Duration::from_millis(299_456)));
 }
 
@@ -279,7 +279,7 @@ async fn why_a_token_is_refused_is_told_in_the_servers_own_json() {
         );
         let error = open_with_token(&transcript).await.unwrap_err();
         assert_eq!(code(&error), ErrorCode::ImapAuth);
-        let told = error.trouble(&imap_example()).message;
+        let told = error.owner_error(&imap_example()).message;
         assert!(told.contains("\"status\":\"401\"") && told.contains("is not fine"), "{told}");
         assert!(!told.contains("t0ken"), "{told}");
     }

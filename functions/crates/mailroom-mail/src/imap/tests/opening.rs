@@ -248,9 +248,9 @@ async fn a_server_that_drips_is_cut_off_at_the_deadline() {
             tokio::time::sleep(std::time::Duration::from_secs(20)).await;
         }
     });
-    let mut wire = super::Wire::new(ours, super::soon());
-    let error = super::greet(&mut wire).await.map(drop).unwrap_err();
+    let mut connection = super::Connection::new(ours, super::soon());
+    let error = super::greet(&mut connection).await.map(drop).unwrap_err();
     assert!(matches!(error, ImapError::Timeout(Step::Greeting)));
-    drop(wire);
+    drop(connection);
     dripping.await.unwrap();
 }

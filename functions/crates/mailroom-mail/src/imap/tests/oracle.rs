@@ -7,7 +7,7 @@ use imap_proto::{
 };
 use proptest::prelude::*;
 
-use super::super::response::{Fetch, Frame, Hits, LITERAL, Named, Response, Section};
+use super::super::response::{Fetch, Frame, LITERAL, Named, Response, SearchResult, Section};
 
 /// Takes a FETCH response of imap-proto for ours.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is what we skip, and the enum is open")]
@@ -151,7 +151,7 @@ fn searches_are_read_alike() {
         let Ok((_, Theirs::MailboxData(MailboxDatum::Search(uids)))) = Theirs::parse(line.as_bytes()) else {
             panic!("{text}");
         };
-        let hits = if uids.is_empty() { Hits::None } else { Hits::Some };
+        let hits = if uids.is_empty() { SearchResult::NoMatch } else { SearchResult::Match };
         let ours = Response::parse(Frame { text: text.as_bytes().to_vec(), literals: Vec::new() }).unwrap();
         assert_eq!(ours, Response::Search(hits));
     }

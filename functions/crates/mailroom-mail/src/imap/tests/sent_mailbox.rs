@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::super::error::{ImapError, Step};
 use super::super::open::greet;
 use super::super::sent_mailbox::{SentFolder, log_in_and_find};
-use super::{Wire, code, imap_example, password, server, soon};
+use super::{Connection, code, imap_example, password, server, soon};
 use mailroom_net::login::{Login, Proof};
 
 pub(super) const AT: OffsetDateTime = datetime!(2026-11-02 22:34:05.9 +02:00);
@@ -38,12 +38,12 @@ pub(super) type Found = Result<Option<SentFolder<DuplexStream>>, ImapError>;
 
 pub(super) async fn find_until(transcript: &str, deadline: Instant) -> (Found, JoinHandle<()>) {
     let (stream, playing) = server(transcript);
-    let mut wire = Wire::new(stream, deadline);
+    let mut connection = Connection::new(stream, deadline);
     let password = password("secret");
     let result = async {
-        let greeted = greet(&mut wire).await?;
+        let greeted = greet(&mut connection).await?;
         log_in_and_find(
-            wire,
+            connection,
             greeted,
             Login { login: "ann", proof: Proof::Password(&password) },
             &imap_example(),

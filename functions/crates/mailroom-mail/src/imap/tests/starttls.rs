@@ -13,13 +13,13 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use super::super::connection_test::Probe;
 use super::super::error::{ImapError, Malformed, Step};
 use super::super::open::{Connector, start_tls};
-use super::{Mailbox, Opened, Wire, code, password, server, soon};
+use super::{Connection, Mailbox, Opened, code, password, server, soon};
 use mailroom_net::login::{Login, Proof};
 use mailroom_net::tls::{Tls, TlsError};
 
 async fn plain(transcript: &str) -> Result<(), ImapError> {
     let (stream, _) = server(transcript);
-    start_tls(Wire::new(stream, soon())).await.map(drop)
+    start_tls(Connection::new(stream, soon())).await.map(drop)
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,7 +182,7 @@ async fn the_owner_is_told_what_is_wrong_with_a_certificate() {
         let server = listen(Some(acceptor), Security::Tls, said).await;
         let error = connect(&authority, &server).await.unwrap_err();
         assert!(matches!(&error, ImapError::Tls(error) if is(error)), "{error:?}");
-        let trouble = error.trouble(&server);
+        let trouble = error.owner_error(&server);
         assert_eq!(trouble.code, ErrorCode::ImapTls);
         assert!(trouble.message.contains(sentence), "{}", trouble.message);
     }
@@ -194,7 +194,7 @@ async fn a_server_without_tls_is_no_imap_server() {
     let server = listen(None, Security::Tls, b"* OK IMAP4 ready\r\n").await;
     let error = connect(&authority, &server).await.unwrap_err();
     assert!(matches!(error, ImapError::Tls(TlsError::NotTls)), "{error:?}");
-    assert!(error.trouble(&server).message.contains("starttls"));
+    assert!(error.owner_error(&server).message.contains("starttls"));
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use tokio::io::DuplexStream;
 
 use super::*;
-use crate::smtp::{Begun, Content, Envelope, Offers, Reply, Session, Unable};
+use crate::smtp::{Begun, Content, Envelope, Extensions, Reply, Session, Unsupported};
 
 /// A session with a server that goes on with this transcript after EHLO.
 async fn session(offers: &str, transcript: &str) -> Session<DuplexStream> {
     let transcript = format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\n{offers}S: 250 OK\n{transcript}");
-    let wire = Wire::new(server(&transcript), soon());
-    introduce(&mut Probe::default(), wire, "[127.0.0.1]", &example(), None).await.unwrap()
+    let connection = Connection::new(server(&transcript), soon());
+    introduce(&mut Probe::default(), connection, "[127.0.0.1]", &example(), None).await.unwrap()
 }
 
 fn to(names: &[&str]) -> Vec<String> {
@@ -115,20 +115,20 @@ async fn a_session_goes_on_after_a_refusal_at_any_command() {
 async fn a_server_is_not_asked_for_what_it_cannot_do() {
     let mut session = session("S: 250-SIZE 99\n", "").await;
     let ann = to(&["ann@example.org"]);
-    assert!(matches!(session.begin(&envelope(&ann)).await, Begun::Unable(Unable::TooLarge(99))));
+    assert!(matches!(session.begin(&envelope(&ann)).await, Begun::Unsupported(Unsupported::TooLarge(99))));
     let international = to(&["j\u{f6}rg@example.org"]);
     let small = Envelope { bytes: 9, ..envelope(&international) };
-    assert!(matches!(session.begin(&small).await, Begun::Unable(Unable::International)));
+    assert!(matches!(session.begin(&small).await, Begun::Unsupported(Unsupported::International)));
 }
 
 #[test]
 fn offers_are_read_as_servers_write_them() {
-    let read = |lines: &[&str]| Offers::read(&to(lines));
+    let read = |lines: &[&str]| Extensions::read(&to(lines));
     assert_eq!(read(&["SIZE 0", "pipelining"]).size, None);
     assert!(read(&["size"]).knows_size && read(&["PIPELINING"]).pipelining);
     assert_eq!(
         read(&["SIZE 99999999999999999999999", "SMTPUTF8X"]),
-        Offers { knows_size: true, ..Offers::default() }
+        Extensions { knows_size: true, ..Extensions::default() }
     );
 }
 
@@ -198,7 +198,7 @@ async fn who_leaves_or_breaks_off_before_the_dot_is_heard_in_time() {
         session.content(b"x\r\n").await.unwrap();
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let said = match session.heed().await {
+        let said = match session.check_alive().await {
             Ok(()) => "nothing",
             Err(SmtpError::Refused { step: Step::Content, .. }) => "refused",
             Err(SmtpError::HungUp(Step::Content)) => "hung up",
@@ -213,8 +213,8 @@ async fn with_token(offer: &str, transcript: &str) -> Result<(), SmtpError> {
     let login = Login { login: "a,b=c@example.com", proof: Proof::Token(&token) };
     let transcript =
         format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\nS: 250 AUTH {offer}\n{transcript}");
-    let wire = Wire::new(server(&transcript), soon());
-    introduce(&mut Probe::default(), wire, "[127.0.0.1]", &example(), Some(login)).await.map(drop)
+    let connection = Connection::new(server(&transcript), soon());
+    introduce(&mut Probe::default(), connection, "[127.0.0.1]", &example(), Some(login)).await.map(drop)
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn tokens_go_by_the_mechanism_that_the_server_offers() {
         let transcript =
             format!("C: AUTH {offer} {first}\nS: 334 {why}\nC: {end}\nS: 535 5.7.8 Not accepted");
         let error = with_token(offer, &transcript).await.unwrap_err();
-        let message = error.trouble(&example()).message;
+        let message = error.owner_error(&example()).message;
         assert!(message.contains("\"status\":\"401\"") && !message.contains("lantern"), "{message}");
     }
 }
@@ -271,5 +271,5 @@ async fn a_header_in_another_script_needs_what_addresses_in_it_need() {
     let ann = to(&["ann@example.org"]);
     let other = Envelope { content: Content::EightBit, ..envelope(&ann) };
     let mut without = session("S: 250-8BITMIME\n", "").await;
-    assert!(matches!(without.begin(&other).await, Begun::Unable(Unable::International)));
+    assert!(matches!(without.begin(&other).await, Begun::Unsupported(Unsupported::International)));
 }
