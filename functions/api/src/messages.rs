@@ -7,7 +7,6 @@ use futures_util::future::try_join_all;
 use mailroom_contract::message::{AcceptedMessage, MessageBody, MessageView};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_core::outbound::delivery::{Delivery, State};
-use mailroom_core::outbound::loop_guard;
 use mailroom_core::outbound::message::{
     EmailAddress, MAX_ATTACHMENT_BYTES, Message, MessageId, OutboundId, Source,
 };
@@ -42,7 +41,7 @@ impl Api {
         }
         let from = sender(&profile)?;
         self.check_attachments(&message).await?;
-        if let Some(held) = loop_guard::judge(&self.table, profile.id, &message).await? {
+        if let Some(held) = self.table.held_back(profile.id, &message).await? {
             return Err(ApiError::Conflict(held.message, Problems::default()));
         }
 

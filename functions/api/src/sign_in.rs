@@ -15,11 +15,12 @@ use mailroom_aws::dynamodb::SignIn;
 use mailroom_contract::problem::Problems;
 use mailroom_contract::sign_in::{SignInBegun, SignedOut};
 use mailroom_core::error_chain::Chain;
-use mailroom_core::oauth2::{Authorization, Grant, Oauth2};
+use mailroom_core::oauth2::{Authorization, Oauth2};
 use mailroom_core::ports::{
     ClientCredential, Credential, Grants as _, PortError, Profiles as _, Schedules as _,
 };
 use mailroom_core::profile::{Auth, Profile};
+use mailroom_core::provider::Grant;
 use tracing::{info, warn};
 
 use crate::Api;

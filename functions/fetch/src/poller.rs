@@ -12,7 +12,8 @@ use mailroom_core::inbound::poll::{self, Isolation, PendingMessage, Plan, Select
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use mailroom_core::ports::{Grants, Handover, Hold, Lease, PortError, Profiles};
-use mailroom_core::profile::{Profile, Server};
+use mailroom_core::profile::Profile;
+use mailroom_core::server::Server;
 use mailroom_mail::imap::{Connector, ImapError, Opened};
 use mailroom_net::login::Login;
 use time::OffsetDateTime;

@@ -129,7 +129,7 @@ impl<'a> Sender<'a> {
                 let message_id = MessageId::of(profile, &id, &from);
                 let (recipients, copy) = (message.recipients(), message.save_to_sent);
                 let mut delivery = Delivery::new(profile, id, message_id, &recipients, copy, now);
-                if let Some(held) = loop_guard::judge(&self.services.table, profile, &message).await? {
+                if let Some(held) = self.services.table.held_back(profile, &message).await? {
                     delivery.fail(held, now);
                 }
                 delivery
@@ -418,7 +418,7 @@ fn lost(trouble: &OwnerError) -> OwnerError {
     OwnerError::new(trouble.code, message)
 }
 
-fn unable_words(unable: Unsupported, bytes: u64, server: Option<&mailroom_core::profile::Server>) -> String {
+fn unable_words(unable: Unsupported, bytes: u64, server: Option<&mailroom_core::server::Server>) -> String {
     let at = words_of(server);
     match unable {
         Unsupported::TooLarge(most) => {

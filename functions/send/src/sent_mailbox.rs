@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mailroom_core::outbound::delivery::{Copied, Delivery, Place};
-use mailroom_core::outbound::message::{SaveToSent, files_own_copies};
+use mailroom_core::outbound::message::SaveToSent;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
+use mailroom_core::provider::files_own_sent_copy;
 use mailroom_mail::imap::{ImapError, SentFolder};
 use mailroom_net::login::Login;
 use time::OffsetDateTime;
@@ -148,7 +149,7 @@ pub(crate) fn is_ours(wanted: SaveToSent, profile: &Profile) -> bool {
     match wanted {
         SaveToSent::Always => true,
         SaveToSent::Never => false,
-        SaveToSent::Auto => !profile.smtp.as_ref().is_some_and(|server| files_own_copies(&server.host)),
+        SaveToSent::Auto => !profile.smtp.as_ref().is_some_and(|server| files_own_sent_copy(&server.host)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mailroom_core::health::{State, Status};
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::scripted_imap::{GREETING, Script, ScriptedImap, Step};
 use mailroom_tests::world::{World, mail, server};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mailroom_core::health::State;
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::Mailbox;
+use mailroom_core::server::Mailbox;
 use mailroom_tests::aws_proxy::Fault;
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::world::{INTERVAL, World, mail};

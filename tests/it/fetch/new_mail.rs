@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mailroom_core::inbound::job::{Digest, JobId, Kind};
 use mailroom_core::inbound::schedule::SHARDS;
-use mailroom_core::profile::{AfterFetch, Mailbox, Security};
+use mailroom_core::profile::AfterFetch;
+use mailroom_core::server::{Mailbox, Security};
 use mailroom_tests::rtt_proxy::RttProxy;
 use mailroom_tests::world::{World, mail, server};
 

@@ -2,7 +2,7 @@
 
 use mailroom_core::health::{State, Status};
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 use mailroom_local::certificates::Leaf;
 use mailroom_tests::world::{World, mail, server};
 

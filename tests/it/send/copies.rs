@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 use mailroom_tests::python_parser::read;
 use mailroom_tests::smtp_server::{Fault, Options, Step};
 use mailroom_tests::world::{World, server};

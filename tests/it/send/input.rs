@@ -177,7 +177,7 @@ fn a_message_waits_for_its_server_and_goes_with_its_profile() {
     let smtp = world.smtp_server(&Options::default());
     let profile = world.sender(&smtp, |profile| {
         profile.smtp =
-            Some(mailroom_tests::world::server("127.0.0.1", 9, mailroom_core::profile::Security::Tls))
+            Some(mailroom_tests::world::server("127.0.0.1", 9, mailroom_core::server::Security::Tls))
     });
     let id = world.submit(profile, &hello());
     world.send_all();

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 use mailroom_tests::imap::Imap;
 use mailroom_tests::postfix::Postfix;
 use mailroom_tests::python_parser::read;

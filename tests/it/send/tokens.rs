@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 use mailroom_mail::smtp::{Begun, Connector, Content, Envelope, Probe};
 use mailroom_net::login::{Login, Proof};
 use mailroom_net::tls::Tls;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use mailroom_core::health::State;
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 use mailroom_tests::scripted_imap::{Script, ScriptedImap, Step};
 use mailroom_tests::secret_scan::{CANARY, assert_kept};
 use mailroom_tests::world::{World, mail, server};

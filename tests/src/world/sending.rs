@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mailroom_core::profile::{Profile, ProfileId, Security};
+use mailroom_core::profile::{Profile, ProfileId};
+use mailroom_core::server::Security;
 use serde_json::{Value, json};
 
 use super::{World, server};

@@ -8,9 +8,9 @@ use futures_util::future::join;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_core::error_chain::Chain;
-use mailroom_core::oauth2::Grant;
 use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
+use mailroom_core::provider::Grant;
 use time::Duration;
 use tracing::warn;
 

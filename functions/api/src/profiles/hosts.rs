@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mailroom_contract::field::{Discovery, Transport};
 use mailroom_contract::problem::Problems;
-use mailroom_core::profile::{Host, Profile};
+use mailroom_core::profile::Profile;
+use mailroom_core::server::Host;
 use mailroom_net::connect::HostCheck;
 
 use crate::Api;

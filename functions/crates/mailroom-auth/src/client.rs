@@ -3,8 +3,9 @@
 use std::fmt;
 use std::pin::Pin;
 
-use mailroom_core::oauth2::{Grant, Oauth2, Provider};
+use mailroom_core::oauth2::Oauth2;
 use mailroom_core::ports::ClientCredential;
+use mailroom_core::provider::{Grant, Provider};
 use mailroom_net::redact::Secrets;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use hyper::header::{CACHE_CONTROL, DATE};
-use mailroom_core::oauth2::{Grant, Provider};
+use mailroom_core::provider::{Grant, Provider};
 use serde::Deserialize;
 use time::format_description::well_known::Rfc2822;
 use time::{Duration, OffsetDateTime};

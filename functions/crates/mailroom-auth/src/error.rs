@@ -2,7 +2,7 @@
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::PortError;
-use mailroom_core::profile::Server;
+use mailroom_core::server::Server;
 use mailroom_net::owner_error::Protocol;
 
 use crate::http::HttpError;

@@ -11,7 +11,7 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use mailroom_core::profile::{Host, Security, Server};
+use mailroom_core::server::{Host, Security, Server};
 use mailroom_net::connect::{self, AllowedHosts, NetError};
 use mailroom_net::tls::{Tls, TlsError};
 use tokio::io::{AsyncRead, AsyncWrite};

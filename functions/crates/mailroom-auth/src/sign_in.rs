@@ -8,8 +8,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mailroom_core::oauth2::{Authorization, Oauth2, Provider};
+use mailroom_core::oauth2::{Authorization, Oauth2};
 use mailroom_core::ports::ClientCredential;
+use mailroom_core::provider::Provider;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -329,7 +330,7 @@ fn check(
 mod tests {
     use std::collections::HashMap;
 
-    use mailroom_core::oauth2::Grant;
+    use mailroom_core::provider::Grant;
     use serde_json::json;
     use time::macros::datetime;
 

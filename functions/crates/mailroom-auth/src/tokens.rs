@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mailroom_core::oauth2::{Authorization, Grant, Oauth2};
+use mailroom_core::oauth2::{Authorization, Oauth2};
 use mailroom_core::ports::{ClientCredential, Credential, Grants, PortError};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
+use mailroom_core::provider::Grant;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;

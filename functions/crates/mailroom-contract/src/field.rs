@@ -8,7 +8,9 @@ use std::ops::RangeInclusive;
 
 use deserr::{DeserializeError as _, Deserr, ErrorKind, IntoValue, ValueKind, ValuePointerRef};
 use mailroom_core::flow::FlowSchemaId;
-use mailroom_core::profile::{Host, Invalid, Mailbox, RefreshInterval, StartFrom};
+use mailroom_core::invalid::Invalid;
+use mailroom_core::profile::{RefreshInterval, StartFrom};
+use mailroom_core::server::{Host, Mailbox};
 use secrecy::SecretString;
 use time::Date;
 use time::macros::format_description;

@@ -4,11 +4,11 @@ use std::num::NonZeroU16;
 
 use deserr::{Deserr, ValuePointerRef};
 use mailroom_core::health::{State, Status};
-use mailroom_core::oauth2::{Grant, Oauth2};
+use mailroom_core::oauth2::Oauth2;
 use mailroom_core::ports::{ClientCredential, Credential};
-use mailroom_core::profile::{
-    AfterFetch, Auth, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server, StartFrom,
-};
+use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::provider::Grant;
+use mailroom_core::server::{Mailbox, Security, Server};
 use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;

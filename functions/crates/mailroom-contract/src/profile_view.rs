@@ -1,9 +1,10 @@
 //! Profiles as they are shown.
 
 use mailroom_core::health::State;
-use mailroom_core::oauth2::{Warning, WarningCode, is_authorized, warnings};
 use mailroom_core::owner_error::{ErrorClass, ErrorCode};
-use mailroom_core::profile::{AfterFetch, Auth, Profile, Server};
+use mailroom_core::profile::{AfterFetch, Auth, Profile};
+use mailroom_core::server::Server;
+use mailroom_core::warning::{Warning, WarningCode, warnings};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -354,7 +355,7 @@ impl StatusView {
             uid_validity: profile.cursor.and_then(|cursor| cursor.uid_validity).map(|value| value.get()),
             last_uid: profile.cursor.map(|cursor| cursor.last_uid),
             // A sign-in that the provider does not accept any more is none.
-            authorized: is_authorized(profile)
+            authorized: profile.is_authorized()
                 && error.is_none_or(|error| error.code != ErrorCode::Oauth2Grant),
             warnings: warnings(profile, now).into_iter().map(WarningView::from).collect(),
         }

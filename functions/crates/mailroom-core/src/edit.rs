@@ -105,7 +105,8 @@ mod tests {
     use crate::health::StandingError;
     use crate::inbound::cursor::Cursor;
     use crate::owner_error::ErrorCode;
-    use crate::profile::{Auth, Host, Mailbox, ProfileId, RefreshInterval, Security, Server};
+    use crate::profile::{Auth, ProfileId, RefreshInterval};
+    use crate::server::{Host, Mailbox, Security, Server};
 
     const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::profile::Invalid;
+use crate::invalid::Invalid;
 
 /// A flow schema's id, as its owner names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

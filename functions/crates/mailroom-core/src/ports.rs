@@ -12,9 +12,9 @@ use crate::inbound::cursor::Cursor;
 use crate::inbound::job::{Digest, FlowJob, JobId};
 use crate::inbound::schedule::PollRequest;
 use crate::oauth2::Authorization;
-use crate::outbound::delivery::Delivery;
-use crate::outbound::loop_guard::AutomatedSender;
-use crate::outbound::message::{EmailAddress, MessageId, OutboundId};
+use crate::outbound::delivery::{Delivery, SendError};
+use crate::outbound::loop_guard::{self, AutomatedSender};
+use crate::outbound::message::{EmailAddress, LoopGuard, Message, MessageId, Origin, OutboundId};
 use crate::profile::{Profile, ProfileId, RefreshInterval};
 
 /// Why the world did not do what a port asked for.
@@ -222,6 +222,26 @@ pub trait Deliveries: Send + Sync {
         limit: u32,
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<Admission, PortError>> + Send;
+
+    /// Why a message of a profile is held back, if it is, by what is known of its recipients and of what it answers.
+    fn held_back(
+        &self,
+        profile: ProfileId,
+        message: &Message,
+    ) -> impl Future<Output = Result<Option<SendError>, PortError>> + Send {
+        async move {
+            if message.loop_guard == LoopGuard::Off {
+                return Ok(None);
+            }
+            let answered = self.automated_sender(profile, &message.answered()).await?;
+            let own = if message.in_reply_to.is_some() || message.origin == Origin::Automatic {
+                self.own_addresses(&message.recipients()).await?
+            } else {
+                Vec::new()
+            };
+            Ok(loop_guard::held_back(message, answered, &own))
+        }
+    }
 
     /// Stores what stands of a profile's sending, unless the profile was edited since `version`.
     fn record_sending(

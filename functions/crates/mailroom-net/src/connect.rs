@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use mailroom_core::profile::{Host, Server};
+use mailroom_core::server::{Host, Server};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -153,7 +153,7 @@ pub async fn connect(server: &Server, allowed: &AllowedHosts) -> Result<TcpStrea
 mod tests {
     use std::num::NonZeroU16;
 
-    use mailroom_core::profile::Security;
+    use mailroom_core::server::Security;
     use tokio::net::TcpListener;
 
     use super::*;

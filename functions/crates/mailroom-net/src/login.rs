@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailroom_core::profile::Server;
+use mailroom_core::server::Server;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::redact::Secrets;

@@ -1,7 +1,7 @@
 //! What the mailbox's owner reads of troubles that every protocol has: no connection, no TLS.
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
-use mailroom_core::profile::Security;
+use mailroom_core::server::Security;
 
 use crate::connect::NetError;
 use crate::tls::TlsError;

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use mailroom_core::profile::Host;
+use mailroom_core::server::Host;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};

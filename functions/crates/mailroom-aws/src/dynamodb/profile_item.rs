@@ -7,12 +7,12 @@ use std::num::NonZeroU16;
 
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::inbound::schedule::{SHARDS, sort_key};
-use mailroom_core::oauth2::{Grant, Oauth2};
+use mailroom_core::invalid::Invalid;
+use mailroom_core::oauth2::Oauth2;
 use mailroom_core::outbound::message::EmailAddress;
-use mailroom_core::profile::{
-    AfterFetch, Auth, Host, Invalid, Mailbox, Profile, ProfileId, RefreshInterval, Security, Server,
-    StartFrom,
-};
+use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::provider::Grant;
+use mailroom_core::server::{Host, Mailbox, Security, Server};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;

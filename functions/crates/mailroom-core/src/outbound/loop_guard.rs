@@ -4,8 +4,6 @@ use time::Duration;
 
 use crate::outbound::delivery::{SendError, SendErrorCode};
 use crate::outbound::message::{EmailAddress, LoopGuard, Message, Origin};
-use crate::ports::{Deliveries, PortError};
-use crate::profile::ProfileId;
 
 /// Automatic mails to one recipient within [`LIMIT_TIME`], unless the deployment says otherwise.
 pub const DEFAULT_LIMIT: u32 = 10;
@@ -66,27 +64,6 @@ pub fn held_back(
         }
         Some(_) | None => None,
     }
-}
-
-/// Why a message of a profile is held back, if it is, by what is known of its recipients and of what it answers.
-///
-/// # Errors
-/// When that cannot be read.
-pub async fn judge(
-    known: &impl Deliveries,
-    profile: ProfileId,
-    message: &Message,
-) -> Result<Option<SendError>, PortError> {
-    if message.loop_guard == LoopGuard::Off {
-        return Ok(None);
-    }
-    let answered = known.automated_sender(profile, &message.answered()).await?;
-    let own = if message.in_reply_to.is_some() || message.origin == Origin::Automatic {
-        known.own_addresses(&message.recipients()).await?
-    } else {
-        Vec::new()
-    };
-    Ok(held_back(message, answered, &own))
 }
 
 /// The error of an automatic mail that is one too many.

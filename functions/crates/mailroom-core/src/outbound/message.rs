@@ -8,7 +8,8 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
-use crate::profile::{Host, Invalid, ProfileId};
+use crate::invalid::Invalid;
+use crate::profile::ProfileId;
 
 /// Recipients of one message, `to`, `cc` and `bcc` together: what the large providers take over SMTP.
 pub const MAX_RECIPIENTS: usize = 100;
@@ -413,30 +414,6 @@ impl Message {
         ids.extend(self.references.last().filter(|last| self.in_reply_to.as_ref() != Some(*last)));
         ids
     }
-}
-
-/// Providers that file a copy of all that is sent through them, by the hosts that they tell people to send through: Gmail,
-/// Microsoft 365 and Outlook.com, iCloud, Zoho (their documentation, 2026).
-const OWN_COPIES: [&str; 10] = [
-    "gmail.com",
-    "googlemail.com",
-    "smtp.google.com",
-    "office365.com",
-    "outlook.com",
-    "mail.me.com",
-    "icloud.com",
-    "zoho.com",
-    "zoho.eu",
-    "zoho.in",
-];
-
-/// Whether whoever sends through this host finds a copy among their sent mail anyway.
-#[must_use]
-pub fn files_own_copies(host: &Host) -> bool {
-    let host = host.as_str();
-    OWN_COPIES
-        .iter()
-        .any(|own| host.strip_suffix(own).is_some_and(|before| before.is_empty() || before.ends_with('.')))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A try of the settings: what a poll would need, and what helps the owner to set it right. It changes nothing.
 
-use mailroom_core::profile::{Mailbox, Server};
+use mailroom_core::server::{Mailbox, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 

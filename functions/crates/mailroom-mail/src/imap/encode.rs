@@ -7,7 +7,7 @@ use base64::alphabet::IMAP_MUTF7;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::NO_PAD;
 use mailroom_core::inbound::cursor::Uid;
-use mailroom_core::profile::Mailbox;
+use mailroom_core::server::Mailbox;
 
 const MODIFIED_BASE64: GeneralPurpose = GeneralPurpose::new(&IMAP_MUTF7, NO_PAD);
 

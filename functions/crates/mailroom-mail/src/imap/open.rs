@@ -4,7 +4,7 @@
 //! trips. Capabilities cost a sixth and are asked for only where the login depends on them.
 
 use mailroom_core::inbound::poll::{Listing, MailboxState};
-use mailroom_core::profile::{Mailbox, Security, Server};
+use mailroom_core::server::{Mailbox, Security, Server};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

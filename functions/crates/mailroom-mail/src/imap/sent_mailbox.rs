@@ -1,6 +1,6 @@
 //! The folder for sent mail: which one it is, whether a mail is in it, and filing a copy there.
 
-use mailroom_core::profile::Server;
+use mailroom_core::server::Server;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::poll::{Listed, Listing, MailboxState};
-use mailroom_core::profile::Mailbox;
+use mailroom_core::server::Mailbox;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};

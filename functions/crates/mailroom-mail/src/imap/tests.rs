@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mailroom_core::inbound::cursor::Uid;
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::{Host, Mailbox, Security, Server};
+use mailroom_core::server::{Host, Mailbox, Security, Server};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;

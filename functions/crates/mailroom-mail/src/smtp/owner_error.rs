@@ -1,7 +1,7 @@
 //! From what went wrong to what the mailbox's owner reads. The only place where this is decided.
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
-use mailroom_core::profile::{Security, Server};
+use mailroom_core::server::{Security, Server};
 
 use super::error::{Malformed, SmtpError, Step};
 use super::reply::Reply;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::{Host, Security, Server};
+use mailroom_core::server::{Host, Security, Server};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::Instant;

@@ -9,7 +9,8 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::ports::{Forgotten, Profiles as _};
-use mailroom_core::profile::{AfterFetch, Auth, Host, Mailbox, Security, Server};
+use mailroom_core::profile::{AfterFetch, Auth};
+use mailroom_core::server::{Host, Mailbox, Security, Server};
 use serde_json::{Value, json};
 use time::macros::datetime;
 

@@ -104,12 +104,3 @@ fn media_types_are_those_that_can_be_attached() {
         assert!(MediaType::parse(bad).is_err(), "{bad:?}");
     }
 }
-
-#[test]
-fn providers_that_file_their_own_copies_are_known_by_their_hosts() {
-    let own = |host| files_own_copies(&Host::parse(host).unwrap());
-    assert!(
-        own("smtp.gmail.com") && own("smtp.office365.com") && own("smtp.mail.me.com") && own("gmail.com")
-    );
-    assert!(!own("smtp.example.com") && !own("notgmail.com") && !own("gmail.com.example.org"));
-}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::Mailbox;
+use mailroom_core::server::Mailbox;
 use tokio::time::Instant;
 
 use super::super::connection_test::{Probe, look_around};

@@ -1,7 +1,7 @@
 //! Bodies, headers, and what is done to messages afterwards.
 
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::Mailbox;
+use mailroom_core::server::Mailbox;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, duplex,
 };

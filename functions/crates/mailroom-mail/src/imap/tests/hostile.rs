@@ -119,7 +119,7 @@ fn run(bytes: Vec<u8>) {
     runtime.block_on(async {
         let password = super::password("secret");
         let login = Login { login: "ann", proof: Proof::Password(&password) };
-        let inbox = mailroom_core::profile::Mailbox::parse("INBOX").unwrap();
+        let inbox = mailroom_core::server::Mailbox::parse("INBOX").unwrap();
         let mut connection = super::Connection::new(saying(bytes.clone()), soon());
         let Ok(greeted) = super::greet(&mut connection).await else { return };
         let mut probe = super::super::connection_test::Probe::default();

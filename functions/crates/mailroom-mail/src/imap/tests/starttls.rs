@@ -1,7 +1,7 @@
 //! From plain text to TLS, and whose certificates are believed.
 
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::profile::{Host, Security, Server};
+use mailroom_core::server::{Host, Security, Server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls_pki_types::PrivateKeyDer;
 use std::sync::Arc;

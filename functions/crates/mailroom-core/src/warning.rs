@@ -1,0 +1,129 @@
+//! What will break on a day that is known, so that the owner can act before.
+
+use time::{Date, Duration, OffsetDateTime};
+
+use crate::oauth2::Oauth2;
+use crate::profile::{Auth, Profile};
+use crate::provider::Provider;
+use crate::server::Host;
+
+/// How long ahead an owner is warned.
+pub const WARNED_AHEAD: Duration = Duration::days(30);
+
+/// Something that will break on a day that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What kind.
+    pub code: WarningCode,
+    /// One sentence for the owner: what ends, and what to do.
+    pub message: String,
+    /// When it breaks.
+    pub due: Date,
+}
+
+/// What will break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarningCode {
+    /// The client's secret ends.
+    ClientSecretExpires,
+    /// The sign-in ends.
+    SignInExpires,
+}
+
+/// What will break within [`WARNED_AHEAD`], or has, by what is known at `now`.
+#[must_use]
+pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
+    let Auth::Oauth2(client) = &profile.auth else { return Vec::new() };
+    let near = |due: &Date| *due <= (now + WARNED_AHEAD).date();
+    let mut warnings = Vec::new();
+    if let Some(due) = client.client_secret_expires_on.filter(near) {
+        let verb = if due < now.date() { "ended" } else { "ends" };
+        warnings.push(Warning {
+            code: WarningCode::ClientSecretExpires,
+            message: format!(
+                "The client secret {verb} on {due}: make a new one at the provider, and store it with its new date."
+            ),
+            due,
+        });
+    }
+    if let Some(due) = sign_in_ends(profile, client).map(OffsetDateTime::date).filter(near) {
+        warnings.push(Warning {
+            code: WarningCode::SignInExpires,
+            message: format!(
+                "The sign-in ends on {due}, because the provider forgets what is not used: sign in again, or use the profile."
+            ),
+            due,
+        });
+    }
+    warnings
+}
+
+/// When a sign-in ends if nothing happens: what the provider has said, or what is known of it.
+fn sign_in_ends(profile: &Profile, client: &Oauth2) -> Option<OffsetDateTime> {
+    let authorization = profile.authorization.as_ref()?;
+    let host = client.discovery_url.split_once("://")?.1.split(['/', ':']).next()?;
+    let family = Host::parse(host).map_or(Provider::Other, |host| Provider::of(&host));
+    let idle = family.idle_limit().map(|limit| authorization.refreshed_at + limit);
+    [authorization.expires_at, idle].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use time::macros::{date, datetime};
+
+    use super::*;
+    use crate::flow::FlowSchemaId;
+    use crate::oauth2::Authorization;
+    use crate::profile::ProfileId;
+    use crate::provider::Grant;
+    use crate::server::{Security, Server};
+
+    const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+    fn profile(discovery_url: &str, expires_on: Option<Date>, refreshed_at: OffsetDateTime) -> Profile {
+        let imap = Server {
+            host: Host::parse("imap.example.com").unwrap(),
+            port: NonZeroU16::new(993).unwrap(),
+            security: Security::Tls,
+        };
+        let auth = Auth::Oauth2(Oauth2 {
+            grant: Grant::AuthorizationCode,
+            login: "a@example.com".to_owned(),
+            client_id: "c".to_owned(),
+            discovery_url: discovery_url.to_owned(),
+            scopes: vec![],
+            confidential: true,
+            client_secret_expires_on: expires_on,
+        });
+        let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+        let mut profile =
+            Profile::listening(id, "Support", imap, auth, FlowSchemaId::parse("flow").unwrap(), NOW);
+        profile.authorization = Some(Authorization { since: refreshed_at, refreshed_at, expires_at: None });
+        profile
+    }
+
+    #[test]
+    fn a_client_secret_is_warned_of_thirty_days_ahead_and_after() {
+        let due = |on| warnings(&profile("https://id.example.com", Some(on), NOW), NOW);
+        assert!(due(date!(2026 - 12 - 02)).is_empty());
+        let warned = due(date!(2026 - 12 - 01));
+        assert_eq!((warned.len(), warned[0].code), (1, WarningCode::ClientSecretExpires));
+        assert!(warned[0].message.contains("ends on 2026-12-01"), "{}", warned[0].message);
+        assert!(due(date!(2026 - 10 - 31))[0].message.contains("ended on"));
+    }
+
+    #[test]
+    fn a_sign_in_is_warned_of_before_its_provider_forgets_it() {
+        let warned = |url: &str, days| warnings(&profile(url, None, NOW - Duration::days(days)), NOW).len();
+        let microsoft = "https://login.microsoftonline.com/common/v2.0";
+        assert_eq!((warned(microsoft, 59), warned(microsoft, 60)), (0, 1));
+        let google = "https://accounts.google.com/.well-known/openid-configuration";
+        assert_eq!((warned(google, 149), warned(google, 150)), (0, 1));
+        assert_eq!(warned("https://id.example.com:8443/", 1000), 0);
+        let mut told = profile("https://id.example.com", None, NOW);
+        told.authorization.as_mut().unwrap().expires_at = Some(NOW + Duration::days(7));
+        assert_eq!(warnings(&told, NOW)[0].due, date!(2026 - 11 - 08));
+    }
+}
