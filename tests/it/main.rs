@@ -16,6 +16,7 @@ mod first_poll;
 mod hostile;
 mod large;
 mod mailbox;
+mod manual;
 mod new_mail;
 mod oauth2;
 mod planning;

@@ -14,6 +14,7 @@ pub mod aws;
 pub mod aws_proxy;
 pub mod browser;
 pub mod canary;
+pub mod debian;
 #[path = "../fakes/mod.rs"]
 pub mod fakes;
 pub mod front;
@@ -23,7 +24,9 @@ pub mod lambda;
 pub mod openid;
 pub mod postfix;
 pub mod reading;
+pub mod readme;
 pub mod schemathesis;
 pub mod servers;
+pub mod shell;
 pub mod smtp_server;
 pub mod world;
