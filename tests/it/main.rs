@@ -11,6 +11,7 @@
 
 mod api;
 mod fetch;
+mod manual;
 mod oauth2;
 mod send;
 mod stack;

@@ -1,9 +1,7 @@
 //! A real browser: Chromium from Debian, without windows, driven by its own driver (WebDriver, W3C).
 
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +15,8 @@ use mailroom_local::tied::Tied;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
+
+use crate::debian;
 
 /// The programs, as Debian's packages have them.
 const PROGRAMS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromedriver"];
@@ -44,7 +44,7 @@ impl Browser {
     /// When it cannot be had.
     #[must_use]
     pub fn start(handle: &Handle) -> Self {
-        ensure_installed();
+        debian::ensure_installed(&PROGRAMS, &["chromium", "chromium-driver"]);
         let profile = tempfile::tempdir().expect("a temporary folder");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = port.expect("a free port");
@@ -171,25 +171,4 @@ impl Drop for Browser {
             let _ = self.command(&Method::DELETE, "", &Value::Null);
         }
     }
-}
-
-/// Installs the browser from Debian, where we are root.
-fn ensure_installed() {
-    let is_there = || PROGRAMS.iter().all(|program| Path::new(program).exists());
-    if is_there() {
-        return;
-    }
-    let lock = File::create(std::env::temp_dir().join("mailroom-install.lock")).expect("a lock");
-    lock.lock().expect("a lock");
-    let install = |verb: &[&str]| {
-        let mut command = Command::new("/usr/bin/apt-get");
-        command.args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends"]).args(verb);
-        let output = command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let wanted = ["install", "chromium", "chromium-driver"];
-    if !is_there() && !install(&wanted) {
-        let _ = install(&["update"]) && install(&wanted);
-    }
-    assert!(is_there(), "Chromium is not installed. Type: sudo apt-get install chromium chromium-driver");
 }

@@ -117,6 +117,12 @@ impl World {
         world
     }
 
+    /// A world with everything on, and an API that any program can reach at an address of its own.
+    #[must_use]
+    pub fn for_programs() -> Self {
+        Self::deploy(ApiAuth::Open, Entrance::FrontDoor)
+    }
+
     fn deploy(auth: ApiAuth, entrance: Entrance) -> Self {
         let servers = Servers::shared();
         let runtime = tokio::runtime::Builder::new_multi_thread()
