@@ -27,6 +27,7 @@ mod date;
 mod encode;
 mod error;
 mod fetch;
+mod frame;
 mod lexer;
 mod open;
 mod owner_error;

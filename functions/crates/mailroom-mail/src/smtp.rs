@@ -20,12 +20,14 @@ mod error;
 mod open;
 mod owner_error;
 mod reply;
+mod session;
 mod transaction;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::error::{Malformed, SmtpError, Step};
-pub use self::open::{Connector, Probe, Session};
+pub use self::open::{Connector, Probe};
 pub use self::reply::Reply;
-pub use self::transaction::{Begun, Content, Envelope, Extensions, Unsupported};
+pub use self::session::{Extensions, Session};
+pub use self::transaction::{Begun, Content, Envelope, Unsupported};

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{Code, ImapError, Malformed, Refusal, Reply, Step};
-use super::response::{Frame, LITERAL, Response, Status, StatusLine};
+use super::frame::{Frame, LITERAL, Status, Tag};
+use super::response::{Response, StatusLine};
 use mailroom_net::redact::Secrets;
 
 /// The most text of one response, in bytes, its literals apart. The longest honest ones list capabilities and flags.
@@ -38,10 +39,6 @@ const PIECE: usize = 16 * 1024;
 
 /// Bytes read at once. Lines are short; literals have a buffer of their own.
 const READ_BYTES: usize = 8 * 1024;
-
-/// The tag of a command: `M` and this number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tag(pub(super) u32);
 
 /// What a command came to, for now.
 pub(super) enum Answer {

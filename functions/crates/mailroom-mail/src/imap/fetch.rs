@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use mailroom_core::inbound::cursor::Uid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection::{Answer, Tag};
+use super::connection::Answer;
 use super::encode::uid_set;
 use super::error::{ImapError, Malformed, Step};
+use super::frame::Tag;
 use super::response::{Content, Fetch, Response, Section};
 use super::session::{Session, UIDS_PER_COMMAND};
 

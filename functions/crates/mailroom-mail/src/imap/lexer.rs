@@ -1,6 +1,6 @@
 //! The values of responses: atoms, strings, NIL, and lists of them (RFC 9051 §4).
 
-use super::response::LITERAL;
+use super::frame::LITERAL;
 
 /// How deep lists may nest. What we ask for nests once; a BODYSTRUCTURE, which we do not ask for, hardly 20 times.
 const MAX_DEPTH: usize = 50;

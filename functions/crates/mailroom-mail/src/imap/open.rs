@@ -11,10 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{Answer, Connection, Tag};
+use super::connection::{Answer, Connection};
 use super::encode::{is_quotable, quoted};
 use super::error::{ImapError, Malformed, Refusal, Step};
-use super::response::{Capabilities, CodeData, Response, Status, StatusLine};
+use super::frame::{Status, Tag};
+use super::response::{Capabilities, CodeData, Response, StatusLine};
 use super::session::{Session, capabilities};
 use mailroom_net::connect::{self, AllowedHosts};
 use mailroom_net::login::{self, Bearer, Login, Proof, Unsendable};
@@ -171,7 +172,7 @@ where
 
 /// How a password is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum PasswordMechanism {
     /// AUTHENTICATE PLAIN with the response in the command (RFC 4959).
     PlainAtOnce,
     /// AUTHENTICATE PLAIN with the response after the server's `+`.
@@ -280,7 +281,7 @@ where
     };
     let way = match &known {
         // Every server has LOGIN until it says otherwise.
-        None => Way::Login,
+        None => PasswordMechanism::Login,
         Some(capabilities) => way(capabilities, unquotable).ok_or(ImapError::NoPasswordLogin)?,
     };
     match try_login(connection, way, login, secret, &plain).await {
@@ -293,7 +294,9 @@ where
         {
             let refused = ImapError::Refused { step: Step::Login, reply };
             match self::way(&capabilities(connection).await?, true) {
-                Some(way) if way != Way::Login => try_login(connection, way, login, secret, &plain).await,
+                Some(way) if way != PasswordMechanism::Login => {
+                    try_login(connection, way, login, secret, &plain).await
+                }
                 Some(_) | None => Err(refused),
             }
         }
@@ -301,15 +304,15 @@ where
     }
 }
 
-fn way(capabilities: &Capabilities, unquotable: bool) -> Option<Way> {
+fn way(capabilities: &Capabilities, unquotable: bool) -> Option<PasswordMechanism> {
     let plain = capabilities.has("AUTH=PLAIN");
     let login = !capabilities.has("LOGINDISABLED");
     if plain && capabilities.has("SASL-IR") {
-        Some(Way::PlainAtOnce)
+        Some(PasswordMechanism::PlainAtOnce)
     } else if login && !(plain && unquotable) {
-        Some(Way::Login)
+        Some(PasswordMechanism::Login)
     } else if plain {
-        Some(Way::PlainAfter)
+        Some(PasswordMechanism::PlainAfter)
     } else {
         None
     }
@@ -317,7 +320,7 @@ fn way(capabilities: &Capabilities, unquotable: bool) -> Option<Way> {
 
 async fn try_login<S>(
     connection: &mut Connection<S>,
-    way: Way,
+    way: PasswordMechanism,
     login: &str,
     password: &str,
     plain: &SecretString,
@@ -334,7 +337,7 @@ where
         Ok(())
     };
     let line = match way {
-        Way::Login => {
+        PasswordMechanism::Login => {
             let tag = connection.command_part("LOGIN ");
             for (text, end) in [(login, b" ".as_slice()), (password, b"\r\n".as_slice())] {
                 string(connection, tag, text, &mut note).await?;
@@ -343,12 +346,12 @@ where
             connection.flush(Step::Login).await?;
             connection.complete(tag, Step::Login, &mut note).await?
         }
-        Way::PlainAtOnce => {
+        PasswordMechanism::PlainAtOnce => {
             let tag = connection.command(&format!("AUTHENTICATE PLAIN {}", plain.expose_secret()));
             connection.flush(Step::Login).await?;
             respond(connection, tag, None, &mut note).await?
         }
-        Way::PlainAfter => {
+        PasswordMechanism::PlainAfter => {
             let tag = connection.command("AUTHENTICATE PLAIN");
             connection.flush(Step::Login).await?;
             respond(connection, tag, Some(plain), &mut note).await?

@@ -6,83 +6,10 @@
 use mailroom_core::inbound::cursor::Uid;
 use time::OffsetDateTime;
 
-use super::connection::Tag;
 use super::date;
-use super::error::{Code, Malformed, Refusal};
+use super::error::{Code, Malformed};
+use super::frame::{Frame, Status, Tag};
 use super::lexer::{Scanner, Value};
-
-/// Stands for a literal in the text of a response: no text may hold it (RFC 9051 §9, `CHAR`).
-pub(super) const LITERAL: u8 = 0;
-
-/// A response before it is parsed.
-#[derive(Debug, Default)]
-pub(super) struct Frame {
-    /// Its text, with [`LITERAL`] for each literal.
-    pub(super) text: Vec<u8>,
-    /// The literals, in order.
-    pub(super) literals: Vec<Vec<u8>>,
-}
-
-impl Frame {
-    /// The literal that the last line of the text, which begins at `line_start`, ends with: where its `{` is, and its
-    /// length. `u64::MAX` for one that is longer still.
-    pub(super) fn announced_literal(&self, line_start: usize) -> Option<(usize, u64)> {
-        if self.is_prose() {
-            return None;
-        }
-        let line = self.text.get(line_start..)?;
-        let brace = line.iter().rposition(|byte| *byte == b'{')?;
-        let inner = line.get(brace + 1..)?.strip_suffix(b"}")?;
-        // Servers do not send LITERAL+ (RFC 7888); one that does means what it says.
-        let digits = inner.strip_suffix(b"+").unwrap_or(inner);
-        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let length = std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX);
-        // `~{n}` is a literal of bytes (RFC 3516 §4.4).
-        let tilde = line.get(..brace).is_some_and(|before| before.last() == Some(&b'~'));
-        Some((line_start + brace - usize::from(tilde), length))
-    }
-
-    /// Whether the text is for people: what it ends with is no literal then.
-    fn is_prose(&self) -> bool {
-        let mut words = self.text.splitn(3, |byte| *byte == b' ');
-        let first = words.next().unwrap_or_default();
-        first == b"+" || words.next().is_some_and(|word| Status::parse(word).is_some())
-    }
-}
-
-/// A status (RFC 9051 §7.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
-    Ok,
-    No,
-    Bad,
-    Bye,
-    Preauth,
-}
-
-impl Status {
-    fn parse(word: &[u8]) -> Option<Self> {
-        let known = [
-            ("OK", Self::Ok),
-            ("NO", Self::No),
-            ("BAD", Self::Bad),
-            ("BYE", Self::Bye),
-            ("PREAUTH", Self::Preauth),
-        ];
-        known.iter().find(|(known, _)| word.eq_ignore_ascii_case(known.as_bytes())).map(|(_, status)| *status)
-    }
-
-    pub(super) const fn refusal(self) -> Option<Refusal> {
-        match self {
-            Self::Ok | Self::Preauth => None,
-            Self::No => Some(Refusal::No),
-            Self::Bad => Some(Refusal::Bad),
-            Self::Bye => Some(Refusal::Bye),
-        }
-    }
-}
 
 /// What a response code says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +121,7 @@ pub(super) struct Fetch {
 
 /// A mailbox that can be opened, as a LIST response names it (RFC 9051 §7.3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct ListedMailbox {
     /// Its name on the wire.
     pub(super) name: Vec<u8>,
     /// What separates the levels of its name; `None` where there are none.
@@ -225,7 +152,7 @@ pub(super) enum Response {
     Capability(Capabilities),
     Fetch(Box<Fetch>),
     /// A mailbox that can be opened.
-    List(Named),
+    List(ListedMailbox),
     /// What a search has found.
     Search(SearchResult),
     /// How many messages of a mailbox nobody has read.
@@ -320,14 +247,14 @@ impl Fetch {
 }
 
 /// The mailbox of a LIST response (RFC 9051 §7.3.1), unless it cannot be opened.
-fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<Named> {
+fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<ListedMailbox> {
     let mut scanner = Scanner::new(data, literals);
     let attributes = scanner.value()?.into_list()?;
     let is = |known: &str| attributes.iter().any(|one| one.eq_ignore_ascii_case(known.as_bytes()));
     let delimiter = scanner.value()?.into_string().flatten().and_then(|text| text.first().copied());
     let name = scanner.value()?.into_string()??;
     let closed = is("\\Noselect") || is("\\NonExistent");
-    (!closed).then(|| Named { name, delimiter, for_sent: is("\\Sent") })
+    (!closed).then(|| ListedMailbox { name, delimiter, for_sent: is("\\Sent") })
 }
 
 /// Whether a SEARCH response (RFC 3501 §7.2.5) names a message. A MODSEQ may follow its numbers (RFC 7162 §3.1.5).

@@ -7,13 +7,14 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{Answer, Connection, Tag};
+use super::connection::{Answer, Connection};
 use super::connection_test::unless_refused;
 use super::date;
 use super::encode::{is_quotable, mailbox_name, quoted, quoted_bytes};
 use super::error::{ImapError, Malformed, Step};
+use super::frame::Tag;
 use super::open::{Connector, Greeting, log_in};
-use super::response::{Capabilities, Named, Response, SearchResult};
+use super::response::{Capabilities, ListedMailbox, Response, SearchResult};
 use super::session::{capabilities, is_incomprehension, leave};
 use mailroom_net::login::Login;
 
@@ -195,7 +196,7 @@ struct Rank {
 
 impl Rank {
     /// `None` for a mailbox that is not for sent mail, or that no command can name.
-    fn of(named: &Named) -> Option<Self> {
+    fn of(named: &ListedMailbox) -> Option<Self> {
         if named.name.contains(&0) {
             return None;
         }

@@ -4,23 +4,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use mailroom_core::server::{Security, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::auth::log_in;
 use super::connection::{Answer, Connection, LOOKUP_SILENCE};
 use super::error::{SmtpError, Step};
-use super::transaction::Extensions;
+use super::session::{Extensions, Session};
 use mailroom_net::connect::{self, AllowedHosts};
 use mailroom_net::login::Login;
 use mailroom_net::tls::Tls;
 
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
-
-/// How long a farewell may take: the server learns nothing from it that the end of the connection does not tell.
-const QUIT_TIME: Duration = Duration::from_secs(2);
 
 /// Opens sessions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -34,20 +30,6 @@ pub struct Connector {
 pub struct Probe {
     /// What the server says that it can do (RFC 5321 §4.1.1.1), under TLS, as it writes it.
     pub capabilities: Vec<String>,
-}
-
-/// A session that is ready for mail.
-pub struct Session<S = TlsStream<TcpStream>> {
-    pub(super) connection: Connection<S>,
-    pub(super) offers: Extensions,
-    /// Whether the server has hung up where nothing was lost by it.
-    pub(super) spent: bool,
-}
-
-impl<S> std::fmt::Debug for Session<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
-    }
 }
 
 impl Connector {
@@ -103,14 +85,6 @@ impl Connector {
             Ok(Ok(result)) => result.map_err(SmtpError::Tls),
             Err(_) | Ok(Err(_)) => Err(SmtpError::Timeout(Step::Tls)),
         }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// Says goodbye, without waiting for the answer.
-    pub async fn quit(mut self) {
-        // Nobody needs to know how it went.
-        let _ = timeout(QUIT_TIME, self.connection.send("QUIT", Step::Login)).await;
     }
 }
 
@@ -177,5 +151,5 @@ where
         log_in(&mut connection, &probe.capabilities, login, server).await?;
     }
     connection.silence = LOOKUP_SILENCE;
-    Ok(Session { connection, offers: Extensions::read(&probe.capabilities), spent: false })
+    Ok(Session { connection, extensions: Extensions::read(&probe.capabilities), spent: false })
 }

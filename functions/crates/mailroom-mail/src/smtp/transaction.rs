@@ -6,53 +6,16 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
 
 use super::error::{SmtpError, Step};
-use super::open::Session;
 use super::reply::Reply;
+use super::session::Session;
 
 /// How long a server may think about a whole mail: RFC 5321 §4.5.3.2.6 asks for ten minutes, which no function has.
 const VERDICT_TIME: Duration = Duration::from_secs(300);
 
 /// Bytes of content written at once.
 const CHUNK: usize = 64 * 1024;
-
-/// What a server offers for sending (RFC 5321 §2.2), as its answer to EHLO says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Extensions {
-    /// The largest mail it takes, in bytes (RFC 1870), if it says so.
-    pub size: Option<u64>,
-    /// Whether it says anything about sizes.
-    pub knows_size: bool,
-    /// Several commands in one flight (RFC 2920).
-    pub pipelining: bool,
-    /// Content that is not ASCII (RFC 6152).
-    pub eight_bit: bool,
-    /// Addresses that are not ASCII (RFC 6531).
-    pub smtp_utf8: bool,
-}
-
-impl Extensions {
-    pub(super) fn read(capabilities: &[String]) -> Self {
-        let mut offers = Self::default();
-        for line in capabilities {
-            let mut words = line.split_ascii_whitespace();
-            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "SIZE" => {
-                    offers.knows_size = true;
-                    // 0: no limit (RFC 1870 §4).
-                    offers.size = words.next().and_then(|size| size.parse().ok()).filter(|size| *size > 0);
-                }
-                "PIPELINING" => offers.pipelining = true,
-                "8BITMIME" => offers.eight_bit = true,
-                "SMTPUTF8" => offers.smtp_utf8 = true,
-                _ => {}
-            }
-        }
-        offers
-    }
-}
 
 /// Who sends a mail to whom, and what it is like.
 #[derive(Debug, Clone, Copy)]
@@ -117,17 +80,6 @@ pub enum Begun {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// What the server offers.
-    #[must_use]
-    pub const fn extensions(&self) -> Extensions {
-        self.offers
-    }
-
-    /// Replaces the deadline given to [`super::Connector::open`].
-    pub fn set_deadline(&mut self, deadline: Instant) {
-        self.connection.deadline = deadline;
-    }
-
     /// Begins a transaction, up to where the server waits for the content. After anything but [`Begun::Ready`] the
     /// session is ready for the next one, unless [`Self::is_spent`].
     pub async fn begin(&mut self, envelope: &Envelope<'_>) -> Begun {
@@ -138,39 +90,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// Whether the session is of no more use.
-    #[must_use]
-    pub const fn is_spent(&self) -> bool {
-        self.spent
-    }
-
     async fn begin_noting(
         &mut self,
         envelope: &Envelope<'_>,
         refused: &mut Vec<(String, Reply)>,
     ) -> Result<Begun, SmtpError> {
-        let offers = self.offers;
+        let extensions = self.extensions;
         // A header that is not ASCII is one that only SMTPUTF8 allows (RFC 6532 §3.1); bodies are encoded.
         let international = !envelope.from.is_ascii()
             || envelope.to.iter().any(|to| !to.is_ascii())
             || envelope.content == Content::EightBit;
-        if let Some(most) = offers.size.filter(|most| envelope.bytes > *most) {
+        if let Some(most) = extensions.size.filter(|most| envelope.bytes > *most) {
             return Ok(Begun::Unsupported(Unsupported::TooLarge(most)));
         }
-        if international && !offers.smtp_utf8 {
+        if international && !extensions.smtp_utf8 {
             return Ok(Begun::Unsupported(Unsupported::International));
         }
         let mut mail = format!("MAIL FROM:<{}>", envelope.from);
-        if offers.knows_size {
+        if extensions.knows_size {
             mail.push_str(&format!(" SIZE={}", envelope.bytes));
         }
-        if envelope.content == Content::EightBit && offers.eight_bit {
+        if envelope.content == Content::EightBit && extensions.eight_bit {
             mail.push_str(" BODY=8BITMIME");
         }
         if international {
             mail.push_str(" SMTPUTF8");
         }
-        let from = self.address(mail, envelope.to, offers.pipelining, refused).await?;
+        let from = self.address(mail, envelope.to, extensions.pipelining, refused).await?;
         if !from.is_done() {
             self.reset().await;
             return Ok(Begun::Refused { reply: from, refused: Vec::new() });

@@ -7,7 +7,8 @@ use imap_proto::{
 };
 use proptest::prelude::*;
 
-use super::super::response::{Fetch, Frame, LITERAL, Named, Response, SearchResult, Section};
+use super::super::frame::{Frame, LITERAL};
+use super::super::response::{Fetch, ListedMailbox, Response, SearchResult, Section};
 
 /// Takes a FETCH response of imap-proto for ours.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is what we skip, and the enum is open")]
@@ -135,7 +136,7 @@ fn names_of_mailboxes_are_read_alike() {
         let Ok((_, Theirs::MailboxData(MailboxDatum::List(list)))) = Theirs::parse(&bytes) else {
             panic!("{sample:?}");
         };
-        let named = Named {
+        let named = ListedMailbox {
             name: list.name.as_bytes().to_vec(),
             delimiter: list.delimiter.map(|delimiter| delimiter.as_bytes()[0]),
             for_sent: list.name_attributes.contains(&NameAttribute::Sent),
