@@ -86,7 +86,7 @@ fn a_provider_without_a_usable_document_is_told_by_what_is_wrong_with_it() {
     let other = json!({"issuer": "https://id.example.com", "token_endpoint": "https://id.example.com/t"});
     let cases = [
         (say(200, "text/html", html), "is a page for people"),
-        (say(200, "application/json", "{\"issuer\": "), "is no such document"),
+        (say(200, "application/json", "{\"issuer\": "), "is not a discovery document"),
         (say(200, "application/json", "{}"), "missing field `issuer`"),
         (say(200, "application/json", format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20))), "is too large"),
         (say(404, "text/html", html), "status 404"),
