@@ -1,89 +1,93 @@
-//! Flow schemas.
+//! Flow schemas: which queue the jobs of a profile go to.
 
+use std::sync::Arc;
+
+use mailroom_aws::dynamodb::Table;
 use mailroom_contract::flow_schema::{FlowBody, FlowPage, FlowView, NewFlowBody};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_core::flow::{FlowSchema, FlowSchemaId};
 use mailroom_core::ports::PortError;
 
-use crate::Api;
 use crate::http::problem::ApiError;
-use crate::http::request::Request;
-use crate::http::response::Answer;
-use crate::profiles::read::limit;
+use crate::http::request::{Request, page_size};
+use crate::http::response::Response;
 
-impl Api {
-    pub(crate) async fn create_flow_schema(&self, request: &Request) -> Result<Answer, ApiError> {
+/// Creates, reads, updates and deletes flow schemas.
+pub(crate) struct FlowSchemas(pub(crate) Arc<Table>);
+
+impl FlowSchemas {
+    pub(crate) async fn create(&self, request: &Request) -> Result<Response, ApiError> {
         let body: NewFlowBody = read(request.required_json()?).map_err(ApiError::Fields)?;
         let schema = body.describe();
-        match self.table.create_flow_schema(&schema).await {
+        match self.0.create_flow_schema(&schema).await {
             Ok(()) => {
                 let location = format!("/flow-schemas/{}", schema.id);
-                Ok(Answer::json(201, &FlowView::from(schema)).with_header("location", location))
+                Ok(Response::json(201, &FlowView::from(schema)).with_header("location", location))
             }
             Err(PortError::Lost) => {
                 let problems = Problems::one("id", "is taken; change it with PUT, or choose another");
-                Err(ApiError::Conflict(format!("There is a flow schema {} already.", schema.id), problems))
+                Err(ApiError::Conflict(format!("The flow schema {} exists already.", schema.id), problems))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(crate) async fn list_flow_schemas(&self, request: &Request) -> Result<Answer, ApiError> {
+    pub(crate) async fn list(&self, request: &Request) -> Result<Response, ApiError> {
         let query = request.query(&["limit", "cursor"])?;
         let mut problems = Problems::default();
-        let limit = limit(query.get("limit"), &mut problems);
+        let limit = page_size(query.get("limit"), &mut problems);
         let after = query.get("cursor").and_then(|cursor| {
             let id = FlowSchemaId::parse(cursor).ok();
             if id.is_none() {
-                problems.add("cursor", "must be `next` of the page before");
+                problems.add("cursor", "must be the `next` of the previous page");
             }
             id
         });
         problems.none_or().map_err(ApiError::Parameters)?;
-        let (schemas, next) = self.table.list_flow_schemas(limit, after.as_ref()).await?;
+        let (schemas, next) = self.0.list_flow_schemas(limit, after.as_ref()).await?;
         let items = schemas.into_iter().map(FlowView::from).collect();
-        Ok(Answer::json(200, &FlowPage { items, next: next.map(|id| id.to_string()) }))
+        Ok(Response::json(200, &FlowPage { items, next: next.map(|id| id.to_string()) }))
     }
 
-    pub(crate) async fn get_flow_schema(&self, id: &str) -> Result<Answer, ApiError> {
-        let (_, schema) = self.flow_schema(id).await?;
-        Ok(Answer::json(200, &FlowView::from(schema)))
+    pub(crate) async fn get(&self, id: &str) -> Result<Response, ApiError> {
+        let (_, schema) = self.find(id).await?;
+        Ok(Response::json(200, &FlowView::from(schema)))
     }
 
-    pub(crate) async fn put_flow_schema(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
-        let id = FlowSchemaId::parse(id).map_err(|_| gone())?;
+    pub(crate) async fn put(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
+        let id = FlowSchemaId::parse(id).map_err(|_| not_found())?;
         let body: FlowBody = read(request.required_json()?).map_err(ApiError::Fields)?;
-        let status = if self.table.flow_schema(&id).await?.is_some() { 200 } else { 201 };
+        let status = if self.0.flow_schema(&id).await?.is_some() { 200 } else { 201 };
         let schema = body.describe(id);
-        self.table.put_flow_schema(&schema).await?;
-        Ok(Answer::json(status, &FlowView::from(schema)))
+        self.0.put_flow_schema(&schema).await?;
+        Ok(Response::json(status, &FlowView::from(schema)))
     }
 
-    pub(crate) async fn delete_flow_schema(&self, id: &str) -> Result<Answer, ApiError> {
-        let (id, schema) = self.flow_schema(id).await?;
+    pub(crate) async fn delete(&self, id: &str) -> Result<Response, ApiError> {
+        let (id, schema) = self.find(id).await?;
         let used = || {
-            let detail = format!("The flow schema {id} is used by profiles; give them another first.");
+            let detail = format!("The flow schema {id} is used by profiles; give them another one first.");
             ApiError::Conflict(detail, Problems::default())
         };
-        if self.table.is_flow_schema_used(&id).await? {
+        if self.0.is_flow_schema_used(&id).await? {
             return Err(used());
         }
-        self.table.delete_flow_schema(&id).await?;
-        // Whoever makes a profile looks for its flow schema after that, so one of the two sees the other.
-        if self.table.is_flow_schema_used(&id).await? {
-            self.table.put_flow_schema(&schema).await?;
+        self.0.delete_flow_schema(&id).await?;
+        // A request that creates a profile looks for its flow schema after that, so one of the two sees the other.
+        if self.0.is_flow_schema_used(&id).await? {
+            self.0.put_flow_schema(&schema).await?;
             return Err(used());
         }
-        Ok(Answer::empty(204))
+        Ok(Response::empty(204))
     }
 
-    async fn flow_schema(&self, id: &str) -> Result<(FlowSchemaId, FlowSchema), ApiError> {
-        let id = FlowSchemaId::parse(id).map_err(|_| gone())?;
-        let schema = self.table.flow_schema(&id).await?.ok_or_else(gone)?;
+    async fn find(&self, id: &str) -> Result<(FlowSchemaId, FlowSchema), ApiError> {
+        let id = FlowSchemaId::parse(id).map_err(|_| not_found())?;
+        let schema = self.0.flow_schema(&id).await?.ok_or_else(not_found)?;
         Ok((id, schema))
     }
 }
 
-fn gone() -> ApiError {
+fn not_found() -> ApiError {
     ApiError::NotFound("There is no flow schema with this id.".to_owned())
 }

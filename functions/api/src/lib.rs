@@ -1,25 +1,25 @@
-//! The api function: the people who own mailboxes describe them, try them, and see how they are doing.
+//! The api function: mailbox owners describe their mailboxes, test the settings, and see how they are doing.
 //!
-//! 1. `request`: what API Gateway passes on, read without trusting any of it.
-//! 2. `router`: from a method and a path to an operation, by the table that the OpenAPI document is made from.
-//! 3. `profiles`, `making`, `changing`, `removing`: profiles, their secrets and schedules in step with each other.
-//! 4. `flows`: flow schemas.
-//! 5. `connection`: a try of settings against the real servers, changing nothing.
-//! 6. `sign_in`, `page`: a person's consent to the use of a mailbox, and its end.
-//! 7. `messages`: mail to be sent, and how it is doing.
-//! 8. `problem`: the one place where an error becomes HTTP.
+//! 1. `handler`: from a method and a path to an operation, by the table that the OpenAPI document is made from.
+//! 2. `http`: requests read without trusting them, responses, and the one place where an error becomes HTTP (`problem`).
+//! 3. `profiles`: profiles, their secrets and schedules in step; the test of settings against the real servers.
+//! 4. `flow_schemas`: which queue the jobs of a profile go to.
+//! 5. `sign_in`: a person's consent to the use of a mailbox, its pages, and its end.
+//! 6. `messages`: messages to send, and how they are doing.
 //!
-//! Whatever a client sends, the answer is one of the document's. Whatever dies in between, nothing is left behind that
-//! costs money or is polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of who
-//! is asking, which API Gateway has settled before.
+//! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
+//! polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of the caller, whom API
+//! Gateway has authorized before.
 
 pub mod config;
 mod flow_schemas;
+mod handler;
 mod http;
 mod messages;
 mod profiles;
-mod router;
 mod sign_in;
+
+use std::sync::Arc;
 
 use mailroom_auth::discovery::Discovery;
 use mailroom_auth::http::Http;
@@ -36,27 +36,17 @@ use mailroom_aws::send_queue::SendQueue;
 use mailroom_lambda::clock;
 use mailroom_lambda::start::{Network, StartError};
 use mailroom_mail::{imap, smtp};
-use mailroom_net::connect::AllowedHosts;
 
-use crate::config::{Config, SecretRecovery};
+use crate::config::Config;
+use crate::flow_schemas::FlowSchemas;
+pub use crate::handler::Api;
 pub use crate::http::request::UnknownEvent;
-pub use crate::http::response::Answer;
-
-/// The function, with all that it uses.
-pub struct Api {
-    table: Table,
-    secrets: Secrets,
-    schedules: Intervals,
-    polls: PollQueue,
-    objects: Objects,
-    send_queue: SendQueue,
-    tokens: Tokens<GrantStore>,
-    public_url: String,
-    imap: imap::Connector,
-    smtp: smtp::Connector,
-    allowed: AllowedHosts,
-    recovery: SecretRecovery,
-}
+pub use crate::http::response::Response;
+use crate::messages::Messages;
+use crate::profiles::Profiles;
+use crate::profiles::connection_test::ConnectionTests;
+use crate::profiles::hosts::Hosts;
+use crate::sign_in::SignIns;
 
 /// Puts the deployed function together. Connects to nothing yet.
 ///
@@ -65,27 +55,45 @@ pub struct Api {
 pub fn assemble(config: &Config) -> Result<Api, StartError> {
     let Network { allowed, tls } = config.network.network()?;
     let clients = Clients::from_env().map_err(|error| StartError::Aws(error.into()))?;
-    let schedules = ScheduleGroup::new(
+    let table = || Table::new(&clients, &config.table);
+    let secrets = || Secrets::new(&clients, &config.secret_prefix);
+    let group = ScheduleGroup::new(
         &clients,
         &config.schedule_group,
         &config.schedule_role_arn,
         &config.fetch_function_arn,
     );
-    let grants =
-        GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
+    let schedules = Arc::new(Intervals::new(table(), group, clock::now));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
+    let tokens = Tokens::new(discovery, GrantStore::new(table(), secrets()));
+    let (table, secrets) = (Arc::new(table()), Arc::new(secrets()));
     Ok(Api {
-        tokens: Tokens::new(discovery, grants),
-        public_url: config.public_url.clone(),
-        table: Table::new(&clients, &config.table),
-        secrets: Secrets::new(&clients, &config.secret_prefix),
-        schedules: Intervals::new(Table::new(&clients, &config.table), schedules, clock::now),
-        polls: PollQueue::new(&clients, &config.poll_queue_url),
-        objects: Objects::new(&clients, &config.bucket),
-        send_queue: SendQueue::new(&clients, &config.send_queue_url),
-        imap: imap::Connector::new(tls.clone(), allowed.clone()),
-        smtp: smtp::Connector::new(tls, allowed.clone()),
-        allowed,
-        recovery: config.secret_recovery,
+        connection_tests: ConnectionTests {
+            table: Arc::clone(&table),
+            secrets: Arc::clone(&secrets),
+            tokens: tokens.clone(),
+            imap: imap::Connector::new(tls.clone(), allowed.clone()),
+            smtp: smtp::Connector::new(tls, allowed.clone()),
+        },
+        profiles: Profiles {
+            table: Arc::clone(&table),
+            secrets,
+            schedules: Arc::clone(&schedules),
+            polls: PollQueue::new(&clients, &config.poll_queue_url),
+            hosts: Hosts(allowed),
+            recovery: config.secret_recovery,
+        },
+        sign_ins: SignIns {
+            table: Arc::clone(&table),
+            tokens,
+            schedules,
+            public_url: config.public_url.clone(),
+        },
+        messages: Messages {
+            table: Arc::clone(&table),
+            objects: Objects::new(&clients, &config.bucket),
+            send_queue: SendQueue::new(&clients, &config.send_queue_url),
+        },
+        flow_schemas: FlowSchemas(table),
     })
 }

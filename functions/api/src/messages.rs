@@ -1,9 +1,14 @@
 //! Messages to be sent: accepted here, sent by the send function.
 //!
-//! The order is the guarantee: the content, the delivery with its idempotency key, the queue. Whoever dies in between has
-//! answered nothing; a repeat with the same key goes on from there.
+//! The order is the guarantee: the content, the delivery with its idempotency key, the queue. A crash in
+//! between has accepted nothing; a repeat with the same key continues from there.
+
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use mailroom_aws::dynamodb::Table;
+use mailroom_aws::objects::Objects;
+use mailroom_aws::send_queue::SendQueue;
 use mailroom_contract::message::{AcceptedMessage, MessageBody, MessageView};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_core::outbound::delivery::{Delivery, State};
@@ -14,23 +19,30 @@ use mailroom_core::ports::{Begun, Deliveries as _, IdempotencyKey, PortError};
 use mailroom_core::profile::Profile;
 use sha2::{Digest as _, Sha256};
 
-use crate::Api;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Response;
+use crate::profiles::read::find;
 use mailroom_lambda::clock;
 
-impl Api {
-    pub(crate) async fn send_message(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+/// Accepts messages to send, and says how they are doing.
+pub(crate) struct Messages {
+    pub(crate) table: Arc<Table>,
+    pub(crate) objects: Objects,
+    pub(crate) send_queue: SendQueue,
+}
+
+impl Messages {
+    pub(crate) async fn send(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let body = request.required_large_json()?;
         let key = request.idempotency_key()?;
-        let profile = self.profile(id).await?;
+        let profile = find(&self.table, id).await?;
         let content = serde_json::to_vec(&body).map_err(|error| PortError::Corrupt(error.to_string()))?;
         let message =
             read::<MessageBody>(body).and_then(|body| body.describe(profile.id)).map_err(ApiError::Fields)?;
         let digest = hex::encode(Sha256::digest(&content));
         let key = key.map(|key| IdempotencyKey { key, digest });
-        // What was accepted stays so, whatever has changed since.
+        // An accepted message stays accepted, even if the profile changed since.
         if let Some(key) = &key
             && let Some(before) = self.table.begun_before(profile.id, key, clock::now()).await?
         {
@@ -60,25 +72,25 @@ impl Api {
         }
     }
 
-    /// The answer to a message that is stored.
-    async fn accepted(&self, delivery: &Delivery) -> Result<Answer, ApiError> {
-        // Again for one that was begun before and never tried: its queue may not have heard of it. A repeat is harmless.
+    /// The response to a message that is stored.
+    async fn accepted(&self, delivery: &Delivery) -> Result<Response, ApiError> {
+        // Again for one that was begun before and never tried: it may not be on the queue. A repeat is harmless.
         if delivery.state() == State::Queued && delivery.attempts == 0 {
             self.send_queue.request(delivery.profile, &delivery.id).await?;
         }
         let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
-        Ok(Answer::json(202, &AcceptedMessage::from(delivery)).with_header("location", location))
+        Ok(Response::json(202, &AcceptedMessage::from(delivery)).with_header("location", location))
     }
 
-    pub(crate) async fn get_message(&self, profile: &str, message: &str) -> Result<Answer, ApiError> {
+    pub(crate) async fn get(&self, profile: &str, message: &str) -> Result<Response, ApiError> {
         let gone = || ApiError::NotFound("There is no message with this id.".to_owned());
-        let profile = self.profile(profile).await?;
+        let profile = find(&self.table, profile).await?;
         let id = OutboundId::parse(message).map_err(|_| gone())?;
         let delivery = self.table.delivery(profile.id, &id).await?.ok_or_else(gone)?;
-        Ok(Answer::json(200, &MessageView::from(&delivery)))
+        Ok(Response::json(200, &MessageView::from(&delivery)))
     }
 
-    /// The objects that are attached have to be there, and not too large.
+    /// Refuses attachments whose object does not exist, and more bytes than a message may carry.
     async fn check_attachments(&self, message: &Message) -> Result<(), ApiError> {
         let sizes = message.attachments.iter().map(|attachment| async move {
             match &attachment.source {
@@ -91,18 +103,18 @@ impl Api {
         for (n, size) in try_join_all(sizes).await?.into_iter().enumerate() {
             match size {
                 Some(size) => total = total.saturating_add(size),
-                None => problems.add(format!("attachments[{n}].key"), "is not there, or not any more"),
+                None => problems.add(format!("attachments[{n}].key"), "names an object that does not exist"),
             }
         }
         if total > MAX_ATTACHMENT_BYTES {
-            problems.add("attachments", "must have at most 25 MiB together");
+            problems.add("attachments", "must not exceed 25 MiB together");
         }
         problems.none_or().map_err(ApiError::Fields)
     }
 }
 
 fn taken() -> ApiError {
-    let problem = "was used for another message within the last 24 hours";
+    let problem = "was used for another message in the last 24 hours";
     ApiError::Fields(Problems::one("Idempotency-Key", problem))
 }
 
@@ -118,7 +130,7 @@ fn sender(profile: &Profile) -> Result<EmailAddress, ApiError> {
     match EmailAddress::parse(profile.auth.login()) {
         Ok(address) => Ok(address),
         Err(_) => {
-            let detail = "This profile's login is no address that mail could come from.";
+            let detail = "This profile's login is not an address that a message can come from.";
             conflict("auth.login", "must be an email address to send", detail)
         }
     }

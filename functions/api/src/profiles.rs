@@ -1,4 +1,17 @@
 //! Profiles, with their secrets and schedules in step.
+//!
+//! Read in this order: `read`, `create` (the order of writes that a crash cannot break), `update`, `delete`, `hosts`
+//! (which hosts a profile may name), `connection_test` (settings against the real servers, changing nothing).
+
+use std::sync::Arc;
+
+use mailroom_aws::dynamodb::Table;
+use mailroom_aws::handover::PollQueue;
+use mailroom_aws::intervals::Intervals;
+use mailroom_aws::secrets::Secrets;
+
+use crate::config::SecretRecovery;
+use crate::profiles::hosts::Hosts;
 
 pub(crate) mod connection_test;
 pub(crate) mod create;
@@ -6,3 +19,13 @@ pub(crate) mod delete;
 pub(crate) mod hosts;
 pub(crate) mod read;
 pub(crate) mod update;
+
+/// Creates, reads, updates and deletes profiles.
+pub(crate) struct Profiles {
+    pub(crate) table: Arc<Table>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) schedules: Arc<Intervals>,
+    pub(crate) polls: PollQueue,
+    pub(crate) hosts: Hosts,
+    pub(crate) recovery: SecretRecovery,
+}

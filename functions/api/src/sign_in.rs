@@ -2,16 +2,21 @@
 //!
 //! `authorize` gives out a ticket, in an address of ours. The browser that opens it keeps the ticket in a cookie and is
 //! led on to the provider. On its way back it shows the state and the cookie: only with both of one ticket, once and in
-//! time, the provider's code is exchanged. So neither whoever sees the state nor whoever makes somebody else's browser
-//! come back with a code of their own gets a sign-in done.
+//! time, the provider's code is exchanged. So neither a person who sees the state nor one who
+//! sends another person's browser back with a code of their own completes a sign-in.
 
 mod page;
+mod refusal;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mailroom_auth::error::OauthError;
-use mailroom_auth::sign_in::{self, SIGN_IN_TIME, SignInError, SignedIn, Ticket, key_of, settings_digest};
-use mailroom_aws::dynamodb::SignIn;
+use mailroom_auth::sign_in::{self, SIGN_IN_TIME, SignedIn, Ticket, key_of, settings_digest};
+use mailroom_auth::tokens::Tokens;
+use mailroom_aws::dynamodb::{SignIn, Table};
+use mailroom_aws::grants::GrantStore;
+use mailroom_aws::intervals::Intervals;
 use mailroom_contract::problem::Problems;
 use mailroom_contract::sign_in::{SignInBegun, SignedOut};
 use mailroom_core::error_chain::Chain;
@@ -23,19 +28,20 @@ use mailroom_core::profile::{Auth, Profile};
 use mailroom_core::provider::Grant;
 use tracing::{info, warn};
 
-use crate::Api;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Response;
+use crate::profiles::read::find;
 use crate::profiles::update::wait_for_concurrent_edit;
 use crate::sign_in::page::{PageKind, page};
+use crate::sign_in::refusal::{Refusal, refused, words};
 use mailroom_lambda::clock;
 
 /// How long a provider may take, all its answers together.
 const PROVIDER_TIME: Duration = Duration::from_secs(15);
 
-/// How long a change of the sign-in waits for others who are at the profile.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a change of the sign-in waits for other requests that change the profile.
+const CONCURRENT_EDIT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a claim lasts without its end: longer than any request.
 const CLAIM_TIME: time::Duration = time::Duration::seconds(40);
@@ -43,33 +49,18 @@ const CLAIM_TIME: time::Duration = time::Duration::seconds(40);
 /// What a cookie's name begins with. The key of the sign-in follows, so that a browser can have several under way.
 const COOKIE: &str = "mailroom-sign-in-";
 
-/// Why nobody is signed in, for the person in front of the browser.
-enum Refusal {
-    /// The request is none of a sign-in.
-    Malformed,
-    /// The browser does not have the ticket.
-    OtherBrowser,
-    /// It has come too late, or a second time.
-    TooLate,
-    /// The profile is gone, or another than it was.
-    Changed,
-    /// The person, or the provider for them, said no.
-    Denied(String),
-    /// The provider gave what cannot be used.
-    Provider(SignInError),
-    /// A service of ours failed.
-    Port(PortError),
+/// Signs people in for profiles, and out.
+pub(crate) struct SignIns {
+    pub(crate) table: Arc<Table>,
+    pub(crate) tokens: Tokens<GrantStore>,
+    pub(crate) schedules: Arc<Intervals>,
+    /// Where browsers reach the API, without a slash at its end.
+    pub(crate) public_url: String,
 }
 
-impl From<PortError> for Refusal {
-    fn from(error: PortError) -> Self {
-        Self::Port(error)
-    }
-}
-
-impl Api {
-    pub(crate) async fn authorize_profile(&self, id: &str) -> Result<Answer, ApiError> {
-        let profile = self.profile(id).await?;
+impl SignIns {
+    pub(crate) async fn authorize(&self, id: &str) -> Result<Response, ApiError> {
+        let profile = find(&self.table, id).await?;
         let client = signed_in_with(&profile)?;
         let credential = self.client_credential(&profile).await?;
         let ticket = Ticket::new().map_err(|error| PortError::Corrupt(error.to_string()))?;
@@ -78,11 +69,23 @@ impl Api {
         let redirect = self.redirect_uri();
         let url = sign_in::consent_url(discovery, client, &credential, &ticket, &redirect, deadline).await;
         let url = url.map_err(|error| {
-            let trouble = error.owner_error();
-            let field = if trouble.message.contains("auth.scopes") { "auth.scopes" } else { "auth" };
+            let field = match &error {
+                OauthError::UnknownScopes { .. } => "auth.scopes",
+                OauthError::Http { .. }
+                | OauthError::Status { .. }
+                | OauthError::Document { .. }
+                | OauthError::Response { .. }
+                | OauthError::Refused { .. }
+                | OauthError::Unsupported(_)
+                | OauthError::NotSignedIn
+                | OauthError::NoSecret
+                | OauthError::NoPassword
+                | OauthError::Port(_)
+                | OauthError::Busy => "auth",
+            };
             ApiError::Conflict(
-                trouble.message,
-                Problems::one(field, "does not let anybody sign in; see detail"),
+                error.owner_error().message,
+                Problems::one(field, "does not allow a sign-in; see detail"),
             )
         })?;
         let expires_at = clock::now() + SIGN_IN_TIME;
@@ -94,18 +97,18 @@ impl Api {
         };
         self.table.begin_sign_in(&ticket.key(), &sign_in).await?;
         let authorization_url = format!("{}/oauth2/start?ticket={}", self.public_url, ticket.expose());
-        Ok(Answer::json(200, &SignInBegun { authorization_url, expires_at }))
+        Ok(Response::json(200, &SignInBegun { authorization_url, expires_at }))
     }
 
-    /// Keeps the ticket in the browser, and leads it to the provider.
-    pub(crate) async fn start_sign_in(&self, request: &Request) -> Answer {
+    /// Keeps the ticket in the browser, and redirects it to the provider.
+    pub(crate) async fn start(&self, request: &Request) -> Response {
         let parameters = request.parameters(&["ticket"]);
         let Some(ticket) = parameters.get("ticket").and_then(|text| Ticket::parse(text)) else {
             return refused(&Refusal::Malformed);
         };
         let key = ticket.key();
         match self.table.sign_in(&key).await {
-            Ok(Some(sign_in)) if sign_in.expires_at > clock::now() => Answer::empty(302)
+            Ok(Some(sign_in)) if sign_in.expires_at > clock::now() => Response::empty(302)
                 .with_header("location", sign_in.consent_url)
                 .with_header("referrer-policy", "no-referrer")
                 .with_cookie(self.cookie(&key, &ticket)),
@@ -114,20 +117,20 @@ impl Api {
         }
     }
 
-    /// The provider's way back.
-    pub(crate) async fn finish_sign_in(&self, request: &Request) -> Answer {
-        match self.finish(request).await {
+    /// The redirection endpoint (RFC 6749 §3.1.2).
+    pub(crate) async fn finish(&self, request: &Request) -> Response {
+        match self.complete(request).await {
             Ok(profile) => {
-                info!(profile.id = %profile.id, "somebody has signed in");
-                let done = format!("Mailroom can use the mailbox {} now.", profile.auth.login());
+                info!(profile.id = %profile.id, "a person signed in for profile {}", profile.id);
+                let done = format!("Mailroom can now use the mailbox {}.", profile.auth.login());
                 let sentences = [done.as_str(), "You can close this page."];
-                Answer::page(200, page(PageKind::Good, "Signed in", &sentences))
+                Response::page(200, page(PageKind::Success, "Signed in", &sentences))
             }
             Err(refusal) => refused(&refusal),
         }
     }
 
-    async fn finish(&self, request: &Request) -> Result<Profile, Refusal> {
+    async fn complete(&self, request: &Request) -> Result<Profile, Refusal> {
         let mut query = request.parameters(&["state", "code", "error", "error_description", "iss"]);
         let state = query.remove("state").ok_or(Refusal::Malformed)?;
         let key = key_of(&state);
@@ -168,8 +171,8 @@ impl Api {
         stored.await?.ok_or(Refusal::Changed)
     }
 
-    pub(crate) async fn delete_authorization(&self, id: &str) -> Result<Answer, ApiError> {
-        let profile = self.profile(id).await?;
+    pub(crate) async fn sign_out(&self, id: &str) -> Result<Response, ApiError> {
+        let profile = find(&self.table, id).await?;
         let client = signed_in_with(&profile)?;
         if profile.authorization.is_none() {
             let detail = "Nobody is signed in for this profile.";
@@ -179,11 +182,11 @@ impl Api {
         let deadline = clock::instant() + PROVIDER_TIME;
         let revoked = sign_in::revoke(self.tokens.discovery(), client, &credential, deadline).await;
         let revoked = revoked.unwrap_or_else(|error| {
-            warn!(profile.id = %profile.id, error = %error.owner_error(), "a refresh token was not given back");
+            warn!(profile.id = %profile.id, error = %error.owner_error(), "the refresh token of profile {} was not revoked at its provider", profile.id);
             false
         });
         self.sign(profile, None, |profile| profile.authorization.is_some()).await?;
-        Ok(Answer::json(200, &SignedOut { revoked }))
+        Ok(Response::json(200, &SignedOut { revoked }))
     }
 
     /// Stores a sign-in, or the end of one, while the profile is still what it is for; `None` when it is not.
@@ -195,7 +198,7 @@ impl Api {
     ) -> Result<Option<Profile>, PortError> {
         let grants = self.tokens.grants();
         let (token, authorization) = signed_in.unzip();
-        let end = clock::instant() + PATIENCE;
+        let end = clock::instant() + CONCURRENT_EDIT_TIMEOUT;
         let mut current = profile;
         loop {
             if !still(&current) {
@@ -214,7 +217,7 @@ impl Api {
                     if stored.is_err()
                         && let Err(error) = grants.unclaim(current.id, &claim, None).await
                     {
-                        warn!(profile.id = %current.id, error = %Chain(&error), "a claim was not given up");
+                        warn!(profile.id = %current.id, error = %Chain(&error), "the claim on profile {} was not released and expires by itself", current.id);
                     }
                     let stored = stored?;
                     if stored.listen {
@@ -231,7 +234,7 @@ impl Api {
         }
     }
 
-    /// What the client proves itself with, and what is granted to it.
+    /// The client's stored secret and refresh token.
     pub(crate) async fn client_credential(&self, profile: &Profile) -> Result<ClientCredential, PortError> {
         let Some(version) = &profile.secret_version else { return Ok(ClientCredential::default()) };
         let grants = self.tokens.grants();
@@ -241,7 +244,7 @@ impl Api {
         }
     }
 
-    /// Where the provider leads back to: what the client is registered with.
+    /// The redirect URI that the client is registered with.
     fn redirect_uri(&self) -> String {
         format!("{}/oauth2/callback", self.public_url)
     }
@@ -264,7 +267,7 @@ fn cookie_name(key: &str) -> String {
     format!("{COOKIE}{}", key.get(..16).unwrap_or(key))
 }
 
-/// The client that somebody signs in with.
+/// The client that people sign in with.
 fn signed_in_with(profile: &Profile) -> Result<&Oauth2, ApiError> {
     let conflict = |detail: &str, field: &str, problem: &str| {
         Err(ApiError::Conflict(detail.to_owned(), Problems::one(field, problem)))
@@ -272,79 +275,14 @@ fn signed_in_with(profile: &Profile) -> Result<&Oauth2, ApiError> {
     match &profile.auth {
         Auth::Oauth2(client) if client.grant == Grant::AuthorizationCode => Ok(client),
         Auth::Oauth2(_) => conflict(
-            "Nobody signs in for this profile: its client has access by itself.",
+            "This profile needs no sign-in: its client has access by itself.",
             "auth.grant",
             "must be authorization_code to sign in",
         ),
         Auth::Plain { .. } => conflict(
-            "Nobody signs in for this profile: it logs in with a password.",
+            "This profile needs no sign-in: it logs in with a password.",
             "auth.type",
             "must be oauth2 to sign in",
         ),
-    }
-}
-
-/// What a provider says in an address, bounded.
-fn words(error: &str, said: &str) -> String {
-    let clean =
-        |text: &str, most| -> String { text.chars().filter(|c| !c.is_control()).take(most).collect() };
-    let (error, said) = (clean(error, 60), clean(said, 300));
-    if said.is_empty() { error } else { format!("{error}: {said}") }
-}
-
-/// The page for whom nobody is signed in, and why.
-fn refused(refusal: &Refusal) -> Answer {
-    const AGAIN: &str = "Begin the sign-in again.";
-    let mut status = 400;
-    let (sentence, advice) = match refusal {
-        Refusal::Malformed => ("This address is none of a sign-in, or is incomplete.".to_owned(), AGAIN),
-        Refusal::OtherBrowser => (
-            "This sign-in was not begun in this browser, or the browser takes no cookies.".to_owned(),
-            "Open the address of the sign-in in the browser that you complete it with.",
-        ),
-        Refusal::TooLate => ("This sign-in has expired, or was completed or tried before.".to_owned(), AGAIN),
-        Refusal::Changed => {
-            ("The profile was changed or removed after the sign-in had begun.".to_owned(), AGAIN)
-        }
-        Refusal::Denied(words) if words.starts_with("access_denied") => (
-            format!("Access was not granted ({words})."),
-            "To let Mailroom use the mailbox, begin again and allow it.",
-        ),
-        Refusal::Denied(words) => (
-            format!("The provider refused the sign-in ({words})."),
-            "Check the client's registration at the provider: redirect URI, scopes, and who may use it.",
-        ),
-        Refusal::Provider(error) => of_provider(error),
-        Refusal::Port(error) => {
-            warn!(error = %Chain(error), "a sign-in could not be served");
-            status = 503;
-            ("Mailroom cannot reach its storage for now.".to_owned(), AGAIN)
-        }
-    };
-    Answer::page(status, page(PageKind::Bad, "Not signed in", &[&sentence, advice]))
-}
-
-fn of_provider(error: &SignInError) -> (String, &'static str) {
-    match error {
-        SignInError::OtherAccount { account } => (
-            format!("You have signed in as {account}, which is not the mailbox of this profile."),
-            "Begin again, and choose the profile's own account at the provider.",
-        ),
-        SignInError::NoRefreshToken => (
-            "The provider has granted access for the moment only: it gave no refresh token.".to_owned(),
-            "Add the scope offline_access to the profile's auth.scopes, if the provider has it, and begin again.",
-        ),
-        SignInError::IdToken(why) => (
-            format!("What the provider says of who has signed in cannot be trusted: it {why}."),
-            "Begin again; if it stays, check the discovery URL and the client id.",
-        ),
-        SignInError::Provider(error @ OauthError::Refused { .. }) if error.is_transient() => {
-            (error.owner_error().message, "Begin again in a moment.")
-        }
-        SignInError::Provider(OauthError::Refused { code, words, .. }) => (
-            format!("The provider did not accept the consent ({}).", crate::sign_in::words(code, words)),
-            "Begin again; if it stays, check client id, client secret and redirect URI.",
-        ),
-        SignInError::Provider(error) => (error.owner_error().message, "Begin again in a moment."),
     }
 }

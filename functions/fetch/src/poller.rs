@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use mailroom_auth::access::Access;
 use mailroom_auth::error::OauthError;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
@@ -15,7 +14,7 @@ use mailroom_core::ports::{Grants, Handover, Hold, Lease, PortError, Profiles};
 use mailroom_core::profile::Profile;
 use mailroom_core::server::Server;
 use mailroom_mail::imap::{Connector, ImapError, Opened};
-use mailroom_net::login::Login;
+use mailroom_net::login::{Login, Secret};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -229,10 +228,10 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
     }
 
     async fn open(&self, profile: &Profile, server: &Server, end: Instant) -> Result<Opened, Failure> {
-        let access = self.tokens.access(profile, end).await?;
+        let access = self.tokens.login_secret(profile, end).await?;
         let opened = match self.open_with(profile, server, &access, end).await {
             Err(error) if error.is_login_refused() => {
-                match self.tokens.other_access(profile, &access, end).await? {
+                match self.tokens.other_login_secret(profile, &access, end).await? {
                     Some(access) => self.open_with(profile, server, &access, end).await,
                     None => Err(error),
                 }
@@ -246,10 +245,10 @@ impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
         &self,
         profile: &Profile,
         server: &Server,
-        access: &Access,
+        access: &Secret,
         end: Instant,
     ) -> Result<Opened, ImapError> {
-        let login = Login { login: profile.auth.login(), proof: access.proof() };
+        let login = Login { login: profile.auth.login(), secret: access };
         let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
         self.imap.open(server, login, &profile.mailbox, above, end).await
     }

@@ -109,7 +109,7 @@ impl SentMailbox {
             return Ok(());
         };
         self.state = State::Down;
-        let access = match services.tokens.access(profile, until(end)).await {
+        let access = match services.tokens.login_secret(profile, until(end)).await {
             Ok(access) => access,
             Err(error) => {
                 let trouble = error.into_owner_error()?;
@@ -117,7 +117,7 @@ impl SentMailbox {
                 return Ok(());
             }
         };
-        let login = Login { login: profile.auth.login(), proof: access.proof() };
+        let login = Login { login: profile.auth.login(), secret: &access };
         match services.imap.open_sent(server, login, until(end)).await {
             Ok(Some(folder)) => self.state = State::Open(Box::new(folder)),
             Ok(None) => {

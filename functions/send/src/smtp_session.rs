@@ -1,6 +1,5 @@
 //! A profile's session with its SMTP server: one for all its messages, opened when the first of them needs it.
 
-use mailroom_auth::access::Access;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::health::after_opening;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
@@ -8,7 +7,7 @@ use mailroom_core::ports::{Deliveries as _, PortError};
 use mailroom_core::profile::Profile;
 use mailroom_core::server::Server;
 use mailroom_mail::smtp::{Probe, Session, SmtpError};
-use mailroom_net::login::Login;
+use mailroom_net::login::{Login, Secret};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -95,13 +94,13 @@ async fn open(
             "The profile names no SMTP server: add smtp_host to it.",
         )));
     };
-    let access = match services.tokens.access(profile, end).await {
+    let access = match services.tokens.login_secret(profile, end).await {
         Ok(access) => access,
         Err(error) => return error.into_owner_error().map(Err),
     };
     let opened = match open_with(services, profile, server, &access, end).await {
         Err(error) if error.is_login_refused() => {
-            match services.tokens.other_access(profile, &access, end).await {
+            match services.tokens.other_login_secret(profile, &access, end).await {
                 Ok(Some(access)) => open_with(services, profile, server, &access, end).await,
                 Ok(None) => Err(error),
                 Err(error) => return error.into_owner_error().map(Err),
@@ -116,10 +115,10 @@ async fn open_with(
     services: &Services,
     profile: &Profile,
     server: &Server,
-    access: &Access,
+    access: &Secret,
     end: Instant,
 ) -> Result<Session, SmtpError> {
-    let login = Login { login: profile.auth.login(), proof: access.proof() };
+    let login = Login { login: profile.auth.login(), secret: access };
     services.smtp.open(&mut Probe::default(), server, Some(login), end).await
 }
 

@@ -106,7 +106,7 @@ fn every_operation_of_the_document_is_known_to_the_function() {
         let path = path.replace("{id}", id);
         let body = operation.get("requestBody").map(|_| settings(&world).to_string());
         let answer = api.call(method, &path, &[], body.as_ref().map(String::as_bytes));
-        assert!(!answer.text.contains("There is nothing here"), "{method} {path}");
+        assert!(!answer.text.contains("This path does not exist"), "{method} {path}");
         let known = operation["responses"].as_object().unwrap();
         assert!(known.contains_key(&answer.status.to_string()), "{method} {path}: {}", answer.status);
         if method == "DELETE" && path == format!("/profiles/{profile}") {

@@ -43,7 +43,7 @@ fn a_browser_signs_in_and_mail_comes_in_and_goes_out_by_token() {
             browser.click("button[type=submit]");
         }
         browser.wait_for("Signed in");
-        assert!(browser.text().contains(&format!("Mailroom can use the mailbox {} now.", world.login())));
+        assert!(browser.text().contains(&format!("Mailroom can now use the mailbox {}.", world.login())));
         assert!(browser.url().starts_with(&world.redirect_uri()));
         keep_picture(&browser, "signed-in");
         secret_scan::watch(world.open_id().issued());

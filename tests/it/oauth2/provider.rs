@@ -86,12 +86,12 @@ fn a_provider_without_a_usable_document_is_told_by_what_is_wrong_with_it() {
     let other = json!({"issuer": "https://id.example.com", "token_endpoint": "https://id.example.com/t"});
     let cases = [
         (say(200, "text/html", html), "is a page for people"),
-        (say(200, "application/json", "{\"issuer\": "), "is no such document"),
+        (say(200, "application/json", "{\"issuer\": "), "is not a discovery document"),
         (say(200, "application/json", "{}"), "missing field `issuer`"),
         (say(200, "application/json", format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20))), "is too large"),
         (say(404, "text/html", html), "status 404"),
         (say(500, "text/plain", "oh"), "status 500"),
-        (Answer::Redirect("https://id.example.com/"), "leads on to https://id.example.com/"),
+        (Answer::Redirect("https://id.example.com/"), "redirects to https://id.example.com/"),
         (say(200, "application/json", other.to_string()), "is of another issuer, https://id.example.com"),
         (Answer::HangUp, "broke the connection"),
         (Answer::Silence, "did not answer in time"),
@@ -112,7 +112,7 @@ fn a_token_endpoint_that_fails_is_told_in_its_own_words_and_without_ours() {
     let json = "application/json";
     let cases = [
         (say(200, "text/html", "<html>"), "oauth2_discovery", "is a page for people"),
-        (say(200, json, "[]"), "oauth2_discovery", "is no JSON"),
+        (say(200, json, "[]"), "oauth2_discovery", "is not JSON"),
         (say(200, json, "{\"token_type\": \"bearer\"}"), "oauth2_discovery", "is not as RFC 6749 has it"),
         (
             say(200, json, format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20))),
@@ -120,7 +120,7 @@ fn a_token_endpoint_that_fails_is_told_in_its_own_words_and_without_ours() {
             "is too large",
         ),
         (say(503, "text/html", "<html>"), "oauth2_discovery", "status 503"),
-        (Answer::Redirect("https://id.example.com/"), "oauth2_discovery", "leads on to another address"),
+        (Answer::Redirect("https://id.example.com/"), "oauth2_discovery", "redirects to another address"),
         (Answer::HangUp, "oauth2_discovery", "broke the connection"),
         (Answer::Silence, "oauth2_discovery", "did not answer in time"),
         (say(400, json, error("temporarily_unavailable", "later")), "oauth2_discovery", "later"),

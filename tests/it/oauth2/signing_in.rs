@@ -69,14 +69,14 @@ fn the_way_back_is_taken_once_in_time_and_by_the_browser_that_set_out() {
     // Somebody else who has seen the way back.
     let stranger = world.agent().open(&back, None);
     assert_eq!(stranger.status, 400);
-    assert!(stranger.text.contains("was not begun in this browser"), "{}", stranger.text);
+    assert!(stranger.text.contains("was started in another browser"), "{}", stranger.text);
     // The way back of another sign-in, in this browser.
     let mut other = world.agent();
     let theirs = world.consent(&mut other, &world.begin_sign_in(profile), world.login());
-    assert!(agent.open(&theirs, None).text.contains("was not begun in this browser"));
+    assert!(agent.open(&theirs, None).text.contains("was started in another browser"));
     // A state that was made up, and none at all.
     let forged = format!("{}?state={}&code=abc", world.redirect_uri(), "x".repeat(43));
-    assert!(agent.open(&forged, None).text.contains("was not begun in this browser"));
+    assert!(agent.open(&forged, None).text.contains("was started in another browser"));
     assert!(agent.open(&world.redirect_uri(), None).text.contains("is none of a sign-in"));
     assert!(agent.open(&format!("{url}x"), None).text.contains("is none of a sign-in"));
 
@@ -85,7 +85,7 @@ fn the_way_back_is_taken_once_in_time_and_by_the_browser_that_set_out() {
     assert_eq!(done.status, 200, "{}", done.text);
     let again = agent.open(&back, None);
     assert_eq!(again.status, 400);
-    assert!(again.text.contains("was completed or tried before"), "{}", again.text);
+    assert!(again.text.contains("was already used"), "{}", again.text);
 
     world.expire_sign_ins();
     let late = other.open(&theirs, None);
@@ -107,13 +107,13 @@ fn a_profile_that_was_changed_meanwhile_is_not_signed_in_for() {
     let login = json!({"auth": {"login": "else@example.com"}});
     let _ = world.api().patch(&format!("/profiles/{profile}"), &login).expect(200);
     let page = agent.open(&back, None);
-    assert!(page.status == 400 && page.text.contains("was changed or removed"), "{}", page.text);
+    assert!(page.status == 400 && page.text.contains("was changed or deleted"), "{}", page.text);
 
     let login = json!({"auth": {"login": world.login()}});
     let _ = world.api().patch(&format!("/profiles/{profile}"), &login).expect(200);
     let back = world.consent(&mut agent, &world.begin_sign_in(profile), world.login());
     let _ = world.api().delete(&format!("/profiles/{profile}")).expect(204);
-    assert!(agent.open(&back, None).text.contains("was changed or removed"));
+    assert!(agent.open(&back, None).text.contains("was changed or deleted"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mailroom_core::server::Security;
 use mailroom_mail::smtp::{Begun, Connector, Content, Envelope, Probe};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 use mailroom_net::tls::Tls;
 use mailroom_tests::smtp_server::{Mechanism, Options, SmtpServer};
 use mailroom_tests::world::{World, server};
@@ -25,7 +25,7 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
             let deadline = (Instant::now() + Duration::from_secs(20)).into();
             let to = ["ann@example.org".to_owned()];
             world.handle().block_on(async {
-                let login = Login { login: "a,b=c@example.com", proof: Proof::Token(&good) };
+                let login = Login { login: "a,b=c@example.com", secret: &Secret::AccessToken(good.clone()) };
                 let mut session =
                     connector.open(&mut Probe::default(), &server, Some(login), deadline).await.unwrap();
                 let envelope =
@@ -35,7 +35,7 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
                 assert!(session.finish().await.unwrap().is_done());
                 session.quit().await;
 
-                let login = Login { login: "a@example.com", proof: Proof::Token(&bad) };
+                let login = Login { login: "a@example.com", secret: &Secret::AccessToken(bad.clone()) };
                 let refused = connector.open(&mut Probe::default(), &server, Some(login), deadline).await;
                 let message = refused.unwrap_err().owner_error(&server).message;
                 assert!(message.contains("\"status\"") && !message.contains("yesterday"), "{message}");

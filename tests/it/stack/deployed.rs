@@ -10,8 +10,8 @@ use mailroom_core::profile::RefreshInterval;
 use mailroom_tests::world::{INTERVAL, World, mail};
 use time::OffsetDateTime;
 
-/// The emulator's scheduler looks at its schedules every ten seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a job may take: the emulator's scheduler looks at its schedules every ten seconds.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn await_job(world: &World) -> FlowJob {
     let begun = Instant::now();
@@ -19,7 +19,7 @@ fn await_job(world: &World) -> FlowJob {
         if let Some(job) = world.jobs().pop() {
             return job;
         }
-        assert!(begun.elapsed() < PATIENCE, "no job:\n{}", world.servers().emulator_log());
+        assert!(begun.elapsed() < DELIVERY_TIMEOUT, "no job:\n{}", world.servers().emulator_log());
         thread::sleep(Duration::from_millis(200));
     }
 }
@@ -37,7 +37,7 @@ fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
     assert_eq!(await_job(&world).message.subject.as_deref(), Some("by schedule"));
     let begun = Instant::now();
     while world.status(profile).state != State::Ok {
-        assert!(begun.elapsed() < PATIENCE, "{:?}", world.status(profile));
+        assert!(begun.elapsed() < DELIVERY_TIMEOUT, "{:?}", world.status(profile));
         thread::sleep(Duration::from_millis(100));
     }
     // The deployed stack asks for the default interval by itself, and asking twice is no error.

@@ -1,4 +1,4 @@
-//! From what went wrong to an answer: the one place where an error becomes HTTP.
+//! From an error to a response: the one place where an error becomes HTTP.
 
 use mailroom_contract::problem::{FieldError, Problems};
 use mailroom_contract::route::Method;
@@ -7,7 +7,7 @@ use mailroom_core::ports::PortError;
 use serde::Serialize;
 use tracing::error;
 
-use crate::http::response::Answer;
+use crate::http::response::Response;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -18,23 +18,23 @@ pub(crate) enum ApiError {
     /// Parameters are wrong.
     #[error("parameters are wrong")]
     Parameters(Problems),
-    /// There is no such thing.
+    /// The path names something that does not exist.
     #[error("{0}")]
     NotFound(String),
     /// The path takes other methods.
     #[error("the method is not allowed here")]
     Methods(Vec<Method>),
-    /// It does not fit what is stored; names the field, if there is one.
+    /// The request conflicts with what is stored; names the field, if there is one.
     #[error("{0}")]
     Conflict(String, Problems),
-    /// Someone else was quicker.
-    #[error("it was changed meanwhile")]
+    /// `If-Match` names another version.
+    #[error("the version does not match")]
     Stale,
     /// The body is larger than this.
     #[error("the body is too large")]
     TooLarge(&'static str),
-    /// The body is no JSON by its own account.
-    #[error("the body is of another type")]
+    /// `content-type` is not JSON.
+    #[error("the content-type is not JSON")]
     ContentType,
     /// Fields of the body are wrong.
     #[error("fields are wrong")]
@@ -59,8 +59,8 @@ struct Body<'a> {
 }
 
 impl ApiError {
-    /// The answer, for whoever sent the request. What went wrong with a service is for the log only.
-    pub(crate) fn answer(self) -> Answer {
+    /// The response. The cause of a service's failure goes to the log only.
+    pub(crate) fn response(self) -> Response {
         const FIELDS: &str = "Some fields are wrong; see errors.";
         let none = Problems::default();
         match self {
@@ -69,41 +69,39 @@ impl ApiError {
             Self::NotFound(detail) => problem(404, &detail, &none),
             Self::Methods(methods) => {
                 let methods = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
-                let detail = format!("Here, there are only the methods {methods}.");
+                let detail = format!("Allowed methods: {methods}.");
                 problem(405, &detail, &none).with_header("allow", methods)
             }
             Self::Conflict(detail, problems) => problem(409, &detail, &problems),
-            Self::Stale => problem(
-                412,
-                "It was changed since you have read it: read it again, and redo the change.",
-                &none,
-            ),
+            Self::Stale => {
+                problem(412, "It was changed since you read it: read it again, and repeat the change.", &none)
+            }
             Self::TooLarge(limit) => problem(413, &format!("The body is larger than {limit}."), &none),
             Self::ContentType => {
                 problem(415, "The body must be JSON, and its content-type application/json.", &none)
             }
             Self::Fields(problems) => problem(422, FIELDS, &problems),
             Self::Port(source) => {
-                error!(error = %Chain(&source), "a request could not be served");
+                error!(error = %Chain(&source), "the request failed: a service is unavailable");
                 unavailable(
-                    "Mailroom cannot reach its storage for now; nothing is lost. Try again in a moment.",
+                    "Mailroom cannot reach its storage at the moment. Nothing is lost; try again in a moment.",
                 )
             }
             Self::TimedOut => {
-                error!("a request took too long");
-                unavailable("It took too long, and was given up; try again in a moment.")
+                error!("the request timed out");
+                unavailable("The request took too long and was stopped; try again in a moment.")
             }
         }
     }
 }
 
-fn unavailable(detail: &str) -> Answer {
+fn unavailable(detail: &str) -> Response {
     problem(503, detail, &Problems::default()).with_header("retry-after", "5")
 }
 
-fn problem(status: u16, detail: &str, problems: &Problems) -> Answer {
+fn problem(status: u16, detail: &str, problems: &Problems) -> Response {
     let body = Body { r#type: "about:blank", title: title(status), status, detail, errors: &problems.0 };
-    Answer::json(status, &body).with_header("content-type", "application/problem+json")
+    Response::json(status, &body).with_header("content-type", "application/problem+json")
 }
 
 const fn title(status: u16) -> &'static str {

@@ -1,4 +1,4 @@
-//! What API Gateway says of a request (HTTP API, payload 2.0), read without trusting any of it.
+//! A request as API Gateway passes it on (HTTP API, payload 2.0), read without trusting any of it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,11 +9,17 @@ use std::collections::HashMap;
 
 use crate::http::problem::ApiError;
 
-/// The largest body that is read. A profile with everything at its limit is a tenth of it.
+/// The largest body that is read, ten times a profile with every field at its limit.
 const MAX_BODY: Limit = Limit { bytes: 256 * 1024, words: "256 KiB" };
 
-/// The largest body of a message: what Lambda takes of any request.
+/// The largest body of a message: what Lambda accepts of any request.
 const MAX_LARGE_BODY: Limit = Limit { bytes: 6 * 1024 * 1024, words: "6 MB" };
+
+/// Items of a page when the request does not say.
+const DEFAULT_PAGE_SIZE: usize = 50;
+
+/// Items of a page at most.
+const MAX_PAGE_SIZE: usize = 100;
 
 /// How large a body may be.
 #[derive(Clone, Copy)]
@@ -22,9 +28,9 @@ struct Limit {
     words: &'static str,
 }
 
-/// The event is none of API Gateway's.
+/// The event is not an API Gateway event.
 #[derive(Debug, thiserror::Error)]
-#[error("the event is no request of an HTTP API with payload format 2.0")]
+#[error("the event is not an API Gateway event of an HTTP API with payload format 2.0")]
 pub struct UnknownEvent(#[source] serde_json::Error);
 
 /// The part of the event that matters here.
@@ -65,11 +71,11 @@ pub(crate) struct Request {
 /// Which version a change was made from (RFC 9110 §13.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Nothing is said.
+    /// The header is absent.
     Absent,
-    /// `*`: whatever it is.
+    /// `*`: any version.
     Any,
-    /// One of these.
+    /// One of these versions.
     Versions(Vec<u64>),
 }
 
@@ -136,17 +142,17 @@ impl Request {
         // The error's own words: they tell line and column, and quote nothing.
         serde_json::from_slice(&bytes)
             .map(Some)
-            .map_err(|error| ApiError::Unreadable(format!("The body is no JSON: {error}.")))
+            .map_err(|error| ApiError::Unreadable(format!("The body is not JSON: {error}.")))
     }
 
-    /// The body as JSON, which has to be there.
+    /// The body as JSON; an error when there is none.
     pub(crate) fn required_json(&self) -> Result<Value, ApiError> {
-        self.json()?.ok_or_else(|| ApiError::Unreadable("The request needs a body of JSON.".to_owned()))
+        self.json()?.ok_or_else(|| ApiError::Unreadable("The request needs a JSON body.".to_owned()))
     }
 
-    /// The body of a message, which has to be there.
+    /// The body of a message, which may be larger; an error when there is none.
     pub(crate) fn required_large_json(&self) -> Result<Value, ApiError> {
-        let missing = || ApiError::Unreadable("The request needs a body of JSON.".to_owned());
+        let missing = || ApiError::Unreadable("The request needs a JSON body.".to_owned());
         self.json_within(MAX_LARGE_BODY)?.ok_or_else(missing)
     }
 
@@ -156,7 +162,7 @@ impl Request {
         if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
             return Ok(Some(key.to_owned()));
         }
-        let problem = "must have 1 to 255 visible characters of ASCII";
+        let problem = "must have 1 to 255 visible ASCII characters";
         Err(ApiError::Parameters(Problems::one("Idempotency-Key", problem)))
     }
 
@@ -170,8 +176,8 @@ impl Request {
             match (known.iter().find(|known| **known == name), decode(value)) {
                 (None, _) => {
                     let name: String = name.chars().take(100).filter(|c| !c.is_control()).collect();
-                    let there_are = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                    problems.add(name, format!("is no parameter here; there are {there_are}"));
+                    let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    problems.add(name, format!("is not a parameter of this route; allowed: {allowed}"));
                 }
                 (Some(name), None) => problems.add(*name, "must be UTF-8, percent-encoded"),
                 (Some(name), Some(value)) => {
@@ -185,8 +191,8 @@ impl Request {
         Ok(parameters)
     }
 
-    /// The query's parameters of these names, decoded, where others may be there that are not ours to know: the first of
-    /// each.
+    /// The query's parameters of these names, decoded, ignoring others: the first of each. A
+    /// provider adds its own to the redirect.
     pub(crate) fn parameters(&self, known: &[&'static str]) -> HashMap<&'static str, String> {
         let mut parameters = HashMap::new();
         for pair in self.raw_query().split('&').filter(|pair| !pair.is_empty()) {
@@ -214,7 +220,7 @@ impl Request {
         }
         let version = |tag: &str| {
             let tag = tag.trim();
-            // A weak tag never matches (RFC 9110 §13.1.1), and we have never given one out.
+            // A weak tag never matches (RFC 9110 §13.1.1), and we never give one out.
             let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
             let strong = !tag.starts_with("W/");
             let known = opaque.parse().ok().filter(|_| strong && opaque.bytes().all(|b| b.is_ascii_digit()));
@@ -229,6 +235,16 @@ impl Request {
             }
         }
     }
+}
+
+/// Reads `limit`, the number of items in a page.
+pub(crate) fn page_size(text: Option<&String>, problems: &mut Problems) -> usize {
+    let Some(text) = text else { return DEFAULT_PAGE_SIZE };
+    let size = text.parse().ok().filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
+    size.unwrap_or_else(|| {
+        problems.add("limit", "must be a whole number from 1 to 100");
+        DEFAULT_PAGE_SIZE
+    })
 }
 
 /// Whether a media type is JSON (RFC 8259, or by its suffix, RFC 6839 §3.1).
@@ -275,14 +291,14 @@ mod tests {
         assert_eq!(tags("\"7\", \"8\""), Some(IfMatch::Versions(vec![7, 8])));
         assert_eq!(tags("W/\"7\""), Some(IfMatch::Versions(vec![])));
         assert_eq!(tags("\"a\""), Some(IfMatch::Versions(vec![])));
-        // An empty one too: whoever sends it has lost the version that they meant to protect.
+        // An empty one too: its sender lost the version that it means to protect.
         for wrong in ["7", "\"7", "", "\"7\" \"8\""] {
             assert_eq!(tags(wrong), None, "{wrong}");
         }
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_no_json() {
+    fn bytes_that_are_not_utf8_are_not_json() {
         let body = |body: &[u8]| {
             let payload = json!({
                 "rawPath": "/", "requestContext": {"http": {"method": "POST"}},

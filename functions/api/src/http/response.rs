@@ -1,4 +1,4 @@
-//! What a request is answered with, as API Gateway takes it (HTTP API, payload 2.0).
+//! A response as API Gateway takes it (HTTP API, payload 2.0).
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use mailroom_lambda::clock;
 
-/// An answer. Also the payload that API Gateway reads.
+/// A response, in the form that API Gateway reads.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct Response {
     status_code: u16,
     headers: BTreeMap<&'static str, String>,
     /// Always written: `cargo lambda watch` refuses a response without them.
@@ -20,32 +20,32 @@ pub struct Answer {
     body: Option<String>,
 }
 
-impl Answer {
+impl Response {
     /// The status (RFC 9110 §15).
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status_code
     }
 
-    /// An answer with nothing in it.
+    /// A response without a body.
     pub(crate) fn empty(status: u16) -> Self {
-        // What is asked for here changes by the minute, and is nobody else's business.
+        // Profiles change by the minute, and are private.
         let headers = BTreeMap::from([("cache-control", "no-store".to_owned())]);
         Self { status_code: status, headers, cookies: Vec::new(), body: None }
     }
 
-    /// An answer whose body is `text`, which is JSON.
+    /// A response whose body is `text`, which is JSON.
     pub(crate) fn text(status: u16, text: &str) -> Self {
         Self { body: Some(text.to_owned()), ..Self::empty(status) }
             .with_header("content-type", "application/json")
             .with_header("x-content-type-options", "nosniff")
     }
 
-    /// An answer whose body is `value` as JSON.
+    /// A response whose body is `value` as JSON.
     pub(crate) fn json(status: u16, value: &impl Serialize) -> Self {
         match serde_json::to_string(value) {
             Ok(text) => Self::text(status, &text),
-            // None of our types has maps with keys that are no text, which is all that can fail here.
+            // Only a map whose keys are not text can fail, and no type here has one.
             Err(_) => Self::empty(500),
         }
     }
@@ -68,13 +68,13 @@ impl Answer {
             .with_header("x-content-type-options", "nosniff")
     }
 
-    /// The same answer with a cookie (RFC 6265 §4.1).
+    /// The same response with a cookie (RFC 6265 §4.1).
     pub(crate) fn with_cookie(mut self, cookie: String) -> Self {
         self.cookies.push(cookie);
         self
     }
 
-    /// The same answer with a header, which replaces one of its name.
+    /// The same response with a header, which replaces one of its name.
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.insert(name, value.into());
         self

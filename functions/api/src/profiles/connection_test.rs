@@ -1,11 +1,14 @@
-//! A try of settings against the real servers. It changes nothing: not there, and not here.
+//! A test of settings against the real servers. It changes nothing, there or here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{OptionFuture, join};
-use mailroom_auth::access::Access;
 use mailroom_auth::error::OauthError;
-use mailroom_auth::tokens::unattended;
+use mailroom_auth::tokens::{Tokens, unattended};
+use mailroom_aws::dynamodb::Table;
+use mailroom_aws::grants::GrantStore;
+use mailroom_aws::secrets::Secrets;
 use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody, patched, settings, tried};
@@ -15,25 +18,34 @@ use mailroom_core::profile::{Auth, Profile, ProfileId};
 use mailroom_core::provider::Grant;
 use mailroom_core::server::Server;
 use mailroom_mail::{imap, smtp};
-use mailroom_net::login::Login;
+use mailroom_net::login::{Login, Secret};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::Api;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Response;
 use crate::profiles::create::{needs_secret, secret_field};
+use crate::profiles::read::find;
 use mailroom_lambda::clock;
 
-/// How long both servers have, whatever they do: an answer comes within ten seconds.
+/// How long both servers have, so that the response comes within ten seconds.
 const TEST_TIME: Duration = Duration::from_secs(9);
 
-/// How much of it a provider has, so that the servers are tried whatever it does.
+/// How much of it the provider has, so that the servers are tested in any case.
 const TOKEN_TIME: Duration = Duration::from_secs(5);
 
-impl Api {
-    pub(crate) async fn test_settings(&self, request: &Request) -> Result<Answer, ApiError> {
+/// Tests the settings of profiles.
+pub(crate) struct ConnectionTests {
+    pub(crate) table: Arc<Table>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) tokens: Tokens<GrantStore>,
+    pub(crate) imap: imap::Connector,
+    pub(crate) smtp: smtp::Connector,
+}
+
+impl ConnectionTests {
+    pub(crate) async fn test_settings(&self, request: &Request) -> Result<Response, ApiError> {
         let body = read_settings(request.required_json()?)?;
         let Described { profile, credential, .. } =
             body.describe(ProfileId::new(clock::new_ulid()), clock::now());
@@ -45,9 +57,9 @@ impl Api {
         self.test(&profile, access, deadline).await
     }
 
-    pub(crate) async fn test_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+    pub(crate) async fn test_profile(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let (deadline, provider_end) = (clock::instant() + TEST_TIME, clock::instant() + TOKEN_TIME);
-        let current = self.profile(id).await?;
+        let current = find(&self.table, id).await?;
         let changed = match request.json()? {
             Some(patch @ Value::Object(_)) => patched(&current, patch),
             None => settings(&current),
@@ -55,7 +67,7 @@ impl Api {
         };
         let Described { profile, credential, .. } =
             read_settings(changed)?.describe(current.id, current.created_at);
-        // As it is stored, if what it logs in with is; what is tried then is what a poll does.
+        // As it is stored, if what it logs in with is; the test then does what a poll does.
         if credential.is_none() && settings(&profile).get("auth") == settings(&current).get("auth") {
             return self.test_as_stored(&profile, &current, deadline, provider_end).await;
         }
@@ -68,39 +80,39 @@ impl Api {
         self.test(&profile, access, deadline).await
     }
 
-    /// Tries settings with what `current` logs in with. A token that is refused is replaced once, as for a poll.
+    /// Tests settings with the stored secret of `current`. A token that is refused is replaced once, as for a poll.
     async fn test_as_stored(
         &self,
         profile: &Profile,
         current: &Profile,
         deadline: Instant,
         provider_end: Instant,
-    ) -> Result<Answer, ApiError> {
-        let access = match self.tokens.access(current, provider_end).await {
+    ) -> Result<Response, ApiError> {
+        let access = match self.tokens.login_secret(current, provider_end).await {
             Ok(access) => access,
             Err(error) => return self.test(profile, Err(error.into_owner_error()?), deadline).await,
         };
         let report = self.report(profile, &Ok(access.clone()), deadline).await?;
         if !report.refuses_login() {
-            return Ok(Answer::json(200, &report));
+            return Ok(Response::json(200, &report));
         }
-        match self.tokens.other_access(current, &access, deadline).await {
+        match self.tokens.other_login_secret(current, &access, deadline).await {
             Ok(Some(access)) => self.test(profile, Ok(access), deadline).await,
-            Ok(None) => Ok(Answer::json(200, &report)),
+            Ok(None) => Ok(Response::json(200, &report)),
             Err(error) => self.test(profile, Err(error.into_owner_error()?), deadline).await,
         }
     }
 
-    /// What unsaved settings log in with; or why nobody can.
+    /// The secret that unsaved settings log in with, or why there is none.
     async fn access(
         &self,
         auth: &Auth,
         credential: Option<&Credential>,
         deadline: Instant,
-    ) -> Result<Access, OwnerError> {
+    ) -> Result<Secret, OwnerError> {
         match (auth, credential) {
             (Auth::Plain { .. }, Some(Credential::Password(password))) => {
-                Ok(Access::Password(password.clone()))
+                Ok(Secret::Password(password.clone()))
             }
             (Auth::Plain { .. }, Some(Credential::Client(_)) | None) => {
                 Err(OauthError::NoPassword.owner_error())
@@ -112,7 +124,7 @@ impl Api {
             (Auth::Oauth2(client), Some(Credential::Client(credential))) => {
                 let granted = unattended(self.tokens.discovery(), client, credential, deadline).await;
                 granted
-                    .map(|granted| Access::Token(granted.access_token))
+                    .map(|granted| Secret::AccessToken(granted.access_token))
                     .map_err(|error| error.owner_error())
             }
             (Auth::Oauth2(_), Some(Credential::Password(_)) | None) => {
@@ -124,22 +136,22 @@ impl Api {
     async fn test(
         &self,
         profile: &Profile,
-        access: Result<Access, OwnerError>,
+        access: Result<Secret, OwnerError>,
         deadline: Instant,
-    ) -> Result<Answer, ApiError> {
-        Ok(Answer::json(200, &self.report(profile, &access, deadline).await?))
+    ) -> Result<Response, ApiError> {
+        Ok(Response::json(200, &self.report(profile, &access, deadline).await?))
     }
 
     async fn report(
         &self,
         profile: &Profile,
-        access: &Result<Access, OwnerError>,
+        access: &Result<Secret, OwnerError>,
         deadline: Instant,
     ) -> Result<TestReport, ApiError> {
         if profile.imap.is_none() && profile.smtp.is_none() {
             let mut problems =
-                Problems::one("imap_host", "or smtp_host is required: there is nothing to try");
-            problems.add("smtp_host", "or imap_host is required: there is nothing to try");
+                Problems::one("imap_host", "or smtp_host is required: there is nothing to test");
+            problems.add("smtp_host", "or imap_host is required: there is nothing to test");
             return Err(ApiError::Fields(problems));
         }
         let imap: OptionFuture<_> =
@@ -154,7 +166,7 @@ impl Api {
         &self,
         profile: &Profile,
         server: &Server,
-        access: &Result<Access, OwnerError>,
+        access: &Result<Secret, OwnerError>,
         deadline: Instant,
     ) -> ImapReport {
         let begun = clock::instant();
@@ -176,7 +188,7 @@ impl Api {
         &self,
         profile: &Profile,
         server: &Server,
-        access: &Result<Access, OwnerError>,
+        access: &Result<Secret, OwnerError>,
         deadline: Instant,
     ) -> SmtpReport {
         let begun = clock::instant();
@@ -199,8 +211,8 @@ impl Api {
     }
 }
 
-/// Whether there was anything to log in with.
-fn admitted(access: &Result<Access, OwnerError>) -> Result<(), OwnerError> {
+/// An error when there was no secret to log in with.
+fn admitted(access: &Result<Secret, OwnerError>) -> Result<(), OwnerError> {
     access.as_ref().map(drop).map_err(Clone::clone)
 }
 
@@ -208,9 +220,9 @@ fn read_settings(settings: Value) -> Result<ProfileBody, ApiError> {
     read(tried(settings)).map_err(ApiError::Fields)
 }
 
-fn login<'a>(profile: &'a Profile, access: &'a Result<Access, OwnerError>) -> Option<Login<'a>> {
+fn login<'a>(profile: &'a Profile, access: &'a Result<Secret, OwnerError>) -> Option<Login<'a>> {
     let access = access.as_ref().ok()?;
-    Some(Login { login: profile.auth.login(), proof: access.proof() })
+    Some(Login { login: profile.auth.login(), secret: access })
 }
 
 fn millis(begun: Instant) -> u64 {

@@ -1,8 +1,8 @@
-//! Making a profile: draft, secret, profile, schedule, in this order.
+//! Creating a profile: draft, secret, profile, schedule, in this order.
 //!
 //! The draft is noted before the secret is stored, and vanishes in the same transaction in which the profile appears. So
-//! a secret without a profile always has a draft that tells of it: whatever died in between is swept up by a later
-//! request, and a profile that is there is whole.
+//! a secret without a profile always has a draft that tells of it: after a crash in between, a later request
+//! removes both, and a profile that exists is complete.
 
 use futures_util::future::join;
 use mailroom_contract::problem::{Problems, read};
@@ -14,17 +14,17 @@ use mailroom_core::provider::Grant;
 use time::Duration;
 use tracing::warn;
 
-use crate::Api;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Response;
+use crate::profiles::Profiles;
 use mailroom_lambda::clock;
 
-/// A draft that is older belongs to nobody any more: no request lives so long.
+/// A draft that is older is abandoned: no request lives this long.
 const ABANDONED_AFTER: Duration = Duration::minutes(15);
 
-impl Api {
-    pub(crate) async fn create_profile(&self, request: &Request) -> Result<Answer, ApiError> {
+impl Profiles {
+    pub(crate) async fn create(&self, request: &Request) -> Result<Response, ApiError> {
         let body: ProfileBody = read(request.required_json()?).map_err(ApiError::Fields)?;
         let Described { mut profile, credential, discovery } =
             body.describe(ProfileId::new(clock::new_ulid()), clock::now());
@@ -32,24 +32,24 @@ impl Api {
         if credential.is_none() && needs_secret(&profile.auth) {
             problems.add(secret_field(&profile.auth), "is required");
         }
-        join(self.check_hosts(&profile, discovery.as_ref(), &mut problems), self.sweep()).await;
+        join(self.hosts.check(&profile, discovery.as_ref(), &mut problems), self.sweep_drafts()).await;
         problems.none_or().map_err(ApiError::Fields)?;
         self.require_flow_schema(&profile).await?;
         self.table.begin(profile.id, clock::now()).await?;
-        match self.make(&mut profile, credential.as_ref()).await {
+        match self.store(&mut profile, credential.as_ref()).await {
             Ok(()) => {
                 let location = format!("/profiles/{}", profile.id);
-                Ok(Answer::profile(201, profile).with_header("location", location))
+                Ok(Response::profile(201, profile).with_header("location", location))
             }
             Err(error) => {
-                self.undo(&profile).await;
+                self.roll_back(&profile).await;
                 Err(error)
             }
         }
     }
 
     /// Stores a profile that has a draft.
-    async fn make(&self, profile: &mut Profile, credential: Option<&Credential>) -> Result<(), ApiError> {
+    async fn store(&self, profile: &mut Profile, credential: Option<&Credential>) -> Result<(), ApiError> {
         if let Some(credential) = credential {
             profile.secret_version = Some(self.secrets.store(profile.id, credential).await?);
         }
@@ -57,50 +57,50 @@ impl Api {
         if profile.listen {
             self.schedules.joined(profile.refresh_interval).await?;
         }
-        // Whoever removes a flow schema looks for profiles after that, so one of the two sees the other.
+        // A request that deletes a flow schema looks for profiles after that, so one of the two sees the other.
         self.require_flow_schema(profile).await
     }
 
-    /// Takes back what was stored of a profile that did not come about.
-    async fn undo(&self, profile: &Profile) {
+    /// Removes what was stored of a profile whose creation failed.
+    async fn roll_back(&self, profile: &Profile) {
         let undone = async {
-            // It vanished when the profile appeared, and has to tell of the secret once the profile is gone.
+            // Creating the profile removed the draft; it must record the secret again before the profile goes.
             self.table.begin(profile.id, clock::now()).await?;
             self.table.delete(profile.id).await?;
             self.secrets.remove(profile.id, None).await?;
             self.table.abandon(profile.id).await
         };
-        // Then a later request does it: the draft is still there, or the profile is, and its owner sees it.
+        // A later request does it: the draft is still there, or the profile is and its owner sees it.
         if let Err(error) = undone.await {
-            warn!(profile.id = %profile.id, error = %Chain(&error), "a profile that did not come about was not taken back yet");
+            warn!(profile.id = %profile.id, error = %Chain(&error), "profile {} was not created and is not removed yet; a later request does it", profile.id);
         }
     }
 
-    /// Removes the secrets of profiles that never came about, because the function died in the middle.
-    pub(crate) async fn sweep(&self) {
+    /// Removes the secrets of profiles whose creation a crash cut short.
+    async fn sweep_drafts(&self) {
         let swept = async {
             for id in self.table.stale_drafts(clock::now() - ABANDONED_AFTER).await? {
                 if self.table.get(id).await?.is_none() {
                     self.secrets.remove(id, None).await?;
                 }
                 self.table.abandon(id).await?;
-                warn!(profile.id = %id, "a profile that never came about was swept up");
+                warn!(profile.id = %id, "removed the draft of profile {id}, whose creation did not finish");
             }
             Ok::<_, PortError>(())
         };
         if let Err(error) = swept.await {
-            warn!(error = %Chain(&error), "drafts could not be swept up; a later request does it");
+            warn!(error = %Chain(&error), "abandoned drafts were not removed; a later request does it");
         }
     }
 
-    /// The flow schema that a profile names has to be there.
+    /// Refuses a profile that names an unknown flow schema.
     pub(crate) async fn require_flow_schema(&self, profile: &Profile) -> Result<(), ApiError> {
         let Some(id) = &profile.flow_schema_id else { return Ok(()) };
         if self.table.flow_schema(id).await?.is_some() {
             return Ok(());
         }
         let problems =
-            Problems::one("flow_schema_id", "names no flow schema; make it first with POST /flow-schemas");
+            Problems::one("flow_schema_id", "names no flow schema; create it first with POST /flow-schemas");
         Err(ApiError::Conflict(format!("There is no flow schema {id}."), problems))
     }
 }
@@ -113,7 +113,7 @@ pub(crate) const fn secret_field(auth: &Auth) -> &'static str {
     }
 }
 
-/// Whether nothing can be had without a secret: a public client is one that somebody signs in with.
+/// Whether the login needs a secret: a client that people sign in with may be public (RFC 6749 §2.1).
 pub(crate) const fn needs_secret(auth: &Auth) -> bool {
     match auth {
         Auth::Plain { .. } => true,

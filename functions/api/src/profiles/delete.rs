@@ -1,31 +1,32 @@
-//! Removing a profile: it ceases to be polled first, and its item goes last, so that a removal that died half-way can be
-//! seen, and repeated.
+//! Deleting a profile: its polls stop first and its item goes last, so that a deletion that a crash cut short is visible
+//! and can be repeated.
 
 use std::time::Duration;
 
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::ports::{Forgotten, PortError, Profiles as _};
 
-use crate::Api;
 use crate::config::SecretRecovery;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::response::Response;
+use crate::profiles::Profiles;
+use crate::profiles::read::find;
 use crate::profiles::update::wait_for_concurrent_edit;
 use mailroom_lambda::clock;
 
-/// How long a request goes on removing what was noted about a profile's mail; the fetch function does the rest.
+/// How long a request removes what was noted about a profile's messages; the fetch function does the rest.
 const FORGET_TIME: Duration = Duration::from_secs(10);
 
-/// How long a removal waits for others that change the profile.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a deletion waits for other requests that change the profile.
+const CONCURRENT_EDIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Api {
-    pub(crate) async fn delete_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+impl Profiles {
+    pub(crate) async fn delete(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let if_match = request.if_match()?;
-        let end = clock::instant() + PATIENCE;
+        let end = clock::instant() + CONCURRENT_EDIT_TIMEOUT;
         loop {
-            let profile = self.profile(id).await?;
+            let profile = find(&self.table, id).await?;
             if !if_match.allows(profile.version) {
                 return Err(ApiError::Stale);
             }
@@ -37,7 +38,7 @@ impl Api {
                 }
                 Err(error) => return Err(error.into()),
             }
-            // Even if it did not listen any more: a removal that died half-way is repeated here.
+            // Even if it does not listen: a repeat completes a deletion that a crash cut short.
             self.leave(&profile).await;
             let recovery = match self.recovery {
                 SecretRecovery::None => None,
@@ -55,7 +56,7 @@ impl Api {
                 }
             }
             self.table.delete(profile.id).await?;
-            return Ok(Answer::empty(204));
+            return Ok(Response::empty(204));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Reading profiles, and polling one now.
 
+use mailroom_aws::dynamodb::Table;
 use mailroom_contract::connection_test::Accepted;
 use mailroom_contract::problem::Problems;
 use mailroom_contract::profile_view::{ProfilePage, ProfileView};
@@ -9,42 +10,28 @@ use mailroom_core::ports::{PortError, Profiles as _};
 use mailroom_core::profile::{Profile, ProfileId};
 use time::format_description::well_known::Rfc3339;
 
-use crate::Api;
 use crate::http::problem::ApiError;
-use crate::http::request::Request;
-use crate::http::response::Answer;
+use crate::http::request::{Request, page_size};
+use crate::http::response::Response;
+use crate::profiles::Profiles;
 use mailroom_lambda::clock;
-
-/// Items of a page when the request does not say.
-const USUAL_PAGE: usize = 50;
-
-/// Items of a page at most.
-const LARGEST_PAGE: usize = 100;
 
 /// The longest text that is searched for, in characters.
 const LONGEST_SEARCH: usize = 100;
 
-impl Api {
-    pub(crate) async fn get_profile(&self, id: &str) -> Result<Answer, ApiError> {
-        Ok(Answer::profile(200, self.profile(id).await?))
+impl Profiles {
+    pub(crate) async fn get(&self, id: &str) -> Result<Response, ApiError> {
+        Ok(Response::profile(200, find(&self.table, id).await?))
     }
 
-    /// The profile with this id.
-    pub(crate) async fn profile(&self, id: &str) -> Result<Profile, ApiError> {
-        let gone = || ApiError::NotFound("There is no profile with this id.".to_owned());
-        // An id has one spelling: ours.
-        let id = ProfileId::parse(id).ok().filter(|parsed| parsed.to_string() == id).ok_or_else(gone)?;
-        self.table.get(id).await?.ok_or_else(gone)
-    }
-
-    pub(crate) async fn list_profiles(&self, request: &Request) -> Result<Answer, ApiError> {
+    pub(crate) async fn list(&self, request: &Request) -> Result<Response, ApiError> {
         let query = request.query(&["limit", "cursor", "q"])?;
         let mut problems = Problems::default();
-        let limit = limit(query.get("limit"), &mut problems);
+        let limit = page_size(query.get("limit"), &mut problems);
         let before = query.get("cursor").and_then(|cursor| {
             let id = ProfileId::parse(cursor).ok();
             if id.is_none() {
-                problems.add("cursor", "must be `next` of the page before");
+                problems.add("cursor", "must be the `next` of the previous page");
             }
             id
         });
@@ -61,11 +48,11 @@ impl Api {
             items: listed.profiles.into_iter().map(|profile| ProfileView::of(profile, now)).collect(),
             next: listed.next.map(|id| id.to_string()),
         };
-        Ok(Answer::json(200, &page))
+        Ok(Response::json(200, &page))
     }
 
-    pub(crate) async fn fetch_profile(&self, id: &str) -> Result<Answer, ApiError> {
-        let profile = self.profile(id).await?;
+    pub(crate) async fn fetch(&self, id: &str) -> Result<Response, ApiError> {
+        let profile = find(&self.table, id).await?;
         let conflict = |detail: String| ApiError::Conflict(detail, Problems::default());
         if !profile.listen {
             let detail =
@@ -76,12 +63,12 @@ impl Api {
             if profile.status.state == State::Throttled {
                 let until = until.format(&Rfc3339).unwrap_or_default();
                 let detail =
-                    format!("The mail server has asked for a pause until {until}; it is polled then.");
+                    format!("The mail server asked for a pause until {until}; the profile is polled then.");
                 return Err(conflict(detail));
             }
-            // Our own pause, which whoever asks for a poll now wants to end.
+            // A pause of our own, which a request to poll now ends.
             match self.table.clear_pause(profile.id, profile.version).await {
-                // An edit has ended it too.
+                // An edit ended it too.
                 Ok(()) | Err(PortError::Lost) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -89,16 +76,14 @@ impl Api {
         let request =
             PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.id.to_string() };
         self.polls.request(&request).await?;
-        Ok(Answer::json(202, &Accepted { profile_id: profile.id.to_string() }))
+        Ok(Response::json(202, &Accepted { profile_id: profile.id.to_string() }))
     }
 }
 
-/// Reads `limit`.
-pub(crate) fn limit(text: Option<&String>, problems: &mut Problems) -> usize {
-    let Some(text) = text else { return USUAL_PAGE };
-    let limit = text.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-    limit.unwrap_or_else(|| {
-        problems.add("limit", "must be a whole number from 1 to 100");
-        USUAL_PAGE
-    })
+/// The profile with this id.
+pub(crate) async fn find(table: &Table, id: &str) -> Result<Profile, ApiError> {
+    let not_found = || ApiError::NotFound("There is no profile with this id.".to_owned());
+    // An id has one spelling: upper case.
+    let id = ProfileId::parse(id).ok().filter(|parsed| parsed.to_string() == id).ok_or_else(not_found)?;
+    table.get(id).await?.ok_or_else(not_found)
 }

@@ -16,21 +16,22 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::Api;
 use crate::http::problem::ApiError;
 use crate::http::request::{IfMatch, Request};
-use crate::http::response::Answer;
+use crate::http::response::Response;
+use crate::profiles::Profiles;
 use crate::profiles::create::{needs_secret, secret_field};
+use crate::profiles::read::find;
 use mailroom_lambda::clock;
 
-/// How long a change waits for others that change the same profile.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a change waits for other requests that change the same profile.
+const CONCURRENT_EDIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a claim lasts without its end: longer than any request.
 const CLAIM_TIME: time::Duration = time::Duration::seconds(40);
 
-/// How long the others are given each time.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long it waits before it tries again.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a change is made of.
 enum Change {
@@ -50,15 +51,15 @@ impl Change {
     }
 }
 
-impl Api {
-    pub(crate) async fn put_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+impl Profiles {
+    pub(crate) async fn replace(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let body = request.required_json()?;
-        // What is wrong whatever is stored is told before anything else.
+        // Problems that do not depend on what is stored come first.
         read::<ProfileBody>(body.clone()).map_err(ApiError::Fields)?;
         self.change(id, &request.if_match()?, &Change::Whole(body)).await
     }
 
-    pub(crate) async fn patch_profile(&self, request: &Request, id: &str) -> Result<Answer, ApiError> {
+    pub(crate) async fn patch(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let patch = request.required_json()?;
         if !patch.is_object() {
             return Err(ApiError::Fields(Problems::one("", "must be an object")));
@@ -66,10 +67,10 @@ impl Api {
         self.change(id, &request.if_match()?, &Change::Patch(patch)).await
     }
 
-    async fn change(&self, id: &str, if_match: &IfMatch, change: &Change) -> Result<Answer, ApiError> {
-        let end = clock::instant() + PATIENCE;
+    async fn change(&self, id: &str, if_match: &IfMatch, change: &Change) -> Result<Response, ApiError> {
+        let end = clock::instant() + CONCURRENT_EDIT_TIMEOUT;
         loop {
-            let current = self.profile(id).await?;
+            let current = find(&self.table, id).await?;
             if !if_match.allows(current.version) {
                 return Err(ApiError::Stale);
             }
@@ -80,8 +81,8 @@ impl Api {
         }
     }
 
-    /// Changes a profile as it was read; lost if someone else is at it.
-    async fn try_change(&self, current: &Profile, change: &Change) -> Result<Answer, ApiError> {
+    /// Changes a profile as it was read; [`PortError::Lost`] when another request was quicker.
+    async fn try_change(&self, current: &Profile, change: &Change) -> Result<Response, ApiError> {
         let Described { profile: mut wanted, credential, discovery } =
             change.settings(current)?.describe(current.id, clock::now());
         let mut problems = Problems::default();
@@ -95,13 +96,13 @@ impl Api {
         }
         if credential.is_none() && needs_secret(&wanted.auth) && !has_secret(&wanted) {
             let problems =
-                Problems::one(secret_field(&wanted.auth), "is required: none of this type is stored");
+                Problems::one(secret_field(&wanted.auth), "is required: no secret of this type is stored");
             return Err(ApiError::Conflict(
                 "Another type of login needs its own secret.".to_owned(),
                 problems,
             ));
         }
-        self.check_hosts(&wanted, discovery.as_ref(), &mut problems).await;
+        self.hosts.check(&wanted, discovery.as_ref(), &mut problems).await;
         problems.none_or().map_err(ApiError::Fields)?;
         self.require_flow_schema(&wanted).await?;
         let edited = match credential {
@@ -137,14 +138,14 @@ impl Api {
             Err(error) => {
                 // Otherwise it runs out by itself.
                 if let Err(error) = self.table.give_up(current.id, &claim).await {
-                    warn!(profile.id = %current.id, error = %Chain(&error), "a claim was not given up");
+                    warn!(profile.id = %current.id, error = %Chain(&error), "the claim on profile {} was not released and expires by itself", current.id);
                 }
                 Err(error.into())
             }
         }
     }
 
-    /// The credential as it shall be: what came with the change, and what the change leaves as it is.
+    /// The credential to store: what the change gives, and what it leaves as it is.
     async fn merged(
         &self,
         current: &Profile,
@@ -170,7 +171,7 @@ impl Api {
         }))
     }
 
-    /// An edit that is lost because it is stored already is not lost: the answer to it was, and it was sent again.
+    /// An edit that is lost because it is stored already is not lost: its response was, and the SDK sent it again.
     async fn accept_own_write(&self, stored: Result<(), PortError>, edit: &Edit) -> Result<(), PortError> {
         let Err(PortError::Lost) = stored else { return stored };
         let ours = &edit.profile;
@@ -184,27 +185,27 @@ impl Api {
     }
 
     /// Keeps the schedules in step with a change that is stored.
-    async fn changed(&self, before: &Profile, Edit { profile, .. }: Edit) -> Result<Answer, ApiError> {
-        // Always, not only when it changed: so a repeat mends what a change that died half-way has left undone.
+    async fn changed(&self, before: &Profile, Edit { profile, .. }: Edit) -> Result<Response, ApiError> {
+        // Always, not only when it changed: so a repeat completes a change that a crash cut short.
         if profile.listen {
             self.schedules.joined(profile.refresh_interval).await?;
         }
         if before.listen && !(profile.listen && before.refresh_interval == profile.refresh_interval) {
             self.leave(before).await;
         }
-        Ok(Answer::profile(200, profile))
+        Ok(Response::profile(200, profile))
     }
 
     /// Removes the schedule of an interval that a profile has left, if it was the last. A schedule too many does no
-    /// harm: the next plan that finds nobody removes it.
+    /// harm: the next plan that finds no profile removes it.
     pub(crate) async fn leave(&self, profile: &Profile) {
         if let Err(error) = self.schedules.left(profile.refresh_interval).await {
-            warn!(interval = profile.refresh_interval.seconds(), error = %Chain(&error), "a schedule that may not be needed any more was left");
+            warn!(profile.id = %profile.id, interval = profile.refresh_interval.seconds(), error = %Chain(&error), "the schedule of an interval that profile {} left was not removed; the next plan does it", profile.id);
         }
     }
 }
 
-/// Whether a sign-in means nothing after the change.
+/// Whether the change voids the sign-in.
 fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
     match (&current.auth, &wanted.auth) {
         (Auth::Oauth2(before), Auth::Oauth2(after)) => before.is_another_sign_in(after),
@@ -213,7 +214,7 @@ fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
     }
 }
 
-/// Whether the change leaves something in the profile's secret that is of no use after it.
+/// Whether the stored secret would hold something that the changed profile cannot use.
 fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
     let stored = match &current.auth {
         Auth::Plain { .. } => current.secret_version.is_some(),
@@ -230,12 +231,12 @@ const fn has_secret(profile: &Profile) -> bool {
     }
 }
 
-/// Gives others who are at the same profile a moment; an error when that has gone on for too long.
+/// Waits a moment for another request that changes the same profile; a conflict after `end`.
 pub(crate) async fn wait_for_concurrent_edit(end: Instant) -> Result<(), ApiError> {
     if clock::instant() > end {
-        let detail = "Others are changing this profile at the same time; try again.";
+        let detail = "This profile is being changed by another request; try again.";
         return Err(ApiError::Conflict(detail.to_owned(), Problems::default()));
     }
-    tokio::time::sleep(PAUSE).await;
+    tokio::time::sleep(RETRY_PAUSE).await;
     Ok(())
 }

@@ -1,19 +1,19 @@
 //! The small page at the end of a sign-in.
 
-/// How a sign-in went.
+/// What a page tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageKind {
-    /// Well.
-    Good,
-    /// It did not come about.
-    Bad,
+    /// The person is signed in.
+    Success,
+    /// The sign-in failed.
+    Failure,
 }
 
-/// A page with a heading and sentences. All of it is text, whoever has written it.
-pub(crate) fn page(mood: PageKind, heading: &str, sentences: &[&str]) -> String {
-    let (sign, colour) = match mood {
-        PageKind::Good => ("✓", "#1a7f37"),
-        PageKind::Bad => ("!", "#b3261e"),
+/// A page with a heading and sentences. All of it is escaped: some comes from a provider.
+pub(crate) fn page(kind: PageKind, heading: &str, sentences: &[&str]) -> String {
+    let (sign, colour) = match kind {
+        PageKind::Success => ("✓", "#1a7f37"),
+        PageKind::Failure => ("!", "#b3261e"),
     };
     let text: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escaped(sentence))).collect();
     let heading = escaped(heading);
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn whatever_a_provider_says_is_text() {
-        let page = page(PageKind::Bad, "No", &["<script>alert('a')</script> \"&\""]);
+        let page = page(PageKind::Failure, "No", &["<script>alert('a')</script> \"&\""]);
         assert!(page.contains("&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt; &quot;&amp;&quot;"), "{page}");
         assert_eq!(page.matches("<p>").count(), 1);
     }

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use ulid::Ulid;
 
-use crate::discovery::Proof;
+use crate::discovery::ClientSecretKind;
 
 /// How long an assertion holds. Its use follows at once.
 const LIFETIME: Duration = Duration::minutes(5);
 
-/// What a client proves itself with, read from its secret.
+/// A client's secret, read.
 pub(crate) enum ClientKey {
     /// Nothing: a public client.
     Nothing,
@@ -44,7 +44,7 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
 }
 
-/// A secret that looks like a private key and is none that can be used.
+/// A secret that looks like a private key and cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyError {
     /// It cannot be read.
@@ -92,7 +92,7 @@ struct Claims<'a> {
 }
 
 /// What an assertion says.
-pub(crate) struct Statement<'a> {
+pub(crate) struct Assertion<'a> {
     /// The client.
     pub(crate) client_id: &'a str,
     /// Whom it is about: the client itself, or a user.
@@ -124,11 +124,11 @@ impl ClientKey {
     }
 
     /// What kind it is.
-    pub(crate) const fn proof(&self) -> Proof {
+    pub(crate) const fn kind(&self) -> ClientSecretKind {
         match self {
-            Self::Nothing => Proof::Nothing,
-            Self::Secret(_) => Proof::Secret,
-            Self::Key(_) => Proof::Key,
+            Self::Nothing => ClientSecretKind::None,
+            Self::Secret(_) => ClientSecretKind::Text,
+            Self::Key(_) => ClientSecretKind::PrivateKey,
         }
     }
 }
@@ -144,7 +144,7 @@ impl Signer {
     }
 
     /// A signed statement, in the compact form (RFC 7515 §3.1).
-    pub(crate) fn sign(&self, statement: &Statement<'_>) -> Result<SecretString, KeyError> {
+    pub(crate) fn sign(&self, statement: &Assertion<'_>) -> Result<SecretString, KeyError> {
         let prints = self.fingerprints.as_ref();
         let header = Header {
             alg: self.pair.algorithm(),
@@ -236,8 +236,8 @@ mod tests {
 
     const AT: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
-    fn statement() -> Statement<'static> {
-        Statement { client_id: "c", subject: "a@b", audience: "https://t", scope: Some("mail"), at: AT }
+    fn statement() -> Assertion<'static> {
+        Assertion { client_id: "c", subject: "a@b", audience: "https://t", scope: Some("mail"), at: AT }
     }
 
     fn signer(secret: &str) -> Box<Signer> {

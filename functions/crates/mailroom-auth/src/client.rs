@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
-use crate::assertion::{ClientKey, Statement};
-use crate::discovery::{Method, Proof, ProviderMetadata, grant_type};
-use crate::error::{Asked, OauthError};
+use crate::assertion::{Assertion, ClientKey};
+use crate::discovery::{ClientAuthentication, ClientSecretKind, ProviderMetadata, grant_type};
+use crate::error::{OauthError, TokenRequest};
 use crate::http::{Endpoint, Http};
 
 /// The lifetime of an access token that comes without one.
-const USUAL_LIFETIME: Duration = Duration::minutes(10);
+const DEFAULT_LIFETIME: Duration = Duration::minutes(10);
 
 /// The longest token that is taken: mail servers take no longer ones.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -35,17 +35,17 @@ const MAX_TOKEN: usize = 16 * 1024;
 /// `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What a provider has given.
+/// A token response (RFC 6749 §5.1), checked.
 #[derive(Debug)]
-pub struct Granted {
+pub struct TokenResponse {
     /// The access token (RFC 6749 §1.4).
     pub access_token: SecretString,
-    /// How long it holds.
-    pub lifetime: Duration,
+    /// How long it is valid.
+    pub expires_in: Duration,
     /// A refresh token, if a new one was given.
     pub refresh_token: Option<SecretString>,
     /// How long the refresh token holds, where the provider says it.
-    pub refresh_lifetime: Option<Duration>,
+    pub refresh_token_expires_in: Option<Duration>,
     /// Who has signed in (OpenID Connect Core §2).
     pub id_token: Option<SecretString>,
 }
@@ -67,11 +67,11 @@ impl fmt::Debug for Extra {
 
 impl ExtraTokenFields for Extra {}
 
-type TokenAnswer = StandardTokenResponse<Extra, BasicTokenType>;
+type LibraryResponse = StandardTokenResponse<Extra, BasicTokenType>;
 
 type Rfc6749<Token = EndpointNotSet> = oauth2::Client<
     BasicErrorResponse,
-    TokenAnswer,
+    LibraryResponse,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -88,7 +88,7 @@ pub(crate) struct Client<'a> {
     provider: &'a ProviderMetadata,
     settings: &'a Oauth2,
     key: ClientKey,
-    method: Method,
+    method: ClientAuthentication,
     now: OffsetDateTime,
 }
 
@@ -103,29 +103,29 @@ impl<'a> Client<'a> {
         if provider.lacks(settings.grant) {
             let name = grant_type(settings.grant);
             let issuer = &provider.issuer;
-            return Err(OauthError::Unfit(format!(
-                "The OpenID provider {issuer} does not have the grant {name}."
+            return Err(OauthError::Unsupported(format!(
+                "The OpenID provider {issuer} does not support the grant {name}."
             )));
         }
         let key = ClientKey::read(credential.secret.as_ref())
-            .map_err(|error| OauthError::Unfit(error.to_string()))?;
-        let method = provider.method(key.proof());
+            .map_err(|error| OauthError::Unsupported(error.to_string()))?;
+        let method = provider.client_authentication(key.kind());
         let method = match (settings.grant, method) {
             (Grant::AuthorizationCode | Grant::ClientCredentials, Some(method)) => method,
             // The assertion proves enough where the provider takes no key of clients, as Google does.
-            (Grant::JwtBearer, method) => method.unwrap_or(Method::Public),
+            (Grant::JwtBearer, method) => method.unwrap_or(ClientAuthentication::None),
             (Grant::AuthorizationCode | Grant::ClientCredentials, None) => {
-                let what = match key.proof() {
-                    Proof::Key => "a private key",
-                    Proof::Secret | Proof::Nothing => "a secret",
+                let what = match key.kind() {
+                    ClientSecretKind::PrivateKey => "a private key",
+                    ClientSecretKind::Text | ClientSecretKind::None => "a secret",
                 };
                 let issuer = &provider.issuer;
-                return Err(OauthError::Unfit(format!(
-                    "The OpenID provider {issuer} does not let clients prove themselves with {what}."
+                return Err(OauthError::Unsupported(format!(
+                    "The OpenID provider {issuer} does not let clients authenticate with {what}."
                 )));
             }
         };
-        if method == Method::Public && settings.grant == Grant::ClientCredentials {
+        if method == ClientAuthentication::None && settings.grant == Grant::ClientCredentials {
             return Err(OauthError::NoSecret);
         }
         Ok(Self { http, provider, settings, key, method, now })
@@ -138,7 +138,7 @@ impl<'a> Client<'a> {
         verifier: String,
         redirect: &str,
         deadline: Instant,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         let secrets = self.secrets([code.as_str(), verifier.as_str()]);
         let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|_| self.unusable())?;
         let client = self.rfc6749()?.set_redirect_uri(redirect);
@@ -154,7 +154,7 @@ impl<'a> Client<'a> {
         }
         let send = Sender { client: self, deadline };
         let answer = request.request_async(&send).await;
-        self.granted(answer, Asked::Code, &secrets)
+        self.granted(answer, TokenRequest::AuthorizationCode, &secrets)
     }
 
     /// A new access token for a sign-in (§6).
@@ -163,7 +163,7 @@ impl<'a> Client<'a> {
         token: &SecretString,
         scopes: &[String],
         deadline: Instant,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         let secrets = self.secrets([token.expose_secret()]);
         let client = self.rfc6749()?;
         let assertion = self.client_assertion()?;
@@ -180,7 +180,7 @@ impl<'a> Client<'a> {
         }
         let send = Sender { client: self, deadline };
         let answer = request.request_async(&send).await;
-        self.granted(answer, Asked::Refresh, &secrets)
+        self.granted(answer, TokenRequest::RefreshToken, &secrets)
     }
 
     /// Access for the client itself (§4.4).
@@ -188,7 +188,7 @@ impl<'a> Client<'a> {
         &self,
         scopes: &[String],
         deadline: Instant,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         let secrets = self.secrets([]);
         let client = self.rfc6749()?;
         let assertion = self.client_assertion()?;
@@ -201,7 +201,7 @@ impl<'a> Client<'a> {
         }
         let send = Sender { client: self, deadline };
         let answer = request.request_async(&send).await;
-        self.granted(answer, Asked::Unattended, &secrets)
+        self.granted(answer, TokenRequest::Unattended, &secrets)
     }
 
     /// Access for a user, by assertion (RFC 7523 §2.1).
@@ -209,22 +209,22 @@ impl<'a> Client<'a> {
         &self,
         scopes: &[String],
         deadline: Instant,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         let ClientKey::Key(signer) = &self.key else {
-            return Err(OauthError::Unfit(
+            return Err(OauthError::Unsupported(
                 "This grant needs a private key: store the service account's key file, or a key in PEM, as the client secret."
                     .to_owned(),
             ));
         };
         let scope = scopes.join(" ");
-        let assertion = signer.sign(&Statement {
+        let assertion = signer.sign(&Assertion {
             client_id: &self.settings.client_id,
             subject: &self.settings.login,
             audience: self.provider.token.url().as_str(),
             scope: Some(&scope),
             at: self.now + self.provider.ahead,
         });
-        let assertion = assertion.map_err(|error| OauthError::Unfit(error.to_string()))?;
+        let assertion = assertion.map_err(|error| OauthError::Unsupported(error.to_string()))?;
         let mut secrets = self.secrets([]);
         secrets.add(assertion.clone());
         let mut form = vec![
@@ -244,9 +244,9 @@ impl<'a> Client<'a> {
         if answer.status() != 200 {
             let refusal: BasicErrorResponse =
                 serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
-            return Err(refused(&self.provider.token, &refusal, Asked::Unattended, &secrets));
+            return Err(refused(&self.provider.token, &refusal, TokenRequest::Unattended, &secrets));
         }
-        let granted: TokenAnswer = serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
+        let granted: LibraryResponse = serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
         self.checked(&granted)
     }
 
@@ -275,7 +275,7 @@ impl<'a> Client<'a> {
         }
         let refusal: BasicErrorResponse =
             serde_json::from_slice(answer.body()).map_err(|_| self.unusable())?;
-        Err(refused(endpoint, &refusal, Asked::Revoke, &secrets))
+        Err(refused(endpoint, &refusal, TokenRequest::Revocation, &secrets))
     }
 
     /// The client as the library has it.
@@ -283,8 +283,10 @@ impl<'a> Client<'a> {
         let url = TokenUrl::new(self.provider.token.url().to_string()).map_err(|_| self.unusable())?;
         let client = Rfc6749::new(ClientId::new(self.settings.client_id.clone())).set_token_uri(url);
         let client = client.set_auth_type(match self.method {
-            Method::Header => AuthType::BasicAuth,
-            Method::Public | Method::Body | Method::Key => AuthType::RequestBody,
+            ClientAuthentication::ClientSecretBasic => AuthType::BasicAuth,
+            ClientAuthentication::None
+            | ClientAuthentication::ClientSecretPost
+            | ClientAuthentication::PrivateKeyJwt => AuthType::RequestBody,
         });
         Ok(match &self.key {
             ClientKey::Secret(secret) => {
@@ -296,16 +298,18 @@ impl<'a> Client<'a> {
 
     /// The proof of a client that has a key (RFC 7523 §2.2).
     fn client_assertion(&self) -> Result<Option<SecretString>, OauthError> {
-        let (Method::Key, ClientKey::Key(signer)) = (self.method, &self.key) else { return Ok(None) };
+        let (ClientAuthentication::PrivateKeyJwt, ClientKey::Key(signer)) = (self.method, &self.key) else {
+            return Ok(None);
+        };
         let id = &self.settings.client_id;
-        let statement = Statement {
+        let statement = Assertion {
             client_id: id,
             subject: id,
             audience: self.provider.token.url().as_str(),
             scope: None,
             at: self.now + self.provider.ahead,
         };
-        signer.sign(&statement).map(Some).map_err(|error| OauthError::Unfit(error.to_string()))
+        signer.sign(&statement).map(Some).map_err(|error| OauthError::Unsupported(error.to_string()))
     }
 
     /// What a provider's words may not repeat.
@@ -339,11 +343,12 @@ impl<'a> Client<'a> {
         request: HttpRequest,
         deadline: Instant,
     ) -> Result<HttpResponse, OauthError> {
-        let answer = self.http.send_as(endpoint, request, deadline).await;
+        let answer = self.http.send_composed(endpoint, request, deadline).await;
         let answer = answer.map_err(|error| OauthError::Http { server: endpoint.server().clone(), error })?;
-        let wrong = |why: &str| OauthError::Answer { server: endpoint.server().clone(), why: why.to_owned() };
+        let wrong =
+            |why: &str| OauthError::Response { server: endpoint.server().clone(), why: why.to_owned() };
         if answer.redirect().is_some() {
-            return Err(wrong("leads on to another address"));
+            return Err(wrong("redirects to another address"));
         }
         let empty = answer.status.is_success() && answer.body.is_empty();
         let is_json =
@@ -354,7 +359,7 @@ impl<'a> Client<'a> {
             } else if answer.is_html() {
                 wrong("is a page for people")
             } else {
-                wrong("is no JSON")
+                wrong("is not JSON")
             });
         }
         let mut response = HttpResponse::new(answer.body);
@@ -366,16 +371,16 @@ impl<'a> Client<'a> {
     fn granted(
         &self,
         answer: Result<
-            TokenAnswer,
+            LibraryResponse,
             RequestTokenError<OauthError, StandardErrorResponse<oauth2::basic::BasicErrorResponseType>>,
         >,
-        asked: Asked,
+        request: TokenRequest,
         secrets: &Secrets,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         match answer {
             Ok(answer) => self.checked(&answer),
             Err(RequestTokenError::ServerResponse(refusal)) => {
-                Err(refused(&self.provider.token, &refusal, asked, secrets))
+                Err(refused(&self.provider.token, &refusal, request, secrets))
             }
             Err(RequestTokenError::Request(error)) => Err(error),
             // Their own words may quote the answer.
@@ -383,22 +388,22 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn checked(&self, answer: &TokenAnswer) -> Result<Granted, OauthError> {
+    fn checked(&self, answer: &LibraryResponse) -> Result<TokenResponse, OauthError> {
         let access_token = answer.access_token().secret();
         if access_token.is_empty() || access_token.len() > MAX_TOKEN {
             return Err(self.unusable());
         }
         let lifetime = answer.expires_in().and_then(|lifetime| Duration::try_from(lifetime).ok());
         let extra = answer.extra_fields();
-        Ok(Granted {
+        Ok(TokenResponse {
             access_token: SecretString::from(access_token.clone()),
-            lifetime: lifetime.filter(|lifetime| lifetime.is_positive()).unwrap_or(USUAL_LIFETIME),
+            expires_in: lifetime.filter(|lifetime| lifetime.is_positive()).unwrap_or(DEFAULT_LIFETIME),
             refresh_token: answer
                 .refresh_token()
                 .map(|token| token.secret())
                 .filter(|token| (1..=MAX_TOKEN).contains(&token.len()))
                 .map(|token| SecretString::from(token.clone())),
-            refresh_lifetime: extra
+            refresh_token_expires_in: extra
                 .refresh_token_expires_in
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::seconds),
@@ -407,7 +412,7 @@ impl<'a> Client<'a> {
     }
 
     fn unusable(&self) -> OauthError {
-        OauthError::Answer {
+        OauthError::Response {
             server: self.provider.token.server().clone(),
             why: "is not as RFC 6749 has it".to_owned(),
         }
@@ -429,7 +434,12 @@ impl<'c> AsyncHttpClient<'c> for Sender<'_> {
     }
 }
 
-fn refused(endpoint: &Endpoint, refusal: &BasicErrorResponse, asked: Asked, secrets: &Secrets) -> OauthError {
+fn refused(
+    endpoint: &Endpoint,
+    refusal: &BasicErrorResponse,
+    request: TokenRequest,
+    secrets: &Secrets,
+) -> OauthError {
     let clean = |text: &str, most: usize| -> String {
         secrets.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
     };
@@ -437,7 +447,7 @@ fn refused(endpoint: &Endpoint, refusal: &BasicErrorResponse, asked: Asked, secr
         server: endpoint.server().clone(),
         code: clean(refusal.error().as_ref(), 60),
         words: clean(refusal.error_description().map_or("", String::as_str), 300),
-        asked,
+        request,
     }
 }
 
@@ -447,10 +457,7 @@ pub(crate) fn scopes(provider: &ProviderMetadata, settings: &Oauth2) -> Result<V
         return Ok(settings.scopes.clone());
     }
     let known = provider.provider_kind.scopes(settings.grant);
-    known.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect()).ok_or_else(|| {
-        OauthError::Unfit(format!(
-            "Mailroom does not know which scopes give access to mail at {}: add them to auth.scopes, as the provider's documentation has them.",
-            provider.issuer
-        ))
-    })
+    known
+        .map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect())
+        .ok_or_else(|| OauthError::UnknownScopes { issuer: provider.issuer.clone() })
 }

@@ -1,4 +1,4 @@
-//! What a provider says of itself (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+//! Provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,19 +12,19 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::error::OauthError;
-use crate::http::{Answer, Endpoint, Http, REQUEST_TIME};
+use crate::http::{Endpoint, Http, REQUEST_TIME, Response};
 use mailroom_net::clock::Clock;
 
 /// What follows an issuer (OpenID Connect Discovery §4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
 /// How long a document is kept that says nothing of it.
-const USUAL_LIFETIME: Duration = Duration::HOUR;
+const DEFAULT_LIFETIME: Duration = Duration::HOUR;
 
 /// How long a document is kept at least, and at most.
 const LIFETIMES: (Duration, Duration) = (Duration::minutes(5), Duration::DAY);
 
-/// How long a document is used beyond that while a new one cannot be had.
+/// How long a document is used beyond that while a new one is unavailable.
 const GRACE: Duration = Duration::DAY;
 
 /// Documents that are kept: more providers than mailboxes of one invocation have.
@@ -60,28 +60,28 @@ pub enum Pkce {
     Without,
 }
 
-/// How a client proves itself at the token endpoint (OpenID Connect Core §9).
+/// How a client authenticates at the token endpoint (RFC 6749 §2.3, OpenID Connect Core §9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum ClientAuthentication {
     /// `none`: a public client.
-    Public,
+    None,
     /// `client_secret_post`.
-    Body,
+    ClientSecretPost,
     /// `client_secret_basic`.
-    Header,
+    ClientSecretBasic,
     /// `private_key_jwt`.
-    Key,
+    PrivateKeyJwt,
 }
 
 /// What kind of secret a client has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// None.
-    Nothing,
+pub enum ClientSecretKind {
+    /// None: a public client (RFC 6749 §2.1).
+    None,
     /// A text.
-    Secret,
+    Text,
     /// A private key.
-    Key,
+    PrivateKey,
 }
 
 /// The document, as far as it matters here.
@@ -111,16 +111,22 @@ impl ProviderMetadata {
         self.grants.as_ref().is_some_and(|grants| !grants.iter().any(|name| name == grant_type(grant)))
     }
 
-    /// How a client with this proof authenticates. `None` where the provider takes no such proof.
-    pub(crate) fn method(&self, proof: Proof) -> Option<Method> {
+    /// How a client with this kind of secret authenticates; `None` where the provider accepts no such secret.
+    pub(crate) fn client_authentication(&self, secret: ClientSecretKind) -> Option<ClientAuthentication> {
         let lists = |name: &str| self.methods.as_ref().is_some_and(|list| list.iter().any(|one| one == name));
-        match proof {
-            Proof::Nothing => Some(Method::Public),
+        match secret {
+            ClientSecretKind::None => Some(ClientAuthentication::None),
             // A provider that does not list any has client_secret_basic (RFC 8414 §2).
-            Proof::Secret if lists("client_secret_post") => Some(Method::Body),
-            Proof::Secret if self.methods.is_none() || lists("client_secret_basic") => Some(Method::Header),
-            Proof::Key if self.methods.is_none() || lists("private_key_jwt") => Some(Method::Key),
-            Proof::Secret | Proof::Key => None,
+            ClientSecretKind::Text if lists("client_secret_post") => {
+                Some(ClientAuthentication::ClientSecretPost)
+            }
+            ClientSecretKind::Text if self.methods.is_none() || lists("client_secret_basic") => {
+                Some(ClientAuthentication::ClientSecretBasic)
+            }
+            ClientSecretKind::PrivateKey if self.methods.is_none() || lists("private_key_jwt") => {
+                Some(ClientAuthentication::PrivateKeyJwt)
+            }
+            ClientSecretKind::Text | ClientSecretKind::PrivateKey => None,
         }
     }
 
@@ -222,7 +228,7 @@ impl Discovery {
         let answer = answer.map_err(|error| OauthError::Http { server: endpoint.server().clone(), error })?;
         let wrong = |why: String| OauthError::Document { at: at.clone(), why };
         if let Some(to) = answer.redirect() {
-            return Err(wrong(format!("leads on to {}; use that address", cut(to))));
+            return Err(wrong(format!("redirects to {}; use that address", cut(to))));
         }
         if !answer.status.is_success() {
             return Err(OauthError::Status {
@@ -231,7 +237,7 @@ impl Discovery {
             });
         }
         let document: Document = serde_json::from_slice(&answer.body).map_err(|error| {
-            let what = if answer.is_html() { "is a page for people" } else { "is no such document" };
+            let what = if answer.is_html() { "is a page for people" } else { "is not a discovery document" };
             wrong(format!("{what} ({error})"))
         })?;
         let provider = self.read(&endpoint, document, self.ahead(&answer)).map_err(wrong)?;
@@ -239,7 +245,7 @@ impl Discovery {
     }
 
     /// How far the provider's clock is ahead, by the date of its answer (RFC 9110 §6.6.1).
-    fn ahead(&self, answer: &Answer) -> Duration {
+    fn ahead(&self, answer: &Response) -> Duration {
         let date = answer.headers.get(DATE).and_then(|value| value.to_str().ok());
         let date = date.and_then(|date| OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok());
         let ahead = date.map_or(Duration::ZERO, |date| date - self.now());
@@ -306,10 +312,10 @@ fn is_below(at: &Url, issuer: &str) -> bool {
 }
 
 /// How long an answer may be kept (RFC 9111 §5.2.2), within reason.
-fn lifetime(answer: &Answer) -> Duration {
+fn lifetime(answer: &Response) -> Duration {
     let header = answer.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (least, most) = LIFETIMES;
-    let mut lifetime = USUAL_LIFETIME;
+    let mut lifetime = DEFAULT_LIFETIME;
     for directive in header.split(',').map(str::trim) {
         match directive.split_once('=') {
             Some((name, seconds)) if name.eq_ignore_ascii_case("max-age") => {

@@ -43,9 +43,9 @@ pub enum OauthError {
         /// Why: the rest of a sentence.
         why: String,
     },
-    /// An answer of the token endpoint cannot be used.
+    /// A response of the token endpoint cannot be used.
     #[error("the answer of the token endpoint {why}")]
-    Answer {
+    Response {
         /// Who.
         server: Server,
         /// Why: the rest of a sentence.
@@ -61,11 +61,17 @@ pub enum OauthError {
         /// The provider's words, without our secrets.
         words: String,
         /// What was asked for.
-        asked: Asked,
+        request: TokenRequest,
     },
     /// The provider does not have what the profile asks for, or the profile lacks what the provider needs.
     #[error("{0}")]
-    Unfit(String),
+    Unsupported(String),
+    /// The scopes for mail at this provider are not known, and the profile names none.
+    #[error("the scopes for mail at {issuer} are unknown")]
+    UnknownScopes {
+        /// The provider's issuer.
+        issuer: String,
+    },
     /// Nobody has signed in.
     #[error("nobody has signed in")]
     NotSignedIn,
@@ -85,15 +91,15 @@ pub enum OauthError {
 
 /// What a provider was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum TokenRequest {
     /// Tokens for a person's consent, which happened a moment ago.
-    Code,
+    AuthorizationCode,
     /// A new access token for a sign-in of before.
-    Refresh,
+    RefreshToken,
     /// Access for the client itself, or for a user by assertion.
     Unattended,
     /// To forget a sign-in.
-    Revoke,
+    Revocation,
 }
 
 /// The errors of a provider that go away (RFC 6749 §4.1.2.1, and as providers use them at the token endpoint).
@@ -113,8 +119,12 @@ impl OauthError {
             Self::Http { .. } | Self::Port(_) | Self::Busy => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429,
             Self::Refused { code, .. } => TRANSIENT.contains(&code.as_str()),
-            Self::Document { .. } | Self::Answer { .. } => true,
-            Self::Unfit(_) | Self::NotSignedIn | Self::NoSecret | Self::NoPassword => false,
+            Self::Document { .. } | Self::Response { .. } => true,
+            Self::Unsupported(_)
+            | Self::UnknownScopes { .. }
+            | Self::NotSignedIn
+            | Self::NoSecret
+            | Self::NoPassword => false,
         }
     }
 
@@ -122,13 +132,18 @@ impl OauthError {
     #[must_use]
     pub(crate) fn is_gone(&self) -> bool {
         match self {
-            Self::Refused { code, asked: Asked::Refresh | Asked::Code, .. } => GONE.contains(&code.as_str()),
-            Self::Refused { asked: Asked::Unattended | Asked::Revoke, .. }
+            Self::Refused {
+                code,
+                request: TokenRequest::RefreshToken | TokenRequest::AuthorizationCode,
+                ..
+            } => GONE.contains(&code.as_str()),
+            Self::Refused { request: TokenRequest::Unattended | TokenRequest::Revocation, .. }
             | Self::Http { .. }
             | Self::Status { .. }
             | Self::Document { .. }
-            | Self::Answer { .. }
-            | Self::Unfit(_)
+            | Self::Response { .. }
+            | Self::Unsupported(_)
+            | Self::UnknownScopes { .. }
             | Self::NotSignedIn
             | Self::NoSecret
             | Self::NoPassword
@@ -140,7 +155,7 @@ impl OauthError {
     /// The trouble, where it is one of the profile's.
     ///
     /// # Errors
-    /// With what a service of ours did: the owner cannot mend it.
+    /// With what a service of ours did: the owner cannot fix it.
     pub fn into_owner_error(self) -> Result<OwnerError, PortError> {
         if let Self::Port(error) = self { Err(error) } else { Ok(self.owner_error()) }
     }
@@ -158,21 +173,18 @@ impl OauthError {
             Self::Document { at, why } => {
                 discovery(format!("The OpenID configuration at {at} cannot be used: it {why}."))
             }
-            Self::Answer { server, why } => discovery(format!(
+            Self::Response { server, why } => discovery(format!(
                 "The OpenID provider's answer at {} cannot be used: it {why}.",
                 place(server)
             )),
             Self::Refused { code, .. } if TRANSIENT.contains(&code.as_str()) => {
-                discovery(format!("The OpenID provider cannot serve us now{}", self.words()))
+                discovery(format!("The OpenID provider is unavailable at the moment{}", self.words()))
             }
             Self::Refused { .. } if self.is_gone() => OwnerError::new(
                 ErrorCode::Oauth2Grant,
-                format!(
-                    "The OpenID provider does not accept the sign-in any more{} Sign in again.",
-                    self.words()
-                ),
+                format!("The OpenID provider no longer accepts the sign-in{} Sign in again.", self.words()),
             ),
-            Self::Refused { asked: Asked::Unattended, .. } => client(format!(
+            Self::Refused { request: TokenRequest::Unattended, .. } => client(format!(
                 "The OpenID provider refuses this client{} Check client id, secret and scopes, and what the provider's administrator has allowed.",
                 self.words()
             )),
@@ -180,7 +192,10 @@ impl OauthError {
                 "The OpenID provider refuses this client{} Check client id and secret.",
                 self.words()
             )),
-            Self::Unfit(why) => client(why.clone()),
+            Self::Unsupported(why) => client(why.clone()),
+            Self::UnknownScopes { issuer } => client(format!(
+                "Mailroom does not know which scopes give access to mail at {issuer}: add them to auth.scopes, as the provider's documentation lists them."
+            )),
             Self::NotSignedIn => OwnerError::new(
                 ErrorCode::Oauth2Grant,
                 "Nobody has signed in for this profile yet: sign in to let Mailroom use the mailbox.",
@@ -199,7 +214,7 @@ impl OauthError {
             ),
             Self::Busy => OwnerError::new(
                 ErrorCode::Internal,
-                "Others use this profile's sign-in just now; it is tried again.",
+                "Another request is using this profile's sign-in; it is tried again.",
             ),
         }
     }
@@ -212,8 +227,9 @@ impl OauthError {
             Self::Http { .. }
             | Self::Status { .. }
             | Self::Document { .. }
-            | Self::Answer { .. }
-            | Self::Unfit(_)
+            | Self::Response { .. }
+            | Self::Unsupported(_)
+            | Self::UnknownScopes { .. }
             | Self::NotSignedIn
             | Self::NoSecret
             | Self::NoPassword

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 /// The largest answer that is read. Discovery documents have some kilobytes.
-const MAX_ANSWER: usize = 256 * 1024;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// How long one request may take, from the first packet to the last byte.
 pub const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ impl fmt::Debug for Endpoint {
 
 /// An address that is none of a provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAnEndpoint {
+pub enum EndpointError {
     /// It is no address of a host.
     #[error("is no https address")]
     Malformed,
@@ -65,7 +65,7 @@ pub enum HttpError {
     #[error("the connection broke, or the answer is no HTTP")]
     Broken(#[source] hyper::Error),
     /// The answer has no end that we would wait for.
-    #[error("the answer is larger than {MAX_ANSWER} bytes")]
+    #[error("the answer is larger than {MAX_RESPONSE_BYTES} bytes")]
     TooLarge,
     /// The request cannot be written.
     #[error("the request cannot be written")]
@@ -74,7 +74,7 @@ pub enum HttpError {
 
 /// An answer, whole.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// Its status.
     pub status: StatusCode,
     /// Its header fields.
@@ -83,7 +83,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Where it sends us, if it is a redirect (RFC 9110 §15.4).
     #[must_use]
     pub fn redirect(&self) -> Option<&str> {
@@ -117,20 +117,20 @@ impl Http {
     ///
     /// # Errors
     /// When it cannot be asked. Says nothing of where it resolves to: that is looked at for each connection.
-    pub fn endpoint(&self, text: &str) -> Result<Endpoint, NotAnEndpoint> {
-        let url = Url::parse(text).map_err(|_| NotAnEndpoint::Malformed)?;
+    pub fn endpoint(&self, text: &str) -> Result<Endpoint, EndpointError> {
+        let url = Url::parse(text).map_err(|_| EndpointError::Malformed)?;
         let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let host = Host::parse(name).map_err(|_| NotAnEndpoint::Malformed)?;
+        let host = Host::parse(name).map_err(|_| EndpointError::Malformed)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(NotAnEndpoint::Malformed);
+            return Err(EndpointError::Malformed);
         }
         let encrypted = match url.scheme() {
             "https" => true,
             "http" if self.allowed.names(&host) => false,
-            "http" => return Err(NotAnEndpoint::NotEncrypted),
-            _ => return Err(NotAnEndpoint::Malformed),
+            "http" => return Err(EndpointError::NotEncrypted),
+            _ => return Err(EndpointError::Malformed),
         };
-        let port = url.port_or_known_default().and_then(NonZeroU16::new).ok_or(NotAnEndpoint::Malformed)?;
+        let port = url.port_or_known_default().and_then(NonZeroU16::new).ok_or(EndpointError::Malformed)?;
         let server = Server { host, port, security: Security::Tls };
         Ok(Endpoint { url, server, encrypted })
     }
@@ -139,18 +139,18 @@ impl Http {
     ///
     /// # Errors
     /// See [`HttpError`].
-    pub async fn get(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Answer, HttpError> {
+    pub async fn get(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Response, HttpError> {
         let request = request(endpoint).method(Method::GET).body(Full::default());
         self.send(endpoint, request.map_err(HttpError::Unsendable)?, deadline).await
     }
 
     /// Sends a request that somebody else has composed, to the endpoint it is for.
-    pub(crate) async fn send_as(
+    pub(crate) async fn send_composed(
         &self,
         endpoint: &Endpoint,
         parts: hyper::http::Request<Vec<u8>>,
         deadline: Instant,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Response, HttpError> {
         let (parts, body) = parts.into_parts();
         let mut builder = request(endpoint).method(parts.method);
         for (name, value) in &parts.headers {
@@ -167,7 +167,7 @@ impl Http {
         endpoint: &Endpoint,
         request: Request<Full<Bytes>>,
         deadline: Instant,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Response, HttpError> {
         let exchange = async {
             let tcp = connect::connect(&endpoint.server, &self.allowed).await.map_err(HttpError::Net)?;
             if endpoint.encrypted {
@@ -220,7 +220,7 @@ fn request(endpoint: &Endpoint) -> hyper::http::request::Builder {
         .header(USER_AGENT, "Mailroom")
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, HttpError>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -232,7 +232,7 @@ where
         .map_err(HttpError::Broken)?;
     let answered = async {
         let (parts, body) = sender.send_request(request).await.map_err(HttpError::Broken)?.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| {
+        let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await.map_err(|error| {
             match error.downcast::<hyper::Error>() {
                 Ok(error) => HttpError::Broken(*error),
                 // The only other error of a limited body.
@@ -242,7 +242,7 @@ where
                 }
             }
         })?;
-        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
+        Ok(Response { status: parts.status, headers: parts.headers, body: body.to_bytes().to_vec() })
     };
     let mut answered = std::pin::pin!(answered);
     let mut connection = std::pin::pin!(connection);

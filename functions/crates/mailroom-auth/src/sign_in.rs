@@ -149,7 +149,7 @@ fn consent_at(
 ) -> Result<Url, OauthError> {
     let scopes = scopes(provider, settings)?;
     let Some(endpoint) = &provider.authorization else {
-        return Err(OauthError::Unfit(format!(
+        return Err(OauthError::Unsupported(format!(
             "The OpenID provider {} lets nobody sign in.",
             provider.issuer
         )));
@@ -270,7 +270,7 @@ pub async fn complete(
         check(&token, &provider, settings, ticket, now)?;
     }
     let refresh_token = granted.refresh_token.ok_or(SignInError::NoRefreshToken)?;
-    let expires_at = granted.refresh_lifetime.map(|lifetime| now + lifetime);
+    let expires_at = granted.refresh_token_expires_in.map(|lifetime| now + lifetime);
     Ok(SignedIn { refresh_token, authorization: Authorization { since: now, refreshed_at: now, expires_at } })
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tracing::warn;
 use ulid::Ulid;
 
-use crate::client::{Client, Granted, scopes};
+use crate::client::{Client, TokenResponse, scopes};
 use crate::discovery::{Discovery, ProviderMetadata};
 use crate::error::OauthError;
 use crate::http::REQUEST_TIME;
@@ -26,19 +26,19 @@ use crate::http::REQUEST_TIME;
 /// How long a claim lasts without its end: longer than a request and the writes after it.
 const CLAIM_TIME: Duration = Duration::seconds(60);
 
-/// How long one waits for others that use the same sign-in.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+/// How long a caller waits for another process that uses the same refresh token.
+const CLAIM_WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Tokens that are kept.
 const KEPT: usize = 5_000;
 
 /// Which token will do.
 #[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// Any that holds by our book.
-    Valid,
-    /// Another than this, which a server has refused.
-    Not(&'a SecretString),
+pub enum Acceptable<'a> {
+    /// Any that has not expired.
+    Any,
+    /// Any but this one, which a server refused.
+    Except(&'a SecretString),
 }
 
 /// Gives access tokens. Cheap to clone; what it keeps is shared.
@@ -57,11 +57,11 @@ impl<G> Clone for Tokens<G> {
 struct Shared<G> {
     discovery: Discovery,
     grants: G,
-    slots: Mutex<HashMap<ProfileId, Arc<Mutex<Option<Held>>>>>,
+    slots: Mutex<HashMap<ProfileId, Arc<Mutex<Option<CachedToken>>>>>,
 }
 
 /// A token in memory.
-struct Held {
+struct CachedToken {
     token: SecretString,
     /// The version of the profile that it was had for.
     version: u64,
@@ -69,9 +69,9 @@ struct Held {
     until: OffsetDateTime,
 }
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for CachedToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Held").field("until", &self.until).finish_non_exhaustive()
+        f.debug_struct("CachedToken").field("until", &self.until).finish_non_exhaustive()
     }
 }
 
@@ -102,7 +102,7 @@ impl<G: Grants + 'static> Tokens<G> {
     pub async fn access_token(
         &self,
         profile: &Profile,
-        wanted: Wanted<'_>,
+        wanted: Acceptable<'_>,
         deadline: Instant,
     ) -> Result<SecretString, OauthError> {
         let slot = self.slot(profile.id).await;
@@ -111,8 +111,8 @@ impl<G: Grants + 'static> Tokens<G> {
         };
         if let Some(held) = held.as_ref() {
             let refused = match wanted {
-                Wanted::Valid => false,
-                Wanted::Not(token) => token.expose_secret() == held.token.expose_secret(),
+                Acceptable::Any => false,
+                Acceptable::Except(token) => token.expose_secret() == held.token.expose_secret(),
             };
             if !refused && held.version == profile.version && held.until > self.shared.discovery.now() {
                 return Ok(held.token.clone());
@@ -125,10 +125,10 @@ impl<G: Grants + 'static> Tokens<G> {
             *held = None;
             let granted = granted?;
             let token = granted.access_token.clone();
-            *held = Some(Held {
+            *held = Some(CachedToken {
                 token: granted.access_token,
                 version: profile.version,
-                until: shared.discovery.now() + kept_for(granted.lifetime),
+                until: shared.discovery.now() + kept_for(granted.expires_in),
             });
             Ok(token)
         });
@@ -138,7 +138,7 @@ impl<G: Grants + 'static> Tokens<G> {
         }
     }
 
-    async fn slot(&self, id: ProfileId) -> Arc<Mutex<Option<Held>>> {
+    async fn slot(&self, id: ProfileId) -> Arc<Mutex<Option<CachedToken>>> {
         let mut slots = self.shared.slots.lock().await;
         if slots.len() >= KEPT && !slots.contains_key(&id) {
             slots.clear();
@@ -162,7 +162,7 @@ pub async fn unattended(
     settings: &Oauth2,
     credential: &ClientCredential,
     deadline: Instant,
-) -> Result<Granted, OauthError> {
+) -> Result<TokenResponse, OauthError> {
     let provider = discovery.provider(&settings.discovery_url, deadline).await?;
     let deadline = discovery.end(deadline);
     let client = Client::new(discovery.http(), &provider, settings, credential, discovery.now())?;
@@ -175,7 +175,7 @@ pub async fn unattended(
 }
 
 impl<G: Grants> Shared<G> {
-    async fn obtain(&self, profile: &Profile, deadline: Instant) -> Result<Granted, OauthError> {
+    async fn obtain(&self, profile: &Profile, deadline: Instant) -> Result<TokenResponse, OauthError> {
         let Auth::Oauth2(settings) = &profile.auth else { return Err(OauthError::NoSecret) };
         match settings.grant {
             Grant::AuthorizationCode => self.refresh(profile, settings, deadline).await,
@@ -200,7 +200,7 @@ impl<G: Grants> Shared<G> {
         profile: &Profile,
         settings: &Oauth2,
         deadline: Instant,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         if profile.authorization.is_none() {
             return Err(OauthError::NotSignedIn);
         }
@@ -214,7 +214,7 @@ impl<G: Grants> Shared<G> {
             if !matches!(error, OauthError::Port(_))
                 && let Err(error) = self.grants.unclaim(profile.id, &claim, None).await
             {
-                warn!(profile.id = %profile.id, %error, "a claim was not given up");
+                warn!(profile.id = %profile.id, %error, "the claim on profile {} was not released and expires by itself", profile.id);
             }
         }
         result
@@ -222,7 +222,7 @@ impl<G: Grants> Shared<G> {
 
     /// The claim, and the profile as it stands under it.
     async fn claim(&self, profile: &Profile, deadline: Instant) -> Result<(G::Claim, Profile), OauthError> {
-        let end = deadline.min(self.discovery.instant() + PATIENCE);
+        let end = deadline.min(self.discovery.instant() + CLAIM_WAIT_TIMEOUT);
         let mut current = profile.clone();
         loop {
             let now = self.discovery.now();
@@ -250,7 +250,7 @@ impl<G: Grants> Shared<G> {
         provider: &ProviderMetadata,
         scopes: &[String],
         claim: &G::Claim,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         let mut credential = self.credential(profile).await?;
         let Some(token) = credential.refresh_token.clone() else { return Err(OauthError::NotSignedIn) };
         // A process that died after it had stored a new token, and before the profile named it, has left it here. The one
@@ -274,7 +274,7 @@ impl<G: Grants> Shared<G> {
         let authorization = Authorization {
             since: before.map_or(now, |before| before.since),
             refreshed_at: now,
-            expires_at: match granted.refresh_lifetime {
+            expires_at: match granted.refresh_token_expires_in {
                 Some(lifetime) => Some(now + lifetime),
                 None => before.and_then(|before| before.expires_at),
             },
@@ -297,7 +297,7 @@ impl<G: Grants> Shared<G> {
         scopes: &[String],
         credential: &ClientCredential,
         token: &SecretString,
-    ) -> Result<Granted, OauthError> {
+    ) -> Result<TokenResponse, OauthError> {
         let now = self.discovery.now();
         let client = Client::new(self.discovery.http(), provider, settings, credential, now)?;
         // All of its time: whoever waits may have less, and the answer must not be lost for that.

@@ -1,4 +1,4 @@
-//! What to log in with, and what a SASL mechanism says of it; the same for every protocol.
+//! What a login shows to a server, and the SASL messages that carry it; the same for every protocol.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,22 +7,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::redact::Secrets;
 
-/// What to log in with.
+/// A login name with its secret.
 #[derive(Debug, Clone, Copy)]
 pub struct Login<'a> {
     /// The login name.
     pub login: &'a str,
-    /// What proves that it is ours.
-    pub proof: Proof<'a>,
+    /// The secret that is shown with it.
+    pub secret: &'a Secret,
 }
 
-/// What proves that a login is ours.
-#[derive(Debug, Clone, Copy)]
-pub enum Proof<'a> {
+/// The secret that is shown to a server at login.
+#[derive(Debug, Clone)]
+pub enum Secret {
     /// A password.
-    Password(&'a SecretString),
-    /// An OAuth2 access token (RFC 6750).
-    Token(&'a SecretString),
+    Password(SecretString),
+    /// An OAuth2 access token (RFC 6749 §1.4). A server may refuse it before it expires; another one may then work.
+    AccessToken(SecretString),
 }
 
 /// A login or a secret holds a character that the mechanism cannot carry.

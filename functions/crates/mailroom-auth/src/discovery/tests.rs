@@ -68,13 +68,25 @@ fn what_a_provider_has_is_taken_from_its_document() {
         read("https://id.example.com", all).unwrap()
     };
     let silent = with(json!({}));
-    assert_eq!((silent.pkce, silent.method(Proof::Secret)), (Pkce::S256, Some(Method::Header)));
+    assert_eq!(
+        (silent.pkce, silent.client_authentication(ClientSecretKind::Text)),
+        (Pkce::S256, Some(ClientAuthentication::ClientSecretBasic))
+    );
     assert!(!silent.lacks(Grant::ClientCredentials));
     let both =
         json!({"token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"]});
-    assert_eq!(with(both).method(Proof::Secret), Some(Method::Body));
+    assert_eq!(
+        with(both).client_authentication(ClientSecretKind::Text),
+        Some(ClientAuthentication::ClientSecretPost)
+    );
     let keys = with(json!({"token_endpoint_auth_methods_supported": ["private_key_jwt"]}));
-    assert_eq!((keys.method(Proof::Secret), keys.method(Proof::Key)), (None, Some(Method::Key)));
+    assert_eq!(
+        (
+            keys.client_authentication(ClientSecretKind::Text),
+            keys.client_authentication(ClientSecretKind::PrivateKey)
+        ),
+        (None, Some(ClientAuthentication::PrivateKeyJwt))
+    );
     assert_eq!(with(json!({"code_challenge_methods_supported": ["plain"]})).pkce, Pkce::Without);
     let grants = with(json!({"grant_types_supported": ["authorization_code"]}));
     assert!(grants.lacks(Grant::JwtBearer) && !grants.lacks(Grant::AuthorizationCode));
@@ -106,9 +118,9 @@ fn a_document_is_kept_for_as_long_as_it_allows_within_reason() {
         if let Some(header) = header {
             headers.insert(CACHE_CONTROL, header.parse().unwrap());
         }
-        lifetime(&Answer { status: hyper::StatusCode::OK, headers, body: Vec::new() })
+        lifetime(&Response { status: hyper::StatusCode::OK, headers, body: Vec::new() })
     };
-    assert_eq!(of(None), USUAL_LIFETIME);
+    assert_eq!(of(None), DEFAULT_LIFETIME);
     assert_eq!(of(Some("public, max-age=1800")), Duration::minutes(30));
     assert_eq!((of(Some("max-age=1")), of(Some("no-store"))), (LIFETIMES.0, LIFETIMES.0));
     assert_eq!(of(Some("max-age=99999999")), LIFETIMES.1);

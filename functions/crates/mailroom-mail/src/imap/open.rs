@@ -18,7 +18,7 @@ use super::frame::{Status, Tag};
 use super::response::{Capabilities, CodeData, Response, StatusLine};
 use super::session::{Session, capabilities};
 use mailroom_net::connect::{self, AllowedHosts};
-use mailroom_net::login::{self, Bearer, Login, Proof, Unsendable};
+use mailroom_net::login::{self, Bearer, Login, Secret, Unsendable};
 use mailroom_net::tls::Tls;
 
 /// How long the TLS handshake may take.
@@ -191,9 +191,9 @@ pub(super) async fn log_in<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match login.proof {
-        Proof::Password(password) => with_password(connection, announced, login.login, password).await,
-        Proof::Token(token) => with_token(connection, announced, login.login, token, server).await,
+    match login.secret {
+        Secret::Password(password) => with_password(connection, announced, login.login, password).await,
+        Secret::AccessToken(token) => with_token(connection, announced, login.login, token, server).await,
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::error::ImapError;
 use super::open::{Opened, greet, log_in_and_open};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 /// What most transcripts begin with.
 const LOGGED_IN: &str = "
@@ -96,13 +96,14 @@ async fn open_as(
     above: Option<u32>,
 ) -> Result<Opened<DuplexStream>, ImapError> {
     let password = password(secret);
-    open_by(transcript, Login { login, proof: Proof::Password(&password) }, mailbox, above).await
+    open_by(transcript, Login { login, secret: &Secret::Password(password.clone()) }, mailbox, above).await
 }
 
 /// Opens the inbox with an access token.
 async fn open_with_token(transcript: &str) -> Result<Opened<DuplexStream>, ImapError> {
     let token = password("t0ken-t0ken");
-    open_by(transcript, Login { login: "ann", proof: Proof::Token(&token) }, "INBOX", None).await
+    open_by(transcript, Login { login: "ann", secret: &Secret::AccessToken(token.clone()) }, "INBOX", None)
+        .await
 }
 
 async fn open_by(

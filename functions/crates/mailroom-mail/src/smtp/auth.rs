@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connection::Connection;
 use super::error::{SmtpError, Step};
 use super::reply::Reply;
-use mailroom_net::login::{self, Bearer, Login, Proof, Unsendable};
+use mailroom_net::login::{self, Bearer, Login, Secret, Unsendable};
 
 /// The SASL mechanisms that a server offers (RFC 4954 §3), in capitals. Old servers write `AUTH=`.
 fn mechanisms(capabilities: &[String]) -> Vec<String> {
@@ -34,11 +34,11 @@ where
 {
     let offered = mechanisms(capabilities);
     let offers = |mechanism: &str| offered.iter().any(|offered| offered == mechanism);
-    match login.proof {
-        Proof::Password(password) if offers("PLAIN") => plain(connection, login.login, password).await,
-        Proof::Password(password) if offers("LOGIN") => login_login(connection, login.login, password).await,
-        Proof::Password(_) => Err(SmtpError::NoPasswordLogin),
-        Proof::Token(token) => match Bearer::offered(offers) {
+    match login.secret {
+        Secret::Password(password) if offers("PLAIN") => plain(connection, login.login, password).await,
+        Secret::Password(password) if offers("LOGIN") => login_login(connection, login.login, password).await,
+        Secret::Password(_) => Err(SmtpError::NoPasswordLogin),
+        Secret::AccessToken(token) => match Bearer::offered(offers) {
             Some(mechanism) => bearer(connection, mechanism, login.login, token, server).await,
             None => Err(SmtpError::NoTokenLogin),
         },

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::error::{Malformed, SmtpError, Step};
 use super::open::{Probe, introduce, start_tls};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 mod sending;
 
@@ -68,7 +68,7 @@ fn code(error: &SmtpError) -> ErrorCode {
 async fn log_in(transcript: &str, login: &str, password: &str) -> (Probe, Result<(), SmtpError>) {
     let password = SecretString::from(password);
     let mut probe = Probe::default();
-    let login = Login { login, proof: Proof::Password(&password) };
+    let login = Login { login, secret: &Secret::Password(password.clone()) };
     let connection = Connection::new(server(transcript), soon());
     let result = introduce(&mut probe, connection, "[127.0.0.1]", &example(), Some(login)).await.map(drop);
     (probe, result)

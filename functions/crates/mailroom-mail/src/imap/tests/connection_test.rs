@@ -10,12 +10,13 @@ use super::super::connection_test::{Probe, look_around};
 use super::super::error::{ImapError, Step};
 use super::super::open::greet;
 use super::{Connection, code, imap_example, password, server, soon};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 /// Tries the server that plays `transcript`, which has to come to its end.
 async fn probe(transcript: &str, mailbox: &str) -> (Probe, Result<(), ImapError>) {
     let password = password("secret");
-    probe_as(transcript, Some(Login { login: "ann", proof: Proof::Password(&password) }), mailbox).await
+    probe_as(transcript, Some(Login { login: "ann", secret: &Secret::Password(password.clone()) }), mailbox)
+        .await
 }
 
 async fn probe_as(
@@ -232,7 +233,7 @@ async fn a_server_that_hangs_after_the_login_meets_the_deadline() {
         let mut connection = Connection::new(stream, begun + Duration::from_secs(9));
         let greeted = greet(&mut connection).await.unwrap();
         let password = password("secret");
-        let login = Some(Login { login: "ann", proof: Proof::Password(&password) });
+        let login = Some(Login { login: "ann", secret: &Secret::Password(password.clone()) });
         let mut found = Probe::default();
         let inbox = Mailbox::parse("INBOX").unwrap();
         let error =

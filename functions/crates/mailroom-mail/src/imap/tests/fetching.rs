@@ -9,7 +9,7 @@ use tokio::io::{
 use super::super::error::{ImapError, Malformed, NotWritable, Step};
 use super::super::{Fetched, Session};
 use super::{OPENED, code, imap_example, open, session, soon, uid};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 const SMALL: usize = 256 * 1024;
 const CHUNK: usize = 1024 * 1024;
@@ -203,7 +203,7 @@ async fn with_message(
     let mut connection = super::Connection::new(ours, soon());
     let greeted = super::greet(&mut connection).await.unwrap();
     let password = super::password("");
-    let login = Login { login: "", proof: Proof::Password(&password) };
+    let login = Login { login: "", secret: &Secret::Password(password.clone()) };
     let inbox = Mailbox::parse("INBOX").unwrap();
     let opened =
         super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, None).await.unwrap();
@@ -397,7 +397,7 @@ async fn goodbye_is_said_and_not_waited_for() {
     let mut connection = super::Connection::new(ours, soon());
     let greeted = super::greet(&mut connection).await.unwrap();
     let password = super::password("");
-    let login = Login { login: "", proof: Proof::Password(&password) };
+    let login = Login { login: "", secret: &Secret::Password(password.clone()) };
     let inbox = Mailbox::parse("INBOX").unwrap();
     super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, None)
         .await

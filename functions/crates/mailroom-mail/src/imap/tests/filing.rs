@@ -14,7 +14,7 @@ use super::super::open::greet;
 use super::super::sent_mailbox::{SentFolder, log_in_and_find};
 use super::sent_mailbox::{AS_READ, AT, ID, find_until, folder, listed};
 use super::{Connection, code, imap_example, password, soon};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 /// A folder that is found by its name: the next command is M3.
 fn sent(capabilities: &str) -> String {
@@ -299,7 +299,7 @@ async fn by_hand(capability: &str, buffer: usize) -> (SentFolder<DuplexStream>, 
     let opening = async {
         let mut connection = Connection::new(ours, soon());
         let password = password("secret");
-        let login = Login { login: "ann", proof: Proof::Password(&password) };
+        let login = Login { login: "ann", secret: &Secret::Password(password.clone()) };
         let greeted = greet(&mut connection).await.unwrap();
         log_in_and_find(connection, greeted, login, &imap_example()).await.unwrap().unwrap()
     };

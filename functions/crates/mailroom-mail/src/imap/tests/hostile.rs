@@ -5,7 +5,7 @@ use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::super::error::{ImapError, Malformed, Step};
 use super::{LOGGED_IN, OPENED, imap_example, open, session, soon, uid};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 fn listing(said: &str) -> String {
     format!(
@@ -118,7 +118,7 @@ fn run(bytes: Vec<u8>) {
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let password = super::password("secret");
-        let login = Login { login: "ann", proof: Proof::Password(&password) };
+        let login = Login { login: "ann", secret: &Secret::Password(password.clone()) };
         let inbox = mailroom_core::server::Mailbox::parse("INBOX").unwrap();
         let mut connection = super::Connection::new(saying(bytes.clone()), soon());
         let Ok(greeted) = super::greet(&mut connection).await else { return };

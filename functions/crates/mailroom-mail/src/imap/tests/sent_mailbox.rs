@@ -11,7 +11,7 @@ use super::super::error::{ImapError, Step};
 use super::super::open::greet;
 use super::super::sent_mailbox::{SentFolder, log_in_and_find};
 use super::{Connection, code, imap_example, password, server, soon};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 
 pub(super) const AT: OffsetDateTime = datetime!(2026-11-02 22:34:05.9 +02:00);
 
@@ -45,7 +45,7 @@ pub(super) async fn find_until(transcript: &str, deadline: Instant) -> (Found, J
         log_in_and_find(
             connection,
             greeted,
-            Login { login: "ann", proof: Proof::Password(&password) },
+            Login { login: "ann", secret: &Secret::Password(password.clone()) },
             &imap_example(),
         )
         .await

@@ -14,7 +14,7 @@ use super::super::connection_test::Probe;
 use super::super::error::{ImapError, Malformed, Step};
 use super::super::open::{Connector, start_tls};
 use super::{Connection, Mailbox, Opened, code, password, server, soon};
-use mailroom_net::login::{Login, Proof};
+use mailroom_net::login::{Login, Secret};
 use mailroom_net::tls::{Tls, TlsError};
 
 async fn plain(transcript: &str) -> Result<(), ImapError> {
@@ -111,7 +111,7 @@ fn connector(trusted: &Authority) -> Connector {
 
 async fn connect(trusted: &Authority, server: &Server) -> Result<Opened, ImapError> {
     let password = password("secret");
-    let login = Login { login: "ann", proof: Proof::Password(&password) };
+    let login = Login { login: "ann", secret: &Secret::Password(password.clone()) };
     connector(trusted).open(server, login, &Mailbox::parse("INBOX").unwrap(), None, soon()).await
 }
 

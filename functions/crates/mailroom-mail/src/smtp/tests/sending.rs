@@ -210,7 +210,7 @@ async fn who_leaves_or_breaks_off_before_the_dot_is_heard_in_time() {
 
 async fn with_token(offer: &str, transcript: &str) -> Result<(), SmtpError> {
     let token = SecretString::from("ya29.lantern");
-    let login = Login { login: "a,b=c@example.com", proof: Proof::Token(&token) };
+    let login = Login { login: "a,b=c@example.com", secret: &Secret::AccessToken(token.clone()) };
     let transcript =
         format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\nS: 250 AUTH {offer}\n{transcript}");
     let connection = Connection::new(server(&transcript), soon());

@@ -1,0 +1,119 @@
+//! From a request to its response: the method and path name an operation, and a service performs it.
+
+use std::time::Duration;
+
+use mailroom_contract::connection_test::Alive;
+use mailroom_contract::route::{self, Found, Operation, Segments};
+use mailroom_core::inbound::job::FLOW_JOB_SCHEMA;
+use mailroom_lambda::start::Handler;
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{Instrument as _, info, info_span};
+
+use crate::flow_schemas::FlowSchemas;
+use crate::http::problem::ApiError;
+use crate::http::request::{Request, UnknownEvent};
+use crate::http::response::Response;
+use crate::messages::Messages;
+use crate::profiles::Profiles;
+use crate::profiles::connection_test::ConnectionTests;
+use crate::sign_in::SignIns;
+
+/// The OpenAPI document, made when the function was built.
+const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// API Gateway waits at most 29 s, and our problem document says more than its own.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
+
+/// The services of the API; each owns what it uses.
+pub struct Api {
+    pub(crate) profiles: Profiles,
+    pub(crate) connection_tests: ConnectionTests,
+    pub(crate) sign_ins: SignIns,
+    pub(crate) messages: Messages,
+    pub(crate) flow_schemas: FlowSchemas,
+}
+
+impl Handler for Api {
+    type Response = Response;
+    type Error = UnknownEvent;
+
+    /// Serves a request. What is wrong with it is in the response; only an event that is not a request is an error.
+    async fn handle(&self, event: Value, _: Instant) -> Result<Response, UnknownEvent> {
+        let request = Request::parse(event)?;
+        let span = info_span!("request", request.id = request.id());
+        let response = async {
+            let served = tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(self.serve(&request))).await;
+            let response = match served {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => error.response(),
+                Err(_) => ApiError::TimedOut.response(),
+            };
+            info!(
+                http.method = request.method(),
+                http.status = response.status(),
+                "served {} with {}",
+                request.method(),
+                response.status()
+            );
+            response
+        };
+        Ok(response.instrument(span).await)
+    }
+}
+
+impl Api {
+    async fn serve(&self, request: &Request) -> Result<Response, ApiError> {
+        let (operation, Segments { id, message }) = match route::find(request.method(), request.path()) {
+            Found::Operation(operation, segments) => (operation, segments),
+            // A browser asks before it sends; API Gateway adds what CORS needs.
+            Found::OtherMethods(_) if request.method() == "OPTIONS" => return Ok(Response::empty(204)),
+            Found::OtherMethods(methods) => return Err(ApiError::Methods(methods)),
+            Found::Nothing => {
+                return Err(ApiError::NotFound("This path does not exist; see /openapi.json.".to_owned()));
+            }
+        };
+        let has_query = matches!(
+            operation,
+            Operation::ListProfiles
+                | Operation::ListFlowSchemas
+                | Operation::StartSignIn
+                | Operation::FinishSignIn
+        );
+        if !has_query {
+            request.query(&[])?;
+        }
+        match operation {
+            Operation::CreateProfile => self.profiles.create(request).await,
+            Operation::ListProfiles => self.profiles.list(request).await,
+            Operation::TestSettings => self.connection_tests.test_settings(request).await,
+            Operation::GetProfile => self.profiles.get(&id).await,
+            Operation::PutProfile => self.profiles.replace(request, &id).await,
+            Operation::PatchProfile => self.profiles.patch(request, &id).await,
+            Operation::DeleteProfile => self.profiles.delete(request, &id).await,
+            Operation::TestProfile => self.connection_tests.test_profile(request, &id).await,
+            Operation::FetchProfile => self.profiles.fetch(&id).await,
+            Operation::AuthorizeProfile => self.sign_ins.authorize(&id).await,
+            Operation::DeleteAuthorization => self.sign_ins.sign_out(&id).await,
+            Operation::StartSignIn => Ok(self.sign_ins.start(request).await),
+            Operation::FinishSignIn => Ok(self.sign_ins.finish(request).await),
+            Operation::SendMessage => self.messages.send(request, &id).await,
+            Operation::GetMessage => self.messages.get(&id, &message).await,
+            Operation::CreateFlowSchema => self.flow_schemas.create(request).await,
+            Operation::ListFlowSchemas => self.flow_schemas.list(request).await,
+            Operation::GetFlowSchema => self.flow_schemas.get(&id).await,
+            Operation::PutFlowSchema => self.flow_schemas.put(request, &id).await,
+            Operation::DeleteFlowSchema => self.flow_schemas.delete(&id).await,
+            Operation::GetOpenApi => Ok(public(OPENAPI)),
+            Operation::GetFlowJobSchema => Ok(public(FLOW_JOB_SCHEMA)),
+            Operation::GetHealth => Ok(Response::json(200, &Alive { status: "ok" })),
+        }
+    }
+}
+
+/// A document that is the same for every caller until the next deployment.
+fn public(text: &str) -> Response {
+    Response::text(200, text)
+        .with_header("cache-control", "public, max-age=300")
+        .with_header("access-control-allow-origin", "*")
+}
