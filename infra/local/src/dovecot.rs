@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
-use crate::tied::Tied;
+use crate::child_process::ChildProcess;
 use crate::toolbox::Toolbox;
 
 pub use install::ensure_installed;
@@ -104,8 +104,8 @@ pub struct TokenLogins {
 #[derive(Debug)]
 pub struct Dovecot {
     // Dropped in this order: the processes first, then the files under them.
-    process: Tied,
-    _relay: Tied,
+    process: ChildProcess,
+    _relay: ChildProcess,
     _state: TempDir,
     ports: Ports,
     log: PathBuf,
@@ -178,7 +178,7 @@ impl Dovecot {
             .map_err(DovecotError::system(format!("cannot write {}", config.display())))?;
 
         let args = [Path::new("-F"), Path::new("-c"), &config];
-        let mut process = Tied::spawn(program, args, |command| {
+        let mut process = ChildProcess::spawn(program, args, |command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         })
         .map_err(DovecotError::system(format!("cannot start {}", program.display())))?;
@@ -245,14 +245,14 @@ impl Dovecot {
 }
 
 /// Starts what delivers submitted mail to whom it is for, if they are here.
-fn relay(ports: Ports) -> Result<Tied, DovecotError> {
+fn relay(ports: Ports) -> Result<ChildProcess, DovecotError> {
     let failed = || DovecotError::system("cannot start the relay of submitted mail");
     let programs = Toolbox::here()
         .install("smtp", &[RELAY_REQUIREMENT], "an SMTP server")
         .map_err(|problem| failed()(io::Error::other(problem.to_string())))?;
     let script = Toolbox::root().join("infra/local/src/dovecot/relay.py");
     let args = [script.into_os_string(), ports.relay.to_string().into(), ports.lmtp.to_string().into()];
-    Tied::spawn(programs.join("python"), args, |command| {
+    ChildProcess::spawn(programs.join("python"), args, |command| {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     })
     .map_err(failed())

@@ -6,20 +6,22 @@
 //! came of it ([`stack`]). The program `local` and the tests are its users; nothing of it is ever deployed.
 
 pub mod certificates;
+pub mod child_process;
 pub mod demo;
 pub mod deploy;
 pub mod dovecot;
-pub mod driver;
 pub mod emulator;
 pub mod functions;
 pub mod http;
+mod job_summary;
+pub mod jobs;
 pub mod lmtp;
+pub mod logs;
 pub mod openid;
 pub mod problem;
 pub mod progress;
-mod show;
+pub mod schedule_driver;
 pub mod stack;
 pub mod template;
-pub mod tied;
 pub mod toolbox;
 pub mod up;
