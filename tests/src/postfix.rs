@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use mailroom_local::certificates::{Certificates, Leaf};
-use mailroom_local::dovecot::{self, Dovecot};
 use mailroom_local::child_process::ChildProcess;
+use mailroom_local::dovecot::{self, Dovecot};
 use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
@@ -104,8 +104,8 @@ impl Postfix {
         let quiet = |command: &mut Command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         };
-        let mut auth =
-            ChildProcess::spawn(dovecot, [Path::new("-F"), Path::new("-c"), &config], quiet).expect("Dovecot starts");
+        let mut auth = ChildProcess::spawn(dovecot, [Path::new("-F"), Path::new("-c"), &config], quiet)
+            .expect("Dovecot starts");
         let config = at.join("config");
         let program = package.join("usr/lib/postfix/sbin/master");
         let mut master = ChildProcess::spawn(program, [Path::new("-c"), &config], |command| {
