@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod lmtp;
 pub mod logs;
 pub mod openid;
+pub mod packages;
 pub mod problem;
 pub mod progress;
 pub mod schedule_driver;

@@ -66,9 +66,7 @@ async fn show(
                 // Ids of events are not unique on every emulator.
                 let id = event.get("eventId").map(Value::to_string).unwrap_or_default();
                 if shown.insert(format!("{short} {id} {at} {text}")) {
-                    lines.extend(
-                        text.lines().filter_map(|line| readable(line)).map(|line| (at, *short, line)),
-                    );
+                    lines.extend(text.lines().filter_map(readable).map(|line| (at, *short, line)));
                 }
             }
         }

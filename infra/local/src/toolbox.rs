@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::packages::{self, Need};
 use crate::problem::Problem;
 use crate::progress::step;
 
@@ -127,14 +128,19 @@ fn make_environment(folder: &Path) -> Result<(), Problem> {
         return Ok(());
     }
     // Debian keeps the module in a package of its own.
-    let advice = "Python 3 with virtual environments is needed. Type: sudo apt-get install -y python3-venv";
+    let missing = || {
+        Problem::new(format!(
+            "Python 3 with virtual environments is missing. {}",
+            packages::advice(Need::Python)
+        ))
+    };
     let installed = Command::new("sh")
         .args(["-c", "[ \"$(id -u)\" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if installed && make() { Ok(()) } else { Err(Problem::new(advice)) }
+    if installed && make() { Ok(()) } else { Err(missing()) }
 }
 
 /// Runs a command to its end; what it printed is shown only when it failed.
