@@ -58,7 +58,7 @@ impl Drop for ChildProcess {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        // Neither can fail in a way that could be mended here.
+        // If these fail, nothing is left to do here.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

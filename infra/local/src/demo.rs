@@ -106,7 +106,7 @@ pub enum LoginBy {
     /// A password.
     #[default]
     Password,
-    /// What an OpenID provider grants, once somebody has signed in.
+    /// What an OpenID provider grants, once a person has signed in.
     Oauth2,
 }
 
@@ -292,7 +292,7 @@ async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Prob
                 Err(problem) if once => return Err(problem),
                 Err(problem) => say(&format!("✗ {problem}")),
             }
-            // Last, as a flow does it: whoever dies before this handles the job again, and nothing is lost.
+            // Last, as a flow does it: a flow that crashes before this handles the job again, and nothing is lost.
             if let Some(handle) = message.receipt_handle() {
                 // Not deleted, it comes again: that is seen, and its reply is the one that it has had.
                 let _ = sqs.delete_message().queue_url(&demo.queue).receipt_handle(handle).send().await;

@@ -18,7 +18,7 @@ use crate::problem::{Problem, chain};
 /// How long an answer may take: a function's first start is part of it.
 const ANSWER_TIME: Duration = Duration::from_secs(35);
 
-/// The largest answer: a mail of the largest size, and then some.
+/// The largest answer: a message of the largest size, with room to spare.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// An answer.

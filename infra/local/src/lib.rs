@@ -1,7 +1,7 @@
 //! The stack of `infra/template.yaml` on this machine: the same functions, built for the same runtime, deployed from
 //! the same template to an emulator of AWS, beside a real mail server.
 //!
-//! Local is no second implementation: nothing here does what a function does. What is here gets tools ([`toolbox`]),
+//! Local is not a second implementation: nothing here does what a function does. What is here gets tools ([`toolbox`]),
 //! builds the functions ([`functions`]), starts servers ([`emulator`], [`dovecot`]), deploys ([`deploy`]) and says what
 //! came of it ([`stack`]). The program `local` and the tests are its users; nothing of it is ever deployed.
 

@@ -1,4 +1,4 @@
-//! What is deployed, by its names: written to `.local/stack.json`, read by whoever works with the stack.
+//! What is deployed, by its names: written to `.local/stack.json`, read by every command that works with the stack.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
