@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
+use mailroom_local::child_process::ChildProcess;
 use mailroom_local::http;
-use mailroom_local::tied::Tied;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -30,7 +30,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// A browser. It ends with this value.
 pub struct Browser {
     // Dropped in this order.
-    _driver: Tied,
+    _driver: ChildProcess,
     _profile: TempDir,
     handle: Handle,
     address: SocketAddr,
@@ -49,7 +49,7 @@ impl Browser {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
         let address = port.expect("a free port");
         let args = [format!("--port={}", address.port())];
-        let driver = Tied::spawn("/usr/bin/chromedriver", args, |command| {
+        let driver = ChildProcess::spawn("/usr/bin/chromedriver", args, |command| {
             command.env("HOME", profile.path()).stdout(Stdio::null()).stderr(Stdio::null());
         });
         let options = json!({

@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use mailroom_local::certificates::{Certificates, Leaf};
+use mailroom_local::child_process::ChildProcess;
 use mailroom_local::dovecot::{self, Dovecot};
-use mailroom_local::tied::Tied;
 use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
@@ -45,8 +45,8 @@ const QUEUES: [&str; 13] = [
 #[derive(Debug)]
 pub struct Postfix {
     // Dropped in this order: the processes first, then the files under them.
-    _master: Tied,
-    _auth: Tied,
+    _master: ChildProcess,
+    _auth: ChildProcess,
     next: SmtpServer,
     ports: Ports,
     state: TempDir,
@@ -104,11 +104,11 @@ impl Postfix {
         let quiet = |command: &mut Command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         };
-        let mut auth =
-            Tied::spawn(dovecot, [Path::new("-F"), Path::new("-c"), &config], quiet).expect("Dovecot starts");
+        let mut auth = ChildProcess::spawn(dovecot, [Path::new("-F"), Path::new("-c"), &config], quiet)
+            .expect("Dovecot starts");
         let config = at.join("config");
         let program = package.join("usr/lib/postfix/sbin/master");
-        let mut master = Tied::spawn(program, [Path::new("-c"), &config], |command| {
+        let mut master = ChildProcess::spawn(program, [Path::new("-c"), &config], |command| {
             quiet(command);
             command.env("LD_LIBRARY_PATH", libraries(package)).env("MAIL_CONFIG", &config);
         })

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::openid::OpenId;
 use crate::secret_scan;
 
-/// What is shared. Everything ends with this process at the latest: see [`mailroom_local::tied`].
+/// What is shared. Everything ends with this process at the latest: see [`mailroom_local::child_process`].
 pub struct Servers {
     endpoint: SocketAddr,
     emulator: Emulator,

@@ -1,37 +1,30 @@
 //! Deploys `infra/template.yaml` to an emulator as it would be deployed to AWS: code to a bucket, the template to
 //! CloudFormation, the names of what came of it from the stack's outputs.
 
+mod cloudformation;
+mod function_url;
+
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use aws_sdk_cloudformation::Client as CloudFormation;
-use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus, Tag};
+use aws_sdk_cloudformation::types::Parameter;
 use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use mailroom_aws::client::Clients;
-use sha2::Digest as _;
 
+use self::cloudformation::{Stacks, content, has_failed, is_of, output};
 use crate::functions::{self, Function, Functions};
 use crate::problem::{Problem, chain};
 use crate::stack::{self, HttpApi, Queues, Stack};
 use crate::template::{self, Uploaded};
 
-/// The stack's name in CloudFormation.
-const STACK: &str = "mailroom";
-
 /// What the name of the bucket that code is uploaded to begins with. The account follows: bucket names are global.
 const CODE_BUCKET: &str = "mailroom-code-";
-
-/// The stack's tag that tells what it was deployed from: when it is the same again, there is nothing to do.
-const CONTENT: &str = "mailroom-content";
-
-/// How long CloudFormation may take. Emulators need less than a second.
-const DEPLOY_TIME: Duration = Duration::from_secs(120);
 
 /// Mail servers on this machine: the networks that profiles may name although they are private.
 const LOOPBACK: &str = "127.0.0.0/8,::1,localhost";
@@ -44,6 +37,9 @@ const MAX_CA_BUNDLE: usize = 3000;
 
 /// The name of the attribute by which the table's items expire.
 const EXPIRES_AT: &str = "expires_at";
+
+/// The id that LocalStack gives to a resource of a kind that it does not have.
+pub const NOT_CREATED: &str = "unknown";
 
 /// Where to deploy to, and what to trust there.
 #[derive(Debug, Clone)]
@@ -99,29 +95,31 @@ impl Deployment {
 
         let stacks = Stacks(CloudFormation::new(clients.sdk_config()));
         let mut found = stacks.describe().await?;
-        if found.as_ref().is_some_and(is_wreck) {
+        if found.as_ref().is_some_and(has_failed) {
             stacks.delete().await?;
             found = None;
         }
         loop {
-            let api = found.as_ref().and_then(|stack| output(stack, "ApiId"));
-            let parameters = self.parameters(api)?;
+            let api = match &found {
+                Some(stack) => self.api(&clients, stack).await?,
+                None => None,
+            };
+            let parameters = self.parameters(api.as_ref())?;
             let content = content(&body, &parameters);
             let unchanged = found.as_ref().is_some_and(|stack| is_of(stack, &content));
-            // An emulator's API has an address that is known once it is there. The function has to know it too.
-            let addressed = api.is_some() || self.public_url.is_some();
             if !unchanged {
                 stacks.apply(found.is_some(), body.clone(), parameters, &content).await?;
             }
             let deployed = stacks.settled().await?;
-            if !addressed {
+            // The address of an emulator's API is known once the API is there, and the api function has to know it too.
+            let Some(api) = api else {
                 found = Some(deployed);
                 continue;
-            }
+            };
             let outputs = deployed.outputs().iter();
             let outputs =
                 outputs.filter_map(|output| output.output_key().zip(output.output_value())).collect();
-            let stack = read_stack(self, &clients, &outputs).await?;
+            let stack = read_stack(self, &clients, &outputs, api).await?;
             if !unchanged {
                 expire(&clients, &stack.table).await?;
             }
@@ -129,13 +127,26 @@ impl Deployment {
         }
     }
 
-    /// Where the emulator serves an API.
-    fn api_url(&self, id: &str) -> String {
-        format!("{}/_aws/execute-api/{id}", self.endpoint)
+    /// Where the emulator serves the API of a deployed stack: by API Gateway, or by the api function's own URL where
+    /// there is no API Gateway for HTTP APIs.
+    async fn api(
+        &self,
+        clients: &Clients,
+        stack: &aws_sdk_cloudformation::types::Stack,
+    ) -> Result<Option<HttpApi>, Problem> {
+        let Some(id) = output(stack, "ApiId") else { return Ok(None) };
+        let url = if id == NOT_CREATED {
+            let function = output(stack, "ApiFunctionName")
+                .ok_or_else(|| Problem::new("the template has no output ApiFunctionName"))?;
+            function_url::ensure(clients, &self.endpoint, function).await?
+        } else {
+            format!("{}/_aws/execute-api/{id}", self.endpoint)
+        };
+        Ok(Some(HttpApi { id: id.to_owned(), url }))
     }
 
-    fn parameters(&self, api: Option<&str>) -> Result<Vec<Parameter>, Problem> {
-        let public_url = self.public_url.clone().or_else(|| api.map(|id| self.api_url(id)));
+    fn parameters(&self, api: Option<&HttpApi>) -> Result<Vec<Parameter>, Problem> {
+        let public_url = self.public_url.clone().or_else(|| api.map(|api| api.url.clone()));
         let parameter =
             |name: &str, value: &str| Parameter::builder().parameter_key(name).parameter_value(value).build();
         let (auth, issuer, audience) = match &self.auth {
@@ -198,148 +209,11 @@ async fn upload(
     Ok(Uploaded { function: name, bucket, key })
 }
 
-/// A digest of all that a stack is made from.
-fn content(body: &str, parameters: &[Parameter]) -> String {
-    let mut hash = sha2::Sha256::new();
-    hash.update(body);
-    for parameter in parameters {
-        for part in [parameter.parameter_key(), parameter.parameter_value()] {
-            hash.update([0]);
-            hash.update(part.unwrap_or_default());
-        }
-    }
-    hex::encode(hash.finalize())
-}
-
-/// An output of a stack.
-fn output<'a>(stack: &'a aws_sdk_cloudformation::types::Stack, name: &str) -> Option<&'a str> {
-    stack.outputs().iter().find(|output| output.output_key() == Some(name))?.output_value()
-}
-
-/// Whether the stack came about from this content.
-fn is_of(stack: &aws_sdk_cloudformation::types::Stack, content: &str) -> bool {
-    matches!(stack.stack_status(), Some(StackStatus::CreateComplete | StackStatus::UpdateComplete))
-        && stack.tags().iter().any(|tag| tag.key() == Some(CONTENT) && tag.value() == Some(content))
-}
-
-/// Whether the stack's creation failed: CloudFormation updates no such stack.
-fn is_wreck(stack: &aws_sdk_cloudformation::types::Stack) -> bool {
-    matches!(
-        stack.stack_status(),
-        Some(StackStatus::CreateFailed | StackStatus::RollbackComplete | StackStatus::RollbackFailed)
-    )
-}
-
-/// CloudFormation, for our one stack.
-struct Stacks(CloudFormation);
-
-impl Stacks {
-    async fn describe(&self) -> Result<Option<aws_sdk_cloudformation::types::Stack>, Problem> {
-        match self.0.describe_stacks().stack_name(STACK).send().await {
-            Ok(answer) => Ok(answer
-                .stacks
-                .unwrap_or_default()
-                .into_iter()
-                .find(|stack| stack.stack_status() != Some(&StackStatus::DeleteComplete))),
-            // A stack that is not there is a ValidationError, as are all other faults of a request. This one has none.
-            Err(error) if error.code() == Some("ValidationError") => Ok(None),
-            Err(error) => Err(refused("DescribeStacks")(error)),
-        }
-    }
-
-    async fn delete(&self) -> Result<(), Problem> {
-        self.0.delete_stack().stack_name(STACK).send().await.map_err(refused("DeleteStack"))?;
-        let begun = Instant::now();
-        while self.describe().await?.is_some() {
-            wait(begun).await?;
-        }
-        Ok(())
-    }
-
-    async fn apply(
-        &self,
-        exists: bool,
-        body: String,
-        parameters: Vec<Parameter>,
-        content: &str,
-    ) -> Result<(), Problem> {
-        let tag = Tag::builder().key(CONTENT).value(content).build();
-        let capabilities = [Capability::CapabilityIam, Capability::CapabilityAutoExpand];
-        if exists {
-            let update = self.0.update_stack().stack_name(STACK).template_body(body).tags(tag);
-            let update =
-                update.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
-            match update.send().await {
-                Ok(_) => Ok(()),
-                Err(error) if error.message().is_some_and(|text| text.contains("No updates are to be")) => {
-                    Ok(())
-                }
-                Err(error) => Err(refused("UpdateStack")(error)),
-            }
-        } else {
-            let create = self.0.create_stack().stack_name(STACK).template_body(body).tags(tag);
-            let create =
-                create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
-            create.send().await.map(|_| ()).map_err(refused("CreateStack"))
-        }
-    }
-
-    /// The stack once nothing changes any more.
-    async fn settled(&self) -> Result<aws_sdk_cloudformation::types::Stack, Problem> {
-        let begun = Instant::now();
-        loop {
-            let stack = self.describe().await?;
-            let stack = stack.ok_or_else(|| Problem::new("the stack vanished while it was deployed"))?;
-            let status = stack.stack_status().map(StackStatus::as_str).unwrap_or_default().to_owned();
-            if matches!(status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
-                return Ok(stack);
-            }
-            // What goes on with cleaning up has succeeded too, but names and code are not settled before the end.
-            if !status.ends_with("_IN_PROGRESS") {
-                return Err(Problem::new(format!(
-                    "the stack was not deployed ({status}): {}",
-                    self.first_failure().await
-                )));
-            }
-            wait(begun).await?;
-        }
-    }
-
-    /// The reason that the oldest failure of the stack gives.
-    async fn first_failure(&self) -> String {
-        let Ok(answer) = self.0.describe_stack_events().stack_name(STACK).send().await else {
-            return "the reason is not known".to_owned();
-        };
-        // The newest event comes first.
-        let failed =
-            answer.stack_events().iter().rev().find(|event| {
-                event.resource_status().is_some_and(|status| status.as_str().ends_with("_FAILED"))
-            });
-        failed.map_or_else(
-            || "no event tells why".to_owned(),
-            |event| {
-                let resource = event.logical_resource_id().unwrap_or("a resource");
-                format!("{resource}: {}", event.resource_status_reason().unwrap_or("no reason given"))
-            },
-        )
-    }
-}
-
-async fn wait(begun: Instant) -> Result<(), Problem> {
-    if begun.elapsed() > DEPLOY_TIME {
-        return Err(Problem::new(format!(
-            "CloudFormation is still not done after {} s; try again with: cargo local down && cargo local up",
-            DEPLOY_TIME.as_secs()
-        )));
-    }
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    Ok(())
-}
-
 async fn read_stack(
     deployment: &Deployment,
     clients: &Clients,
     outputs: &HashMap<&str, &str>,
+    api: HttpApi,
 ) -> Result<Stack, Problem> {
     let output = |name: &str| {
         let value = outputs.get(name).map(|value| (*value).to_owned());
@@ -353,8 +227,6 @@ async fn read_stack(
             name: deployed,
         })
     };
-    let id = output("ApiId")?;
-    let url = deployment.api_url(&id);
     Ok(Stack {
         endpoint: deployment.endpoint.clone(),
         region: Stack::REGION.to_owned(),
@@ -375,7 +247,7 @@ async fn read_stack(
             api: function("Api").await?,
             send: function("Send").await?,
         },
-        api: HttpApi { id, url },
+        api,
         schedule_group: output("ScheduleGroupName")?,
         schedule_role_arn: output("ScheduleRoleArn")?,
         secret_prefix: output("SecretPrefix")?,
@@ -405,6 +277,6 @@ async fn expire(clients: &Clients, table: &str) -> Result<(), Problem> {
 }
 
 /// A call that failed, with all its reasons: the outermost of an SDK's errors says next to nothing.
-fn refused<E: Error>(operation: &str) -> impl FnOnce(E) -> Problem {
+pub(crate) fn refused<E: Error>(operation: &str) -> impl FnOnce(E) -> Problem {
     move |error| Problem::new(format!("{operation} failed: {}", chain(&error)))
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
-use crate::tied::Tied;
+use crate::child_process::ChildProcess;
 use crate::toolbox::Toolbox;
 
 pub use install::ensure_installed;
@@ -27,8 +27,8 @@ pub use install::ensure_installed;
 /// How long the server may take until it greets.
 const START_TIME: Duration = Duration::from_secs(15);
 
-/// The program that reads its mailboxes.
-const ADMIN: &str = "/usr/bin/doveadm";
+/// The program that reads its mailboxes, seen from the folder of the server.
+const ADMIN: &str = "../bin/doveadm";
 
 /// What the relay is made of. Pinned, as the tests ran with it.
 const RELAY_REQUIREMENT: &str = "aiosmtpd==1.4.6";
@@ -39,9 +39,9 @@ const TRIES: usize = 3;
 /// Why there is no mail server.
 #[derive(Debug, thiserror::Error)]
 pub enum DovecotError {
-    /// It is not installed, and we may not install it.
-    #[error("Dovecot is not installed. Type: {0}")]
-    Missing(&'static str),
+    /// It is not installed, and cannot be installed from here; says how to install it.
+    #[error("Dovecot is missing. {0}")]
+    Missing(String),
     /// It could not be installed.
     #[error("Dovecot could not be installed ({command}):\n{output}")]
     Install {
@@ -104,12 +104,13 @@ pub struct TokenLogins {
 #[derive(Debug)]
 pub struct Dovecot {
     // Dropped in this order: the processes first, then the files under them.
-    process: Tied,
-    _relay: Tied,
+    process: ChildProcess,
+    _relay: ChildProcess,
     _state: TempDir,
     ports: Ports,
     log: PathBuf,
     config: PathBuf,
+    admin: PathBuf,
 }
 
 impl Dovecot {
@@ -178,7 +179,7 @@ impl Dovecot {
             .map_err(DovecotError::system(format!("cannot write {}", config.display())))?;
 
         let args = [Path::new("-F"), Path::new("-c"), &config];
-        let mut process = Tied::spawn(program, args, |command| {
+        let mut process = ChildProcess::spawn(program, args, |command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         })
         .map_err(DovecotError::system(format!("cannot start {}", program.display())))?;
@@ -190,7 +191,8 @@ impl Dovecot {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { process, _relay: relay, _state: state, ports, log, config })
+        let admin = program.parent().unwrap_or(Path::new("/usr/sbin")).join(ADMIN);
+        Ok(Self { process, _relay: relay, _state: state, ports, log, config, admin })
     }
 
     /// Where it listens.
@@ -217,7 +219,7 @@ impl Dovecot {
     /// When the server cannot be asked.
     pub fn read(&self, user: &str, message_id: &str) -> Result<String, DovecotError> {
         let failed = || DovecotError::system(format!("cannot read the mail of {user}"));
-        let fetched = Command::new(ADMIN)
+        let fetched = Command::new(&self.admin)
             .arg("-c")
             .arg(&self.config)
             .args(["fetch", "-u", user, "text.utf8", "mailbox", "INBOX", "header", "message-id", message_id])
@@ -245,14 +247,14 @@ impl Dovecot {
 }
 
 /// Starts what delivers submitted mail to whom it is for, if they are here.
-fn relay(ports: Ports) -> Result<Tied, DovecotError> {
+fn relay(ports: Ports) -> Result<ChildProcess, DovecotError> {
     let failed = || DovecotError::system("cannot start the relay of submitted mail");
     let programs = Toolbox::here()
         .install("smtp", &[RELAY_REQUIREMENT], "an SMTP server")
         .map_err(|problem| failed()(io::Error::other(problem.to_string())))?;
     let script = Toolbox::root().join("infra/local/src/dovecot/relay.py");
     let args = [script.into_os_string(), ports.relay.to_string().into(), ports.lmtp.to_string().into()];
-    Tied::spawn(programs.join("python"), args, |command| {
+    ChildProcess::spawn(programs.join("python"), args, |command| {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     })
     .map_err(failed())

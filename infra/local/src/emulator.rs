@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::child_process::ChildProcess;
 use crate::problem::Problem;
 use crate::progress::step;
-use crate::tied::Tied;
 use crate::toolbox::Toolbox;
 
 /// How long it may take to come up.
@@ -23,7 +23,7 @@ pub const DEFAULT_PORT: u16 = 4566;
 /// An emulator that ends with this process.
 #[derive(Debug)]
 pub struct Emulator {
-    process: Tied,
+    process: ChildProcess,
     endpoint: String,
     log: PathBuf,
 }
@@ -38,7 +38,7 @@ impl Emulator {
         let scratch = scratch(log)?;
         let output = log_file(log)?;
         let errors = output.try_clone().map_err(Problem::while_("cannot share the log"))?;
-        let mut process = Tied::spawn(toolbox.program("ministack"), [] as [&str; 0], |command| {
+        let mut process = ChildProcess::spawn(toolbox.program("ministack"), [] as [&str; 0], |command| {
             environment(toolbox, command, port, &scratch);
             command.stdout(output).stderr(errors).process_group(0);
         })
@@ -62,7 +62,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // What it has started itself ends too; that it ends at all is seen to by `Tied`.
+        // What it has started itself ends too; that it ends at all is seen to by `ChildProcess`.
         let _ = stop(self.process.id());
     }
 }
@@ -119,11 +119,15 @@ pub fn endpoint(port: u16) -> String {
 /// Whether ministack answers at this address.
 #[must_use]
 pub fn is_ministack(address: SocketAddr) -> bool {
+    is_healthy(address, "/_ministack/health")
+}
+
+fn is_healthy(address: SocketAddr, path: &str) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream
-            .write_all(b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
         Ok(&head == b"HTTP/1.1 200")
@@ -136,6 +140,8 @@ pub fn is_ministack(address: SocketAddr) -> bool {
 pub enum Kind {
     /// Ministack, which fires schedules.
     Ministack,
+    /// LocalStack, which keeps schedules without firing them, and has HTTP APIs in its paid editions only.
+    LocalStack,
     /// Something else.
     Other,
 }
@@ -143,20 +149,32 @@ pub enum Kind {
 /// What answers at `url`.
 ///
 /// # Errors
-/// When nothing does, or it is no address of the kind `http://host:port`.
+/// When nothing does, or `url` is not of the form `http://host:port`.
 pub fn at(url: &str) -> Result<Kind, Problem> {
     let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let addresses = authority.and_then(|authority| authority.to_socket_addrs().ok());
     let addresses: Vec<SocketAddr> = addresses
-        .ok_or_else(|| Problem::new(format!("{url} is no endpoint; write it like http://127.0.0.1:4566")))?
+        .ok_or_else(|| {
+            Problem::new(format!("{url} is not an endpoint; write it like http://127.0.0.1:4566"))
+        })?
         .collect();
     // `localhost` has two addresses, and an emulator often listens on one.
     let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, Duration::from_secs(2)).is_ok();
     match addresses.iter().find(answers) {
+        // Ministack answers for LocalStack too.
         Some(address) if is_ministack(*address) => Ok(Kind::Ministack),
+        Some(address) if is_healthy(*address, "/_localstack/health") => Ok(Kind::LocalStack),
         Some(_) => Ok(Kind::Other),
         None => Err(Problem::new(format!("nothing answers at {url}; start the emulator there first"))),
     }
+}
+
+/// The port of an endpoint on this machine; `None`: the endpoint is on another one.
+#[must_use]
+pub fn loopback_port(endpoint: &str) -> Option<u16> {
+    let authority = endpoint.strip_prefix("http://")?.trim_end_matches('/');
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]").then(|| port.parse().ok())?
 }
 
 /// It hands its whole environment to the functions it starts, so it gets a clean one; with `AWS_ENDPOINT_URL` in it,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::http::request::Builder;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -18,7 +18,7 @@ use crate::problem::{Problem, chain};
 /// How long an answer may take: a function's first start is part of it.
 const ANSWER_TIME: Duration = Duration::from_secs(35);
 
-/// The largest answer: a mail of the largest size, and then some.
+/// The largest answer: a message of the largest size, with room to spare.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// An answer.
@@ -72,17 +72,47 @@ pub async fn get(url: &str) -> Result<Answer, Problem> {
     ask(url, Request::builder().method(Method::GET), String::new()).await
 }
 
+/// Deletes what is at `url`, which is `http://` and on this machine.
+///
+/// # Errors
+/// When nothing answers there.
+pub async fn delete(url: &str) -> Result<Answer, Problem> {
+    ask(url, Request::builder().method(Method::DELETE), String::new()).await
+}
+
+/// Calls an operation of CloudWatch Logs: one operation is no reason to link its SDK. `account` is
+/// the emulator's access key: the request is not signed, and no emulator looks.
+///
+/// # Errors
+/// When nothing answers there.
+pub async fn call_logs(endpoint: &str, account: &str, target: &str, body: &Value) -> Result<Answer, Problem> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+        .header("x-amz-target", target)
+        .header(
+            AUTHORIZATION,
+            format!(
+                "AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/logs/aws4_request, \
+                 SignedHeaders=host, Signature=0"
+            ),
+        );
+    ask(&format!("{}/", endpoint.trim_end_matches('/')), request, body.to_string()).await
+}
+
 async fn ask(url: &str, request: Builder, body: String) -> Result<Answer, Problem> {
     let no_answer = |why: &str| Problem::new(format!("{url} does not answer: {why}"));
     let rest = url.trim_start_matches("http://");
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
     let request = request
+        .header(HOST, host)
         .uri(format!("/{path}"))
         .body(Bytes::from(body))
         .map_err(Problem::while_("cannot make a request"))?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let sent = timeout(ANSWER_TIME, send(server, request)).await.map_err(|_| no_answer("time ran out"))?;
+    let sent =
+        timeout(ANSWER_TIME, exchange(server, request)).await.map_err(|_| no_answer("time ran out"))?;
     let answer = sent.map_err(|error| no_answer(&chain(&*error)))?;
     Ok(Answer {
         status: answer.status().as_u16(),
@@ -98,11 +128,19 @@ pub async fn send(
     server: SocketAddr,
     mut request: Request<Bytes>,
 ) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+    request.headers_mut().insert(HOST, HeaderValue::from_str(&server.to_string())?);
+    exchange(server, request).await
+}
+
+/// The same with the request's own Host, which tells a server of many names which of them is meant.
+async fn exchange(
+    server: SocketAddr,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    request.headers_mut().insert(HOST, HeaderValue::from_str(&server.to_string())?);
     let response = sender.send_request(request.map(Full::new)).await?;
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();

@@ -1,4 +1,4 @@
-//! Delivers mail to the mail server on this machine (LMTP, RFC 2033): what the world does to a mailbox.
+//! Delivers messages to the mail server on this machine (LMTP, RFC 2033): what the world does to a mailbox.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ const REPLY_TIME: Duration = Duration::from_secs(30);
 /// The longest reply line (RFC 5321 §4.5.3.1.5 asks for 512 bytes; servers take liberties).
 const MAX_LINE: u64 = 4096;
 
-/// Why a mail was not delivered.
+/// Why a message was not delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum LmtpError {
     /// The connection failed, was closed, or the server did not answer in time.
@@ -29,7 +29,7 @@ pub enum LmtpError {
     Address,
 }
 
-/// Delivers one mail over a connection of its own.
+/// Delivers one message over a connection of its own.
 ///
 /// # Errors
 /// When the server cannot be reached or refuses.
@@ -39,7 +39,7 @@ pub fn deliver(server: SocketAddr, from: &str, to: &str, raw: &[u8]) -> Result<(
     lmtp.quit()
 }
 
-/// A connection over which many mails can be delivered, one after the other.
+/// A connection over which many messages can be delivered, one after the other.
 #[derive(Debug)]
 pub struct Lmtp {
     replies: BufReader<TcpStream>,
@@ -61,7 +61,7 @@ impl Lmtp {
         Ok(lmtp)
     }
 
-    /// Delivers one mail. `raw` may have bare LF or CRLF line ends and goes out with CRLF.
+    /// Delivers one message. `raw` may have bare LF or CRLF line ends and goes out with CRLF.
     ///
     /// # Errors
     /// When the connection breaks or the server refuses.
@@ -71,7 +71,7 @@ impl Lmtp {
         self.command("DATA", "DATA\r\n", b'3')?;
         self.send(&stuffed(raw))?;
         // One reply per recipient (RFC 2033 §4.2), and there is one.
-        self.expect("the mail", b'2')
+        self.expect("the message", b'2')
     }
 
     /// Says goodbye.
@@ -116,7 +116,7 @@ fn address(text: &str) -> Result<&str, LmtpError> {
     if text.contains(unusable) { Err(LmtpError::Address) } else { Ok(text) }
 }
 
-/// The mail as DATA wants it: CRLF line ends, a dot before each line that begins with one, a dot at the end
+/// The message as DATA wants it: CRLF line ends, a dot before each line that begins with one, a dot at the end
 /// (RFC 5321 §4.5.2).
 fn stuffed(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() + raw.len() / 32 + 8);

@@ -1,31 +1,39 @@
 //! `cargo local` and `cargo demo`: see [`USAGE`].
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt as _};
-use mailroom_local::demo::LoginBy;
+use mailroom_local::demo::{Letter, LoginBy};
+use mailroom_local::jobs::Until;
 use mailroom_local::problem::Problem;
 use mailroom_local::progress::say;
-use mailroom_local::{demo, up};
+use mailroom_local::stack::Stack;
+use mailroom_local::toolbox::Toolbox;
+use mailroom_local::{demo, jobs, logs, up};
 
 const USAGE: &str = "\
 Mailroom on this machine.
 
-  cargo local up      start an AWS emulator and deploy infra/template.yaml to it, or bring both up to date
-  cargo local status  what is up, and where
-  cargo local down    stop it, and forget all that was in it
-  cargo demo          all of it with a mailbox: a mail goes in, a job comes out, a reply goes back; Ctrl-C ends it
-  cargo local mail    deliver a mail to the mailbox of the running demo
+  cargo demo                   a message goes into a mailbox, a job comes out, a reply goes back; Ctrl-C ends it
+  cargo local up               start an AWS emulator and deploy infra/template.yaml to it, or update both
+  cargo local status           what is up, and where
+  cargo local down             stop it, and forget all that was in it
+  cargo local mail [FILE…]     deliver a message, or .eml files, to the mailbox of the running demo
+  cargo local jobs             show the jobs on the queue, and remove them from it
+  cargo local logs [FUNCTION]  what the functions (fetch, api, send) have logged in the last half hour
+  cargo local env              the functions' environment, for a shell: eval \"$(cargo local env)\"
 
 Options
   --port N         the emulator's port (up, demo; default 4566)
-  --ca FILE        also trust this certificate authority for mail servers (up; PEM; as often as you like)
-  --endpoint URL   deploy to an emulator that already runs (up)
-  --oauth2         with a sign-in at an OpenID provider in place of a password (demo)
+  --endpoint URL   use an emulator that already runs, such as LocalStack (up, demo)
+  --ca FILE        also trust this certificate authority for mail servers (up; PEM; repeatable)
+  --oauth2         sign in at an OpenID provider instead of using a password (demo)
   --once           end after the reply to the first job (demo)
-  --subject TEXT   the mail's subject (mail)
-  --text TEXT      the mail's text (mail)
+  --follow         go on until Ctrl-C (jobs, logs)
+  --subject TEXT   the message's subject (mail)
+  --text TEXT      the message's text (mail)
 ";
 
 #[derive(Default)]
@@ -34,8 +42,9 @@ struct Options {
     up: up::Options,
     once: bool,
     login: LoginBy,
-    subject: Option<String>,
-    text: Option<String>,
+    until: Until,
+    letter: Letter,
+    operands: Vec<std::ffi::OsString>,
     help: bool,
 }
 
@@ -65,11 +74,13 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("endpoint") => options.up.endpoint = Some(arguments.value()?.string()?),
             Long("once") => options.once = true,
             Long("oauth2") => options.login = LoginBy::Oauth2,
-            Long("subject") => options.subject = Some(arguments.value()?.string()?),
-            Long("text") => options.text = Some(arguments.value()?.string()?),
+            Long("follow") => options.until = Until::Stopped,
+            Long("subject") => options.letter.subject = Some(arguments.value()?.string()?),
+            Long("text") => options.letter.text = Some(arguments.value()?.string()?),
             Long("help") | Short('h') => options.help = true,
             Value(command) if options.command.is_none() => options.command = Some(command.string()?),
-            Long(_) | Short(_) | Value(_) => return Err(argument.unexpected()),
+            Value(operand) => options.operands.push(operand),
+            Long(_) | Short(_) => return Err(argument.unexpected()),
         }
     }
     Ok(options)
@@ -84,19 +95,40 @@ fn run(options: Options) -> Result<(), Problem> {
         .enable_all()
         .build()
         .map_err(Problem::while_("cannot start"))?;
+    let operands = options.operands;
+    let function = operands.first().map(|name| name.to_string_lossy().into_owned());
+    let takes = match options.command.as_deref() {
+        Some("mail") => usize::MAX,
+        Some("logs") => 1,
+        Some(_) | None => 0,
+    };
+    if let Some(extra) = operands.get(takes) {
+        return Err(Problem::new(format!("unexpected: {}\n\n{USAGE}", extra.display())));
+    }
+    let stack = || Stack::load(&Toolbox::here().stack_file());
     match options.command.as_deref() {
         Some("up") => runtime.block_on(up::up(&options.up, demo::stopped())),
         Some("down") => up::down(),
         Some("status") => up::status().map(|status| print(&status)),
-        Some("mail") => demo::mail(options.subject.as_deref(), options.text.as_deref())
-            .map(|()| say("✓ delivered; its job comes within a minute")),
-        Some("demo") => runtime.block_on(demo::run(options.up.port, options.once, options.login, print)),
+        Some("env") => stack().map(|stack| print(&stack.exports(&Toolbox::here().programs()))),
+        Some("jobs") => runtime.block_on(jobs::run(&stack()?, options.until, &print)),
+        Some("logs") => runtime.block_on(logs::run(&stack()?, function.as_deref(), options.until, &print)),
+        Some("mail") => {
+            let files = operands.into_iter().map(PathBuf::from).collect();
+            let count = demo::mail(&Letter { files, ..options.letter })?;
+            say(&match count {
+                1 => "✓ delivered; its job comes within a minute".to_owned(),
+                count => format!("✓ {count} messages delivered; their jobs come within a minute"),
+            });
+            Ok(())
+        }
+        Some("demo") => runtime.block_on(demo::run(&options.up, options.once, options.login, print)),
         Some(other) => Err(Problem::new(format!("there is no command {other}\n\n{USAGE}"))),
         None => Err(Problem::new(USAGE)),
     }
 }
 
-/// What this program is asked for goes to standard output; who closes it does not want the rest.
+/// What this program is asked for goes to standard output; a reader may close it early.
 fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
 }

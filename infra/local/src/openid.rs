@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::certificates::{Certificates, Leaf};
+use crate::child_process::ChildProcess;
 use crate::problem::Problem;
 use crate::progress::step;
-use crate::tied::Tied;
 use crate::toolbox::{Toolbox, run};
 
 /// What runs it. Pinned, as the tests ran with it; the rest is in `package-lock.json`.
@@ -32,7 +32,7 @@ const DOVECOT_SECRET: &str = "a-secret-between-two-programs-of-this-machine";
 /// A running provider. Dropping it stops it, and forgets all accounts, clients and tokens.
 #[derive(Debug)]
 pub struct OpenIdProvider {
-    _process: Tied,
+    _process: ChildProcess,
     https: Option<u16>,
     http: u16,
     log: PathBuf,
@@ -62,7 +62,7 @@ impl OpenIdProvider {
             "key": certificates.map(|all| all.key(Leaf::Good)),
         });
         let args = [home.join("provider.mjs").into_os_string(), options.to_string().into()];
-        let mut process = Tied::spawn(node, args, |command| {
+        let mut process = ChildProcess::spawn(node, args, |command| {
             command.stdout(Stdio::from(output)).stderr(Stdio::from(errors));
         })
         .map_err(failed("cannot be started"))?;

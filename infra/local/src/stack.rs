@@ -1,6 +1,7 @@
-//! What is deployed, by its names: written to `.local/stack.json`, read by whoever works with the stack.
+//! What is deployed, by its names: written to `.local/stack.json`, read by every command that works with the stack.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -55,7 +56,7 @@ pub struct Queues {
     pub send: String,
     /// Outbound messages that were given up.
     pub send_dead: String,
-    /// What has become of outbound messages.
+    /// The final outcomes of outbound messages.
     pub outcome: String,
 }
 
@@ -125,6 +126,31 @@ impl Stack {
         fs::write(path, text + "\n").map_err(Problem::while_(doing))
     }
 
+    /// The environment of the functions and of AWS tools as `export` lines for a shell. `programs` comes first in PATH.
+    #[must_use]
+    pub fn exports(&self, programs: &Path) -> String {
+        let functions = [&self.functions.fetch, &self.functions.api, &self.functions.send];
+        let mut variables: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, value) in functions.iter().flat_map(|function| &function.environment) {
+            variables.insert(name, value);
+        }
+        variables.extend([
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_REGION", &self.region),
+            ("AWS_DEFAULT_REGION", &self.region),
+            ("AWS_ACCESS_KEY_ID", &self.account),
+            ("AWS_SECRET_ACCESS_KEY", Self::SECRET_KEY),
+            ("API", &self.api.url),
+        ]);
+        let mut text = String::new();
+        for (name, value) in variables {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "export {name}={}", quoted(value));
+        }
+        let _ = writeln!(text, "export PATH={}:\"$PATH\"", quoted(&programs.display().to_string()));
+        text
+    }
+
     /// The clients of its account.
     #[must_use]
     pub fn clients(&self) -> Clients {
@@ -158,5 +184,18 @@ impl Stack {
             &self.schedule_role_arn,
             &self.functions.fetch.arn,
         )
+    }
+}
+
+/// A text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_value_stays_one_word() {
+        assert_eq!(super::quoted("a 'b'\n$c"), "'a '\\''b'\\''\n$c'");
     }
 }

@@ -1,9 +1,10 @@
 //! The tools that come from PyPI, in a virtual environment of our own: nothing outside the project's folder changes.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::packages::{self, Need};
 use crate::problem::Problem;
 use crate::progress::step;
 
@@ -75,16 +76,34 @@ impl Toolbox {
             .map_err(Problem::while_(format!("cannot lock {}", path.display())))
     }
 
+    /// Takes the lock of this name if no other process holds it.
+    pub(crate) fn try_lock(&self, name: &str) -> Result<Option<File>, Problem> {
+        let path = self.state().join(name).with_extension("lock");
+        let failed = || Problem::while_(format!("cannot lock {}", path.display()));
+        let file = File::create(&path).map_err(failed())?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed()(error)),
+        }
+    }
+
     /// Where everything lies that is not the project's source: ignored by git, and safe to delete.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root.join(".local")
     }
 
+    /// The folder of the virtual environment's programs.
+    #[must_use]
+    pub fn programs(&self) -> PathBuf {
+        self.state().join(ENVIRONMENT).join("bin")
+    }
+
     /// A program of the virtual environment.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
-        self.state().join(ENVIRONMENT).join("bin").join(name)
+        self.programs().join(name)
     }
 
     /// Where the deployed stack is written down.
@@ -109,14 +128,19 @@ fn make_environment(folder: &Path) -> Result<(), Problem> {
         return Ok(());
     }
     // Debian keeps the module in a package of its own.
-    let advice = "Python 3 with virtual environments is needed. Type: sudo apt-get install -y python3-venv";
+    let missing = || {
+        Problem::new(format!(
+            "Python 3 with virtual environments is missing. {}",
+            packages::advice(Need::Python)
+        ))
+    };
     let installed = Command::new("sh")
         .args(["-c", "[ \"$(id -u)\" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if installed && make() { Ok(()) } else { Err(Problem::new(advice)) }
+    if installed && make() { Ok(()) } else { Err(missing()) }
 }
 
 /// Runs a command to its end; what it printed is shown only when it failed.

@@ -3,16 +3,18 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::certificates::Certificates;
 use crate::demo;
-use crate::deploy::{ApiAuth, Deployment};
-use crate::driver;
+use crate::deploy::{ApiAuth, Deployment, NOT_CREATED};
 use crate::emulator::{self, DEFAULT_PORT, Kind};
-use crate::functions;
-use crate::problem::Problem;
+use crate::functions::{self, Functions};
+use crate::problem::{Problem, chain};
 use crate::progress::{say, step};
+use crate::schedule_driver;
 use crate::stack::Stack;
 use crate::toolbox::Toolbox;
 
@@ -39,7 +41,7 @@ pub struct Options {
 pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<(), Problem> {
     if options.endpoint.is_some() && options.port.is_some() {
         return Err(Problem::new(
-            "--port is for an emulator of ours and --endpoint for one of yours; leave one out",
+            "--port is for an emulator that this command starts and --endpoint for one that runs already; leave one out",
         ));
     }
     let kind = options.endpoint.as_deref().map_or(Ok(Kind::Ministack), emulator::at)?;
@@ -47,12 +49,37 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
     if options.endpoint.is_none() && Running::find(&toolbox).is_none() {
         demo::refuse_a_second(&toolbox)?;
     }
-    let ca = bundle(&toolbox, &options.ca)?;
+    let ca = trusted(&toolbox, &options.ca)?;
     let functions = functions::build(&toolbox)?;
     let endpoint = match &options.endpoint {
         Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
         None => started(&toolbox, options.port)?,
     };
+    let stack = deploy(&toolbox, endpoint, kind, ca, &functions).await?;
+    say(&description(&toolbox, &stack));
+    match kind {
+        Kind::Ministack => Ok(()),
+        Kind::LocalStack | Kind::Other => {
+            say("Ctrl-C ends this; what is deployed stays.");
+            tokio::select! {
+                result = schedule_driver::run(&toolbox, &stack) => result,
+                () = stopped => Ok(()),
+            }
+        }
+    }
+}
+
+/// Deploys the functions to an endpoint, says what that endpoint lacks, and writes the names down.
+///
+/// # Errors
+/// When the endpoint refuses; says how to go on.
+pub(crate) async fn deploy(
+    toolbox: &Toolbox,
+    endpoint: String,
+    kind: Kind,
+    ca: PathBuf,
+    functions: &Functions,
+) -> Result<Stack, Problem> {
     let progress = step("deploying infra/template.yaml");
     let deployment = Deployment {
         endpoint,
@@ -60,23 +87,54 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
         prefix: Deployment::PREFIX.to_owned(),
         auth: ApiAuth::Open,
         public_url: None,
-        ca,
+        ca: Some(ca),
     };
-    let stack = deployment.run(&functions).await?;
+    let stack = deployment.run(functions).await.map_err(|problem| with_advice(problem, kind))?;
     stack.save(&toolbox.stack_file())?;
     progress.done("deployed");
-    say(&description(&toolbox, &stack));
+    for lack in lacks(&stack, kind) {
+        say(&format!("! {lack}"));
+    }
+    Ok(stack)
+}
+
+/// What the endpoint of a stack does not have, each with what stands in for it.
+fn lacks(stack: &Stack, kind: Kind) -> Vec<&'static str> {
+    let mut lacks = Vec::new();
+    if stack.api.id == NOT_CREATED {
+        lacks.push(
+            "no API Gateway HTTP APIs here (LocalStack has them in its paid editions): the API is served by the api \
+             function's own URL, without authorizer, throttling and access log",
+        );
+    }
     match kind {
-        Kind::Ministack => Ok(()),
-        Kind::Other => {
-            say(
-                "This emulator may keep schedules without firing them: they are fired from here, until Ctrl-C.",
-            );
-            tokio::select! {
-                result = driver::run(&stack) => result,
-                () = stopped => Ok(()),
-            }
-        }
+        Kind::Ministack => {}
+        Kind::LocalStack => lacks.push(
+            "LocalStack keeps schedules without firing them: this command fires them for as long as it runs",
+        ),
+        Kind::Other => lacks.push(
+            "this emulator may keep schedules without firing them: this command fires them for as long as it runs",
+        ),
+    }
+    lacks
+}
+
+/// A deployment's problem with the way out, for an emulator that we do not start ourselves.
+fn with_advice(problem: Problem, kind: Kind) -> Problem {
+    match kind {
+        Kind::Ministack => problem,
+        Kind::LocalStack if problem.to_string().contains("lambda-runtime") => Problem::new(format!(
+            "{problem}\nLocalStack runs functions in Docker containers, and does not reach Docker. Start it with Docker's \
+             socket, then type this command again:\n  docker run --rm -p 4566:4566 \
+             -v /var/run/docker.sock:/var/run/docker.sock localstack/localstack:4.14.0"
+        )),
+        Kind::LocalStack => Problem::new(format!(
+            "{problem}\nLocalStack keeps parts of a deployment that failed. Restart LocalStack, which empties it, then \
+             type this command again."
+        )),
+        Kind::Other => Problem::new(format!(
+            "{problem}\nIf it fails again, restart the emulator, which empties it, then type this command again."
+        )),
     }
 }
 
@@ -104,12 +162,9 @@ pub fn down() -> Result<(), Problem> {
         let _ = fs::remove_file(file);
     }
     match (running, stack) {
-        (Some(_), _) => say("stopped, and all that was in it is gone"),
+        (Some(_), _) => say("stopped; all that was in it is gone"),
         (None, Some(stack)) => {
-            say(&format!(
-                "forgotten; what is deployed at {} is left there: that emulator is not ours",
-                stack.endpoint
-            ));
+            say(&format!("forgotten; what is deployed at {} stays there", stack.endpoint));
         }
         (None, None) => say("nothing is up here"),
     }
@@ -162,8 +217,8 @@ fn description(toolbox: &Toolbox, stack: &Stack) -> String {
     text
 }
 
-/// The log of an emulator of ours, functions included.
-fn log(toolbox: &Toolbox) -> PathBuf {
+/// The log of the emulator on this machine, functions included.
+pub(crate) fn log(toolbox: &Toolbox) -> PathBuf {
     toolbox.state().join("emulator.log")
 }
 
@@ -183,12 +238,8 @@ impl Running {
         let (id, port) = text.trim().split_once(' ')?;
         let running = Self { id: id.parse().ok()?, port: port.parse().ok()? };
         // A number that was given to another process since is not ours.
-        let command = fs::read(format!("/proc/{}/cmdline", running.id)).ok()?;
         let program = toolbox.program("ministack");
-        String::from_utf8_lossy(&command)
-            .split('\0')
-            .any(|part| program.as_os_str() == part)
-            .then_some(running)
+        command_line(running.id)?.contains(&program.display().to_string()).then_some(running)
     }
 
     fn note(&self, toolbox: &Toolbox) -> Result<(), Problem> {
@@ -197,12 +248,22 @@ impl Running {
     }
 }
 
+/// The command line of a process; `None`: there is no such process.
+fn command_line(id: u32) -> Option<String> {
+    // macOS has no /proc, and containers often have no ps.
+    if let Ok(bytes) = fs::read(format!("/proc/{id}/cmdline")) {
+        return Some(String::from_utf8_lossy(&bytes).replace('\0', " "));
+    }
+    let ps = Command::new("ps").args(["-o", "command=", "-p", &id.to_string()]).output().ok()?;
+    ps.status.success().then(|| String::from_utf8_lossy(&ps.stdout).into_owned())
+}
+
 /// The address of our emulator, started unless it runs.
 fn started(toolbox: &Toolbox, port: Option<u16>) -> Result<String, Problem> {
     if let Some(running) = Running::find(toolbox) {
         if port.is_some_and(|port| port != running.port) {
             return Err(Problem::new(format!(
-                "an emulator of ours runs on port {}; leave out --port, or first type: cargo local down",
+                "the emulator runs on port {} already; leave out --port, or first type: cargo local down",
                 running.port
             )));
         }
@@ -214,22 +275,30 @@ fn started(toolbox: &Toolbox, port: Option<u16>) -> Result<String, Problem> {
     Ok(emulator::endpoint(port))
 }
 
-/// All the authorities in one file.
-fn bundle(toolbox: &Toolbox, files: &[PathBuf]) -> Result<Option<PathBuf>, Problem> {
-    if files.is_empty() {
-        return Ok(None);
-    }
+/// The authorities that a stack trusts besides the public ones, in one file: those of `files`, and the one that issues
+/// the certificates of the demo's mail server, so that a demo can use a stack that is up as it is.
+///
+/// # Errors
+/// When a file cannot be read, or is not PEM.
+pub(crate) fn trusted(toolbox: &Toolbox, files: &[PathBuf]) -> Result<PathBuf, Problem> {
+    let certificates = Certificates::ensure(&toolbox.state().join("certificates"))
+        .map_err(|error| Problem::new(chain(&error)))?;
     let mut bundle = String::new();
-    for file in files {
+    for file in files.iter().chain([&certificates.authority()]) {
         let name = file.display();
-        let pem = fs::read_to_string(file).map_err(Problem::while_(format!("--ca {name} cannot be read")))?;
+        let pem = fs::read_to_string(file).map_err(Problem::while_(format!("cannot read {name}")))?;
         if !pem.contains("-----BEGIN CERTIFICATE-----") {
-            return Err(Problem::new(format!("--ca {name} holds no certificate in PEM")));
+            return Err(Problem::new(format!("{name} holds no certificate in PEM")));
         }
         bundle.push_str(pem.trim_end());
         bundle.push('\n');
     }
-    let path = toolbox.state().join("ca.pem");
+    let path = bundle_file(toolbox);
     fs::write(&path, bundle).map_err(Problem::while_(format!("cannot write {}", path.display())))?;
-    Ok(Some(path))
+    Ok(path)
+}
+
+/// Where the authorities of a stack that is up are.
+pub(crate) fn bundle_file(toolbox: &Toolbox) -> PathBuf {
+    toolbox.state().join("ca.pem")
 }

@@ -21,11 +21,11 @@ const COPY_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at the reply's status.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What is shown of the header of a mail.
+/// The header fields that are shown.
 const SHOWN: [&str; 7] =
     ["From", "To", "Subject", "In-Reply-To", "References", "Message-ID", "Auto-Submitted"];
 
-/// Replies to the mail of a job; returns what there is to see of it.
+/// Replies to the message of a job; returns what there is to see of it.
 ///
 /// # Errors
 /// When the API refuses the reply, it is not sent, or it does not arrive.
@@ -36,7 +36,7 @@ pub(super) async fn reply(demo: &Demo, job: &FlowJob) -> Result<String, Problem>
     };
     let progress = step("replying by the API, as a flow would");
     let messages = format!("{}/profiles/{}/messages", demo.stack.api.url, job.profile_id);
-    // The job's id: whoever handles a job twice replies once.
+    // The job's id: a flow that handles a job twice replies once.
     let accepted = http::post_once(&messages, job.job_id.as_str(), &body).await?;
     let id = accepted.body.get("id").and_then(Value::as_str).filter(|_| accepted.status == 202);
     let id = id.ok_or_else(|| refused("reply", &accepted))?;
@@ -97,15 +97,15 @@ fn body(job: &FlowJob) -> Result<Value, &'static str> {
     match job.kind {
         Kind::Message | Kind::Oversize => {}
         Kind::AutoReply | Kind::Bounce => {
-            return Err("a machine has sent this mail, and machines could answer each other for ever");
+            return Err("a program has sent this message, and two programs could answer each other for ever");
         }
-        Kind::Quarantined => return Err("this mail could not be read"),
+        Kind::Quarantined => return Err("this message could not be read"),
     }
     let mail = &job.message;
     // RFC 5322 §3.6.2: answers go to Reply-To, where there is one.
     let asked_for = if mail.reply_to.is_empty() { &mail.from } else { &mail.reply_to };
     let to: Vec<&Address> = asked_for.iter().filter(|one| one.address.is_some()).collect();
-    let first = to.first().ok_or("this mail does not say whom an answer would go to")?;
+    let first = to.first().ok_or("this message does not say whom an answer would go to")?;
     let name = first.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
 
     let subject = mail.subject.as_deref().unwrap_or_default();
@@ -116,7 +116,7 @@ fn body(job: &FlowJob) -> Result<Value, &'static str> {
         "from_name": job.profile_name,
         "subject": subject,
         "text": format!(
-            "Hello{name},\n\nyour mail has arrived. Somebody will read it and answer you.\n\nRegards\n{}\n",
+            "Hello{name},\n\nyour message has arrived. We will read it and answer you.\n\nRegards\n{}\n",
             job.profile_name
         ),
         // RFC 3834 §5: no person has written this.
@@ -131,7 +131,7 @@ fn body(job: &FlowJob) -> Result<Value, &'static str> {
     Ok(body)
 }
 
-/// A mail such as people read it: some of its header, and its text.
+/// A message such as people read it: some of its header, and its text.
 fn shown(mail: &str) -> String {
     let mail = mail.replace("\r\n", "\n");
     let (header, text) = mail.split_once("\n\n").unwrap_or((&mail, ""));

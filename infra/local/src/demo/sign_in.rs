@@ -37,7 +37,7 @@ pub(super) async fn auth(stack: &Stack, provider: &OpenIdProvider) -> Result<Val
     }))
 }
 
-/// Asks for a sign-in, and waits until somebody has done it.
+/// Asks for a sign-in, and waits until a person has signed in.
 ///
 /// # Errors
 /// When the API refuses, or nobody comes.

@@ -1,18 +1,26 @@
 //! Finds Dovecot, or installs it from Debian where we are root.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::DovecotError;
+use crate::packages::{self, Need};
 
-const PROGRAM: &str = "/usr/sbin/dovecot";
+/// Where the program is: on Linux, where Debian, Fedora and Arch agree, and where Homebrew puts it.
+const PROGRAMS: [&str; 4] = [
+    "/usr/sbin/dovecot",
+    "/opt/homebrew/sbin/dovecot",
+    "/usr/local/sbin/dovecot",
+    "/home/linuxbrew/.linuxbrew/sbin/dovecot",
+];
 
-/// What comes with the packages beside the program.
-const PARTS: [&str; 3] = ["/usr/lib/dovecot/imap", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/submission"];
+/// What has to be installed beside the program.
+const PARTS: [&str; 3] = ["imap", "lmtp", "submission"];
 
-const COMMAND: &str = "sudo apt-get install dovecot-imapd dovecot-lmtpd dovecot-submissiond";
+/// Where those are, seen from the program's folder: Debian and Arch, and Fedora and Homebrew.
+const PART_FOLDERS: [&str; 2] = ["../lib/dovecot", "../libexec/dovecot"];
 
 /// Debian asks this script whether a package may start its services: we run an instance of our own.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -22,18 +30,18 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// # Errors
 /// When it is not there and cannot be installed; says which command would.
 pub fn ensure_installed() -> Result<PathBuf, DovecotError> {
-    if is_installed() {
-        return Ok(PROGRAM.into());
+    if let Some(program) = installed() {
+        return Ok(program);
     }
-    let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    let root = packages::is_root();
     if !root || !Path::new("/usr/bin/apt-get").exists() {
-        return Err(DovecotError::Missing(COMMAND));
+        return Err(DovecotError::Missing(packages::advice(Need::Dovecot)));
     }
     let lock = File::create(std::env::temp_dir().join("mailroom-install.lock"))
         .and_then(|file| file.lock().map(|()| file))
         .map_err(DovecotError::system("cannot take the lock of the installation"))?;
     // Another process may have done it while we waited.
-    if !is_installed() {
+    if installed().is_none() {
         let _no_services = Policy::forbid()?;
         if apt_get(&["install"]).is_err() {
             apt_get(&["update"])?;
@@ -41,11 +49,17 @@ pub fn ensure_installed() -> Result<PathBuf, DovecotError> {
         }
     }
     drop(lock);
-    if is_installed() { Ok(PROGRAM.into()) } else { Err(DovecotError::Missing(COMMAND)) }
+    installed().ok_or_else(|| DovecotError::Missing(packages::advice(Need::Dovecot)))
 }
 
-fn is_installed() -> bool {
-    Path::new(PROGRAM).exists() && PARTS.iter().all(|part| Path::new(part).exists())
+/// The program, where all that is needed is installed.
+fn installed() -> Option<PathBuf> {
+    let complete = |program: &Path| {
+        let Some(folder) = program.parent() else { return false };
+        let has_parts = |parts: &str| PARTS.iter().all(|part| folder.join(parts).join(part).exists());
+        program.exists() && PART_FOLDERS.into_iter().any(has_parts)
+    };
+    PROGRAMS.into_iter().map(PathBuf::from).find(|program| complete(program))
 }
 
 fn apt_get(verb: &[&str]) -> Result<(), DovecotError> {

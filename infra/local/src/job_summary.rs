@@ -1,15 +1,28 @@
-//! A job, readable.
+//! A job as people read it.
 
 use std::fmt::Write as _;
 
 use mailroom_core::inbound::job::{Address, FlowJob};
 
-/// The longest text shown; the JSON below it has all.
+use crate::problem::Problem;
+
+/// The most lines of text shown. The JSON that follows has all of them.
 const TEXT_LINES: usize = 12;
 
-/// What a person wants to know of a job.
-#[must_use]
-pub(crate) fn summary(job: &FlowJob) -> String {
+/// Prints a job from the queue, for people and as it is; returns it.
+///
+/// # Errors
+/// When it does not have the form of a job.
+pub(crate) fn show(body: &str, count: u32, print: &impl Fn(&str)) -> Result<FlowJob, Problem> {
+    let job: FlowJob =
+        serde_json::from_str(body).map_err(Problem::while_("a job does not follow its schema"))?;
+    print(&format!("\nJob {count}\n{}", summary(&job)));
+    print(&serde_json::to_string_pretty(&job).map_err(Problem::while_("a job cannot be shown"))?);
+    Ok(job)
+}
+
+/// What a person wants to know about a job.
+fn summary(job: &FlowJob) -> String {
     let message = &job.message;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -29,7 +42,7 @@ pub(crate) fn summary(job: &FlowJob) -> String {
         line("", &attachment.key);
     }
     if let Some(raw) = &job.raw {
-        line("raw mail", &format!("s3://{}/{}", raw.bucket, raw.key));
+        line("raw message", &format!("s3://{}/{}", raw.bucket, raw.key));
     }
     let body = message.text.as_deref().unwrap_or("(no text)");
     for part in body.lines().take(TEXT_LINES) {

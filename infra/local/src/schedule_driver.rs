@@ -1,5 +1,5 @@
-//! Fires the schedules of an emulator that keeps them and lets them be, as LocalStack does: looks at the group, and
-//! invokes what is due. Not needed with ministack, and not there in the cloud.
+//! Fires the schedules of an emulator that keeps them without firing them, as LocalStack does: reads the schedule group
+//! and invokes what is due. Not used with ministack, nor in the cloud.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,8 +14,9 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use crate::problem::{Problem, chain};
 use crate::progress::say;
 use crate::stack::Stack;
+use crate::toolbox::Toolbox;
 
-/// How often it looks: as late as Scheduler itself may be, and no later.
+/// How often it looks. EventBridge Scheduler itself is precise to 60 s.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The time in `at(…)`. Mailroom's schedules name no time zone, so it is UTC.
@@ -69,24 +70,31 @@ struct Due {
     after: Option<ActionAfterCompletion>,
 }
 
-/// Fires the schedules of a stack, for ever.
+/// Fires the schedules of a stack, until this future is dropped. Where another process of this project fires them already,
+/// this one takes over when that one ends.
 ///
 /// # Errors
 /// When the endpoint no longer answers for its schedules.
-pub async fn run(stack: &Stack) -> Result<(), Problem> {
+pub async fn run(toolbox: &Toolbox, stack: &Stack) -> Result<(), Problem> {
+    let _lock = loop {
+        match toolbox.try_lock("schedules")? {
+            Some(lock) => break lock,
+            None => tokio::time::sleep(LOOK).await,
+        }
+    };
     let clients = stack.clients();
     let driver = Driver {
         scheduler: aws_sdk_scheduler::Client::new(clients.sdk_config()),
         lambda: aws_sdk_lambda::Client::new(clients.sdk_config()),
         group: stack.schedule_group.clone(),
     };
-    // A schedule is made anew under its old name now and then: what counts as fired is that one, not its successor.
+    // A schedule can be deleted and created again under its name: only the one that fired counts as fired.
     let mut fired: HashMap<(String, OffsetDateTime), OffsetDateTime> = HashMap::new();
     let begun = OffsetDateTime::now_utc();
     loop {
         let mut kept = HashMap::new();
         for (name, created) in driver.schedules().await? {
-            // What should have fired before we came is not made up for.
+            // Nothing fires for the time before this driver started.
             let last = fired.get(&(name.clone(), created)).copied();
             let fired_now = driver.fire_if_due(&name, created.max(begun), last).await?;
             if let Some(time) = fired_now.or(last) {

@@ -12,12 +12,12 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 /// A child process that is told to stop (SIGTERM) when this value is dropped, and also when this process dies without
 /// dropping anything, be it by SIGKILL: its life hangs on a pipe whose other end only this process holds.
 #[derive(Debug)]
-pub struct Tied(Child);
+pub struct ChildProcess(Child);
 
 /// Waits for the pipe to close, then stops what this shell has become.
 const KEEPER: &str = r#"exec 3<&0; (read -r _ <&3; kill -TERM $$) 2>/dev/null & exec "$@" 3<&- </dev/null"#;
 
-impl Tied {
+impl ChildProcess {
     /// Starts `program`. `prepare` sets its environment and where its output goes; standard input is taken.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Tied {
     }
 }
 
-impl Drop for Tied {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let begun = Instant::now();
@@ -58,7 +58,7 @@ impl Drop for Tied {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        // Neither can fail in a way that could be mended here.
+        // If these fail, nothing is left to do here.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
