@@ -19,6 +19,7 @@ pub mod http;
 pub mod imap;
 pub mod lambda;
 pub mod openid;
+mod or_panic;
 pub mod postfix;
 pub mod python_parser;
 pub mod readme;

@@ -10,8 +10,8 @@ use mailroom_local::toolbox::Toolbox;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use crate::or_panic::or_panic;
 use crate::secret_scan;
-use crate::servers::or_panic;
 
 /// A way to log in with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

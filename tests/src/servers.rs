@@ -14,6 +14,7 @@ use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
 use crate::openid::OpenId;
+use crate::or_panic::or_panic;
 use crate::secret_scan;
 
 /// What is shared. Everything ends with this process at the latest: see [`mailroom_local::child_process`].
@@ -142,16 +143,4 @@ impl Drop for Servers {
             secret_scan::assert_kept("the log of all functions that were deployed", &self.emulator_log());
         }
     }
-}
-
-pub(crate) fn or_panic<T, E: std::error::Error>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            text += &format!(": {error}");
-            source = error.source();
-        }
-        panic!("{text}")
-    })
 }

@@ -10,8 +10,8 @@ use mailroom_local::toolbox::Toolbox;
 use tempfile::TempDir;
 
 use crate::debian;
+use crate::or_panic::or_panic;
 use crate::readme::Commands;
-use crate::servers::or_panic;
 use crate::world::World;
 
 /// Pinned, like all that comes from PyPI.

@@ -1,30 +1,29 @@
 //! A message goes in, a job comes out, and a reply goes back: all of it on this machine, and every part real.
 
 mod mail;
+mod parts;
 mod place;
 mod reply;
+pub(crate) mod running;
 mod sign_in;
 
 pub use mail::{Letter, mail};
-pub use place::refuse_a_second;
 
-use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mailroom_core::ports::Profiles as _;
 use mailroom_core::profile::{ProfileId, RefreshInterval};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::parts::{Demo, logs, refused};
 use self::place::{Place, Wanted};
+use self::running::{ANN, LOGIN, Running};
 use crate::certificates::Certificates;
 use crate::dovecot::{Dovecot, TokenLogins};
 use crate::functions::{self, Functions};
-use crate::http::{self, Answer};
+use crate::http;
 use crate::job_summary;
 use crate::openid::OpenIdProvider;
 use crate::problem::{Problem, chain};
@@ -32,12 +31,6 @@ use crate::progress::{say, step};
 use crate::stack::Stack;
 use crate::toolbox::Toolbox;
 use crate::up;
-
-/// The demo's mailbox.
-const LOGIN: &str = "support@example.com";
-
-/// Who writes to it, and is answered: another mailbox of the same server.
-const ANN: &str = "ann@example.org";
 
 /// Once a minute, the shortest that a schedule itself can do.
 const INTERVAL_SECONDS: u32 = 60;
@@ -50,55 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long one look into the queue waits.
 const WAIT_SECONDS: i32 = 5;
-
-/// A running demo: `.local/demo.json`.
-#[derive(Serialize, Deserialize)]
-struct Running {
-    /// Where its mail server takes messages.
-    lmtp: SocketAddr,
-    login: String,
-}
-
-impl Running {
-    fn file() -> PathBuf {
-        Toolbox::here().state().join("demo.json")
-    }
-
-    /// The demo that runs here, if one does.
-    fn find() -> Option<Self> {
-        let running: Self = serde_json::from_str(&fs::read_to_string(Self::file()).ok()?).ok()?;
-        TcpStream::connect_timeout(&running.lmtp, Duration::from_secs(1)).is_ok().then_some(running)
-    }
-
-    fn save(&self) -> Result<(), Problem> {
-        let file = Self::file();
-        let text = serde_json::to_string(self).map_err(Problem::while_("cannot describe the demo"))?;
-        fs::write(&file, text).map_err(Problem::while_(format!("cannot write {}", file.display())))
-    }
-}
-
-/// What runs, and ends with this value.
-struct Demo {
-    stack: Stack,
-    dovecot: Dovecot,
-    open_id: Option<OpenIdProvider>,
-    place: Place,
-    profile: ProfileId,
-    /// The queue with the jobs of the demo's profile.
-    queue: String,
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(Running::file());
-        match self.place {
-            Place::Own(_) => {
-                let _ = fs::remove_file(Toolbox::here().stack_file());
-            }
-            Place::Shared { .. } => {}
-        }
-    }
-}
 
 /// What the demo's profile logs in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -255,16 +199,6 @@ async fn first_run(stack: &Stack) -> Result<(), Problem> {
         .map_err(|error| Problem::new(format!("the first run cannot be scheduled: {}", chain(&error))))
 }
 
-/// An answer of the API that is not the one hoped for.
-fn refused(what: &str, answer: &Answer) -> Problem {
-    let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
-    let errors = answer.body.get("errors").and_then(Value::as_array).into_iter().flatten();
-    let member = |error: &Value, name: &str| error.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
-    let errors: String =
-        errors.map(|error| format!("\n  {} {}", member(error, "field"), member(error, "message"))).collect();
-    Problem::new(format!("the API refuses the demo's {what} with {}: {detail}{errors}", answer.status))
-}
-
 /// Prints jobs as they come, and replies to them.
 async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Problem> {
     let clients = demo.stack.clients();
@@ -323,11 +257,6 @@ async fn no_job(demo: &Demo) -> Problem {
     };
     let seconds = PATIENCE.as_secs();
     Problem::new(format!("no job came within {seconds} s.\nThe profile's status: {status}\n{}", logs(demo)))
-}
-
-/// What the servers have written last, for a report of a failure.
-fn logs(demo: &Demo) -> String {
-    format!("The mail server's log:\n{}\n{}", demo.dovecot.log_tail(5), demo.place.log_tail(),)
 }
 
 fn where_things_are(demo: &Demo) -> String {

@@ -5,7 +5,6 @@ mod cloudformation;
 mod function_url;
 
 use std::collections::{BTreeMap, HashMap};
-use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
@@ -19,7 +18,7 @@ use mailroom_aws::client::Clients;
 
 use self::cloudformation::{Stacks, content, has_failed, is_of, output};
 use crate::functions::{self, Function, Functions};
-use crate::problem::{Problem, chain};
+use crate::problem::{Problem, call_failed};
 use crate::stack::{self, HttpApi, Queues, Stack};
 use crate::template::{self, Uploaded};
 
@@ -198,13 +197,13 @@ async fn upload(
         match s3.create_bucket().bucket(&bucket).send().await {
             Ok(_) => {}
             Err(error) if error.code().is_some_and(|code| code.starts_with("BucketAlready")) => {}
-            Err(error) => return Err(refused("CreateBucket")(error)),
+            Err(error) => return Err(call_failed("CreateBucket")(error)),
         }
         let zip = ByteStream::from_path(&function.zip)
             .await
             .map_err(Problem::while_(format!("cannot read {}", function.zip.display())))?;
         let put = s3.put_object().bucket(&bucket).key(&key).body(zip).customize().disable_payload_signing();
-        put.send().await.map_err(refused("PutObject"))?;
+        put.send().await.map_err(call_failed("PutObject"))?;
     }
     Ok(Uploaded { function: name, bucket, key })
 }
@@ -258,7 +257,7 @@ async fn read_stack(
 async fn environment(clients: &Clients, function: &str) -> Result<BTreeMap<String, String>, Problem> {
     let lambda = aws_sdk_lambda::Client::new(clients.sdk_config());
     let answer = lambda.get_function_configuration().function_name(function).send().await;
-    let variables = answer.map_err(refused("GetFunctionConfiguration"))?.environment;
+    let variables = answer.map_err(call_failed("GetFunctionConfiguration"))?.environment;
     Ok(variables.and_then(|environment| environment.variables).unwrap_or_default().into_iter().collect())
 }
 
@@ -266,17 +265,12 @@ async fn environment(clients: &Clients, function: &str) -> Result<BTreeMap<Strin
 async fn expire(clients: &Clients, table: &str) -> Result<(), Problem> {
     let dynamodb = aws_sdk_dynamodb::Client::new(clients.sdk_config());
     let described = dynamodb.describe_time_to_live().table_name(table).send().await;
-    let described = described.map_err(refused("DescribeTimeToLive"))?.time_to_live_description;
+    let described = described.map_err(call_failed("DescribeTimeToLive"))?.time_to_live_description;
     if described.is_some_and(|expiry| expiry.attribute_name.as_deref() == Some(EXPIRES_AT)) {
         return Ok(());
     }
     let expiry = TimeToLiveSpecification::builder().attribute_name(EXPIRES_AT).enabled(true).build();
-    let expiry = expiry.map_err(refused("UpdateTimeToLive"))?;
+    let expiry = expiry.map_err(call_failed("UpdateTimeToLive"))?;
     let update = dynamodb.update_time_to_live().table_name(table).time_to_live_specification(expiry);
-    update.send().await.map(|_| ()).map_err(refused("UpdateTimeToLive"))
-}
-
-/// A call that failed, with all its reasons: the outermost of an SDK's errors says next to nothing.
-pub(crate) fn refused<E: Error>(operation: &str) -> impl FnOnce(E) -> Problem {
-    move |error| Problem::new(format!("{operation} failed: {}", chain(&error)))
+    update.send().await.map(|_| ()).map_err(call_failed("UpdateTimeToLive"))
 }

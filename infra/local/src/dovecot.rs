@@ -5,6 +5,7 @@
 //! another user, who may not be able to enter the folder of the project.
 
 mod config;
+mod error;
 mod install;
 
 use std::fs;
@@ -22,6 +23,8 @@ use crate::certificates::Certificates;
 use crate::child_process::ChildProcess;
 use crate::toolbox::Toolbox;
 
+pub use config::{Ports, TokenLogins};
+pub use error::DovecotError;
 pub use install::ensure_installed;
 
 /// How long the server may take until it greets.
@@ -35,70 +38,6 @@ const RELAY_REQUIREMENT: &str = "aiosmtpd==1.4.6";
 
 /// Ports are chosen free, but another process may take one before the server does.
 const TRIES: usize = 3;
-
-/// Why there is no mail server.
-#[derive(Debug, thiserror::Error)]
-pub enum DovecotError {
-    /// It is not installed, and cannot be installed from here; says how to install it.
-    #[error("Dovecot is missing. {0}")]
-    Missing(String),
-    /// It could not be installed.
-    #[error("Dovecot could not be installed ({command}):\n{output}")]
-    Install {
-        /// What was tried.
-        command: String,
-        /// What it printed last.
-        output: String,
-    },
-    /// It did not come up.
-    #[error("Dovecot did not start:\n{log}")]
-    Start {
-        /// The end of its log.
-        log: String,
-    },
-    /// A file or a port could not be had.
-    #[error("{doing}")]
-    System {
-        /// What was being done.
-        doing: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl DovecotError {
-    fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let doing = doing.into();
-        move |source| Self::System { doing, source }
-    }
-}
-
-/// The ports of a running server, each open on every address of [`crate::certificates::Leaf::address`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
-    /// IMAP with implicit TLS.
-    pub imaps: u16,
-    /// IMAP with STARTTLS.
-    pub imap: u16,
-    /// LMTP, without TLS; on 127.0.0.1 only.
-    pub lmtp: u16,
-    /// Message submission with STARTTLS.
-    pub submission: u16,
-    /// Message submission with implicit TLS.
-    pub submissions: u16,
-    /// Where the submission service hands over what it takes.
-    relay: u16,
-}
-
-/// How a server takes access tokens.
-#[derive(Debug, Clone)]
-pub struct TokenLogins {
-    /// The mechanisms, besides those with a password: `xoauth2`, `oauthbearer`.
-    pub mechanisms: String,
-    /// What is asked whether a token holds (RFC 7662).
-    pub introspection_url: String,
-}
 
 /// A running server. Dropping it stops it and forgets its mailboxes.
 #[derive(Debug)]
@@ -115,7 +54,7 @@ pub struct Dovecot {
 
 impl Dovecot {
     /// The password of every login name.
-    pub const PASSWORD: &str = "lantern-4711-quiet";
+    pub const PASSWORD: &str = config::PASSWORD;
 
     /// Starts a server, installing it where that is possible. `dir` receives its configuration and its log.
     ///

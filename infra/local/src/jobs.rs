@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::demo::stopped;
-use crate::deploy::refused;
 use crate::job_summary;
-use crate::problem::Problem;
+use crate::problem::{Problem, call_failed};
 use crate::progress::say;
 use crate::stack::Stack;
 
@@ -43,13 +42,13 @@ async fn show(stack: &Stack, until: Until, print: &impl Fn(&str)) -> Result<(), 
     loop {
         let receive = sqs.receive_message().queue_url(&stack.queues.job).max_number_of_messages(10);
         let answer =
-            receive.wait_time_seconds(WAIT_SECONDS).send().await.map_err(refused("ReceiveMessage"))?;
+            receive.wait_time_seconds(WAIT_SECONDS).send().await.map_err(call_failed("ReceiveMessage"))?;
         for message in answer.messages() {
             count += 1;
             job_summary::show(message.body().unwrap_or_default(), count, print)?;
             if let Some(handle) = message.receipt_handle() {
                 let delete = sqs.delete_message().queue_url(&stack.queues.job).receipt_handle(handle);
-                delete.send().await.map_err(refused("DeleteMessage"))?;
+                delete.send().await.map_err(call_failed("DeleteMessage"))?;
             }
         }
         if answer.messages().is_empty() {

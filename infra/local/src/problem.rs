@@ -36,3 +36,8 @@ pub fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+/// A call that failed, with all its reasons: the outermost of an SDK's errors says next to nothing.
+pub(crate) fn call_failed<E: Error>(operation: &str) -> impl FnOnce(E) -> Problem {
+    move |error| Problem::new(format!("{operation} failed: {}", chain(&error)))
+}

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
-use crate::demo;
+use crate::demo::running;
 use crate::deploy::{ApiAuth, Deployment, NOT_CREATED};
 use crate::emulator::{self, DEFAULT_PORT, Kind};
 use crate::functions::{self, Functions};
@@ -47,7 +47,7 @@ pub async fn up(options: &Options, stopped: impl Future<Output = ()>) -> Result<
     let kind = options.endpoint.as_deref().map_or(Ok(Kind::Ministack), emulator::at)?;
     let toolbox = Toolbox::prepare()?;
     if options.endpoint.is_none() && Running::find(&toolbox).is_none() {
-        demo::refuse_a_second(&toolbox)?;
+        running::refuse_a_second(&toolbox)?;
     }
     let ca = trusted(&toolbox, &options.ca)?;
     let functions = functions::build(&toolbox)?;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use time::OffsetDateTime;
 use ulid::Ulid;
 
-use super::{ANN, LOGIN, Running};
+use super::running::{ANN, LOGIN, Running};
 use crate::lmtp;
 use crate::problem::{Problem, chain};
 

@@ -6,12 +6,11 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use mailroom_core::profile::ProfileId;
 use serde_json::{Value, json};
 
-use super::{LOGIN, Running};
-use crate::deploy::refused;
+use super::running::{LOGIN, Running};
 use crate::emulator::{self, DEFAULT_PORT, Emulator, Kind};
 use crate::functions::Functions;
 use crate::http;
-use crate::problem::Problem;
+use crate::problem::{Problem, call_failed};
 use crate::progress::{say, step};
 use crate::schedule_driver;
 use crate::stack::Stack;
@@ -71,20 +70,6 @@ impl Wanted {
     }
 }
 
-/// `cargo local up` starts no emulator beside the one of a demo.
-///
-/// # Errors
-/// When a stack is up that `up` has not started.
-pub fn refuse_a_second(toolbox: &Toolbox) -> Result<(), Problem> {
-    match Stack::load(&toolbox.stack_file()) {
-        Ok(stack) if emulator::at(&stack.endpoint).is_ok() => Err(Problem::new(format!(
-            "a stack is up at {}; end the demo that runs there, or type: cargo local down",
-            stack.endpoint
-        ))),
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
 /// Where the demo is deployed.
 pub(super) enum Place {
     /// An emulator that ends with the demo.
@@ -136,7 +121,7 @@ impl Place {
                 let sqs = aws_sdk_sqs::Client::new(stack.clients().sdk_config());
                 let create = sqs.create_queue().queue_name(SHARED_QUEUE);
                 let created = create.attributes(QueueAttributeName::FifoQueue, "true").send().await;
-                let queue = created.map_err(refused("CreateQueue"))?.queue_url.unwrap_or_default();
+                let queue = created.map_err(call_failed("CreateQueue"))?.queue_url.unwrap_or_default();
                 Ok((json!({"id": SHARED_FLOW, "name": "Demo", "queue_url": queue}), queue))
             }
         }

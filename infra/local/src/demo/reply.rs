@@ -7,7 +7,7 @@ use mailroom_core::inbound::job::{Address, FlowJob, Kind};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Demo, logs, refused};
+use super::parts::{Demo, logs, refused};
 use crate::http;
 use crate::problem::{Problem, chain};
 use crate::progress::step;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Demo, LOGIN, refused};
+use super::parts::{Demo, refused};
+use super::running::LOGIN;
 use crate::http;
 use crate::openid::{self, OpenIdProvider};
 use crate::problem::Problem;

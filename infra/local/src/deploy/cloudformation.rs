@@ -7,8 +7,7 @@ use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus, Tag};
 use sha2::Digest as _;
 
-use super::refused;
-use crate::problem::Problem;
+use crate::problem::{Problem, call_failed};
 
 /// The stack's name in CloudFormation.
 const STACK: &str = "mailroom";
@@ -65,12 +64,12 @@ impl Stacks {
                 .find(|stack| stack.stack_status() != Some(&StackStatus::DeleteComplete))),
             // A stack that is not there is a ValidationError, as are all other faults of a request. This one has none.
             Err(error) if error.code() == Some("ValidationError") => Ok(None),
-            Err(error) => Err(refused("DescribeStacks")(error)),
+            Err(error) => Err(call_failed("DescribeStacks")(error)),
         }
     }
 
     pub(super) async fn delete(&self) -> Result<(), Problem> {
-        self.0.delete_stack().stack_name(STACK).send().await.map_err(refused("DeleteStack"))?;
+        self.0.delete_stack().stack_name(STACK).send().await.map_err(call_failed("DeleteStack"))?;
         let begun = Instant::now();
         while self.describe().await?.is_some() {
             wait(begun).await?;
@@ -96,13 +95,13 @@ impl Stacks {
                 Err(error) if error.message().is_some_and(|text| text.contains("No updates are to be")) => {
                     Ok(())
                 }
-                Err(error) => Err(refused("UpdateStack")(error)),
+                Err(error) => Err(call_failed("UpdateStack")(error)),
             }
         } else {
             let create = self.0.create_stack().stack_name(STACK).template_body(body).tags(tag);
             let create =
                 create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
-            create.send().await.map(|_| ()).map_err(refused("CreateStack"))
+            create.send().await.map(|_| ()).map_err(call_failed("CreateStack"))
         }
     }
 

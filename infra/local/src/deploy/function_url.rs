@@ -4,9 +4,8 @@
 use aws_sdk_lambda::types::FunctionUrlAuthType;
 use mailroom_aws::client::Clients;
 
-use super::refused;
 use crate::emulator;
-use crate::problem::Problem;
+use crate::problem::{Problem, call_failed};
 
 /// The function's URL, without a slash at its end; created if there is none.
 ///
@@ -19,9 +18,9 @@ pub(super) async fn ensure(clients: &Clients, endpoint: &str, function: &str) ->
         Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
             let create = lambda.create_function_url_config().function_name(function);
             let created = create.auth_type(FunctionUrlAuthType::None).send().await;
-            created.map_err(refused("CreateFunctionUrlConfig"))?.function_url
+            created.map_err(call_failed("CreateFunctionUrlConfig"))?.function_url
         }
-        Err(error) => return Err(refused("GetFunctionUrlConfig")(error)),
+        Err(error) => return Err(call_failed("GetFunctionUrlConfig")(error)),
     };
     Ok(reachable(&url, endpoint))
 }

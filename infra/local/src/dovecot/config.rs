@@ -4,8 +4,37 @@ use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{DovecotError, Ports, TokenLogins};
+use super::error::DovecotError;
 use crate::certificates::{Certificates, Leaf};
+
+/// The password of every login name.
+pub(super) const PASSWORD: &str = "lantern-4711-quiet";
+
+/// The ports of a running server, each open on every address of [`crate::certificates::Leaf::address`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// IMAP with implicit TLS.
+    pub imaps: u16,
+    /// IMAP with STARTTLS.
+    pub imap: u16,
+    /// LMTP, without TLS; on 127.0.0.1 only.
+    pub lmtp: u16,
+    /// Message submission with STARTTLS.
+    pub submission: u16,
+    /// Message submission with implicit TLS.
+    pub submissions: u16,
+    /// Where the submission service hands over what it takes.
+    pub(super) relay: u16,
+}
+
+/// How a server takes access tokens.
+#[derive(Debug, Clone)]
+pub struct TokenLogins {
+    /// The mechanisms, besides those with a password: `xoauth2`, `oauthbearer`.
+    pub mechanisms: String,
+    /// What is asked whether a token holds (RFC 7662).
+    pub introspection_url: String,
+}
 
 /// The uid and gid that mail belongs to when we are root: Debian's `mail`. Dovecot refuses to serve root's.
 const MAIL_UID: u32 = 8;
@@ -144,7 +173,7 @@ ssl_min_protocol = TLSv1.2
 ssl_cert = <{cert}
 ssl_key = <{key}
 "#,
-        password = super::Dovecot::PASSWORD,
+        password = PASSWORD,
         log = log.display(),
         cert = certificates.certificate(Leaf::Good).display(),
         key = certificates.key(Leaf::Good).display(),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::DovecotError;
+use super::error::DovecotError;
 use crate::packages::{self, Need};
 
 /// Where the program is: on Linux, where Debian, Fedora and Arch agree, and where Homebrew puts it.
