@@ -58,8 +58,7 @@ fn a_request_that_cannot_be_read_does_not_spoil_its_batch() {
     let world = World::new();
     world.deliver(&mail("fine"));
     let profile = world.profile(|_| {});
-    let good = PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.to_string() };
-    let mut event = sqs_event("1", &serde_json::to_string(&good).unwrap());
+    let mut event = sqs_event("1", &PollRequest::Profile(profile).to_json());
     for (id, body) in [("2", "no JSON"), ("3", r#"{"kind":"profile","version":99,"profile_id":"x"}"#)] {
         let record = sqs_event(id, body)["Records"][0].clone();
         event["Records"].as_array_mut().unwrap().insert(0, record);
