@@ -55,7 +55,8 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, grants);
-    let handover = HandoverQueue::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
+    let handover =
+        HandoverQueue::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
     let schedules = ScheduleGroup::new(
         &clients,
         &config.schedule_group,

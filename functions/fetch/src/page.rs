@@ -84,9 +84,7 @@ impl<'a> PageIngest<'a> {
                 let fetched = fetch(mailbox, page, limit).await.unwrap_or_default();
                 quarantine(page, fetched, profile, mailbox.uid_validity)
             }
-            Isolation::QuarantineUnfetched => {
-                quarantine(page, Vec::new(), profile, mailbox.uid_validity)
-            }
+            Isolation::QuarantineUnfetched => quarantine(page, Vec::new(), profile, mailbox.uid_validity),
         };
         Ok(Self { memory, uid_validity: mailbox.uid_validity, messages, jobs: Vec::new() })
     }

@@ -218,18 +218,12 @@ where
                 Event::Fetched(kept.page.insert(page).digests())
             }
             Step::ReadLedger(digests) => Event::LedgerRead(self.profiles.handed_over(id, &digests).await?),
-            Step::Store(uids) => {
-                Event::Stored(kept.page()?.store(uids, profile, &self.handover, now).await?)
-            }
-            Step::NoteAutomated(messages) => {
-                done(self.profiles.note_automated(id, messages, now).await)?
-            }
+            Step::Store(uids) => Event::Stored(kept.page()?.store(uids, profile, &self.handover, now).await?),
+            Step::NoteAutomated(messages) => done(self.profiles.note_automated(id, messages, now).await)?,
             Step::HandOver(queue) => {
                 Event::HandedOver(self.handover.send(queue.url(), kept.page()?.jobs()).await?)
             }
-            Step::NoteHandedOver(digests) => {
-                done(self.profiles.note_handed_over(id, digests, now).await)?
-            }
+            Step::NoteHandedOver(digests) => done(self.profiles.note_handed_over(id, digests, now).await)?,
             Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids).await?,
             Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids).await?,
             Step::MoveCursor { lease, cursor, hold } => {

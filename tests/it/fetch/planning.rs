@@ -1,4 +1,4 @@
-//! Many profiles, short intervals, and what else the poll queue and the schedules have to do with each other.
+//! Many profiles, short intervals, the poll queue and the schedules.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ fn a_request_that_cannot_be_read_does_not_spoil_its_batch() {
 }
 
 #[test]
-fn an_event_of_somebody_else_is_refused() {
+fn an_unknown_event_is_refused() {
     let world = World::new();
     for event in
         [json!({}), json!({"refresh_interval": 7}), json!({"detail-type": "Scheduled Event"}), json!(null)]
@@ -82,7 +82,7 @@ fn an_event_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_schedule_that_nobody_needs_removes_itself() {
+fn a_schedule_that_no_profile_needs_is_removed() {
     let world = World::new();
     let schedules = world.stack().schedules();
     world.handle().block_on(schedules.ensure(interval(120))).unwrap();

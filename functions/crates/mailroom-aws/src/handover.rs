@@ -12,10 +12,10 @@ use mailroom_core::inbound::job::{FlowJob, JobId};
 use mailroom_core::inbound::schedule::{MAX_DELAY, PollRequest};
 use mailroom_core::ports::{Handover, PortError};
 
-use self::batch::{Order, Waiting, next_batch};
+use self::batch::{FifoOrder, Waiting, next_batch};
 use crate::client::Clients;
-use crate::objects::Objects;
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
+use crate::objects::Objects;
 
 /// The content type of an object whose own cannot be the value of a header.
 const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
@@ -181,7 +181,7 @@ impl Handover for HandoverQueue {
             .iter()
             .enumerate()
             .map(|(place, job)| {
-                let order = Order { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
+                let order = FifoOrder { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
                 Ok(Waiting { place, order: ordered.then_some(order), delay: None, body: json(job)? })
             })
             .collect::<Result<_, PortError>>()?;

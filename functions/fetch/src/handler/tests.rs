@@ -18,8 +18,8 @@ use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::ports::{Credential, Credentials, FlowQueue, Forgotten, Hold, Lease};
 use mailroom_core::profile::Auth;
 use mailroom_core::server::{Host, Security, Server};
-use mailroom_mail::imap::Connector;
 use mailroom_lambda::clock;
+use mailroom_mail::imap::Connector;
 use mailroom_net::connect::AllowedHosts;
 use mailroom_net::tls::Tls;
 use serde_json::{Value, json};
@@ -215,8 +215,7 @@ async fn handle_with(memory: Memory, event: Value) -> (Arc<Memory>, Value) {
     let ports = Ports(Arc::clone(&memory));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
     let deadline = clock::instant() + Duration::from_secs(30);
-    let function =
-        Fetch::new(ports.clone(), tokens(&ports), ports.clone(), ports, imap, clock::SYSTEM);
+    let function = Fetch::new(ports.clone(), tokens(&ports), ports.clone(), ports, imap, clock::SYSTEM);
     let answer = function.handle(event, deadline).await.unwrap();
     (memory, serde_json::to_value(answer).unwrap())
 }
@@ -292,7 +291,9 @@ async fn forgetting_goes_on_through_the_poll_queue_until_nothing_is_left() {
         assert_eq!(answer, json!({"batchItemFailures": []}));
         let requested = memory.requested.lock().unwrap().clone();
         assert_eq!(requested.len(), asked_again);
-        assert!(requested.iter().all(|(asked, _)| *asked == PollRequest::read(&request.to_string()).unwrap()));
+        assert!(
+            requested.iter().all(|(asked, _)| *asked == PollRequest::read(&request.to_string()).unwrap())
+        );
     }
 }
 
@@ -322,8 +323,7 @@ async fn one_bad_message_never_spoils_its_batch() {
 async fn an_unknown_event_is_refused_by_name() {
     let memory = Ports(Arc::new(Memory::default()));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
-    let function =
-        Fetch::new(memory.clone(), tokens(&memory), memory.clone(), memory, imap, clock::SYSTEM);
+    let function = Fetch::new(memory.clone(), tokens(&memory), memory.clone(), memory, imap, clock::SYSTEM);
     for event in [json!({}), json!({"refresh_interval": 7}), json!({"refresh_interval": "300"}), json!([1])] {
         let error = function.handle(event, clock::instant() + Duration::from_secs(30)).await.unwrap_err();
         assert!(matches!(error, FetchError::Event(_)), "{error}");

@@ -120,7 +120,8 @@ async fn an_entry_that_the_reply_forgets_was_not_taken() {
 
 #[tokio::test]
 async fn a_failure_after_some_were_taken_returns_those() {
-    let (handover, _) = handover([batch_reply(&[0], &[]), exception("AWS.SimpleQueueService.NonExistentQueue")]);
+    let (handover, _) =
+        handover([batch_reply(&[0], &[]), exception("AWS.SimpleQueueService.NonExistentQueue")]);
     let jobs = [job("a1", "a"), job("a2", "a")];
     assert_eq!(handover.send(None, &jobs).await.unwrap(), ids(&[&jobs[0]]));
 }
@@ -136,7 +137,8 @@ async fn a_failure_before_anything_was_taken_is_an_error() {
 
 #[tokio::test]
 async fn throttling_and_outages_are_tried_again() {
-    let (handover, calls) = handover([exception("ThrottlingException"), out_of_order(), batch_reply(&[0], &[])]);
+    let (handover, calls) =
+        handover([exception("ThrottlingException"), out_of_order(), batch_reply(&[0], &[])]);
     assert_eq!(handover.send(None, &[job("a1", "a")]).await.unwrap().len(), 1);
     assert_eq!(calls.all().len(), 3);
 }

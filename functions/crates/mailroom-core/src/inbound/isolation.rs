@@ -104,7 +104,8 @@ mod tests {
     use crate::ports::PortError;
 
     fn messages(count: usize, size: u64) -> Vec<PendingMessage> {
-        let message = PendingMessage { uid: Uid::new(1).unwrap(), extent: Extent::Whole, size, arrived: None };
+        let message =
+            PendingMessage { uid: Uid::new(1).unwrap(), extent: Extent::Whole, size, arrived: None };
         vec![message; count]
     }
 

@@ -213,8 +213,7 @@ mod tests {
             after_fetch: AfterFetch::MarkSeen,
             ..Profile::listening(id(), "Support", server, auth, flow, datetime!(2026-11-01 12:00 UTC))
         };
-        let pending =
-            |n| PendingMessage { uid: uid(n), extent: Extent::Whole, size: 10, arrived: None };
+        let pending = |n| PendingMessage { uid: uid(n), extent: Extent::Whole, size: 10, arrived: None };
         let uids = || (1..).take(texts.len());
         let mut page = Page::new(&profile, uids().map(pending).collect(), Isolation::Pages);
         let fetched = uids().map(uid).zip(texts.iter().map(|text| digest(text))).collect();

@@ -224,7 +224,11 @@ impl Poll {
             }
             State::LogOut | State::PollAgain | State::Record(_) => self.next_ending(moment),
             // These have events of their own.
-            State::Open(_) | State::List { .. } | State::Lease { .. } | State::FindQueue(_) | State::Finish => {}
+            State::Open(_)
+            | State::List { .. }
+            | State::Lease { .. }
+            | State::FindQueue(_)
+            | State::Finish => {}
         }
     }
 
@@ -232,8 +236,7 @@ impl Poll {
     fn plan(&mut self, moment: Moment) {
         let Some((state, listing)) = &self.mailbox else { return };
         let selection = Selection::of(&self.profile);
-        let plan =
-            plan::plan(self.profile.cursor.as_ref(), state, listing.as_ref(), &selection, moment.now);
+        let plan = plan::plan(self.profile.cursor.as_ref(), state, listing.as_ref(), &selection, moment.now);
         match plan {
             Plan::ListAbove(above) if !self.listed_again => self.state = State::List { above },
             // The whole mailbox was listed: only a listing that is cut at its bound can still be too short.
@@ -267,7 +270,8 @@ impl Poll {
     fn leased(&mut self, lease: Lease, profile: Profile, moment: Moment) {
         // Another version of the secret alone is a refresh token that was replaced.
         let edited = profile.version != self.profile.version;
-        let alone = Isolation::after(lease.tries) != Isolation::Pages && self.invocation == Invocation::Shared;
+        let alone =
+            Isolation::after(lease.tries) != Isolation::Pages && self.invocation == Invocation::Shared;
         self.profile = profile;
         self.lease = Some(lease);
         if edited || alone {
@@ -474,10 +478,15 @@ fn outcome_of(failure: Failure) -> (PollOutcome, Option<PortError>) {
     let internal = "Mailroom could not store or hand over the messages of this mailbox. It tries again by itself, and \
                     no message is lost.";
     match failure {
-        Failure::Owner(error) | Failure::SuspectMessage(error) => (PollOutcome::Failed(noting_retry(error)), None),
+        Failure::Owner(error) | Failure::SuspectMessage(error) => {
+            (PollOutcome::Failed(noting_retry(error)), None)
+        }
         Failure::Lost => (PollOutcome::Lost, None),
         Failure::OutOfTime => {
-            let error = OwnerError::new(ErrorCode::ImapTimeout, "The mailbox could not be read in the available time.");
+            let error = OwnerError::new(
+                ErrorCode::ImapTimeout,
+                "The mailbox could not be read in the available time.",
+            );
             (PollOutcome::Failed(noting_retry(error)), None)
         }
         Failure::Service(error) => {

@@ -102,8 +102,7 @@ impl PollRequest {
             return Err(PollRequestError::Version);
         }
         let body = serde_json::from_value(Value::Object(fields)).map_err(PollRequestError::Malformed)?;
-        let interval =
-            |seconds| RefreshInterval::from_seconds(seconds).map_err(PollRequestError::Interval);
+        let interval = |seconds| RefreshInterval::from_seconds(seconds).map_err(PollRequestError::Interval);
         let profile = |id: String| ProfileId::parse(&id).map_err(PollRequestError::ProfileId);
         Ok(match body {
             Body::Range { refresh_interval, shard, range } => {
@@ -250,7 +249,10 @@ mod tests {
                 PollRequest::Range { interval: interval(300), shard: 3, range },
             ),
             (json!({"kind": "profile", "version": 1, "profile_id": ID}), PollRequest::Profile(profile)),
-            (json!({"kind": "round", "version": 1, "refresh_interval": 10}), PollRequest::Round(interval(10))),
+            (
+                json!({"kind": "round", "version": 1, "refresh_interval": 10}),
+                PollRequest::Round(interval(10)),
+            ),
             (json!({"kind": "forget", "version": 1, "profile_id": ID}), PollRequest::Forget(profile)),
         ] {
             assert_eq!(PollRequest::read(&wire.to_string()).unwrap(), expected);

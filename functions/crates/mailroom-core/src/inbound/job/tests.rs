@@ -174,7 +174,8 @@ fn profiles_do_not_share_conversations() {
 fn what_programs_write_is_known_by_kind_or_by_a_null_return_path() {
     let return_path = |value: &str| vec![("return-path".to_owned(), value.to_owned())];
     let sender = |kind, headers, id: Option<&str>| {
-        let message = MessageContent { headers, message_id: id.map(str::to_owned), ..MessageContent::default() };
+        let message =
+            MessageContent { headers, message_id: id.map(str::to_owned), ..MessageContent::default() };
         FlowJob { kind, message, ..full() }.automated_sender()
     };
     let id = MessageId::parse("a@b.example").unwrap();

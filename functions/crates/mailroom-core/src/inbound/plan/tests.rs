@@ -272,7 +272,12 @@ impl Model {
     fn deliver(&mut self) {
         self.clock += Duration::minutes(7);
         self.contents += 1;
-        self.messages.push(Stored { uid: self.next, content: self.contents, seen: false, arrived: self.clock });
+        self.messages.push(Stored {
+            uid: self.next,
+            content: self.contents,
+            seen: false,
+            arrived: self.clock,
+        });
         self.next += 1;
     }
 
