@@ -1,6 +1,6 @@
-//! What starts the function, from its two wire formats.
+//! What starts the function: a schedule, or a batch of the poll queue.
 
-use mailroom_core::inbound::schedule::PollRequest;
+use mailroom_core::inbound::schedule::{PollRequest, PollRequestError};
 use mailroom_core::profile::RefreshInterval;
 use mailroom_lambda::batch::{self, QueueMessage};
 use serde::Deserialize;
@@ -17,13 +17,13 @@ pub(crate) enum Event {
 /// One message of the poll queue: read on its own, so that a bad one never spoils its batch.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// The queue's name for the message, never empty.
+    /// SQS's id for the message, never empty.
     pub(crate) id: String,
-    /// What it asks for.
-    pub(crate) request: Result<PollRequest, String>,
+    /// The request in it.
+    pub(crate) request: Result<PollRequest, PollRequestError>,
 }
 
-/// An event that is neither.
+/// The event is neither a schedule's nor a batch of the poll queue.
 #[derive(Debug, thiserror::Error)]
 #[error("the event is neither {{\"refresh_interval\": seconds}} nor a batch of the poll queue: {0}")]
 pub struct UnknownEvent(String);
@@ -50,22 +50,6 @@ impl Event {
 
 impl Record {
     fn read(message: QueueMessage) -> Self {
-        let request = serde_json::from_str::<PollRequest>(&message.body)
-            .map_err(|error| error.to_string())
-            .and_then(|request| match request {
-                PollRequest::Range { version, .. }
-                | PollRequest::Profile { version, .. }
-                | PollRequest::Round { version, .. }
-                | PollRequest::Forget { version, .. }
-                    if version != PollRequest::VERSION =>
-                {
-                    Err(format!("version {version} is not known"))
-                }
-                PollRequest::Range { .. }
-                | PollRequest::Profile { .. }
-                | PollRequest::Round { .. }
-                | PollRequest::Forget { .. } => Ok(request),
-            });
-        Self { id: message.id, request }
+        Self { id: message.id, request: PollRequest::read(&message.body) }
     }
 }

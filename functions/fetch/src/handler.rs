@@ -1,46 +1,48 @@
-//! Which profiles a run polls, and what becomes of the run.
+//! Which profiles an invocation polls, and its answer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
+use mailroom_core::inbound::poll::Invocation;
 use mailroom_core::inbound::schedule::{self, PollRequest, Range};
-use mailroom_core::ports::{Forgotten, Grants, Handover, Page, PortError, Profiles, Schedules};
+use mailroom_core::ports::{Forgotten, Grants, Handover, Listening, PortError, Profiles, Schedules};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
+use mailroom_lambda::batch::{self, BatchResponse};
+use mailroom_lambda::start::Handler;
+use mailroom_net::clock::Clock;
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event::{Event, Record, UnknownEvent};
-use crate::poller::{Invocation, Poller};
-use mailroom_lambda::batch::{self, BatchResponse};
-use mailroom_lambda::clock;
-use mailroom_lambda::start::Handler;
-use serde_json::Value;
+use crate::poller::{Mailboxes, Poller};
 
 /// Kept at the end of an invocation for what must still be written.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// The fetch function over its ports.
-pub struct Fetch<P, G, H, S> {
-    poller: Arc<Poller<P, G, H>>,
+pub struct Fetch<P, G, H, S, M> {
+    poller: Arc<Poller<P, G, H, M>>,
     schedules: S,
 }
 
 /// Why an invocation failed as a whole. What fails for one profile is in its status instead.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The event is not one of ours.
+    /// The event is not one that this function handles.
     #[error(transparent)]
     Event(#[from] UnknownEvent),
-    /// A service that everything depends on failed.
-    #[error("the run could not be planned")]
+    /// A service that all profiles depend on failed.
+    #[error("the interval could not be planned")]
     Port(#[from] PortError),
 }
 
-/// Who asks for a plan.
+/// What asks for a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caller {
     /// The interval's schedule: later rounds have to be asked for.
@@ -49,12 +51,13 @@ enum Caller {
     Round,
 }
 
-impl<P, G, H, S> Handler for Fetch<P, G, H, S>
+impl<P, G, H, S, M> Handler for Fetch<P, G, H, S, M>
 where
     P: Profiles + 'static,
     G: Grants + 'static,
     H: Handover + 'static,
     S: Schedules + 'static,
+    M: Mailboxes + 'static,
 {
     type Response = BatchResponse;
     type Error = FetchError;
@@ -62,20 +65,33 @@ where
     /// Handles one event and answers as its source expects. An error means that the event is not understood, or that
     /// nothing could be planned at all.
     async fn handle(&self, event: Value, deadline: Instant) -> Result<BatchResponse, FetchError> {
-        let end = deadline.checked_sub(CLOSING_TIME).unwrap_or_else(clock::instant);
+        let end = deadline.checked_sub(CLOSING_TIME).unwrap_or_else(|| self.clock().instant());
         self.serve_event(event, end).await
     }
 }
 
-impl<P, G, H, S> Fetch<P, G, H, S>
+impl<P, G, H, S, M> Fetch<P, G, H, S, M>
 where
     P: Profiles + 'static,
     G: Grants + 'static,
     H: Handover + 'static,
     S: Schedules,
+    M: Mailboxes + 'static,
 {
-    pub(crate) fn new(poller: Arc<Poller<P, G, H>>, schedules: S) -> Self {
-        Self { poller, schedules }
+    /// The function over these ports, by this clock.
+    pub fn new(
+        profiles: P,
+        tokens: Tokens<G>,
+        handover: H,
+        schedules: S,
+        mailboxes: M,
+        clock: Clock,
+    ) -> Self {
+        Self { poller: Arc::new(Poller::new(profiles, tokens, handover, mailboxes, clock)), schedules }
+    }
+
+    fn clock(&self) -> Clock {
+        self.poller.clock
     }
 
     async fn serve_event(&self, event: Value, end: Instant) -> Result<BatchResponse, FetchError> {
@@ -89,11 +105,16 @@ where
             }
             Event::Queue(records) => {
                 let mut failed = Vec::new();
-                for record in records {
-                    if let Err(error) = self.serve(&record, end).await {
-                        error!(queue.message = %record.id, error = %Chain(&error), "a poll request failed and will be delivered again");
-                        failed.push(record.id);
-                    }
+                for Record { id, request } in records {
+                    let why = match request {
+                        Ok(request) => match self.serve(&request, end).await {
+                            Ok(()) => continue,
+                            Err(error) => Chain(&error).to_string(),
+                        },
+                        Err(error) => Chain(&error).to_string(),
+                    };
+                    error!(queue.message = %id, error = %why, "a poll request failed and will be delivered again");
+                    failed.push(id);
                 }
                 Ok(batch::failures(failed))
             }
@@ -101,53 +122,41 @@ where
     }
 
     /// Does what one message of the poll queue asks for.
-    async fn serve(&self, record: &Record, end: Instant) -> Result<(), PortError> {
-        let request = record.request.as_ref().map_err(|why| PortError::Corrupt(why.clone()))?;
-        let interval_of = |seconds: u32| {
-            RefreshInterval::from_seconds(seconds)
-                .map_err(|why| PortError::Corrupt(format!("refresh_interval {why}")))
-        };
+    async fn serve(&self, request: &PollRequest, end: Instant) -> Result<(), PortError> {
+        let due = |profile: &Profile| schedule::is_due(profile, self.clock().now());
         match request {
-            PollRequest::Range { refresh_interval, shard, range, .. } => {
-                let page = self.listening(interval_of(*refresh_interval)?, *shard, Some(range)).await?;
-                let due = page.profiles.into_iter().filter(|p| schedule::is_due(p, clock::now())).collect();
-                self.poll_all(due, end).await
+            PollRequest::Range { interval, shard, range } => {
+                let listening = self.listening(*interval, *shard, Some(range)).await?;
+                self.poll_all(listening.profiles.into_iter().filter(due).collect(), end).await
             }
-            PollRequest::Profile { profile_id, .. } => {
-                let id = ProfileId::parse(profile_id)
-                    .map_err(|why| PortError::Corrupt(format!("profile_id {why}")))?;
-                match self.poller.profiles().get(id).await? {
-                    Some(profile) if schedule::is_due(&profile, clock::now()) => {
-                        self.poll_all(vec![profile], end).await
-                    }
-                    Some(_) | None => Ok(()),
-                }
+            PollRequest::Profile(id) => {
+                let profile = self.poller.profiles.get(*id).await?;
+                self.poll_all(profile.into_iter().filter(due).collect(), end).await
             }
-            PollRequest::Round { refresh_interval, .. } => {
-                self.plan(interval_of(*refresh_interval)?, Caller::Round, end).await
-            }
-            PollRequest::Forget { profile_id, .. } => {
-                let id = ProfileId::parse(profile_id)
-                    .map_err(|why| PortError::Corrupt(format!("profile_id {why}")))?;
-                let time = end.saturating_duration_since(clock::instant());
-                match self.poller.profiles().forget(id, time).await? {
-                    Forgotten::All => Ok(()),
-                    Forgotten::More => {
-                        self.poller.handover().request(&[(request.clone(), Duration::ZERO)]).await
-                    }
-                }
+            PollRequest::Round(interval) => self.plan(*interval, Caller::Round, end).await,
+            PollRequest::Forget(id) => self.forget(*id, end).await,
+        }
+    }
+
+    /// Forgets as much of a profile as time allows, and asks for the rest.
+    async fn forget(&self, id: ProfileId, end: Instant) -> Result<(), PortError> {
+        let time = end.saturating_duration_since(self.clock().instant());
+        match self.poller.profiles.forget(id, time).await? {
+            Forgotten::All => Ok(()),
+            Forgotten::More => {
+                self.poller.handover.request(&[(PollRequest::Forget(id), Duration::ZERO)]).await
             }
         }
     }
 
-    /// Makes the schedules that are missing. The default interval's is always there, so this is always done by somebody.
+    /// Creates the schedules that are missing. The default interval's always exists, so each of its runs does this.
     async fn repair_schedules(&self) {
         match self.schedules.repair().await {
-            Ok(mended) => {
-                for interval in mended {
+            Ok(repaired) => {
+                for interval in repaired {
                     warn!(
                         interval = interval.seconds(),
-                        "an interval in use had no schedule, and has one again"
+                        "the schedule of an interval in use was missing, and is created again"
                     );
                 }
             }
@@ -157,21 +166,22 @@ where
         }
     }
 
-    /// Polls an interval's due profiles, or has the poll queue do it.
+    /// Polls an interval's due profiles here if they are few, and else through the poll queue.
     async fn plan(&self, interval: RefreshInterval, caller: Caller, end: Instant) -> Result<(), PortError> {
         if caller == Caller::Schedule {
             self.ask_for_later_rounds(interval).await?;
         }
         let shards = self.all_listening(interval).await?;
-        let listening: usize = shards.iter().map(|(_, page)| page.profiles.len() + page.unreadable).sum();
+        let listening: usize =
+            shards.iter().map(|(_, listening)| listening.profiles.len() + listening.unreadable).sum();
         if listening == 0 {
             return self.schedules.left(interval).await;
         }
-        let now = clock::now();
+        let now = self.clock().now();
         let due: Vec<(u8, Vec<Profile>)> = shards
             .into_iter()
-            .map(|(shard, page)| {
-                (shard, page.profiles.into_iter().filter(|p| schedule::is_due(p, now)).collect())
+            .map(|(shard, listening)| {
+                (shard, listening.profiles.into_iter().filter(|p| schedule::is_due(p, now)).collect())
             })
             .collect();
         let count: usize = due.iter().map(|(_, profiles)| profiles.len()).sum();
@@ -183,21 +193,15 @@ where
             .iter()
             .map(|(shard, profiles)| (*shard, profiles.iter().map(schedule::sort_key).collect()))
             .collect();
-        self.poller.handover().request(&schedule::batches(interval, &keys)).await
+        self.poller.handover.request(&schedule::batches(interval, &keys)).await
     }
 
     async fn ask_for_later_rounds(&self, interval: RefreshInterval) -> Result<(), PortError> {
         let rounds: Vec<_> = schedule::later_rounds(interval)
             .into_iter()
-            .map(|delay| {
-                let request = PollRequest::Round {
-                    version: PollRequest::VERSION,
-                    refresh_interval: interval.seconds(),
-                };
-                (request, delay)
-            })
+            .map(|delay| (PollRequest::Round(interval), delay))
             .collect();
-        if rounds.is_empty() { Ok(()) } else { self.poller.handover().request(&rounds).await }
+        if rounds.is_empty() { Ok(()) } else { self.poller.handover.request(&rounds).await }
     }
 
     async fn listening(
@@ -205,20 +209,20 @@ where
         interval: RefreshInterval,
         shard: u8,
         range: Option<&Range>,
-    ) -> Result<Page, PortError> {
-        self.poller.profiles().listening(interval, shard, range).await
+    ) -> Result<Listening, PortError> {
+        self.poller.profiles.listening(interval, shard, range).await
     }
 
-    async fn all_listening(&self, interval: RefreshInterval) -> Result<Vec<(u8, Page)>, PortError> {
+    async fn all_listening(&self, interval: RefreshInterval) -> Result<Vec<(u8, Listening)>, PortError> {
         join_all((0..schedule::SHARDS).map(|shard| async move {
-            self.listening(interval, shard, None).await.map(|page| (shard, page))
+            self.listening(interval, shard, None).await.map(|listening| (shard, listening))
         }))
         .await
         .into_iter()
         .collect()
     }
 
-    /// Polls these profiles at once, each in a task of its own.
+    /// Polls these profiles at the same time, each in a task of its own.
     async fn poll_all(&self, profiles: Vec<Profile>, end: Instant) -> Result<(), PortError> {
         let invocation = if profiles.len() == 1 { Invocation::Dedicated } else { Invocation::Shared };
         let mut tasks = JoinSet::new();
@@ -239,7 +243,7 @@ where
                 },
             };
             if let Err(error) = result {
-                warn!(error = %Chain(&error), "a profile could not be handled");
+                warn!(error = %Chain(&error), "a profile could not be polled");
                 first_error = first_error.or(Some(error));
             }
         }

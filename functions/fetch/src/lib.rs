@@ -1,23 +1,25 @@
-//! The fetch function: every new mail of the listening profiles becomes a flow job.
+//! The fetch function: every new message of the listening profiles becomes a flow job.
 //!
-//! 1. [`event`](self): a schedule names an interval, or the poll queue names profiles.
-//! 2. `planner`: the profiles that are due; few are polled here, many go to the poll queue in batches, spread over the
+//! 1. `event`: a schedule names an interval, or the poll queue names profiles.
+//! 2. `handler`: the profiles that are due. Few are polled here; many go to the poll queue in batches, spread over the
 //!    interval.
-//! 3. `poller`: one profile. Open its mailbox, decide with [`mailroom_core::inbound::poll`], and where there is new mail take the
-//!    profile's lease and hand it over page by page while time remains. What comes of it is the profile's status.
-//! 4. `page`: fetch, look into the ledger, store, parse, send, note in the ledger; only then does the cursor move.
+//! 3. `poller`: one profile. It does the steps that [`mailroom_core::inbound::poll`] decides on: open the mailbox, and
+//!    where there are new messages take the profile's lease, hand them over page by page while time remains, and record
+//!    the outcome in the profile's status.
+//! 4. `page`: fetch a page of messages, store them, make their jobs. The jobs are sent and noted in the ledger, and only
+//!    then does the cursor move.
+//! 5. `failure`: what the errors of servers mean for a poll.
 //!
-//! Each profile is a task with a deadline of its own; a panic ends that task only. What the tasks share is a budget of
-//! bytes, so that memory is bounded by it and not by the mail. Deliberately absent: any cache of profiles between
-//! invocations, and any change to a mailbox before the hand-over.
+//! Each profile is a task with a deadline of its own; a panic ends that task only. The tasks share a budget of bytes, so
+//! that memory is bounded by it and not by the messages. Deliberately absent: any cache of profiles between invocations,
+//! any change to a mailbox before the hand-over, and any clock but the one that the function is given.
 
 pub mod config;
 mod event;
+mod failure;
 mod handler;
 mod page;
 mod poller;
-
-use std::sync::Arc;
 
 use mailroom_auth::discovery::Discovery;
 use mailroom_auth::http::Http;
@@ -35,15 +37,16 @@ use mailroom_mail::imap::Connector;
 
 use crate::config::Config;
 pub use crate::event::UnknownEvent;
-pub use crate::handler::Fetch;
+pub use crate::handler::{Fetch, FetchError};
+pub use crate::poller::Mailboxes;
 
 /// The function as it is deployed.
-pub type Deployed = Fetch<Table, GrantStore, HandoverQueue, Intervals>;
+pub type Deployed = Fetch<Table, GrantStore, HandoverQueue, Intervals, Connector>;
 
 /// Puts the deployed function together. Connects to nothing yet.
 ///
 /// # Errors
-/// When the environment holds something unusable.
+/// When the environment holds something that cannot be used.
 pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
     let Network { allowed, tls } = config.network.network()?;
     let clients = Clients::from_env().map_err(|error| StartError::Aws(error.into()))?;
@@ -52,7 +55,8 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, grants);
-    let outbox = HandoverQueue::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
+    let handover =
+        HandoverQueue::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
     let schedules = ScheduleGroup::new(
         &clients,
         &config.schedule_group,
@@ -61,5 +65,5 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
     );
     let schedules = Intervals::new(Table::new(&clients, &config.table), schedules, clock::now);
     let imap = Connector::new(tls, allowed);
-    Ok(Fetch::new(Arc::new(poller::Poller::new(table, tokens, outbox, imap)), schedules))
+    Ok(Fetch::new(table, tokens, handover, schedules, imap, clock::SYSTEM))
 }

@@ -1,27 +1,34 @@
-//! One profile's poll: from its settings to its status.
+//! One profile's poll: does the steps that [`mailroom_core::inbound::poll::Poll`] names, and tells it what they led to.
+//!
+//! What is decided is decided there. This file knows how: which port, which IMAP command, which deadline.
 
+use std::future::Future;
 use std::time::Duration;
 
-use mailroom_auth::error::OauthError;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::{self, Outcome};
-use mailroom_core::inbound::cursor::Cursor;
-use mailroom_core::inbound::poll::{self, Isolation, PendingMessage, Plan, Selection};
+use mailroom_core::inbound::cursor::Uid;
+use mailroom_core::inbound::failure::Failure;
+use mailroom_core::inbound::plan::Listing;
+use mailroom_core::inbound::poll::{Invocation, Poll};
 use mailroom_core::inbound::schedule::PollRequest;
-use mailroom_core::owner_error::{ErrorClass, ErrorCode, OwnerError};
-use mailroom_core::ports::{Grants, Handover, Hold, Lease, PortError, Profiles};
-use mailroom_core::profile::Profile;
-use mailroom_core::server::Server;
-use mailroom_mail::imap::{Connector, ImapError, Opened};
+use mailroom_core::inbound::step::{Event, Moment, PollOutcome, Step};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
+use mailroom_core::ports::{FlowQueue, Grants, Handover, PortError, Profiles};
+use mailroom_core::profile::{Profile, ProfileId};
+use mailroom_core::server::{Mailbox, Server};
+use mailroom_lambda::memory::MemoryBudget;
+use mailroom_mail::imap::{Connector, ImapError, Opened, Stream};
+use mailroom_net::clock::Clock;
 use mailroom_net::login::{Login, Secret};
-use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
-use crate::page::{Handled, PageIngest};
-use mailroom_lambda::clock;
-use mailroom_lambda::memory::MemoryBudget;
+use crate::failure;
+use crate::page::{OpenMailbox, PageIngest};
 
 /// Bytes of raw messages that all profiles of an invocation may hold at once. Parsed and encoded, a message takes up to
 /// three times its size; with 256 MB of memory that leaves room for 100 TLS sessions.
@@ -30,372 +37,285 @@ const TOTAL_BYTES: u64 = 48 * 1024 * 1024;
 /// What one profile may take of an invocation that it shares.
 const PROFILE_TIME: Duration = Duration::from_secs(60);
 
-/// How long a lease lasts without a sign of life. Renewed with each page.
-const LEASE_TIME: Duration = Duration::from_secs(60);
+/// How late a step may be. A session ends its operations at the poll's deadline; this is for steps without one.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// A page is begun only with this much time left, and twice what the last one took.
-const PAGE_TIME: Duration = Duration::from_secs(2);
+/// Opens mailboxes: the IMAP client, as far as a poll needs it.
+pub trait Mailboxes: Send + Sync {
+    /// What its sessions run over.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
 
-/// Whether other profiles share the invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Invocation {
-    /// A death of the function would be theirs too.
-    Shared,
-    /// Whatever happens concerns this profile only.
-    Dedicated,
+    /// Connects, logs in, opens `mailbox` without changing it, and lists it above `list_above` if that is given.
+    fn open(
+        &self,
+        server: &Server,
+        login: Login<'_>,
+        mailbox: &Mailbox,
+        list_above: Option<u32>,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Opened<Self::Stream>, ImapError>> + Send;
+}
+
+impl Mailboxes for Connector {
+    type Stream = Stream;
+
+    async fn open(
+        &self,
+        server: &Server,
+        login: Login<'_>,
+        mailbox: &Mailbox,
+        list_above: Option<u32>,
+        deadline: Instant,
+    ) -> Result<Opened, ImapError> {
+        self.open(server, login, mailbox, list_above, deadline).await
+    }
 }
 
 /// Polls profiles; shared by all tasks of an invocation, and kept while the function is warm.
-pub(crate) struct Poller<P, G, H> {
-    profiles: P,
-    tokens: Tokens<G>,
-    handover: H,
-    imap: Connector,
-    budget: MemoryBudget,
+pub(crate) struct Poller<P, G, H, M> {
+    pub(crate) profiles: P,
+    pub(crate) tokens: Tokens<G>,
+    pub(crate) handover: H,
+    pub(crate) mailboxes: M,
+    pub(crate) clock: Clock,
+    memory: MemoryBudget,
 }
 
-/// Why a poll did not end well.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The owner is told.
-    Owner(OwnerError),
-    /// The owner is told, and the mail that is next counts as tried: it may be what the server stumbles over.
-    SuspectMessage(OwnerError),
-    /// A service of ours failed, or the profile is no longer this run's.
-    Port(PortError),
+/// What a poll keeps between its steps.
+struct Kept<'a, S> {
+    mailbox: Option<OpenMailbox<S>>,
+    page: Option<PageIngest<'a>>,
 }
 
-impl From<PortError> for Failure {
-    fn from(error: PortError) -> Self {
-        Self::Port(error)
+/// What is done to messages in the mailbox once they are handed over.
+enum Change<'a> {
+    MarkSeen,
+    MoveTo(&'a Mailbox),
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
+    fn mailbox(&mut self) -> Result<&mut OpenMailbox<S>, PortError> {
+        self.mailbox.as_mut().ok_or_else(|| PortError::Corrupt("no mailbox is open".to_owned()))
+    }
+
+    fn page(&mut self) -> Result<&mut PageIngest<'a>, PortError> {
+        self.page.as_mut().ok_or_else(|| PortError::Corrupt("no page is fetched".to_owned()))
+    }
+
+    fn opened(&mut self, opened: Opened<S>, server: &Server) -> Event {
+        let Opened { session, state, listing } = opened;
+        let server = server.clone();
+        self.mailbox = Some(OpenMailbox { session, server, uid_validity: state.uid_validity });
+        Event::Opened(state, listing)
+    }
+
+    async fn list(&mut self, above: u32) -> Result<Listing, Failure> {
+        let OpenMailbox { session, server, .. } = self.mailbox()?;
+        session.list(above).await.map_err(|error| failure::of_mailbox(&error, server))
+    }
+
+    /// The jobs are out, so a failure costs nothing but the change, and is only logged.
+    async fn change(&mut self, id: ProfileId, change: Change<'_>, uids: &[Uid]) -> Result<Event, Failure> {
+        let OpenMailbox { session, server, .. } = self.mailbox()?;
+        let result = match change {
+            Change::MarkSeen => session.mark_seen(uids).await,
+            Change::MoveTo(target) => session.move_to(uids, target).await,
+        };
+        if let Err(error) = result {
+            warn!(profile.id = %id, "after the hand-over: {}", error.owner_error(server));
+        }
+        Ok(Event::Done)
     }
 }
 
-impl From<OauthError> for Failure {
-    fn from(error: OauthError) -> Self {
-        error.into_owner_error().map_or_else(Self::Port, Self::Owner)
-    }
-}
-
-/// What a poll came to.
-enum Done {
-    /// The mailbox was read as far as there was time, and these many mails became jobs.
-    Read { handed_over: usize, more: bool },
-    /// Another run is at it, or the profile is gone.
-    NotOurs,
-    /// The profile has to be polled once more, soon and in an invocation of its own: it was edited meanwhile, or is
-    /// suspected of killing the function.
-    Postponed,
-}
-
-impl<P: Profiles, G: Grants + 'static, H: Handover> Poller<P, G, H> {
-    pub(crate) fn new(profiles: P, tokens: Tokens<G>, handover: H, imap: Connector) -> Self {
-        Self { profiles, tokens, handover, imap, budget: MemoryBudget::new(TOTAL_BYTES) }
+impl<P, G, H, M> Poller<P, G, H, M>
+where
+    P: Profiles,
+    G: Grants + 'static,
+    H: Handover,
+    M: Mailboxes,
+{
+    pub(crate) fn new(profiles: P, tokens: Tokens<G>, handover: H, mailboxes: M, clock: Clock) -> Self {
+        Self { profiles, tokens, handover, mailboxes, clock, memory: MemoryBudget::new(TOTAL_BYTES) }
     }
 
-    pub(crate) const fn profiles(&self) -> &P {
-        &self.profiles
-    }
-
-    pub(crate) const fn handover(&self) -> &H {
-        &self.handover
-    }
-
-    /// Polls a profile, and writes what came of it into its status.
+    /// Polls a profile, and records the outcome in its status.
     ///
     /// # Errors
-    /// When a service of ours failed, so that the status may not say it.
+    /// When a service that Mailroom depends on failed, so that the status may not tell the outcome.
     pub(crate) async fn poll(
         &self,
-        mut profile: Profile,
+        profile: Profile,
         invocation: Invocation,
         end: Instant,
     ) -> Result<(), PortError> {
         let end = match invocation {
-            Invocation::Shared => end.min(clock::instant() + PROFILE_TIME),
+            Invocation::Shared => end.min(self.clock.instant() + PROFILE_TIME),
             Invocation::Dedicated => end,
         };
-        // The deadline of the connection's operations is `end` too; this one is for what has none of its own.
-        let attempt = Box::pin(self.attempt(&mut profile, invocation, end));
-        let result = match tokio::time::timeout_at(end + Duration::from_secs(1), attempt).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Owner(OwnerError::new(
-                ErrorCode::ImapTimeout,
-                "The mailbox could not be read in the time there was.",
-            ))),
-        };
-        match result {
-            Ok(Done::Read { handed_over, more }) => {
-                if handed_over > 0 {
-                    info!(profile.id = %profile.id, handed_over, more, "mail was handed over");
-                }
-                if more {
-                    self.poll_again(&profile).await?;
-                }
-                self.record(&profile, &Outcome::Success { handed_over }).await
-            }
-            Ok(Done::NotOurs) => {
-                info!(profile.id = %profile.id, "another run polls this profile, or it is gone");
-                Ok(())
-            }
-            Ok(Done::Postponed) => self.poll_again(&profile).await,
-            Err(Failure::Owner(trouble) | Failure::SuspectMessage(trouble)) => {
-                warn!(profile.id = %profile.id, code = ?trouble.code, "the poll failed: {trouble}");
-                self.record(&profile, &Outcome::Failure(note_retry(trouble))).await
-            }
-            Err(Failure::Port(PortError::Lost)) => {
-                info!(profile.id = %profile.id, "the profile was taken over, edited or deleted during the poll");
-                Ok(())
-            }
-            Err(Failure::Port(error)) => {
-                let trouble = OwnerError::new(
-                    ErrorCode::Internal,
-                    "Mailroom could not store or hand over this mailbox's mail; it is tried again, and nothing is lost.",
-                );
-                if let Err(error) = self.record(&profile, &Outcome::Failure(trouble)).await {
-                    warn!(profile.id = %profile.id, error = %Chain(&error), "the owner could not be told");
-                }
-                Err(error)
-            }
+        let id = profile.id;
+        let mut poll = Poll::new(profile, invocation, self.moment(end));
+        let mut kept = Kept { mailbox: None, page: None };
+        loop {
+            let step = poll.next();
+            let told = if step == Step::Finish {
+                break;
+            } else if step.is_report() {
+                self.perform(step, &poll, &mut kept, end).await
+            } else {
+                // Boxed: it holds the futures of all steps.
+                let performed = Box::pin(self.perform(step, &poll, &mut kept, end));
+                timeout_at(end + GRACE, performed).await.unwrap_or(Err(Failure::OutOfTime))
+            };
+            poll.tell(told, self.moment(end));
         }
+        log(id, &poll.finish()?);
+        Ok(())
     }
 
-    /// Tells the owner of a profile whose task panicked. The lease is left to run out, and counts the try.
+    /// Records the outcome of a poll whose task panicked. Its lease is left to run out, and the try counts.
     pub(crate) async fn panicked(&self, profile: &Profile) -> Result<(), PortError> {
         error!(profile.id = %profile.id, "the profile's task panicked");
-        let trouble = OwnerError::new(
-            ErrorCode::Internal,
-            "Mailroom failed while reading this mailbox; it is tried again.",
-        );
-        self.record(profile, &Outcome::Failure(trouble)).await
-    }
-
-    async fn poll_again(&self, profile: &Profile) -> Result<(), PortError> {
-        let request =
-            PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.id.to_string() };
-        self.handover.request(&[(request, Duration::ZERO)]).await
-    }
-
-    async fn record(&self, profile: &Profile, outcome: &Outcome) -> Result<(), PortError> {
-        let Some(status) = health::after(&profile.status, outcome, clock::now()) else { return Ok(()) };
+        let why = "Mailroom failed while it read this mailbox, and tries again by itself.";
+        let outcome = Outcome::Failure(OwnerError::new(ErrorCode::Internal, why));
+        let Some(status) = health::after(&profile.status, &outcome, self.clock.now()) else { return Ok(()) };
         match self.profiles.record(profile.id, profile.version, &status).await {
-            // Edited or deleted meanwhile: what we have seen is no longer about it.
             Ok(()) | Err(PortError::Lost) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens the mailbox and hands over what is new. `profile` becomes what it is under the lease.
-    async fn attempt(
-        &self,
-        profile: &mut Profile,
-        invocation: Invocation,
-        end: Instant,
-    ) -> Result<Done, Failure> {
-        let server = imap_server(profile)?;
-        let mut opened = self.open(profile, &server, end).await?;
-        if decide(&mut opened, profile, &server).await? == Plan::Idle {
-            opened.session.logout().await;
-            return Ok(Done::Read { handed_over: 0, more: false });
-        }
-
-        let now = clock::now();
-        let Some((lease, fresh)) = self.profiles.lease(profile.id, now, lease_until(now, end)).await? else {
-            return Ok(Done::NotOurs);
-        };
-        // A secret of another version alone is a refresh token that was replaced.
-        let edited = fresh.version != profile.version;
-        *profile = fresh;
-        let isolation = Isolation::after(lease.tries);
-        if edited || (isolation != Isolation::Pages && invocation == Invocation::Shared) {
-            self.profiles.release(&lease, lease.tries.saturating_sub(1)).await?;
-            return Ok(Done::Postponed);
-        }
-
-        let mut tries = lease.tries;
-        let result = self.hand_over(opened, profile, &server, &lease, &mut tries, end).await;
-        if let Err(failure) = &result {
-            // This try ended with a word, so it does not count, unless the next mail may be the reason.
-            let counted = match failure {
-                Failure::SuspectMessage(_) => tries,
-                Failure::Owner(_) | Failure::Port(_) => tries.saturating_sub(1),
-            };
-            if let Err(error) = self.profiles.release(&lease, counted).await {
-                warn!(profile.id = %profile.id, error = %Chain(&error), "the lease was not given back and has to run out");
-            }
-        }
-        result
+    fn moment(&self, end: Instant) -> Moment {
+        Moment { now: self.clock.now(), left: end.saturating_duration_since(self.clock.instant()) }
     }
 
-    async fn open(&self, profile: &Profile, server: &Server, end: Instant) -> Result<Opened, Failure> {
-        let access = self.tokens.login_secret(profile, end).await?;
-        let opened = match self.open_with(profile, server, &access, end).await {
+    /// Does one step.
+    async fn perform<'a>(
+        &'a self,
+        step: Step<'_>,
+        poll: &Poll,
+        kept: &mut Kept<'a, M::Stream>,
+        end: Instant,
+    ) -> Result<Event, Failure> {
+        let profile = poll.profile();
+        let id = profile.id;
+        let now = self.clock.now();
+        let event = match step {
+            Step::Open { server, list_above } => {
+                let opened = self.open(profile, server, list_above, end).await?;
+                return Ok(kept.opened(opened, server));
+            }
+            Step::List { above } => Event::Listed(kept.list(above).await?),
+            Step::Lease { until } => match self.profiles.lease(id, now, until).await? {
+                Some((lease, profile)) => Event::Leased(lease, Box::new(profile)),
+                None => Event::NotLeased,
+            },
+            Step::FindQueue(flow_schema) => Event::QueueFound(self.queue(id, flow_schema).await?),
+            Step::Fetch { page, isolation } => {
+                let mailbox = kept.mailbox()?;
+                let page = PageIngest::fetch(mailbox, profile, page, isolation, &self.memory).await?;
+                Event::Fetched(kept.page.insert(page).digests())
+            }
+            Step::ReadLedger(digests) => Event::LedgerRead(self.profiles.handed_over(id, &digests).await?),
+            Step::Store(uids) => Event::Stored(kept.page()?.store(uids, profile, &self.handover, now).await?),
+            Step::NoteAutomated(messages) => done(self.profiles.note_automated(id, messages, now).await)?,
+            Step::HandOver(queue) => {
+                Event::HandedOver(self.handover.send(queue.url(), kept.page()?.jobs()).await?)
+            }
+            Step::NoteHandedOver(digests) => done(self.profiles.note_handed_over(id, digests, now).await)?,
+            Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids).await?,
+            Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids).await?,
+            Step::MoveCursor { lease, cursor, hold } => {
+                kept.page = None;
+                done(self.profiles.move_cursor(lease, cursor, hold).await)?
+            }
+            Step::Release { lease, tries } => {
+                kept.page = None;
+                let released = self.profiles.release(lease, tries).await;
+                done(released.inspect_err(|error| {
+                    warn!(profile.id = %id, error = %Chain(error), "the lease was not released and has to run out");
+                }))?
+            }
+            Step::LogOut => {
+                if let Some(mailbox) = kept.mailbox.take() {
+                    mailbox.session.logout().await;
+                }
+                Event::Done
+            }
+            Step::PollAgain => {
+                done(self.handover.request(&[(PollRequest::Profile(id), Duration::ZERO)]).await)?
+            }
+            Step::Record { version, status } => {
+                // The memory and the connection are free while the status is written.
+                (kept.page, kept.mailbox) = (None, None);
+                done(self.profiles.record(id, version, status).await)?
+            }
+            Step::Finish => Event::Done,
+        };
+        Ok(event)
+    }
+
+    async fn queue(&self, id: ProfileId, flow_schema: &FlowSchemaId) -> Result<FlowQueue, PortError> {
+        let queue = self.profiles.flow_queue(flow_schema).await?;
+        if queue == FlowQueue::UnknownSchema {
+            warn!(profile.id = %id, flow_schema.id = %flow_schema, "the flow schema does not exist");
+        }
+        Ok(queue)
+    }
+
+    /// Opens the mailbox, with another credential where the server refuses the first.
+    async fn open(
+        &self,
+        profile: &Profile,
+        server: &Server,
+        list_above: Option<u32>,
+        end: Instant,
+    ) -> Result<Opened<M::Stream>, Failure> {
+        let secret = self.tokens.login_secret(profile, end).await.map_err(failure::of_credential)?;
+        let opened = match self.open_with(profile, server, &secret, list_above, end).await {
             Err(error) if error.is_login_refused() => {
-                match self.tokens.other_login_secret(profile, &access, end).await? {
-                    Some(access) => self.open_with(profile, server, &access, end).await,
+                let other = self.tokens.other_login_secret(profile, &secret, end).await;
+                match other.map_err(failure::of_credential)? {
+                    Some(secret) => self.open_with(profile, server, &secret, list_above, end).await,
                     None => Err(error),
                 }
             }
             opened => opened,
         };
-        opened.map_err(|error| Failure::Owner(error.owner_error(server)))
+        opened.map_err(|error| failure::of_mailbox(&error, server))
     }
 
     async fn open_with(
         &self,
         profile: &Profile,
         server: &Server,
-        access: &Secret,
+        secret: &Secret,
+        list_above: Option<u32>,
         end: Instant,
-    ) -> Result<Opened, ImapError> {
-        let login = Login { login: profile.auth.login(), secret: access };
-        let above = poll::list_above(profile.cursor.as_ref(), profile.start_from);
-        self.imap.open(server, login, &profile.mailbox, above, end).await
+    ) -> Result<Opened<M::Stream>, ImapError> {
+        let login = Login { login: profile.auth.login(), secret };
+        self.mailboxes.open(server, login, &profile.mailbox, list_above, end).await
     }
+}
 
-    /// Hands over page by page, from the cursor as it stands under the lease. `tries` is kept as the table has it.
-    async fn hand_over(
-        &self,
-        mut opened: Opened,
-        profile: &Profile,
-        server: &Server,
-        lease: &Lease,
-        tries: &mut u32,
-        end: Instant,
-    ) -> Result<Done, Failure> {
-        let (todo, start, goal, cut) = match decide(&mut opened, profile, server).await? {
-            Plan::Work { todo, start, end, more } => (todo, start, end, more),
-            // Another run was quicker, and is done.
-            Plan::Idle | Plan::ListAbove(_) => {
-                self.profiles.release(lease, tries.saturating_sub(1)).await?;
-                opened.session.logout().await;
-                return Ok(Done::Read { handed_over: 0, more: false });
-            }
-        };
-        let mut isolation = Isolation::after(lease.tries);
-        let pages = poll::pages(&todo, isolation);
-        let clerk = PageIngest::new(self, profile, server, opened.state.uid_validity).await?;
-        let mut cursor = start;
-        let mut handed_over = 0;
-        let mut slowest = PAGE_TIME;
-        let count = pages.len();
-        let mut left = count;
-        for page in pages {
-            let begun = clock::instant();
-            if begun + slowest * 2 > end {
-                break;
-            }
-            let Handled { jobs } = match clerk.page(&mut opened.session, page, isolation).await {
-                Ok(handled) => handled,
-                // Our own time ran out in the middle of a page, and something was achieved: the rest comes next.
-                Err(Failure::Owner(_)) if left < count && clock::instant() >= end => break,
-                Err(failure) => return Err(failure),
-            };
-            handed_over += jobs;
-            left -= 1;
-            let now = clock::now();
-            cursor = if left == 0 { goal } else { after_page(cursor, page, now) };
-            let hold = if left == 0 { Hold::Release } else { Hold::Until(lease_until(now, end)) };
-            self.profiles.move_cursor(lease, &cursor, hold).await?;
-            *tries = 1;
-            isolation = if isolation == Isolation::Pages { Isolation::Pages } else { Isolation::OneByOne };
-            slowest = slowest.max(begun.elapsed());
+fn done(result: Result<(), PortError>) -> Result<Event, PortError> {
+    result.map(|()| Event::Done)
+}
+
+fn log(id: ProfileId, outcome: &PollOutcome) {
+    match outcome {
+        PollOutcome::Read { handed_over: 0, .. } | PollOutcome::Postponed => {}
+        PollOutcome::Read { handed_over, more } => {
+            info!(profile.id = %id, handed_over, more, "messages were handed over");
         }
-        if todo.is_empty() {
-            self.profiles.move_cursor(lease, &goal, Hold::Release).await?;
-        } else if left > 0 {
-            self.profiles.release(lease, tries.saturating_sub(1)).await?;
+        PollOutcome::NotLeased => {
+            info!(profile.id = %id, "another run polls this profile, or it no longer exists");
         }
-        opened.session.logout().await;
-        // Without any progress there is no point in trying at once.
-        let progress = count == 0 || left < count;
-        let more = progress && (left > 0 || cut);
-        Ok(Done::Read { handed_over, more })
-    }
-
-    pub(crate) const fn budget(&self) -> &MemoryBudget {
-        &self.budget
-    }
-}
-
-/// Decides what to do, listing once more where the first listing does not reach far enough.
-async fn decide(opened: &mut Opened, profile: &Profile, server: &Server) -> Result<Plan, Failure> {
-    let wanted = Selection {
-        start_from: profile.start_from,
-        created_at: profile.created_at,
-        include_seen: profile.include_seen,
-        max_message_bytes: profile.max_message_bytes,
-    };
-    let mut plan =
-        poll::plan(profile.cursor.as_ref(), &opened.state, opened.listing.as_ref(), &wanted, clock::now());
-    if let Plan::ListAbove(above) = plan {
-        let listing = opened.session.list(above).await.map_err(|e| Failure::Owner(e.owner_error(server)))?;
-        plan = poll::plan(profile.cursor.as_ref(), &opened.state, Some(&listing), &wanted, clock::now());
-        opened.listing = Some(listing);
-    }
-    if let Plan::ListAbove(_) = plan {
-        // The whole mailbox is listed: only a listing cut at its bound can still be too short.
-        return Err(Failure::Owner(OwnerError::new(
-            ErrorCode::ImapProtocol,
-            "The server names no next UID, and the mailbox is too large to find it by listing.",
-        )));
-    }
-    Ok(plan)
-}
-
-/// OwnerError that goes away by itself, said to be tried again; the rest waits for its owner.
-fn note_retry(mut trouble: OwnerError) -> OwnerError {
-    match trouble.code.class() {
-        ErrorClass::Transient | ErrorClass::Throttled => {
-            trouble.message.push_str(" It is tried again by itself.")
+        PollOutcome::Lost => {
+            info!(profile.id = %id, "the profile was taken over, edited or deleted during the poll");
         }
-        ErrorClass::Owner | ErrorClass::Authorization => {}
-    }
-    trouble
-}
-
-fn imap_server(profile: &Profile) -> Result<Server, Failure> {
-    profile.imap.clone().ok_or_else(|| {
-        Failure::Owner(OwnerError::new(
-            ErrorCode::HostNotAllowed,
-            "The profile listens but names no IMAP host.",
-        ))
-    })
-}
-
-/// The cursor after a page: past its messages. What was not wanted between them needs no place of its own.
-fn after_page(cursor: Cursor, page: &[PendingMessage], now: OffsetDateTime) -> Cursor {
-    page.iter().fold(cursor, |cursor, message| cursor.advanced(message.uid, message.arrived, now))
-}
-
-/// A lease until the run's end, or less: a run that dies must not block the mailbox for long.
-fn lease_until(now: OffsetDateTime, end: Instant) -> OffsetDateTime {
-    let left = end.saturating_duration_since(clock::instant()) + Duration::from_secs(3);
-    now.saturating_add(time::Duration::try_from(left.min(LEASE_TIME)).unwrap_or(time::Duration::MINUTE))
-}
-
-/// What an error during the fetch of mail means: the server may stumble over the mail itself.
-pub(crate) fn stumbled(error: &ImapError, server: &Server) -> Failure {
-    let trouble = error.owner_error(server);
-    match trouble.code {
-        ErrorCode::ImapProtocol => Failure::SuspectMessage(trouble),
-        ErrorCode::ImapConnect
-        | ErrorCode::ImapTls
-        | ErrorCode::ImapAuth
-        | ErrorCode::ImapMailbox
-        | ErrorCode::ImapThrottled
-        | ErrorCode::ImapTimeout
-        | ErrorCode::Oauth2Discovery
-        | ErrorCode::Oauth2Grant
-        | ErrorCode::Oauth2Client
-        | ErrorCode::SmtpConnect
-        | ErrorCode::SmtpTls
-        | ErrorCode::SmtpAuth
-        | ErrorCode::SmtpThrottled
-        | ErrorCode::SmtpRejected
-        | ErrorCode::SmtpTimeout
-        | ErrorCode::HostNotAllowed
-        | ErrorCode::SecretMissing
-        | ErrorCode::Internal => Failure::Owner(trouble),
+        PollOutcome::Failed(error) => {
+            warn!(profile.id = %id, code = ?error.code, "the poll failed: {error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A process that is killed at any moment loses no mail and announces none twice.
+//! A process that is killed at any moment loses no message and announces none twice.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -37,7 +37,7 @@ fn cursor(call: &Call) -> bool {
     call.operation == "dynamodb.UpdateItem" && call.about.contains("last_uid")
 }
 
-/// Has the function die at this moment of its first poll, and sees to it that the next ones make good for it.
+/// Kills the function at this moment of its first poll, and checks that the next polls finish its work.
 fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
     let world = World::new();
     for subject in ["one", "two", "three"] {
@@ -52,8 +52,8 @@ fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
     world.poll();
     jobs.extend(world.jobs());
     let subjects: BTreeSet<_> = jobs.iter().filter_map(|job| job.message.subject.as_deref()).collect();
-    assert_eq!(subjects, BTreeSet::from(["one", "two", "three"]), "no mail is lost");
-    assert_eq!(jobs.len(), 3, "no mail is announced twice");
+    assert_eq!(subjects, BTreeSet::from(["one", "two", "three"]), "no message is lost");
+    assert_eq!(jobs.len(), 3, "no message is announced twice");
     assert_eq!(world.ledger(profile).len(), 3);
     assert_eq!(world.status(profile).state, State::Ok);
     world
@@ -92,7 +92,7 @@ fn killed_after_the_cursor_is_moved() {
     world.profile(|_| {});
     world.proxy().fail_next(Fault::KillAfter, &world.lambda().killer(), cursor);
     assert_eq!(world.poll_within(SHORT), Outcome::Died);
-    // The lease went back with the cursor.
+    // The lease was released with the cursor.
     world.deliver(&mail("two"));
     world.poll();
     assert_eq!(world.subjects(), ["one", "two"]);

@@ -1,4 +1,4 @@
-//! Mail and mailboxes that are larger than anyone planned for.
+//! Messages and mailboxes that are larger than usual.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What other clients do to a mailbox, and what becomes of it.
+//! What other clients do to a mailbox, and what polls make of it.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
 }
 
 #[test]
-fn a_mailbox_that_is_gone_is_its_owners_to_mend() {
+fn a_mailbox_that_does_not_exist_is_its_owners_to_fix() {
     let world = World::new();
     let mut client = world.other_client();
     let profile = world.profile(|profile| profile.mailbox = Mailbox::parse("Suport").unwrap());

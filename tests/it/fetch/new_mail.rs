@@ -1,4 +1,4 @@
-//! New mail becomes a job, once, and a mailbox without any costs next to nothing.
+//! A new message becomes a job, once, and a poll of a mailbox without any costs next to nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! OwnerError that a profile's owner has to know of, with real servers.
+//! Errors that a profile's owner has to know of, with real servers.
 
 use mailroom_core::health::{State, Status};
 use mailroom_core::owner_error::ErrorCode;
@@ -63,7 +63,7 @@ fn starttls_verifies_certificates_too() {
 }
 
 #[test]
-fn a_wrong_password_is_told_and_mended_by_a_new_one() {
+fn a_wrong_password_is_told_and_a_new_one_fixes_it() {
     let world = World::new();
     world.deliver(&mail("waiting"));
     let profile = world.profile_with_password("wrong", |_| {});

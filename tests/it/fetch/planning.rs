@@ -1,4 +1,4 @@
-//! Many profiles, short intervals, and what else the poll queue and the schedules have to do with each other.
+//! Many profiles, short intervals, the poll queue and the schedules.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,8 +58,7 @@ fn a_request_that_cannot_be_read_does_not_spoil_its_batch() {
     let world = World::new();
     world.deliver(&mail("fine"));
     let profile = world.profile(|_| {});
-    let good = PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.to_string() };
-    let mut event = sqs_event("1", &serde_json::to_string(&good).unwrap());
+    let mut event = sqs_event("1", &PollRequest::Profile(profile).to_json());
     for (id, body) in [("2", "no JSON"), ("3", r#"{"kind":"profile","version":99,"profile_id":"x"}"#)] {
         let record = sqs_event(id, body)["Records"][0].clone();
         event["Records"].as_array_mut().unwrap().insert(0, record);
@@ -71,7 +70,7 @@ fn a_request_that_cannot_be_read_does_not_spoil_its_batch() {
 }
 
 #[test]
-fn an_event_of_somebody_else_is_refused() {
+fn an_unknown_event_is_refused() {
     let world = World::new();
     for event in
         [json!({}), json!({"refresh_interval": 7}), json!({"detail-type": "Scheduled Event"}), json!(null)]
@@ -83,7 +82,7 @@ fn an_event_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_schedule_that_nobody_needs_removes_itself() {
+fn a_schedule_that_no_profile_needs_is_removed() {
     let world = World::new();
     let schedules = world.stack().schedules();
     world.handle().block_on(schedules.ensure(interval(120))).unwrap();

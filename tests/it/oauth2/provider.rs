@@ -174,7 +174,7 @@ fn a_provider_that_is_down_is_waited_for_and_asks_nobody_to_act() {
         assert_eq!(status.state, State::Failing, "{status:?}");
         let error = status.error.unwrap();
         assert_eq!(error.code, ErrorCode::Oauth2Discovery);
-        assert!(error.message.contains("It is tried again by itself."), "{error:?}");
+        assert!(error.message.contains("Mailroom tries again by itself."), "{error:?}");
         let _ = world.api().delete(&format!("/profiles/{profile}")).expect(204);
     }
 }

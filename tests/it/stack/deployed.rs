@@ -49,7 +49,6 @@ fn the_poll_queue_starts_the_zip_and_a_mail_becomes_a_job() {
     let world = World::as_deployed();
     let profile = world.profile(|_| {});
     world.deliver(&mail("by queue"));
-    let request = PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.to_string() };
-    world.aws().send(&world.stack().queues.poll, &serde_json::to_string(&request).unwrap());
+    world.aws().send(&world.stack().queues.poll, &PollRequest::Profile(profile).to_json());
     assert_eq!(await_job(&world).message.subject.as_deref(), Some("by queue"));
 }

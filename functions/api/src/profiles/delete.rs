@@ -48,11 +48,7 @@ impl Profiles {
             match self.table.forget(profile.id, FORGET_TIME).await? {
                 Forgotten::All => {}
                 Forgotten::More => {
-                    let rest = PollRequest::Forget {
-                        version: PollRequest::VERSION,
-                        profile_id: profile.id.to_string(),
-                    };
-                    self.polls.request(&rest).await?;
+                    self.polls.request(&PollRequest::Forget(profile.id)).await?;
                 }
             }
             self.table.delete(profile.id).await?;

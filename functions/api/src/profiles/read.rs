@@ -73,9 +73,7 @@ impl Profiles {
                 Err(error) => return Err(error.into()),
             }
         }
-        let request =
-            PollRequest::Profile { version: PollRequest::VERSION, profile_id: profile.id.to_string() };
-        self.polls.request(&request).await?;
+        self.polls.request(&PollRequest::Profile(profile.id)).await?;
         Ok(Response::json(202, &Accepted { profile_id: profile.id.to_string() }))
     }
 }

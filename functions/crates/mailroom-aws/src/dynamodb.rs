@@ -1,6 +1,6 @@
 //! The table: profiles, their cursors, leases and health, the flow schemas, the ledger.
 //!
-//! `table` is what a poll needs, `settings` what owners do with their profiles, `claim` how
+//! `table` is the client and what all operations share, `polls` what a poll needs, `settings` what owners do with their profiles, `claim` how
 //! one of them has a profile and its secret for itself, `directory` the lists, `flows` the flow
 //! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `sign_ins` the sign-ins under way, and `item`,
 //! `state_item` and `delivery_item` what all of these are on the wire.
@@ -11,6 +11,7 @@ mod delivery_item;
 mod flow_schemas;
 mod interval_registry;
 mod listing;
+mod polls;
 mod profile_item;
 mod profiles;
 mod sign_ins;

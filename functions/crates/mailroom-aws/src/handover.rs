@@ -1,4 +1,4 @@
-//! The bucket and the queues: where mail goes.
+//! Where inbound messages go: the bucket, then the job queue. And the poll queue, by which fetch asks itself for more.
 
 mod batch;
 
@@ -6,39 +6,38 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::job::{FlowJob, JobId};
 use mailroom_core::inbound::schedule::{MAX_DELAY, PollRequest};
 use mailroom_core::ports::{Handover, PortError};
 
-use self::batch::{Order, Waiting, next_batch};
+use self::batch::{FifoOrder, Waiting, next_batch};
 use crate::client::Clients;
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
+use crate::objects::Objects;
 
-/// The content type of an object whose own is no header's value.
+/// The content type of an object whose own cannot be the value of a header.
 const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
 
-/// The bucket for mail, the job queue and the poll queue.
+/// The bucket for messages, the job queue and the poll queue.
 #[derive(Debug)]
 pub struct HandoverQueue {
     clients: Clients,
     sqs: OnceLock<aws_sdk_sqs::Client>,
-    s3: OnceLock<aws_sdk_s3::Client>,
-    bucket: String,
+    objects: Objects,
     job_queue_url: String,
     poll_queue_url: String,
 }
 
-/// What a queue said to one message of a batch.
+/// What the queue did with one queue message of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    /// It has it.
+enum EntryResult {
+    /// The queue has it.
     Taken,
-    /// Not now: the fault is the queue's.
+    /// The queue did not take it now, and may later.
     Busy,
-    /// Never: the fault is the message's.
+    /// The queue will never take it: the message is at fault.
     Refused,
 }
 
@@ -49,8 +48,7 @@ impl HandoverQueue {
         Self {
             clients: clients.clone(),
             sqs: OnceLock::new(),
-            s3: OnceLock::new(),
-            bucket: bucket.to_owned(),
+            objects: Objects::new(clients, bucket),
             job_queue_url: job_queue_url.to_owned(),
             poll_queue_url: poll_queue_url.to_owned(),
         }
@@ -60,14 +58,10 @@ impl HandoverQueue {
         self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.clients.config))
     }
 
-    fn s3(&self) -> &aws_sdk_s3::Client {
-        self.s3.get_or_init(|| self.clients.s3())
-    }
-
-    /// Sends all that waits, in order within a group, and returns the places of what was taken.
+    /// Sends all queue messages, in order within a group, and returns the places of those that were taken.
     ///
-    /// What the queue has no room for is tried again, for a moment. Behind a message that is refused, the rest of its
-    /// group stays.
+    /// What the queue does not take now is tried again a few times. Behind one that is refused, the rest of its group is
+    /// not sent.
     async fn deliver(
         &self,
         queue: &str,
@@ -80,9 +74,9 @@ impl HandoverQueue {
             let batch = next_batch(&mut waiting);
             let answers = match self.send_batch(queue, &batch).await {
                 Ok(answers) => answers,
-                // Whoever asked has to learn what was taken, or it is sent twice.
+                // The caller has to learn what was taken, or it is sent twice.
                 Err(error) if !taken.is_empty() => {
-                    tracing::warn!(queue, error = %Chain(&error), "the queue took only a part");
+                    tracing::warn!(queue, error = %Chain(&error), "the queue took only some of the messages");
                     break;
                 }
                 Err(error) => return Err(error),
@@ -90,9 +84,9 @@ impl HandoverQueue {
             let mut busy = Vec::new();
             for (message, answer) in batch.into_iter().zip(answers) {
                 match answer {
-                    Answer::Taken => taken.push(message.place),
-                    Answer::Busy => busy.push(message),
-                    Answer::Refused => refused_groups.extend(message.order.map(|order| order.group)),
+                    EntryResult::Taken => taken.push(message.place),
+                    EntryResult::Busy => busy.push(message),
+                    EntryResult::Refused => refused_groups.extend(message.order.map(|order| order.group)),
                 }
             }
             waiting.retain(|message| message.order.is_none_or(|order| !refused_groups.contains(order.group)));
@@ -108,8 +102,8 @@ impl HandoverQueue {
         Ok(taken)
     }
 
-    /// Sends one batch; an answer for each of its messages.
-    async fn send_batch(&self, queue: &str, batch: &[Waiting<'_>]) -> Result<Vec<Answer>, PortError> {
+    /// Sends one batch, and returns a result for each of its queue messages.
+    async fn send_batch(&self, queue: &str, batch: &[Waiting<'_>]) -> Result<Vec<EntryResult>, PortError> {
         let entries =
             batch.iter().enumerate().map(|(n, message)| entry(n, message)).collect::<Result<_, _>>()?;
         let sent = self
@@ -120,19 +114,19 @@ impl HandoverQueue {
             .send()
             .await
             .map_err(unavailable("SendMessageBatch"))?;
-        let mut answers = vec![Answer::Busy; batch.len()];
+        let mut answers = vec![EntryResult::Busy; batch.len()];
         let mut answer = |id: &str, what| {
             if let Some(place) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
                 *place = what;
             }
         };
         for entry in &sent.successful {
-            answer(&entry.id, Answer::Taken);
+            answer(&entry.id, EntryResult::Taken);
         }
         for failed in &sent.failed {
             if failed.sender_fault {
                 tracing::error!(queue, code = failed.code, "the queue will never take a message");
-                answer(&failed.id, Answer::Refused);
+                answer(&failed.id, EntryResult::Refused);
             } else {
                 tracing::warn!(queue, code = failed.code, "the queue did not take a message");
             }
@@ -154,14 +148,14 @@ fn entry(id: usize, message: &Waiting<'_>) -> Result<SendMessageBatchRequestEntr
 
 /// The JSON of a queue message, free of the two characters that SQS refuses and JSON does not escape.
 ///
-/// A mail may hold them; the replacement has as many bytes, so what fits goes on fitting.
+/// A message may hold them. The replacement has as many bytes, so what fits still fits.
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
     let text = serde_json::to_string(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
     let refused = ['\u{fffe}', '\u{ffff}'];
     Ok(if text.contains(refused) { text.replace(refused, "\u{fffd}") } else { text })
 }
 
-/// Mail names any content type it likes; a header's value cannot hold all of them.
+/// Messages name any content type they like, and not all of these can be the value of a header.
 fn header_value(content_type: &str) -> &str {
     let fits = (1..=255).contains(&content_type.len());
     let plain = content_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
@@ -170,23 +164,14 @@ fn header_value(content_type: &str) -> &str {
 
 impl Handover for HandoverQueue {
     fn bucket(&self) -> &str {
-        &self.bucket
+        self.objects.bucket()
     }
 
     async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), PortError> {
         if key.is_empty() {
             return Err(PortError::Corrupt("an object has no key".to_owned()));
         }
-        self.s3()
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .content_type(header_value(content_type))
-            .body(ByteStream::from(bytes))
-            .send()
-            .await
-            .map_err(unavailable("PutObject"))?;
-        Ok(())
+        self.objects.put(key, header_value(content_type), bytes).await
     }
 
     async fn send(&self, queue: Option<&str>, jobs: &[FlowJob]) -> Result<Vec<JobId>, PortError> {
@@ -196,7 +181,7 @@ impl Handover for HandoverQueue {
             .iter()
             .enumerate()
             .map(|(place, job)| {
-                let order = Order { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
+                let order = FifoOrder { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
                 Ok(Waiting { place, order: ordered.then_some(order), delay: None, body: json(job)? })
             })
             .collect::<Result<_, PortError>>()?;
@@ -204,25 +189,25 @@ impl Handover for HandoverQueue {
         Ok(taken.into_iter().filter_map(|place| jobs.get(place)).map(|job| job.job_id.clone()).collect())
     }
 
-    async fn request(&self, polls: &[(PollRequest, Duration)]) -> Result<(), PortError> {
-        let waiting = polls
+    async fn request(&self, requests: &[(PollRequest, Duration)]) -> Result<(), PortError> {
+        let waiting = requests
             .iter()
             .enumerate()
             .map(|(place, (request, delay))| {
                 let seconds = i32::try_from((*delay).min(MAX_DELAY).as_secs()).ok();
-                Ok(Waiting { place, order: None, delay: seconds, body: json(request)? })
+                Ok(Waiting { place, order: None, delay: seconds, body: request.to_json() })
             })
             .collect::<Result<_, PortError>>()?;
         let taken = self.deliver(&self.poll_queue_url, waiting).await?;
-        if taken.len() == polls.len() {
+        if taken.len() == requests.len() {
             Ok(())
         } else {
-            Err(left_over("SendMessageBatch", polls.len() - taken.len()))
+            Err(left_over("SendMessageBatch", requests.len() - taken.len()))
         }
     }
 }
 
-/// The poll queue alone, for whoever hands nothing over.
+/// The poll queue alone, for a function that hands nothing over.
 #[derive(Debug)]
 pub struct PollQueue {
     clients: Clients,
@@ -237,13 +222,13 @@ impl PollQueue {
         Self { clients: clients.clone(), sqs: OnceLock::new(), url: url.to_owned() }
     }
 
-    /// Asks the fetch function for something, soon.
+    /// Puts a request on the poll queue.
     ///
     /// # Errors
     /// When the queue does not take it.
     pub async fn request(&self, request: &PollRequest) -> Result<(), PortError> {
         let sqs = self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.clients.config));
-        let send = sqs.send_message().queue_url(&self.url).message_body(json(request)?);
+        let send = sqs.send_message().queue_url(&self.url).message_body(request.to_json());
         send.send().await.map_err(unavailable("SendMessage"))?;
         Ok(())
     }

@@ -1,22 +1,22 @@
 //! One schedule for each interval in use, and for no other, however changes race.
 //!
-//! A profile that begins to use an interval is stored, then noted in the registry, then the schedule is ensured. Whoever
-//! has left an interval reads the registry and looks for others; finding none, it strikes the interval off the registry
-//! *as it was read*, removes the schedule, and looks into the registry again. So, for one that joins while another
-//! leaves:
+//! A profile that begins to use an interval is stored, then the interval is registered, then its schedule is created if
+//! it is missing. When a profile leaves an interval, its registration is read and the index is searched for other
+//! profiles. If there are none, the interval is unregistered *as it was read*, its schedule is removed, and the
+//! registration is read again. So, for a profile that joins while another leaves:
 //!
-//! - noted before the registry is read: it was stored even earlier, so the look for others finds it;
-//! - noted between that and the strike: the strike fails, and the schedule stays;
-//! - noted after the strike: the second look finds it, and makes the schedule again, unless the one who joins ensures it
-//!   after the removal anyway.
+//! - registered before the first read: the profile was stored even earlier, so the search finds it;
+//! - registered between that and the removal of the registration: the removal fails, and the schedule stays;
+//! - registered after the removal: the second read finds it and creates the schedule again, unless the profile that joins
+//!   creates it afterwards anyway.
 //!
-//! The index in which others are looked for follows the table within moments. So an interval that was noted a moment ago
-//! is not struck off before the index can show who noted it.
+//! The index that is searched follows the table within moments. So an interval that was registered a moment ago is not
+//! unregistered before the index can show which profile uses it.
 //!
-//! What a process that died between two steps leaves undone is mended by [`Schedules::repair`] (an interval that is
-//! registered and has no schedule) and by the next plan (a schedule that nobody needs). The interval is noted before the
-//! profile is stored, too ([`Table::create`], [`Table::update`]), so that a repair finds it if nobody lives to note it
-//! after.
+//! What a process that crashed between two steps leaves undone is repaired by [`Schedules::repair`] (an interval that is
+//! registered and has no schedule) and by the next plan (a schedule that no profile needs). The interval is registered
+//! before the profile is stored, too ([`Table::create`], [`Table::update`]), so that a repair finds it if the process
+//! crashes before it registers it afterwards.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::scheduler::ScheduleGroup;
 /// How far the index may lag behind the table; usually it is some tens of milliseconds.
 const LAG: Duration = Duration::from_secs(2);
 
-/// The schedules, kept in step with the profiles.
+/// The schedules, kept in step with the profiles' intervals.
 #[derive(Debug)]
 pub struct Intervals {
     table: Table,
@@ -46,10 +46,10 @@ impl Intervals {
         Self { table, schedules, now, lag: LAG }
     }
 
-    /// How long it takes until the index surely shows what was stored at `at` (milliseconds since 1970).
+    /// How long it takes until the index shows what was stored at `at` (milliseconds since 1970).
     fn until_shown(&self, at: i64) -> Duration {
         let now = (self.now)().unix_timestamp_nanos() / 1_000_000;
-        // A moment that is still to come, by another machine's clock, is now.
+        // A moment that lies ahead, by another machine's clock, is now.
         let age = Duration::from_millis(u64::try_from(now - i128::from(at)).unwrap_or(0));
         self.lag.saturating_sub(age)
     }
@@ -66,13 +66,13 @@ impl Schedules for Intervals {
             return Ok(());
         }
         let registered = self.table.registered(interval).await?;
-        // Before the look, which may take its time: it shows what the index held when it began.
-        let rest = registered.as_ref().map_or(Duration::ZERO, |read| self.until_shown(read.joined_at));
+        // Taken before the search, which shows what the index held when it began.
+        let lag = registered.as_ref().map_or(Duration::ZERO, |read| self.until_shown(read.joined_at));
         if self.table.is_listened_to(interval).await? {
             return Ok(());
         }
-        if !rest.is_zero() {
-            tokio::time::sleep(rest).await;
+        if !lag.is_zero() {
+            tokio::time::sleep(lag).await;
             if self.table.is_listened_to(interval).await? {
                 return Ok(());
             }

@@ -37,6 +37,11 @@ impl Objects {
         Self { clients: clients.clone(), client: OnceLock::new(), bucket: bucket.to_owned() }
     }
 
+    /// The bucket's name.
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
     fn client(&self) -> &Client {
         self.client.get_or_init(|| self.clients.s3())
     }

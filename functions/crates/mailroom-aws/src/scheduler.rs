@@ -1,4 +1,4 @@
-//! The schedules that start the planner: one per refresh interval, all in one group.
+//! The schedules that start the fetch function: one for each refresh interval, all in one group.
 
 use std::sync::OnceLock;
 
@@ -14,19 +14,19 @@ use time::macros::format_description;
 use crate::client::Clients;
 use crate::error::unavailable;
 
-/// A run that could not be started is tried again this long: the next one comes anyway.
+/// An invocation that cannot be started is tried again this long: the next one comes anyway.
 const MAX_EVENT_AGE_SECONDS: i32 = 60;
 
-/// The most that a run may drift, in minutes.
+/// The most that an invocation may drift, in minutes.
 const MAX_WINDOW_MINUTES: i32 = 15;
 
 /// What the name of an interval's schedule begins with. The seconds follow.
 const PREFIX: &str = "refresh-";
 
-/// Schedules of one page of a list: as many as there may be.
+/// Schedules of one page of a list: the most that Scheduler allows.
 const PAGE: i32 = 100;
 
-/// Pages of a list of schedules: there are 1,444 intervals, and a page may be short. More is a fault.
+/// Pages of a list of schedules: 1,444 intervals exist, and a page may be short. A longer list is a fault.
 const MAX_PAGES: usize = 50;
 
 /// The schedules of one group.
@@ -40,7 +40,7 @@ pub struct ScheduleGroup {
 }
 
 impl ScheduleGroup {
-    /// The group's schedules start the function `target_arn` in the role `role_arn`.
+    /// The group whose schedules start the function `target_arn` in the role `role_arn`. Connects to nothing yet.
     #[must_use]
     pub fn new(clients: &Clients, group: &str, role_arn: &str, target_arn: &str) -> Self {
         Self {
@@ -102,7 +102,7 @@ impl ScheduleGroup {
         }
     }
 
-    /// Starts the planner once at `at` (UTC, whole seconds), by a schedule of its own that removes itself.
+    /// Starts the function once at `at` (UTC, whole seconds), by a schedule of its own that removes itself.
     ///
     /// # Errors
     /// When the service fails.
@@ -126,8 +126,8 @@ fn name(interval: RefreshInterval) -> String {
     format!("{PREFIX}{}", interval.seconds())
 }
 
-/// The rate of an interval's schedule. Below a minute, Scheduler's floor, it is a minute: the planner asks for the
-/// later rounds.
+/// The rate of an interval's schedule. Below a minute, which is Scheduler's smallest rate, it is a minute, and the
+/// function asks for the later rounds.
 fn rate(interval: RefreshInterval) -> String {
     match interval.seconds() / 60 {
         0 | 1 => "rate(1 minute)".to_owned(),
@@ -135,7 +135,7 @@ fn rate(interval: RefreshInterval) -> String {
     }
 }
 
-/// How far an interval's runs may drift, in minutes, so that all schedules do not fire at once: a tenth of the interval,
+/// How far an interval's invocations may drift, in minutes, so that all schedules do not fire at once: a tenth of the interval,
 /// at least a minute, which is Scheduler's smallest window. Intervals up to a minute have no room to drift.
 fn window(interval: RefreshInterval) -> Option<i32> {
     let tenth = i32::try_from(interval.seconds() / 600).unwrap_or(MAX_WINDOW_MINUTES);
@@ -143,7 +143,7 @@ fn window(interval: RefreshInterval) -> Option<i32> {
 }
 
 impl ScheduleGroup {
-    /// Makes the schedule of an interval, if it is missing.
+    /// Creates the schedule of an interval, if it is missing.
     ///
     /// # Errors
     /// When the service fails.
@@ -182,7 +182,7 @@ impl ScheduleGroup {
         Err(PortError::Corrupt("the list of schedules has no end".to_owned()))
     }
 
-    /// Removes the schedule of an interval, if it is there.
+    /// Removes the schedule of an interval, if it exists.
     ///
     /// # Errors
     /// When the service fails.
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_schedule_that_is_there_or_gone_already_is_fine() {
+    async fn a_schedule_that_exists_or_is_removed_already_is_fine() {
         let (schedules, calls) = schedules([
             ok(json!({"ScheduleArn": "arn"})),
             exception("ConflictException"),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_words_that_scheduler_knows() {
+    fn rates_are_what_scheduler_reads() {
         for (seconds, expected, drift) in [
             (10, "rate(1 minute)", None),
             (30, "rate(1 minute)", None),

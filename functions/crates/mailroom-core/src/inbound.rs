@@ -1,11 +1,17 @@
-//! Mail that comes in: from how far a mailbox is handled to the jobs that its new messages become.
+//! Messages that come in: from a mailbox to the jobs that its new messages become.
 //!
-//! Read in this order: [`cursor`] (how far a mailbox is handled), [`poll`] (what one look at it does next), [`job`]
-//! (what a flow receives), [`truncate`] (what of it goes first when it is too large), [`schedule`] (which profiles an
-//! invocation polls).
+//! Read in this order: [`cursor`] (how far a mailbox is handled), [`plan`] (which messages are new), [`failure`] (why a
+//! step failed), [`isolation`] (how carefully messages are handed over after failures), [`step`] (what a poll and its
+//! driver say to each other), `page` (the hand-over of one page), [`poll`] (the whole of it), [`job`] (what a flow receives), [`mod@truncate`] (what of it goes
+//! first when it is too large), [`schedule`] (which profiles an invocation polls).
 
 pub mod cursor;
+pub mod failure;
+pub mod isolation;
 pub mod job;
+mod page;
+pub mod plan;
 pub mod poll;
 pub mod schedule;
+pub mod step;
 pub mod truncate;

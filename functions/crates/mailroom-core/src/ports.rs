@@ -10,7 +10,7 @@ use crate::flow::FlowSchemaId;
 use crate::health::{Sending, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::job::{Digest, FlowJob, JobId};
-use crate::inbound::schedule::PollRequest;
+use crate::inbound::schedule::{PollRequest, Range};
 use crate::oauth2::Authorization;
 use crate::outbound::delivery::{Delivery, SendError};
 use crate::outbound::loop_guard::{self, AutomatedSender};
@@ -20,8 +20,8 @@ use crate::profile::{Profile, ProfileId, RefreshInterval};
 /// Why the world did not do what a port asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// A condition did not hold: another run has taken the profile over, or its owner has changed or deleted it.
-    #[error("the profile was taken over, changed or deleted meanwhile")]
+    /// A condition did not hold: another run took the profile over, or its owner changed or deleted it.
+    #[error("the profile was taken over, changed or deleted by another request")]
     Lost,
     /// What is stored cannot be understood.
     #[error("stored data cannot be read: {0}")]
@@ -37,62 +37,85 @@ pub enum PortError {
     },
 }
 
-/// The right to hand over a profile's mail until `expires_at`, held by one run at a time.
+/// The right to hand over a profile's messages until `expires_at`, held by one run at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The profile.
     pub profile: ProfileId,
     /// Grows with each lease of the profile: a write with an older one fails.
     pub fence: u64,
-    /// How many leases in a row, this one included, ended without a word at the present cursor.
+    /// How many leases in a row, this one included, were not released at the present cursor, or were released after a
+    /// failure that the next message may have caused.
     pub tries: u32,
     /// When another run may take it.
     pub expires_at: OffsetDateTime,
 }
 
-/// What is done with a lease when the cursor moves.
+/// Whether a lease is kept when the cursor moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Keep it until then.
+    /// The lease is kept, and now ends at this time.
     Until(OffsetDateTime),
-    /// Give it back.
+    /// The lease is released.
     Release,
 }
 
-/// How far a removal has come.
+/// How much a removal removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgotten {
-    /// Nothing is left.
+    /// Everything.
     All,
-    /// There may be more: time ran out.
+    /// Not everything: time ran out.
     More,
 }
 
-/// A page of profiles, and how to get the next.
+/// Listening profiles.
 #[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// The profiles that could be read; one that cannot be is logged and left out.
+pub struct Listening {
+    /// The profiles that can be read.
     pub profiles: Vec<Profile>,
-    /// Whether some stored profile could not be read.
+    /// How many stored profiles cannot be read. They are logged.
     pub unreadable: usize,
 }
 
-/// The table of profiles: settings, cursors, leases, health, ledger.
+/// The queue that a flow schema's jobs go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowQueue {
+    /// The default job queue.
+    Default,
+    /// The queue with this URL.
+    Url(String),
+    /// The flow schema does not exist: its jobs name it, and go to the default queue.
+    UnknownSchema,
+}
+
+impl FlowQueue {
+    /// The queue's URL; `None` for the default queue.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Default | Self::UnknownSchema => None,
+            Self::Url(url) => Some(url),
+        }
+    }
+}
+
+/// The profiles' settings, cursors, leases and health, and the ledger of what was handed over.
 pub trait Profiles: Send + Sync {
-    /// The listening profiles of an interval in one of its [`crate::inbound::schedule::SHARDS`] shards, ordered by IMAP host,
-    /// then id. May lag behind by a moment: decide to write only on what [`Profiles::lease`] returns.
+    /// The listening profiles of an interval in one of its [`SHARDS`](crate::inbound::schedule::SHARDS) shards, ordered
+    /// by IMAP host, then id. May lag behind the table: decide to write only on what [`Profiles::lease`] returns.
     fn listening(
         &self,
         interval: RefreshInterval,
         shard: u8,
-        range: Option<&crate::inbound::schedule::Range>,
-    ) -> impl Future<Output = Result<Page, PortError>> + Send;
+        range: Option<&Range>,
+    ) -> impl Future<Output = Result<Listening, PortError>> + Send;
 
-    /// One profile as it stands now; `None` when there is none.
+    /// The profile as it stands now; `None` if it does not exist.
     fn get(&self, id: ProfileId) -> impl Future<Output = Result<Option<Profile>, PortError>> + Send;
 
     /// Takes the lease if it is free or expired at `now`, and returns the profile as it stands with it.
-    /// `None` when another run holds it or the profile is gone.
+    /// `None` when another run holds the lease, or the profile does not listen any more or does not exist.
     fn lease(
         &self,
         id: ProfileId,
@@ -100,9 +123,9 @@ pub trait Profiles: Send + Sync {
         expires_at: OffsetDateTime,
     ) -> impl Future<Output = Result<Option<(Lease, Profile)>, PortError>> + Send;
 
-    /// Moves the cursor, counts `tries` anew, and keeps or gives back the lease.
+    /// Moves the cursor, counts `tries` from there, and keeps or releases the lease.
     ///
-    /// Fails with [`PortError::Lost`] when the fence is no longer ours.
+    /// Fails with [`PortError::Lost`] when another run took the lease.
     fn move_cursor(
         &self,
         lease: &Lease,
@@ -110,10 +133,14 @@ pub trait Profiles: Send + Sync {
         hold: Hold,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Gives the lease back without moving the cursor, leaving `tries` at the number given.
+    /// Releases the lease without moving the cursor, and sets `tries`.
+    ///
+    /// Fails with [`PortError::Lost`] when another run took the lease.
     fn release(&self, lease: &Lease, tries: u32) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Stores the health of the profile, unless it was edited since `version`.
+    /// Stores the profile's status.
+    ///
+    /// Fails with [`PortError::Lost`] when the profile was edited since `version`.
     fn record(
         &self,
         id: ProfileId,
@@ -121,41 +148,41 @@ pub trait Profiles: Send + Sync {
         status: &Status,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Which of these mails (at most 100) were handed over already, within the ledger's 30 days.
+    /// Which of these messages (at most 100) were handed over within the ledger's 30 days.
     fn handed_over(
         &self,
         id: ProfileId,
-        mails: &[Digest],
+        messages: &[Digest],
     ) -> impl Future<Output = Result<Vec<Digest>, PortError>> + Send;
 
-    /// Notes these mails (any number) as handed over at `now`.
+    /// Notes that these messages (any number) are handed over at `now`.
     fn note_handed_over(
         &self,
         id: ProfileId,
-        mails: &[Digest],
+        messages: &[Digest],
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Notes that these mails came from machines, so that nobody answers them within the ledger's 30 days.
+    /// Notes that programs wrote these messages, so that nobody answers them within the ledger's 30 days.
     fn note_automated(
         &self,
         id: ProfileId,
-        mails: &[(MessageId, AutomatedSender)],
+        messages: &[(MessageId, AutomatedSender)],
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Removes what was noted about a profile's mail, for at most `time`. The profile itself stays.
+    /// Removes what was noted of a profile's messages, for at most `time`. The profile itself stays.
     fn forget(
         &self,
         id: ProfileId,
         time: Duration,
     ) -> impl Future<Output = Result<Forgotten, PortError>> + Send;
 
-    /// The queue that a flow schema's jobs go to: `Some(None)` is the default queue, `None` an unknown schema.
+    /// The queue that a flow schema's jobs go to.
     fn flow_queue(
         &self,
         flow_schema: &FlowSchemaId,
-    ) -> impl Future<Output = Result<Option<Option<String>>, PortError>> + Send;
+    ) -> impl Future<Output = Result<FlowQueue, PortError>> + Send;
 }
 
 /// What makes a repeat of a request the same request: chosen by whoever sends it.
@@ -330,12 +357,12 @@ pub trait Grants: Credentials {
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// Where mail goes: objects first, then the job.
+/// Where messages go: objects first, then the job.
 pub trait Handover: Send + Sync {
     /// The bucket that objects are put into.
     fn bucket(&self) -> &str;
 
-    /// Stores an object. A repeat is harmless: the key comes from the content.
+    /// Stores an object. A repeat is harmless, because the key comes from the content.
     fn put(
         &self,
         key: &str,
@@ -343,35 +370,34 @@ pub trait Handover: Send + Sync {
         bytes: Vec<u8>,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Sends jobs in order, to the default queue or to `queue`. The ids of those that the queue took: if it is not all,
-    /// the rest were refused for now. Never leaves out one and takes a later one of the same conversation.
+    /// Sends jobs in order, to the default queue or to the one with the URL `queue`, and returns the ids of those that
+    /// the queue took. It refuses the rest for now. Behind a refused job, no job of the same conversation is sent.
     fn send(
         &self,
         queue: Option<&str>,
         jobs: &[FlowJob],
     ) -> impl Future<Output = Result<Vec<JobId>, PortError>> + Send;
 
-    /// Asks for polls, each `delay` (whole seconds, at most 900) from now.
+    /// Puts requests on the poll queue, each to be received after its delay (whole seconds, at most 900).
     fn request(
         &self,
-        polls: &[(PollRequest, Duration)],
+        requests: &[(PollRequest, Duration)],
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// The schedules that start a planner: one for each interval in use, and for no other.
+/// The schedules that start a plan: one for each interval in use, and for no other.
 ///
-/// Changes race: a profile may begin to use an interval while the last other one leaves it. So these are told what has
-/// happened to the profiles, after it has been stored, and see to it that no interval in use is ever left without its
-/// schedule.
+/// Changes race: a profile may begin to use an interval while the last other one leaves it. So this is told of each
+/// change after it is stored, and never leaves an interval in use without its schedule.
 pub trait Schedules: Send + Sync {
-    /// A profile that uses the interval has been stored: the schedule has to be there.
+    /// A profile that uses the interval is stored: creates the schedule if it is missing.
     fn joined(&self, interval: RefreshInterval) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// A profile has ceased to use the interval, or a plan has found none that does: the schedule goes, unless there
-    /// is one. The default interval's always stays.
+    /// A profile no longer uses the interval, or a plan found none that does: removes the schedule, unless another
+    /// profile uses the interval. The default interval's schedule always stays.
     fn left(&self, interval: RefreshInterval) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Makes the schedules that are missing although their intervals are in use, after a process that died between two
-    /// steps. The intervals that were mended.
+    /// Creates the schedules that are missing although their intervals are in use, because a process crashed between
+    /// two steps. Returns the intervals of these schedules.
     fn repair(&self) -> impl Future<Output = Result<Vec<RefreshInterval>, PortError>> + Send;
 }

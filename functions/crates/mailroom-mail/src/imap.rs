@@ -42,6 +42,6 @@ mod tests;
 pub use self::connection_test::Probe;
 pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
 pub use self::fetch::Fetched;
-pub use self::open::{Connector, Opened};
+pub use self::open::{Connector, Opened, Stream};
 pub use self::sent_mailbox::SentFolder;
 pub use self::session::{MAX_LISTED, Session};

@@ -1,5 +1,5 @@
-//! What a run does with its profiles, over ports that remember. No mail server is needed: these profiles fail before
-//! one is spoken to.
+//! What an invocation does with its profiles, over ports with state. No mail server is needed: these profiles fail before
+//! they would connect to one.
 
 use std::num::NonZeroU16;
 use std::sync::Mutex;
@@ -15,9 +15,10 @@ use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::ports::{Credential, Credentials, Forgotten, Hold, Lease};
+use mailroom_core::ports::{Credential, Credentials, FlowQueue, Forgotten, Hold, Lease};
 use mailroom_core::profile::Auth;
 use mailroom_core::server::{Host, Security, Server};
+use mailroom_lambda::clock;
 use mailroom_mail::imap::Connector;
 use mailroom_net::connect::AllowedHosts;
 use mailroom_net::tls::Tls;
@@ -49,9 +50,9 @@ impl Profiles for Ports {
         interval: RefreshInterval,
         shard: u8,
         _: Option<&Range>,
-    ) -> Result<Page, PortError> {
+    ) -> Result<Listening, PortError> {
         let there = |profile: &&Profile| shard == 0 && profile.refresh_interval == interval;
-        Ok(Page { profiles: self.0.profiles.iter().filter(there).cloned().collect(), unreadable: 0 })
+        Ok(Listening { profiles: self.0.profiles.iter().filter(there).cloned().collect(), unreadable: 0 })
     }
 
     async fn get(&self, id: ProfileId) -> Result<Option<Profile>, PortError> {
@@ -94,7 +95,7 @@ impl Profiles for Ports {
         _: &[(MessageId, AutomatedSender)],
         _: OffsetDateTime,
     ) -> Result<(), PortError> {
-        unreachable!("no mail is handed over here")
+        unreachable!("nothing is handed over here")
     }
 
     async fn forget(&self, _: ProfileId, time: Duration) -> Result<Forgotten, PortError> {
@@ -104,20 +105,20 @@ impl Profiles for Ports {
         Ok(if *noted == 0 { Forgotten::All } else { Forgotten::More })
     }
 
-    async fn flow_queue(&self, _: &FlowSchemaId) -> Result<Option<Option<String>>, PortError> {
-        Ok(Some(None))
+    async fn flow_queue(&self, _: &FlowSchemaId) -> Result<FlowQueue, PortError> {
+        Ok(FlowQueue::Default)
     }
 }
 
 impl Credentials for Ports {
     async fn credential(&self, id: ProfileId, _: &str) -> Result<Option<Credential>, PortError> {
         let profile = self.get(id).await?;
-        assert!(profile.is_none_or(|profile| profile.auth.login() != PANIC), "as the test wants it");
+        assert!(profile.is_none_or(|profile| profile.auth.login() != PANIC), "for the test");
         Ok(None)
     }
 }
 
-/// Nobody here logs in with a token.
+/// No profile here logs in with a token.
 impl Grants for Ports {
     type Claim = ();
 
@@ -185,7 +186,7 @@ impl Schedules for Ports {
 
     async fn repair(&self) -> Result<Vec<RefreshInterval>, PortError> {
         self.0.schedules.lock().unwrap().push("repair".to_owned());
-        Err(PortError::Corrupt("as the tests want it".to_owned()))
+        Err(PortError::Corrupt("for the test".to_owned()))
     }
 }
 
@@ -213,9 +214,9 @@ async fn handle_with(memory: Memory, event: Value) -> (Arc<Memory>, Value) {
     let memory = Arc::new(memory);
     let ports = Ports(Arc::clone(&memory));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
-    let poller = Arc::new(Poller::new(ports.clone(), tokens(&ports), ports.clone(), imap));
     let deadline = clock::instant() + Duration::from_secs(30);
-    let answer = Fetch::new(poller, ports).handle(event, deadline).await.unwrap();
+    let function = Fetch::new(ports.clone(), tokens(&ports), ports.clone(), ports, imap, clock::SYSTEM);
+    let answer = function.handle(event, deadline).await.unwrap();
     (memory, serde_json::to_value(answer).unwrap())
 }
 
@@ -256,7 +257,7 @@ async fn the_later_rounds_of_a_short_interval_come_through_the_poll_queue() {
     let rounds: Vec<u64> = requested.iter().map(|(_, delay)| delay.as_secs()).collect();
     assert_eq!(rounds, [20, 40]);
     // A round asks for no rounds of its own.
-    let body = serde_json::to_string(&requested[0].0).unwrap();
+    let body = requested[0].0.to_json();
     let (memory, _) =
         handle(vec![profile(1, "ann", 20)], json!({"Records": [{"messageId": "1", "body": body}]})).await;
     assert!(memory.requested.lock().unwrap().is_empty());
@@ -264,7 +265,7 @@ async fn the_later_rounds_of_a_short_interval_come_through_the_poll_queue() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_nobody_uses_is_given_up_and_the_default_one_mends_the_others() {
+async fn a_schedule_that_no_profile_uses_is_removed_and_the_default_one_repairs_the_others() {
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 600})).await;
     assert_eq!(*memory.schedules.lock().unwrap(), ["left 600"]);
     let (memory, _) = handle(Vec::new(), json!({"refresh_interval": 300})).await;
@@ -272,7 +273,7 @@ async fn a_schedule_that_nobody_uses_is_given_up_and_the_default_one_mends_the_o
 }
 
 #[tokio::test]
-async fn what_cannot_be_mended_does_not_fail_the_run() {
+async fn a_failed_repair_does_not_fail_the_invocation() {
     let (memory, answer) = handle(vec![profile(1, "ann", 300)], json!({"refresh_interval": 300})).await;
     assert_eq!(*memory.schedules.lock().unwrap(), ["repair"]);
     assert_eq!(codes(&memory), [ErrorCode::SecretMissing]);
@@ -290,7 +291,9 @@ async fn forgetting_goes_on_through_the_poll_queue_until_nothing_is_left() {
         assert_eq!(answer, json!({"batchItemFailures": []}));
         let requested = memory.requested.lock().unwrap().clone();
         assert_eq!(requested.len(), asked_again);
-        assert!(requested.iter().all(|(asked, _)| serde_json::to_value(asked).unwrap() == request));
+        assert!(
+            requested.iter().all(|(asked, _)| *asked == PollRequest::read(&request.to_string()).unwrap())
+        );
     }
 }
 
@@ -317,11 +320,10 @@ async fn one_bad_message_never_spoils_its_batch() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_ours_is_refused_by_name() {
+async fn an_unknown_event_is_refused_by_name() {
     let memory = Ports(Arc::new(Memory::default()));
     let imap = Connector::new(Tls::new(None).unwrap(), AllowedHosts::default());
-    let poller = Arc::new(Poller::new(memory.clone(), tokens(&memory), memory.clone(), imap));
-    let function = Fetch::new(poller, memory);
+    let function = Fetch::new(memory.clone(), tokens(&memory), memory.clone(), memory, imap, clock::SYSTEM);
     for event in [json!({}), json!({"refresh_interval": 7}), json!({"refresh_interval": "300"}), json!([1])] {
         let error = function.handle(event, clock::instant() + Duration::from_secs(30)).await.unwrap_err();
         assert!(matches!(error, FetchError::Event(_)), "{error}");

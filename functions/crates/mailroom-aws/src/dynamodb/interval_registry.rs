@@ -1,7 +1,7 @@
-//! The intervals in use, each noted whenever a profile begins to use it: what the index cannot tell at once.
+//! The intervals in use, each registered whenever a profile begins to use it: what the index does not show at once.
 //!
-//! An interval that was struck off keeps its item and its count, so that no count ever comes twice: a strike that comes
-//! late finds another count than it has read.
+//! An interval that is unregistered keeps its item and its count, so that no count comes twice: a removal that comes late
+//! finds another count than it read.
 
 use futures_util::future::join_all;
 use mailroom_core::inbound::schedule::SHARDS;
@@ -21,7 +21,7 @@ const INTERVALS: &str = "INTERVALS";
 pub(crate) struct Registered {
     /// When a profile last began to use it (milliseconds since 1970).
     pub(crate) joined_at: i64,
-    /// Grows with each that does, and never shrinks.
+    /// How often profiles began to use it. Never shrinks.
     joined: String,
 }
 
@@ -30,7 +30,7 @@ fn sort(interval: RefreshInterval) -> String {
 }
 
 impl Table {
-    /// Notes that a profile uses the interval.
+    /// Registers that a profile uses the interval.
     pub(crate) async fn register(
         &self,
         interval: RefreshInterval,
@@ -50,7 +50,7 @@ impl Table {
         Ok(())
     }
 
-    /// What is registered of an interval.
+    /// The interval's registration, if it has one.
     pub(crate) async fn registered(
         &self,
         interval: RefreshInterval,
@@ -71,10 +71,10 @@ impl Table {
         }))
     }
 
-    /// Strikes an interval off as it was read.
+    /// Unregisters an interval, as it was read.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when a profile has begun to use it since, or someone else has struck it off.
+    /// [`PortError::Lost`] when a profile began to use it since, or another process unregistered it.
     pub(crate) async fn unregister(
         &self,
         interval: RefreshInterval,

@@ -8,32 +8,32 @@ const BATCH_ENTRIES: usize = 10;
 /// Bytes of one batch. AWS takes 1 MiB since 2025; regions and emulators that lag take 256 KiB.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// Where a message stands on a FIFO queue.
+/// A queue message's group and id on a FIFO queue.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Order<'a> {
-    /// Messages of one group are delivered in order.
+pub(super) struct FifoOrder<'a> {
+    /// Queue messages of one group are delivered in order.
     pub(super) group: &'a str,
     /// A repeat of an id within 5 minutes is dropped.
     pub(super) id: &'a str,
 }
 
-/// A message that waits to be sent.
+/// A queue message that waits to be sent.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
-    /// Its place in what was asked for.
+    /// Its place in the caller's list.
     pub(super) place: usize,
     /// `None` on a standard queue.
-    pub(super) order: Option<Order<'a>>,
+    pub(super) order: Option<FifoOrder<'a>>,
     /// Seconds until it can be received.
     pub(super) delay: Option<i32>,
-    /// What it says.
+    /// Its body.
     pub(super) body: String,
 }
 
-/// Takes the next batch off what waits: as much as fits, and of each group only the first message.
+/// Takes the next batch from what waits: as much as fits, and of each group only the first queue message.
 ///
-/// A batch can fail in part. With two messages of a group in it, the second could be taken without the first, and would
-/// be ahead of it for ever. A message larger than a batch is a batch of its own: the queue has to say what it thinks.
+/// A batch can fail in part. With two queue messages of a group in it, the second could be taken without the first, and
+/// would be ahead of it for good. One that is larger than a batch is a batch of its own: the queue decides about it.
 pub(super) fn next_batch<'a>(waiting: &mut VecDeque<Waiting<'a>>) -> Vec<Waiting<'a>> {
     let mut batch: Vec<Waiting<'a>> = Vec::new();
     let mut bytes = 0;
@@ -63,7 +63,7 @@ mod tests {
             .enumerate()
             .map(|(place, (group, size))| Waiting {
                 place,
-                order: group.map(|group| Order { group, id: "" }),
+                order: group.map(|group| FifoOrder { group, id: "" }),
                 delay: None,
                 body: "x".repeat(*size),
             })

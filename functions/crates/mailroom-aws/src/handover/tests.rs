@@ -1,8 +1,8 @@
-//! What is sent, and what becomes of a batch that is taken in part.
+//! What is sent, and what happens when a queue takes only a part of it.
 
 use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::job::{ConversationId, Digest, Kind, MessageContent};
-use mailroom_core::profile::ProfileId;
+use mailroom_core::profile::{ProfileId, RefreshInterval};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -12,15 +12,15 @@ use crate::replay::{Calls, Reply, exception, ok, out_of_order, service};
 const FIFO: &str = "https://sqs.invalid/1/jobs.fifo";
 const STANDARD: &str = "https://sqs.invalid/1/polls";
 
-fn outbox(script: impl IntoIterator<Item = Reply>) -> (HandoverQueue, Calls) {
+fn handover(script: impl IntoIterator<Item = Reply>) -> (HandoverQueue, Calls) {
     let (clients, calls) = service(script);
     (HandoverQueue::new(&clients, "mail", FIFO, STANDARD), calls)
 }
 
-/// A job of the mail `mail` in `conversation`.
-fn job(mail: &str, conversation: &str) -> FlowJob {
+/// A job of the message `message` in `conversation`.
+fn job(message: &str, conversation: &str) -> FlowJob {
     let id = ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap();
-    let digest = Digest::of(mail.as_bytes());
+    let digest = Digest::of(message.as_bytes());
     FlowJob {
         version: 1,
         job_id: JobId::new(id, digest),
@@ -35,7 +35,7 @@ fn job(mail: &str, conversation: &str) -> FlowJob {
         fetched_at: datetime!(2026-11-01 12:00 UTC),
         kind: Kind::Message,
         conversation_id: ConversationId::new(id, &[], &[], Some(conversation), digest),
-        message: MessageContent { subject: Some(mail.to_owned()), ..MessageContent::default() },
+        message: MessageContent { subject: Some(message.to_owned()), ..MessageContent::default() },
         raw: None,
     }
 }
@@ -72,10 +72,10 @@ fn ids(jobs: &[&FlowJob]) -> Vec<JobId> {
 
 #[tokio::test]
 async fn a_fifo_queue_gets_group_and_deduplication_id_and_a_standard_queue_gets_none() {
-    let (outbox, calls) = outbox([batch_reply(&[0], &[]), batch_reply(&[0], &[])]);
+    let (handover, calls) = handover([batch_reply(&[0], &[]), batch_reply(&[0], &[])]);
     let job = job("one", "a");
-    assert_eq!(outbox.send(None, std::slice::from_ref(&job)).await.unwrap(), ids(&[&job]));
-    outbox.send(Some("https://sqs.invalid/1/other"), std::slice::from_ref(&job)).await.unwrap();
+    assert_eq!(handover.send(None, std::slice::from_ref(&job)).await.unwrap(), ids(&[&job]));
+    handover.send(Some("https://sqs.invalid/1/other"), std::slice::from_ref(&job)).await.unwrap();
     let [first, second] = &calls.all()[..] else { panic!("two calls") };
     assert_eq!(first.body["QueueUrl"], FIFO);
     assert_eq!(first.body["Entries"][0]["MessageGroupId"], job.conversation_id.as_str());
@@ -87,48 +87,49 @@ async fn a_fifo_queue_gets_group_and_deduplication_id_and_a_standard_queue_gets_
 
 #[tokio::test]
 async fn what_the_queue_had_no_room_for_is_sent_again_ahead_of_its_conversation() {
-    let (outbox, calls) =
-        outbox([batch_reply(&[1], &[(0, false)]), batch_reply(&[0], &[]), batch_reply(&[0], &[])]);
+    let (handover, calls) =
+        handover([batch_reply(&[1], &[(0, false)]), batch_reply(&[0], &[]), batch_reply(&[0], &[])]);
     let jobs = [job("a1", "a"), job("b1", "b"), job("a2", "a")];
-    let taken = outbox.send(None, &jobs).await.unwrap();
+    let taken = handover.send(None, &jobs).await.unwrap();
     assert_eq!(taken, ids(&[&jobs[1], &jobs[0], &jobs[2]]));
     assert_eq!(subjects(&calls), [vec!["a1", "b1"], vec!["a1"], vec!["a2"]]);
 }
 
 #[tokio::test]
 async fn behind_a_refused_job_its_conversation_stays_and_others_go_on() {
-    let (outbox, calls) = outbox([batch_reply(&[1], &[(0, true)]), batch_reply(&[0], &[])]);
+    let (handover, calls) = handover([batch_reply(&[1], &[(0, true)]), batch_reply(&[0], &[])]);
     let jobs = [job("a1", "a"), job("b1", "b"), job("a2", "a"), job("b2", "b")];
-    let taken = outbox.send(None, &jobs).await.unwrap();
+    let taken = handover.send(None, &jobs).await.unwrap();
     assert_eq!(taken, ids(&[&jobs[1], &jobs[3]]));
     assert_eq!(subjects(&calls), [vec!["a1", "b1"], vec!["b2"]]);
 }
 
 #[tokio::test]
 async fn a_queue_that_never_has_room_is_given_up() {
-    let (outbox, calls) = outbox(vec![batch_reply(&[], &[(0, false)]); 20]);
-    assert_eq!(outbox.send(None, &[job("a1", "a"), job("a2", "a")]).await.unwrap(), []);
+    let (handover, calls) = handover(vec![batch_reply(&[], &[(0, false)]); 20]);
+    assert_eq!(handover.send(None, &[job("a1", "a"), job("a2", "a")]).await.unwrap(), []);
     assert_eq!(calls.all().len(), usize::try_from(PARTIAL_TRIES).unwrap());
 }
 
 #[tokio::test]
 async fn an_entry_that_the_reply_forgets_was_not_taken() {
-    let (outbox, _) = outbox([batch_reply(&[0], &[]), batch_reply(&[0], &[])]);
+    let (handover, _) = handover([batch_reply(&[0], &[]), batch_reply(&[0], &[])]);
     let jobs = [job("a1", "a"), job("b1", "b")];
-    assert_eq!(outbox.send(None, &jobs).await.unwrap(), ids(&[&jobs[0], &jobs[1]]));
+    assert_eq!(handover.send(None, &jobs).await.unwrap(), ids(&[&jobs[0], &jobs[1]]));
 }
 
 #[tokio::test]
-async fn a_failure_after_a_part_was_taken_tells_the_part() {
-    let (outbox, _) = outbox([batch_reply(&[0], &[]), exception("AWS.SimpleQueueService.NonExistentQueue")]);
+async fn a_failure_after_some_were_taken_returns_those() {
+    let (handover, _) =
+        handover([batch_reply(&[0], &[]), exception("AWS.SimpleQueueService.NonExistentQueue")]);
     let jobs = [job("a1", "a"), job("a2", "a")];
-    assert_eq!(outbox.send(None, &jobs).await.unwrap(), ids(&[&jobs[0]]));
+    assert_eq!(handover.send(None, &jobs).await.unwrap(), ids(&[&jobs[0]]));
 }
 
 #[tokio::test]
 async fn a_failure_before_anything_was_taken_is_an_error() {
-    let (outbox, calls) = outbox([exception("QueueDoesNotExist")]);
-    let error = outbox.send(None, &[job("a1", "a")]).await.unwrap_err();
+    let (handover, calls) = handover([exception("QueueDoesNotExist")]);
+    let error = handover.send(None, &[job("a1", "a")]).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable { operation: "SendMessageBatch", .. }), "{error:?}");
     assert!(Chain(&error).to_string().contains("QueueDoesNotExist"), "{}", Chain(&error));
     assert_eq!(calls.all().len(), 1);
@@ -136,23 +137,24 @@ async fn a_failure_before_anything_was_taken_is_an_error() {
 
 #[tokio::test]
 async fn throttling_and_outages_are_tried_again() {
-    let (outbox, calls) = outbox([exception("ThrottlingException"), out_of_order(), batch_reply(&[0], &[])]);
-    assert_eq!(outbox.send(None, &[job("a1", "a")]).await.unwrap().len(), 1);
+    let (handover, calls) =
+        handover([exception("ThrottlingException"), out_of_order(), batch_reply(&[0], &[])]);
+    assert_eq!(handover.send(None, &[job("a1", "a")]).await.unwrap().len(), 1);
     assert_eq!(calls.all().len(), 3);
 }
 
 #[tokio::test]
 async fn no_jobs_are_no_call() {
-    let (outbox, calls) = outbox([]);
-    assert_eq!(outbox.send(None, &[]).await.unwrap(), []);
-    outbox.request(&[]).await.unwrap();
+    let (handover, calls) = handover([]);
+    assert_eq!(handover.send(None, &[]).await.unwrap(), []);
+    handover.request(&[]).await.unwrap();
     assert!(calls.all().is_empty());
 }
 
 #[tokio::test]
 async fn characters_that_sqs_refuses_are_replaced() {
-    let (outbox, calls) = outbox([batch_reply(&[0], &[])]);
-    outbox.send(None, &[job("a\u{fffe}b\u{ffff}c\u{0}d\u{1f600}", "a")]).await.unwrap();
+    let (handover, calls) = handover([batch_reply(&[0], &[])]);
+    handover.send(None, &[job("a\u{fffe}b\u{ffff}c\u{0}d\u{1f600}", "a")]).await.unwrap();
     assert_eq!(subjects(&calls), [["a\u{fffd}b\u{fffd}c\u{0}d\u{1f600}"]]);
     let body = calls.all()[0].body["Entries"][0]["MessageBody"].as_str().unwrap().to_owned();
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
@@ -161,14 +163,14 @@ async fn characters_that_sqs_refuses_are_replaced() {
 
 #[tokio::test]
 async fn all_requests_have_to_be_taken_and_carry_their_delay() {
-    let poll = |n: u32| PollRequest::Round { version: 1, refresh_interval: n };
+    let poll = |n: u32| PollRequest::Round(RefreshInterval::from_seconds(n).unwrap());
     let polls = [
         (poll(10), Duration::from_secs(10)),
         (poll(20), Duration::ZERO),
         (poll(30), Duration::from_secs(10_000)),
     ];
-    let (outbox, calls) = outbox([batch_reply(&[0, 2], &[(1, false)]), batch_reply(&[0], &[])]);
-    outbox.request(&polls).await.unwrap();
+    let (handover, calls) = handover([batch_reply(&[0, 2], &[(1, false)]), batch_reply(&[0], &[])]);
+    handover.request(&polls).await.unwrap();
     let [first, second] = &calls.all()[..] else { panic!("two calls") };
     let delays = |call: &crate::replay::Call| -> Vec<i64> {
         let entries = call.body["Entries"].as_array().unwrap();
@@ -179,18 +181,18 @@ async fn all_requests_have_to_be_taken_and_carry_their_delay() {
 
 #[tokio::test]
 async fn a_request_that_is_refused_is_an_error() {
-    let (outbox, _) = outbox([batch_reply(&[], &[(0, true)])]);
-    let poll = PollRequest::Round { version: 1, refresh_interval: 10 };
-    let error = outbox.request(&[(poll, Duration::ZERO)]).await.unwrap_err();
+    let (handover, _) = handover([batch_reply(&[], &[(0, true)])]);
+    let poll = PollRequest::Round(RefreshInterval::DEFAULT);
+    let error = handover.request(&[(poll, Duration::ZERO)]).await.unwrap_err();
     assert_eq!(Chain(&error).to_string(), "SendMessageBatch failed: 1 entries were not taken");
 }
 
 #[tokio::test]
 async fn an_object_has_a_key_and_a_content_type_that_a_header_can_hold() {
-    let (outbox, calls) = outbox(vec![ok(Value::Null); 3]);
-    outbox.put("mail/1.eml", "message/rfc822", vec![1]).await.unwrap();
-    outbox.put("mail/1/0", "text/\r\nx-amz-acl: public", vec![1]).await.unwrap();
-    outbox.put("mail/1/1", "", Vec::new()).await.unwrap();
+    let (handover, calls) = handover(vec![ok(Value::Null); 3]);
+    handover.put("mail/1.eml", "message/rfc822", vec![1]).await.unwrap();
+    handover.put("mail/1/0", "text/\r\nx-amz-acl: public", vec![1]).await.unwrap();
+    handover.put("mail/1/1", "", Vec::new()).await.unwrap();
     let seen: Vec<_> = calls.all().into_iter().map(|call| (call.operation, call.content_type)).collect();
     let expected = [
         ("PUT /mail/mail/1.eml", "message/rfc822"),
@@ -198,5 +200,5 @@ async fn an_object_has_a_key_and_a_content_type_that_a_header_can_hold() {
         ("PUT /mail/mail/1/1", UNKNOWN_CONTENT_TYPE),
     ];
     assert_eq!(seen, expected.map(|(operation, kind)| (operation.to_owned(), kind.to_owned())));
-    assert!(matches!(outbox.put("", "text/plain", vec![1]).await, Err(PortError::Corrupt(_))));
+    assert!(matches!(handover.put("", "text/plain", vec![1]).await, Err(PortError::Corrupt(_))));
 }

@@ -58,7 +58,7 @@ impl World {
     }
 }
 
-/// Someone who works on it, over an AWS that waits for a turn at each call.
+/// A process that changes it, over an AWS that waits for a turn at each call.
 #[derive(Clone, Default)]
 struct Actor {
     world: Arc<Mutex<World>>,
@@ -220,7 +220,7 @@ impl<'a> Part<'a> {
         Self { actor, does: does.boxed(), lives: usize::MAX }
     }
 
-    fn dying_after(self, lives: usize) -> Self {
+    fn crashing_after(self, lives: usize) -> Self {
         Self { lives, ..self }
     }
 }
@@ -332,25 +332,25 @@ async fn several_may_come_and_go_at_once() {
 }
 
 #[tokio::test]
-async fn a_death_while_leaving_is_mended() {
+async fn a_crash_while_leaving_is_repaired() {
     for seed in 0..40 {
         let world = World::deserted();
-        let (joiner, leaver, mender) = (Actor::at(&world), Actor::at(&world), Actor::at(&world));
+        let (joiner, leaver, repairer) = (Actor::at(&world), Actor::at(&world), Actor::at(&world));
         let lives = usize::try_from(seed).unwrap() % 7;
-        let leaves = Part::new(&leaver, leaver.leaves()).dying_after(lives);
+        let leaves = Part::new(&leaver, leaver.leaves()).crashing_after(lives);
         play(vec![leaves, Part::new(&joiner, joiner.joins(1))], dice(seed)).await;
-        play(vec![Part::new(&mender, mends(&mender))], |_| 0).await;
+        play(vec![Part::new(&repairer, repairs(&repairer))], |_| 0).await;
         assert!(world.lock().unwrap().is_right(), "seed {seed}");
     }
 }
 
-async fn mends(actor: &Actor) {
-    let mended = actor.intervals().repair().await.unwrap();
-    assert!(mended.is_empty() || mended == [interval()]);
+async fn repairs(actor: &Actor) {
+    let repaired = actor.intervals().repair().await.unwrap();
+    assert!(repaired.is_empty() || repaired == [interval()]);
 }
 
 #[tokio::test]
-async fn a_death_while_joining_is_mended() {
+async fn a_crash_while_joining_is_repaired() {
     let imap = Server {
         host: Host::parse("imap.example.com").unwrap(),
         port: 993.try_into().unwrap(),
@@ -363,16 +363,16 @@ async fn a_death_while_joining_is_mended() {
         Profile { refresh_interval: interval(), ..Profile::listening(id, "Support", imap, auth, flow, NOW) };
     for lives in 0..5 {
         let world = Arc::<Mutex<World>>::default();
-        let (joiner, mender, planner) = (Actor::at(&world), Actor::at(&world), Actor::at(&world));
+        let (joiner, repairer, planner) = (Actor::at(&world), Actor::at(&world), Actor::at(&world));
         let makes = async {
             joiner.table().create(&profile).await.unwrap();
             joiner.intervals().joined(interval()).await.unwrap();
         };
-        play(vec![Part::new(&joiner, makes).dying_after(lives)], |_| 0).await;
+        play(vec![Part::new(&joiner, makes).crashing_after(lives)], |_| 0).await;
         assert_eq!(world.lock().unwrap().stored.is_empty(), lives < 2, "after {lives} calls");
-        play(vec![Part::new(&mender, mends(&mender))], |_| 0).await;
+        play(vec![Part::new(&repairer, repairs(&repairer))], |_| 0).await;
         assert!(world.lock().unwrap().is_right(), "after {lives} calls");
-        // What nobody uses in the end goes with the next plan.
+        // A schedule that no profile uses is removed by the next plan.
         if lives < 2 {
             play(vec![Part::new(&planner, planner.leaves())], |_| 0).await;
             let world = world.lock().unwrap();

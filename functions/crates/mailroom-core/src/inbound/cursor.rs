@@ -46,18 +46,18 @@ impl UidValidity {
     }
 }
 
-/// Old mail that is not announced: what has a UID of at most `up_to` and arrived before `since`.
+/// Old messages that are not announced: those that have a UID of at most `up_to` and arrived before `since`.
 ///
-/// Mail above `up_to` came after we began, and counts whatever date it carries.
+/// Messages above `up_to` came after the first poll, and count whatever date they carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Floor {
     /// The highest UID that existed when the floor was laid.
     pub up_to: Uid,
-    /// INTERNALDATE (RFC 9051 §2.3.3) from which mail counts.
+    /// INTERNALDATE (RFC 9051 §2.3.3) from which messages count.
     pub since: OffsetDateTime,
 }
 
-/// How far a mailbox is handled: every message up to `last_uid` has its job, or was not wanted.
+/// How far a mailbox is handled: every message up to `last_uid` has its job, or is not wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     /// The UIDVALIDITY that `last_uid` belongs to; `None` from a server that has none.
@@ -67,7 +67,7 @@ pub struct Cursor {
     /// The latest arrival handled, or the start point before that. Where UIDs have lost their meaning, the search
     /// goes back to here.
     pub newest: OffsetDateTime,
-    /// Old mail to pass over, while there may be any above `last_uid`.
+    /// Old messages to pass over, while there may be any above `last_uid`.
     pub floor: Option<Floor>,
 }
 
@@ -78,7 +78,7 @@ impl Cursor {
 
     /// The cursor once everything up to `uid` is handled, the latest of it having arrived at `arrived`.
     ///
-    /// `now` bounds `arrived`: a date from the future must not hide mail from a later search.
+    /// `now` bounds `arrived`: a date from the future must not hide messages from a later search.
     #[must_use]
     pub fn advanced(self, uid: Uid, arrived: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
         let last_uid = self.last_uid.max(uid.get());

@@ -1,9 +1,11 @@
-//! The flow job: what a flow receives for a mail. A wire format, version 1; `flow-job.v1.json` is its JSON Schema.
+//! The flow job: what a flow receives for a message. A wire format, version 1; `flow-job.v1.json` is its JSON Schema.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use crate::outbound::loop_guard::AutomatedSender;
+use crate::outbound::message::MessageId;
 use crate::profile::ProfileId;
 
 /// SHA-256 of a message's raw bytes.
@@ -47,7 +49,7 @@ impl Digest {
     }
 }
 
-/// A job's id: the same for equal mail of one profile, for ever. Also the queue's deduplication id.
+/// A job's id: always the same for equal messages of one profile. Also the queue's deduplication id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(String);
@@ -58,12 +60,12 @@ impl JobId {
         &mut self.0
     }
 
-    /// From the profile's id and the mail's digest, never from headers: those collide.
+    /// From the profile's id and the message's digest, never from headers: those collide.
     #[must_use]
-    pub fn new(profile: ProfileId, mail: Digest) -> Self {
+    pub fn new(profile: ProfileId, message: Digest) -> Self {
         let mut hash = Sha256::new();
         hash.update(profile.to_string());
-        hash.update(mail.0);
+        hash.update(message.0);
         Self(hex::encode(hash.finalize()))
     }
 
@@ -74,7 +76,7 @@ impl JobId {
     }
 }
 
-/// The conversation a mail belongs to: jobs of one conversation are delivered in order.
+/// The conversation that a message belongs to: jobs of one conversation are delivered in order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ConversationId(String);
@@ -85,10 +87,10 @@ impl ConversationId {
         &mut self.0
     }
 
-    /// The conversation of a mail: that of the first message it refers to, else of the one it answers, else its own.
+    /// The conversation of a message: that of the first message it refers to, else of the one it answers, else its own.
     ///
     /// The oldest entry of References names the thread's root (RFC 5322 §3.6.4); `In-Reply-To` does where a client
-    /// leaves References out; a mail without any id is a conversation of its own. Hashed with the profile, so that
+    /// leaves References out; a message without any id is a conversation of its own. Hashed with the profile, so that
     /// it fits a FIFO group (128 characters) and two profiles never wait for each other.
     #[must_use]
     pub fn new(
@@ -96,14 +98,14 @@ impl ConversationId {
         references: &[String],
         in_reply_to: &[String],
         message_id: Option<&str>,
-        mail: Digest,
+        message: Digest,
     ) -> Self {
         let root = references
             .first()
             .or_else(|| in_reply_to.first())
             .map(String::as_str)
             .or(message_id)
-            .map_or_else(|| mail.to_hex(), str::to_owned);
+            .map_or_else(|| message.to_hex(), str::to_owned);
         let mut hash = Sha256::new();
         hash.update(profile.to_string());
         hash.update(root);
@@ -123,15 +125,15 @@ impl ConversationId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A mail from someone.
+    /// A message that a person, or a program on its own, wrote.
     Message,
-    /// A mail from a machine that answers mail (RFC 3834), receipts and notices of delay or delivery included.
+    /// A message that a program wrote in answer to one (RFC 3834); also receipts, and notices of delay or delivery.
     AutoReply,
-    /// A report that mail of ours was not delivered (RFC 3464).
+    /// A report that a message was not delivered (RFC 3464).
     Bounce,
-    /// A mail above the profile's limit: its headers only.
+    /// A message above the profile's limit: its headers alone.
     Oversize,
-    /// A mail that made us fail again and again: where it lies, nothing of what it says.
+    /// A message that made Mailroom fail again and again: its place in the mailbox, and nothing of its content.
     Quarantined,
 }
 
@@ -141,17 +143,17 @@ pub enum Kind {
 pub struct FlowJob {
     /// The format's version: 1.
     pub version: u32,
-    /// See [`JobId`].
+    /// The job's id, the same in every repeat.
     pub job_id: JobId,
     /// The flow schema to start.
     pub flow_schema_id: String,
-    /// The profile that received the mail.
+    /// The profile that received the message.
     pub profile_id: String,
-    /// Its name.
+    /// The profile's name.
     pub profile_name: String,
-    /// Its login.
+    /// The profile's login name.
     pub login: String,
-    /// The mailbox, in UTF-8.
+    /// The mailbox's name, in UTF-8.
     pub mailbox: String,
     /// UIDVALIDITY at the time; null from a server that has none.
     pub uid_validity: Option<u32>,
@@ -160,20 +162,21 @@ pub struct FlowJob {
     /// INTERNALDATE; null where the server gave none that can be read.
     #[serde(with = "time::serde::rfc3339::option")]
     pub received_at: Option<OffsetDateTime>,
-    /// When we fetched it.
+    /// When Mailroom fetched it.
     #[serde(with = "time::serde::rfc3339")]
     pub fetched_at: OffsetDateTime,
-    /// What it is.
+    /// The kind of message.
     pub kind: Kind,
-    /// See [`ConversationId`].
+    /// Jobs of one conversation are delivered in order.
     pub conversation_id: ConversationId,
-    /// The mail, decoded.
+    /// The message, decoded.
     pub message: MessageContent,
-    /// The mail as it came; null where it was not fetched (`oversize`, and a `quarantined` mail that could not be).
+    /// The message as it was received; null where it was not fetched (`oversize`, and a `quarantined` message that cannot
+    /// be fetched).
     pub raw: Option<ObjectRef>,
 }
 
-/// An object in our bucket.
+/// An object in Mailroom's bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectRef {
@@ -183,7 +186,7 @@ pub struct ObjectRef {
     pub key: String,
 }
 
-/// An address of a header field; either part can be missing in real mail, never both.
+/// An address of a header field (RFC 5322 §3.4). Real messages lack the one part or the other, never both.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
@@ -193,20 +196,20 @@ pub struct Address {
     pub address: Option<String>,
 }
 
-/// A mail's content, decoded. Everything can be missing in real mail.
+/// A message's content, decoded. Real messages lack any part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MessageContent {
-    /// Without angle brackets.
+    /// `Message-ID`, without angle brackets.
     pub message_id: Option<String>,
-    /// Without angle brackets.
+    /// `In-Reply-To`, without angle brackets.
     pub in_reply_to: Vec<String>,
-    /// Oldest first, without angle brackets.
+    /// `References`, the oldest first, without angle brackets.
     pub references: Vec<String>,
     /// The `Date` field, RFC 3339, in the sender's zone.
     #[serde(with = "time::serde::rfc3339::option")]
     pub date: Option<OffsetDateTime>,
-    /// Decoded (RFC 2047).
+    /// `Subject`, decoded (RFC 2047).
     pub subject: Option<String>,
     /// `From`.
     pub from: Vec<Address>,
@@ -220,19 +223,19 @@ pub struct MessageContent {
     pub cc: Vec<Address>,
     /// `Bcc`.
     pub bcc: Vec<Address>,
-    /// The plain text body, decoded to UTF-8, `format=flowed` as it is.
+    /// The plain text body in UTF-8, `format=flowed` left as it is.
     pub text: Option<String>,
-    /// The HTML body, decoded to UTF-8, not sanitized.
+    /// The HTML body in UTF-8, not sanitized.
     pub html: Option<String>,
-    /// Whether something was left out because of its length or number; `raw` is whole.
+    /// Whether something was left out because there is too much of it; `raw` is complete.
     pub truncated: bool,
-    /// All header fields in order: name, and value decoded and unfolded.
+    /// All header fields in their order: name, and decoded and unfolded value.
     pub headers: Vec<(String, String)>,
     /// The attachments and inline parts.
     pub attachments: Vec<Attachment>,
     /// Bytes of the raw message (RFC822.SIZE for `oversize`).
     pub size: u64,
-    /// [`Digest`] in hexadecimal.
+    /// The message's [`Digest`] in hexadecimal.
     pub sha256: String,
 }
 
@@ -240,11 +243,11 @@ pub struct MessageContent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
-    /// The name, decoded, without any path.
+    /// The file name, decoded, without any path.
     pub filename: Option<String>,
     /// `type/subtype`, lower case.
     pub content_type: String,
-    /// Decoded bytes.
+    /// Bytes, once decoded.
     pub size: u64,
     /// `Content-ID` without angle brackets.
     pub content_id: Option<String>,
@@ -255,11 +258,29 @@ pub struct Attachment {
 }
 
 impl FlowJob {
-    /// The largest job in bytes of JSON: 256 KiB, the least that an SQS queue anywhere accepts, less its attributes.
+    /// The largest job in bytes of JSON: 256 KiB, the least that any SQS queue accepts, less its attributes.
     pub const MAX_BYTES: usize = 256 * 1024 - 1024;
+
+    /// The message's id and the kind of program that wrote it; `None` where a person wrote it, or it has no id by which
+    /// an answer could name it.
+    #[must_use]
+    pub fn automated_sender(&self) -> Option<(MessageId, AutomatedSender)> {
+        let has_null_return_path = || {
+            self.message.headers.iter().any(|(name, value)| {
+                name.eq_ignore_ascii_case("Return-Path") && value.replace([' ', '\t'], "") == "<>"
+            })
+        };
+        let sender = match self.kind {
+            Kind::AutoReply => AutomatedSender::AutoReply,
+            Kind::Bounce => AutomatedSender::Bounce,
+            Kind::Message | Kind::Oversize if has_null_return_path() => AutomatedSender::NullSender,
+            Kind::Message | Kind::Oversize | Kind::Quarantined => return None,
+        };
+        Some((MessageId::parse(self.message.message_id.as_deref()?).ok()?, sender))
+    }
 }
 
-/// The JSON Schema (2020-12) of [`FlowJob`], as it is served to those who read jobs.
+/// The JSON Schema (2020-12) of [`FlowJob`], as the API serves it.
 pub const FLOW_JOB_SCHEMA: &str = include_str!("flow-job.v1.json");
 
 #[cfg(test)]

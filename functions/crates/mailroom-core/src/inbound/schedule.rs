@@ -1,19 +1,21 @@
-//! What one run checks: the planner's decisions.
+//! Which profiles an invocation polls, and what the poll queue carries to the others.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::profile::{Profile, RefreshInterval};
+use crate::invalid::Invalid;
+use crate::profile::{Profile, ProfileId, RefreshInterval};
 
 /// How many shards an interval's profiles are spread over, so that no partition of the index is hot.
 pub const SHARDS: u8 = 16;
 
-/// How many profiles one run polls at once. 250 mailboxes fit 256 MB; 100 leave room for their mail.
+/// How many profiles one invocation polls at once. 250 mailboxes fit 256 MB; 100 leave room for their messages.
 pub const BATCH: usize = 100;
 
-/// The longest delay of a queue message.
+/// The longest delay of a queue message (SQS: 15 minutes).
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// A range of an interval's profiles in the order of the index, both ends included: `imap_host#id`.
@@ -26,47 +28,110 @@ pub struct Range {
     pub to: String,
 }
 
-/// A message on the poll queue. A wire format, version 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+/// What a message on the poll queue asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PollRequest {
     /// Poll a range of an interval's profiles.
     Range {
-        /// The format's version: 1.
-        version: u32,
-        /// Seconds.
-        refresh_interval: u32,
-        /// 0 to 15.
+        /// The interval.
+        interval: RefreshInterval,
+        /// The shard, below [`SHARDS`].
         shard: u8,
-        /// The range; all of the shard is not sent this way.
+        /// The profiles of the shard.
         range: Range,
     },
-    /// Poll one profile: its page was full, or it has to be polled alone.
+    /// Poll one profile: there is more in its mailbox, or it has to be polled alone.
+    Profile(ProfileId),
+    /// Plan an interval again: the later rounds of an interval below a minute.
+    Round(RefreshInterval),
+    /// Remove what is left of the ledger of a profile that no longer exists.
+    Forget(ProfileId),
+}
+
+/// The body of a queue message, without its version. A wire format: a change needs a new [`PollRequest::VERSION`].
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Body {
+    Range {
+        /// Seconds.
+        refresh_interval: u32,
+        shard: u8,
+        range: Range,
+    },
     Profile {
-        /// The format's version: 1.
-        version: u32,
-        /// The profile's id.
         profile_id: String,
     },
-    /// Plan an interval once more: the later rounds of an interval below a minute.
     Round {
-        /// The format's version: 1.
-        version: u32,
         /// Seconds.
         refresh_interval: u32,
     },
-    /// Forget what was noted about the mail of a profile that is gone: there was more than a request could remove.
     Forget {
-        /// The format's version: 1.
-        version: u32,
-        /// The profile's id.
         profile_id: String,
     },
 }
 
+/// Why a message on the poll queue cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PollRequestError {
+    /// It is not JSON, or lacks a field, or has one too many.
+    #[error("the message is not a poll request")]
+    Malformed(#[source] serde_json::Error),
+    /// It has another version than [`PollRequest::VERSION`], or none.
+    #[error("the poll request does not have version {version}", version = PollRequest::VERSION)]
+    Version,
+    /// The interval does not exist.
+    #[error("refresh_interval {0}")]
+    Interval(Invalid),
+    /// The profile's id is not one.
+    #[error("profile_id {0}")]
+    ProfileId(Invalid),
+}
+
 impl PollRequest {
-    /// The version of the format that this code writes.
+    /// The version of the format.
     pub const VERSION: u32 = 1;
+
+    /// Reads the body of a queue message.
+    ///
+    /// # Errors
+    /// When the body is not what [`Self::to_json`] writes.
+    pub fn read(body: &str) -> Result<Self, PollRequestError> {
+        let mut fields: Map<String, Value> =
+            serde_json::from_str(body).map_err(PollRequestError::Malformed)?;
+        if fields.remove("version") != Some(Self::VERSION.into()) {
+            return Err(PollRequestError::Version);
+        }
+        let body = serde_json::from_value(Value::Object(fields)).map_err(PollRequestError::Malformed)?;
+        let interval = |seconds| RefreshInterval::from_seconds(seconds).map_err(PollRequestError::Interval);
+        let profile = |id: String| ProfileId::parse(&id).map_err(PollRequestError::ProfileId);
+        Ok(match body {
+            Body::Range { refresh_interval, shard, range } => {
+                Self::Range { interval: interval(refresh_interval)?, shard, range }
+            }
+            Body::Profile { profile_id } => Self::Profile(profile(profile_id)?),
+            Body::Round { refresh_interval } => Self::Round(interval(refresh_interval)?),
+            Body::Forget { profile_id } => Self::Forget(profile(profile_id)?),
+        })
+    }
+
+    /// The body of the queue message, in JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let body = match self {
+            Self::Range { interval, shard, range } => {
+                Body::Range { refresh_interval: interval.seconds(), shard: *shard, range: range.clone() }
+            }
+            Self::Profile(id) => Body::Profile { profile_id: id.to_string() },
+            Self::Round(interval) => Body::Round { refresh_interval: interval.seconds() },
+            Self::Forget(id) => Body::Forget { profile_id: id.to_string() },
+        };
+        // Numbers and strings always serialize.
+        let mut value = serde_json::to_value(body).unwrap_or_default();
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("version".to_owned(), Self::VERSION.into());
+        }
+        value.to_string()
+    }
 }
 
 /// The sort key of a profile in the index, as [`Range`] has it.
@@ -76,13 +141,13 @@ pub fn sort_key(profile: &Profile) -> String {
     format!("{host}#{}", profile.id)
 }
 
-/// Whether a profile may be polled at `now`: its status asks for no pause.
+/// Whether a profile is polled at `now`: it listens, and no pause is due.
 #[must_use]
 pub fn is_due(profile: &Profile, now: OffsetDateTime) -> bool {
     profile.listen && profile.status.not_before.is_none_or(|until| until <= now)
 }
 
-/// The delays after which the later rounds of an interval follow, when its schedule fires once a minute.
+/// The delays after which an interval below a minute is planned again, since its schedule fires once a minute.
 #[must_use]
 pub fn later_rounds(interval: RefreshInterval) -> Vec<Duration> {
     let step = interval.seconds();
@@ -95,7 +160,7 @@ pub fn later_rounds(interval: RefreshInterval) -> Vec<Duration> {
 /// Ranges of at most [`BATCH`] profiles for the poll queue, with the delays that spread them over half the interval,
 /// so that a slow batch still ends before the next round.
 ///
-/// `due`: per shard, the profiles that are due, in the order of the index.
+/// `due`: for each shard, the sort keys of the profiles that are due, in the order of the index.
 #[must_use]
 pub fn batches(interval: RefreshInterval, due: &[(u8, Vec<String>)]) -> Vec<(PollRequest, Duration)> {
     let ranges: Vec<(u8, Range)> = due
@@ -112,12 +177,7 @@ pub fn batches(interval: RefreshInterval, due: &[(u8, Vec<String>)]) -> Vec<(Pol
     (0u32..)
         .zip(ranges)
         .map(|(n, (shard, range))| {
-            let request = PollRequest::Range {
-                version: PollRequest::VERSION,
-                refresh_interval: interval.seconds(),
-                shard,
-                range,
-            };
+            let request = PollRequest::Range { interval, shard, range };
             (request, Duration::from_secs((spread * n / count).as_secs()))
         })
         .collect()
@@ -125,6 +185,8 @@ pub fn batches(interval: RefreshInterval, due: &[(u8, Vec<String>)]) -> Vec<(Pol
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn interval(seconds: u32) -> RefreshInterval {
@@ -142,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_intervals_we_keep_are_intervals() {
+    fn other_intervals_are_refused() {
         for seconds in [0, 1, 9, 11, 25, 45, 59, 61, 90, 86_401, 86_460, u32::MAX] {
             assert!(RefreshInterval::from_seconds(seconds).is_err(), "{seconds}");
         }
@@ -162,45 +224,61 @@ mod tests {
                     let (_, keys) = due.iter().find(|(s, _)| s == shard).unwrap();
                     keys.iter().filter(|key| (&range.from..=&range.to).contains(key)).count()
                 }
-                PollRequest::Profile { .. } | PollRequest::Round { .. } | PollRequest::Forget { .. } => 0,
+                PollRequest::Profile(_) | PollRequest::Round(_) | PollRequest::Forget(_) => 0,
             })
             .sum();
         assert_eq!(covered, 351);
     }
 
     #[test]
-    fn delays_stay_within_what_a_queue_can() {
+    fn delays_stay_within_the_limit_of_a_queue() {
         let due: Vec<_> = (0..16).map(|shard| (shard, vec!["k".to_owned(); 1000])).collect();
         assert!(batches(interval(86_400), &due).iter().all(|(_, delay)| *delay < MAX_DELAY));
     }
 
+    const ID: &str = "01JDCABCDEFGHJKMNPQRSTVWXY";
+
     #[test]
     fn poll_requests_of_every_version_shipped_are_still_read() {
+        let profile = ProfileId::parse(ID).unwrap();
+        let range = Range { from: "a#1".to_owned(), to: "b#2".to_owned() };
         for (wire, expected) in [
             (
-                r#"{"kind":"range","version":1,"refresh_interval":300,"shard":3,"range":{"from":"a#1","to":"b#2"}}"#,
-                PollRequest::Range {
-                    version: 1,
-                    refresh_interval: 300,
-                    shard: 3,
-                    range: Range { from: "a#1".to_owned(), to: "b#2".to_owned() },
-                },
+                json!({"kind": "range", "version": 1, "refresh_interval": 300, "shard": 3,
+                       "range": {"from": "a#1", "to": "b#2"}}),
+                PollRequest::Range { interval: interval(300), shard: 3, range },
             ),
+            (json!({"kind": "profile", "version": 1, "profile_id": ID}), PollRequest::Profile(profile)),
             (
-                r#"{"kind":"profile","version":1,"profile_id":"01JDC"}"#,
-                PollRequest::Profile { version: 1, profile_id: "01JDC".to_owned() },
+                json!({"kind": "round", "version": 1, "refresh_interval": 10}),
+                PollRequest::Round(interval(10)),
             ),
-            (
-                r#"{"kind":"round","version":1,"refresh_interval":10}"#,
-                PollRequest::Round { version: 1, refresh_interval: 10 },
-            ),
-            (
-                r#"{"kind":"forget","version":1,"profile_id":"01JDC"}"#,
-                PollRequest::Forget { version: 1, profile_id: "01JDC".to_owned() },
-            ),
+            (json!({"kind": "forget", "version": 1, "profile_id": ID}), PollRequest::Forget(profile)),
         ] {
-            assert_eq!(serde_json::from_str::<PollRequest>(wire).unwrap(), expected);
-            assert_eq!(serde_json::to_string(&expected).unwrap(), wire);
+            assert_eq!(PollRequest::read(&wire.to_string()).unwrap(), expected);
+            assert_eq!(serde_json::from_str::<Value>(&expected.to_json()).unwrap(), wire);
         }
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_says_why() {
+        let error = |body: Value| PollRequest::read(&body.to_string()).unwrap_err();
+        for version in [json!(2), json!("1"), json!(null)] {
+            let body = json!({"kind": "of the future", "version": version});
+            assert!(matches!(error(body), PollRequestError::Version));
+        }
+        assert!(matches!(error(json!({"kind": "profile", "profile_id": ID})), PollRequestError::Version));
+        for malformed in [
+            json!("text"),
+            json!({"kind": "profile", "version": 1}),
+            json!({"kind": "profile", "version": 1, "profile_id": ID, "more": 1}),
+            json!({"kind": "other", "version": 1, "profile_id": ID}),
+        ] {
+            assert!(matches!(error(malformed), PollRequestError::Malformed(_)));
+        }
+        let id = error(json!({"kind": "forget", "version": 1, "profile_id": "x"}));
+        assert_eq!(id.to_string(), "profile_id must be a ULID of 26 characters");
+        let seconds = error(json!({"kind": "round", "version": 1, "refresh_interval": 7}));
+        assert!(matches!(seconds, PollRequestError::Interval(_)));
     }
 }

@@ -1,13 +1,13 @@
 //! Making a job small enough for a queue.
 //!
-//! What is cut first is what a flow misses least, or finds again: the raw mail has everything. The order:
+//! What is cut first is what a flow misses least, or finds again: the raw message has everything. The order:
 //!
 //! 1. the HTML body, down to [`HTML_KEPT`]; then the text, down to [`TEXT_KEPT`]
 //! 2. header fields: long values, then fields from the end (`Received` and what flows route by stand at the top)
 //! 3. addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last
 //! 4. attachments beyond [`ATTACHMENTS_KEPT`]
 //! 5. the rest of the HTML body, then of the text
-//! 6. names and ids that are longer than any honest one
+//! 6. names and ids that are longer than any valid one
 //! 7. the rest of every list
 //!
 //! Each step cuts no more than is still too much. Sizes are those of the JSON, in which a quotation mark takes two
@@ -18,22 +18,22 @@ use time::OffsetDateTime;
 
 use crate::inbound::job::{Address, Attachment, FlowJob, MessageContent};
 
-/// Bytes of HTML that outlive header fields and long lists.
+/// Bytes of HTML that are cut only after header fields and long lists.
 pub const HTML_KEPT: usize = 16 * 1024;
 
-/// Bytes of text that outlive them: a long letter.
+/// Bytes of text that are cut only after header fields and long lists: a long letter.
 pub const TEXT_KEPT: usize = 64 * 1024;
 
-/// Bytes of a header field's value that outlive other fields.
+/// Bytes of a header field's value that are cut only with the field itself.
 pub const HEADER_VALUE_KEPT: usize = 1024;
 
-/// Header fields that outlive addresses and attachments.
+/// Header fields that are dropped only after addresses and attachments.
 pub const HEADERS_KEPT: usize = 20;
 
-/// Addresses of one field that outlive bodies.
+/// Addresses of one field that are dropped only after the bodies.
 pub const ADDRESSES_KEPT: usize = 50;
 
-/// Attachments that outlive bodies.
+/// Attachments that are dropped only after the bodies.
 pub const ATTACHMENTS_KEPT: usize = 200;
 
 /// Bytes of a name or id: an address or a message id has at most 998 (RFC 5322 §2.1.1).
@@ -42,7 +42,7 @@ pub const NAME_KEPT: usize = 1000;
 /// The job with its JSON cut to at most [`FlowJob::MAX_BYTES`], and `truncated` set if that took anything away. A job
 /// that fits is returned as it is. Always succeeds.
 #[must_use]
-pub fn fit(mut job: FlowJob) -> FlowJob {
+pub fn truncate(mut job: FlowJob) -> FlowJob {
     let unprintable = drop_unprintable_dates(&mut job);
     let mut cutter = Cutter { over: json_size(&job).saturating_sub(FlowJob::MAX_BYTES) };
     let too_large = cutter.over > 0;
@@ -116,7 +116,7 @@ fn cut_names(cutter: &mut Cutter, job: &mut FlowJob) {
     for name in names {
         cutter.cut(name, NAME_KEPT);
     }
-    // Ours, and short: only a job that nobody of ours has written can have long ones.
+    // Mailroom's own ids are short: only a job that it did not write has long ones.
     let ids = [&mut job.flow_schema_id, &mut job.profile_id, job.job_id.text(), job.conversation_id.text()];
     for id in ids {
         cutter.cut(id, NAME_KEPT);
@@ -129,15 +129,14 @@ fn cut_names(cutter: &mut Cutter, job: &mut FlowJob) {
 
 fn cut_lists(cutter: &mut Cutter, message: &mut MessageContent) {
     cutter.drop_tail(&mut message.headers, 0);
-    // The root of the conversation and the latest ancestor are at the ends: the first is kept longest.
+    // The root of the conversation is the first: it is kept longest.
     cutter.drop_tail(&mut message.references, 0);
     cutter.drop_tail(&mut message.in_reply_to, 0);
     cutter.drop_tail(&mut message.attachments, 0);
     cut_addresses(cutter, message, 0);
 }
 
-/// RFC 3339 has no years before 0 and no offsets of seconds or of a day: such a date would keep the job from being
-/// written at all.
+/// RFC 3339 has no years before 0 and no offsets of seconds or of a day: a job with such a date cannot be written.
 fn drop_unprintable_dates(job: &mut FlowJob) -> bool {
     let unprintable = |date: &OffsetDateTime| {
         let (hours, _, seconds) = date.offset().as_hms();
@@ -148,7 +147,7 @@ fn drop_unprintable_dates(job: &mut FlowJob) -> bool {
         dropped |= date.take_if(|date| unprintable(date)).is_some();
     }
     if unprintable(&job.fetched_at) {
-        // The clock is broken, and the contract wants a time.
+        // The clock is broken, and the contract requires a time.
         job.fetched_at = OffsetDateTime::UNIX_EPOCH;
         dropped = true;
     }
@@ -230,7 +229,7 @@ fn json_size(value: &impl Serialize) -> usize {
     let mut counter = Counter(0);
     match serde_json::to_writer(&mut counter, value) {
         Ok(()) => counter.0,
-        // Nothing in a job can fail once its dates can be written; what failed would not be sent either.
+        // Everything in a job can be written once its dates can; a job that cannot is not sent either.
         Err(_) => usize::MAX,
     }
 }

@@ -3,7 +3,7 @@
 //! On a cold connection with implicit TLS: TCP, TLS 1.3, greeting, login, EXAMINE and the listing, which is five round
 //! trips. Capabilities cost a sixth and are asked for only where the login depends on them.
 
-use mailroom_core::inbound::poll::{Listing, MailboxState};
+use mailroom_core::inbound::plan::{Listing, MailboxState};
 use mailroom_core::server::{Mailbox, Security, Server};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,6 +30,9 @@ pub struct Connector {
     tls: Tls,
     allowed: AllowedHosts,
 }
+
+/// What a [`Connector`]'s sessions run over.
+pub type Stream = TlsStream<TcpStream>;
 
 /// A session with its mailbox open, and what the server said of it.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
-use mailroom_core::inbound::poll::{Listed, Listing, MailboxState};
+use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
 use mailroom_core::server::Mailbox;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

@@ -65,7 +65,7 @@ fn full() -> FlowJob {
     }
 }
 
-/// A mail that could not be read: next to nothing is known.
+/// A message that cannot be read: next to nothing is known of it.
 fn bare() -> FlowJob {
     FlowJob {
         uid_validity: None,
@@ -107,7 +107,7 @@ fn the_schema_requires_every_field_and_allows_no_other() {
 }
 
 #[test]
-fn the_schema_refuses_what_no_job_holds() {
+fn the_schema_refuses_values_that_no_job_has() {
     let validator = validator();
     for (path, value) in [
         ("/version", json!(2)),
@@ -137,7 +137,7 @@ fn every_kind_is_in_the_schema() {
 
 fn conversation(references: &[&str], in_reply_to: &[&str], id: Option<&str>) -> ConversationId {
     let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    ConversationId::new(profile(1), &owned(references), &owned(in_reply_to), id, Digest::of(b"mail"))
+    ConversationId::new(profile(1), &owned(references), &owned(in_reply_to), id, Digest::of(b"message"))
 }
 
 /// RFC 5322 §3.6.4: a reply's References are its parent's and the parent's Message-ID.
@@ -150,14 +150,14 @@ fn a_thread_is_one_conversation() {
     assert_eq!(first, reply_to_reply);
 }
 
-/// A client that writes no References still names the mail it answers: right for the first answer.
+/// A client that writes no References still names the message it answers: right for the first answer.
 #[test]
-fn an_answer_without_references_joins_the_mail_it_answers() {
+fn an_answer_without_references_joins_the_message_it_answers() {
     assert_eq!(conversation(&[], &["1@a"], Some("2@b")), conversation(&[], &[], Some("1@a")));
 }
 
 #[test]
-fn mail_without_any_id_is_a_conversation_of_its_own() {
+fn a_message_without_any_id_is_a_conversation_of_its_own() {
     let of = |raw: &[u8]| ConversationId::new(profile(1), &[], &[], None, Digest::of(raw));
     assert_ne!(of(b"a"), of(b"b"));
     assert_eq!(of(b"a"), of(b"a"));
@@ -165,7 +165,27 @@ fn mail_without_any_id_is_a_conversation_of_its_own() {
 
 #[test]
 fn profiles_do_not_share_conversations() {
-    let of = |n| ConversationId::new(profile(n), &[], &[], Some("1@a"), Digest::of(b"mail"));
+    let of = |n| ConversationId::new(profile(n), &[], &[], Some("1@a"), Digest::of(b"message"));
     assert_ne!(of(1), of(2));
     assert_eq!(of(1).as_str().len(), 32);
+}
+
+#[test]
+fn what_programs_write_is_known_by_kind_or_by_a_null_return_path() {
+    let return_path = |value: &str| vec![("return-path".to_owned(), value.to_owned())];
+    let sender = |kind, headers, id: Option<&str>| {
+        let message =
+            MessageContent { headers, message_id: id.map(str::to_owned), ..MessageContent::default() };
+        FlowJob { kind, message, ..full() }.automated_sender()
+    };
+    let id = MessageId::parse("a@b.example").unwrap();
+    let known = |sender| Some((id.clone(), sender));
+    let some = Some("a@b.example");
+    assert_eq!(sender(Kind::AutoReply, Vec::new(), some), known(AutomatedSender::AutoReply));
+    assert_eq!(sender(Kind::Bounce, Vec::new(), some), known(AutomatedSender::Bounce));
+    assert_eq!(sender(Kind::Message, return_path(" < > "), some), known(AutomatedSender::NullSender));
+    assert_eq!(sender(Kind::Oversize, return_path("<>"), some), known(AutomatedSender::NullSender));
+    assert_eq!(sender(Kind::Message, return_path("<ann@b.example>"), some), None);
+    assert_eq!(sender(Kind::Quarantined, return_path("<>"), some), None);
+    assert_eq!(sender(Kind::Bounce, Vec::new(), None), None);
 }

@@ -1,3 +1,5 @@
+//! Every job fits, and no more is cut than has to be.
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -34,10 +36,10 @@ fn size(job: &FlowJob) -> usize {
     serde_json::to_string(job).unwrap().len()
 }
 
-/// Fits, is still a job, says so, and cannot be made to fit any better.
+/// The job fits, is still a job, says that it was cut, and is not cut again.
 fn assert_fits(job: FlowJob) -> FlowJob {
     let before = size(&job);
-    let fitted = fit(job.clone());
+    let fitted = truncate(job.clone());
     let json = serde_json::to_string(&fitted).unwrap();
     assert!(json.len() <= FlowJob::MAX_BYTES, "{} bytes", json.len());
     assert_eq!(serde_json::from_str::<FlowJob>(&json).unwrap(), fitted);
@@ -46,7 +48,7 @@ fn assert_fits(job: FlowJob) -> FlowJob {
     } else {
         assert!(fitted.message.truncated);
     }
-    assert_eq!(fit(fitted.clone()), fitted);
+    assert_eq!(truncate(fitted.clone()), fitted);
     fitted
 }
 
@@ -86,7 +88,7 @@ fn a_date_that_rfc_3339_cannot_say_is_left_out() {
     let mut job = small();
     job.message.date = Some(datetime!(-0044-03-15 12:00 UTC));
     job.received_at = Some(datetime!(2026-01-01 12:00 +01:02:03));
-    let fitted = fit(job);
+    let fitted = truncate(job);
     assert_eq!((fitted.message.date, fitted.received_at), (None, None));
     assert!(fitted.message.truncated);
     serde_json::to_string(&fitted).unwrap();

@@ -1,7 +1,7 @@
 //! EXAMINE and the listing.
 
 use mailroom_core::inbound::cursor::UidValidity;
-use mailroom_core::inbound::poll::{Listed, Listing, MailboxState};
+use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
 use mailroom_core::owner_error::ErrorCode;
 use time::macros::datetime;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use mailroom_core::inbound::job::{
     Attachment, ConversationId, Digest, FLOW_JOB_SCHEMA, FlowJob, JobId, ObjectRef,
 };
-use mailroom_core::inbound::truncate::fit;
+use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::profile::ProfileId;
 use time::macros::datetime;
 
@@ -62,7 +62,7 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<&'static str>) {
         message,
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
     };
-    (fit(job), doubts)
+    (truncate(job), doubts)
 }
 
 /// "Fully" is what `examine` says: the rest are jobs all the same.

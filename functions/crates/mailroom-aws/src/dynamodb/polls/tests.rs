@@ -1,4 +1,4 @@
-//! What the table is asked, and what becomes of what it refuses or takes only in part.
+//! What the table is asked, and what happens when it refuses a request or does only a part of it.
 
 use mailroom_core::error_chain::Chain;
 use serde_json::{Value, json};
@@ -30,8 +30,8 @@ fn digests(count: usize) -> Vec<Digest> {
     (0..count).map(|n| Digest::of(n.to_string().as_bytes())).collect()
 }
 
-fn seen_key(mail: &Digest) -> Value {
-    json!({"PK": {"S": format!("PROFILE#{}", id())}, "SK": {"S": format!("SEEN#{}", mail.to_hex())}})
+fn seen_key(message: &Digest) -> Value {
+    json!({"PK": {"S": format!("PROFILE#{}", id())}, "SK": {"S": format!("SEEN#{}", message.to_hex())}})
 }
 
 fn flow() -> FlowSchemaId {
@@ -128,8 +128,8 @@ async fn tries_are_bounded_and_the_error_names_its_cause() {
 
 #[tokio::test]
 async fn ledger_keys_that_were_not_read_are_asked_for_again() {
-    let mails = digests(3);
-    let keys: Vec<Value> = mails.iter().map(seen_key).collect();
+    let messages = digests(3);
+    let keys: Vec<Value> = messages.iter().map(seen_key).collect();
     let (table, calls) = table([
         ok(json!({
             "Responses": {"t": [{"SK": keys[0]["SK"]}]},
@@ -137,7 +137,7 @@ async fn ledger_keys_that_were_not_read_are_asked_for_again() {
         })),
         ok(json!({"Responses": {"t": [{"SK": keys[2]["SK"]}]}, "UnprocessedKeys": {}})),
     ]);
-    assert_eq!(table.handed_over(id(), &mails).await.unwrap(), [mails[0], mails[2]]);
+    assert_eq!(table.handed_over(id(), &messages).await.unwrap(), [messages[0], messages[2]]);
     let [first, second] = &calls.all()[..] else { panic!("two calls") };
     assert_eq!(first.body["RequestItems"]["t"]["ConsistentRead"], true);
     assert_eq!(second.body["RequestItems"]["t"]["Keys"], json!([keys[1], keys[2]]));
@@ -145,39 +145,39 @@ async fn ledger_keys_that_were_not_read_are_asked_for_again() {
 
 #[tokio::test]
 async fn a_ledger_that_cannot_be_read_is_an_error_and_never_an_empty_one() {
-    let mails = digests(1);
-    let unread = json!({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [seen_key(&mails[0])]}}});
+    let messages = digests(1);
+    let unread = json!({"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [seen_key(&messages[0])]}}});
     let (table, calls) = table(vec![ok(unread); 20]);
-    assert!(table.handed_over(id(), &mails).await.is_err());
+    assert!(table.handed_over(id(), &messages).await.is_err());
     assert_eq!(calls.all().len(), usize::try_from(PARTIAL_TRIES).unwrap());
 }
 
 #[tokio::test]
-async fn the_ledger_is_written_in_batches_and_names_no_mail_twice() {
-    let put = |mail: &Digest| {
-        let mut item = seen_key(mail);
+async fn the_ledger_is_written_in_batches_and_names_no_message_twice() {
+    let put = |message: &Digest| {
+        let mut item = seen_key(message);
         item["expires_at"] = json!({"N": (NOW + Duration::days(30)).unix_timestamp().to_string()});
         json!({"PutRequest": {"Item": item}})
     };
-    let mut mails = digests(30);
-    mails.extend(digests(5));
-    let left = put(&mails[3]);
+    let mut messages = digests(30);
+    messages.extend(digests(5));
+    let left = put(&messages[3]);
     let (table, calls) = table([
         ok(json!({"UnprocessedItems": {"t": [left]}})),
         ok(json!({"UnprocessedItems": {}})),
         ok(json!({})),
     ]);
-    table.note_handed_over(id(), &mails, NOW).await.unwrap();
+    table.note_handed_over(id(), &messages, NOW).await.unwrap();
     let batches: Vec<Vec<Value>> =
         calls.all().iter().map(|call| call.body["RequestItems"]["t"].as_array().unwrap().clone()).collect();
     assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [25, 1, 5]);
     assert_eq!(batches[1], [left]);
     let written: Vec<&Value> = batches[0].iter().chain(&batches[2]).collect();
-    assert!(digests(30).iter().all(|mail| written.contains(&&put(mail))));
+    assert!(digests(30).iter().all(|message| written.contains(&&put(message))));
 }
 
 #[tokio::test]
-async fn no_mail_is_no_call() {
+async fn no_messages_are_no_call() {
     let (table, calls) = table([]);
     assert_eq!(table.handed_over(id(), &[]).await.unwrap(), []);
     table.note_handed_over(id(), &[], NOW).await.unwrap();
@@ -191,7 +191,7 @@ async fn an_unknown_flow_schema_is_not_the_default_queue() {
         ok(json!({"Item": {"name": {"S": "n"}}})),
         ok(json!({"Item": {"name": {"S": "n"}, "queue_url": {"S": "u"}}})),
     ]);
-    assert_eq!(table.flow_queue(&flow()).await.unwrap(), None);
-    assert_eq!(table.flow_queue(&flow()).await.unwrap(), Some(None));
-    assert_eq!(table.flow_queue(&flow()).await.unwrap(), Some(Some("u".to_owned())));
+    assert_eq!(table.flow_queue(&flow()).await.unwrap(), FlowQueue::UnknownSchema);
+    assert_eq!(table.flow_queue(&flow()).await.unwrap(), FlowQueue::Default);
+    assert_eq!(table.flow_queue(&flow()).await.unwrap(), FlowQueue::Url("u".to_owned()));
 }

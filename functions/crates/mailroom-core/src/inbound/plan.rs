@@ -1,0 +1,243 @@
+//! What a poll has to do: from the cursor and what the server lists, to the messages to hand over.
+//!
+//! A pure function with a test per branch. It lists nothing itself: where a listing does not reach far enough, the plan
+//! is to list again.
+
+use time::OffsetDateTime;
+
+use crate::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
+use crate::profile::{Profile, StartFrom};
+
+/// What a server says of a mailbox when it is opened (RFC 9051 §6.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxState {
+    /// UIDVALIDITY; `None` where the server sent none, or 0.
+    pub uid_validity: Option<UidValidity>,
+    /// UIDNEXT: above every UID in use; `None` where the server sent none, or 0.
+    pub uid_next: Option<Uid>,
+    /// EXISTS: how many messages there are.
+    pub exists: u32,
+}
+
+/// One message of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Its UID.
+    pub uid: Uid,
+    /// Whether `\Seen` is set.
+    pub seen: bool,
+    /// RFC822.SIZE in bytes. Some servers estimate.
+    pub size: u64,
+    /// INTERNALDATE; `None` where it cannot be read.
+    pub arrived: Option<OffsetDateTime>,
+}
+
+/// The messages above a UID, ascending and without repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The messages have UIDs above this one; 0: from the beginning.
+    pub above: u32,
+    /// The messages, the lowest UIDs first.
+    pub messages: Vec<Listed>,
+    /// Whether the listing ends before the mailbox does, because it reached the session's bound.
+    pub cut: bool,
+}
+
+/// Which messages a profile wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection {
+    /// What counts at the first poll.
+    pub start_from: StartFrom,
+    /// When the profile was created: with [`StartFrom::Now`], older messages are never announced.
+    pub created_at: OffsetDateTime,
+    /// Whether messages with `\Seen` count.
+    pub include_seen: bool,
+    /// Of a larger message (RFC822.SIZE in bytes), only the header block is fetched.
+    pub max_message_bytes: u64,
+}
+
+/// How much of a message is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its header block: the message is larger than the profile allows.
+    Header,
+}
+
+/// One message to hand over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingMessage {
+    /// Its UID.
+    pub uid: Uid,
+    /// How much of it is fetched.
+    pub extent: Extent,
+    /// RFC822.SIZE in bytes.
+    pub size: u64,
+    /// INTERNALDATE.
+    pub arrived: Option<OffsetDateTime>,
+}
+
+/// What a poll has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// There is nothing new, and the cursor stands where it should.
+    Idle,
+    /// The listing does not reach back far enough: list above this UID, then plan again.
+    ListAbove(u32),
+    /// There are messages to hand over, or the cursor has to move.
+    Work(Work),
+}
+
+/// The messages to hand over, and the cursor before and after them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The messages, in ascending order of their UIDs. Empty: only the cursor has to be written.
+    pub pending: Vec<PendingMessage>,
+    /// Where the cursor stands before the first of them.
+    pub start: Cursor,
+    /// Where the cursor stands after the last of them, and after those above it that are not wanted.
+    pub end: Cursor,
+    /// Whether the mailbox holds more than the listing shows.
+    pub more: bool,
+}
+
+impl Selection {
+    /// What `profile` wants.
+    #[must_use]
+    pub const fn of(profile: &Profile) -> Self {
+        Self {
+            start_from: profile.start_from,
+            created_at: profile.created_at,
+            include_seen: profile.include_seen,
+            max_message_bytes: profile.max_message_bytes,
+        }
+    }
+
+    /// The arrival before which messages never count, whatever happens to the mailbox.
+    fn start_point(&self) -> OffsetDateTime {
+        match self.start_from {
+            StartFrom::Now => self.created_at,
+            StartFrom::All => OffsetDateTime::UNIX_EPOCH,
+            StartFrom::Date(date) => date.midnight().assume_utc(),
+        }
+    }
+}
+
+/// Whether to list a mailbox together with opening it, and above which UID.
+///
+/// `None` for the first poll with [`StartFrom::Now`], which needs UIDNEXT alone.
+#[must_use]
+pub fn list_above(cursor: Option<&Cursor>, start_from: StartFrom) -> Option<u32> {
+    match (cursor, start_from) {
+        (Some(cursor), _) => Some(cursor.last_uid),
+        (None, StartFrom::Now) => None,
+        (None, StartFrom::All | StartFrom::Date(_)) => Some(0),
+    }
+}
+
+/// The cursor from which a mailbox is polled, by what the server now says of it.
+///
+/// - First poll: by `start_from`.
+/// - The same UIDVALIDITY, or none now or before: the cursor as it was. A missing UIDVALIDITY is never a reason to look
+///   at old messages again (a server that loses it would have us repeat the mailbox at each poll); a value that appears
+///   is adopted.
+/// - Another UIDVALIDITY, or UIDNEXT not above the cursor: UIDs have lost their meaning. Back to the latest arrival less
+///   [`Cursor::LOOK_BACK`], and the ledger drops what was handed over already.
+///
+/// `None` where UIDNEXT is needed and missing: only a whole listing can tell.
+fn starting_point(
+    cursor: Option<&Cursor>,
+    state: &MailboxState,
+    listing: Option<&Listing>,
+    wanted: &Selection,
+    now: OffsetDateTime,
+) -> Option<Cursor> {
+    // The highest UID in use: by UIDNEXT, or else by a whole listing.
+    let highest = match (state.uid_next, listing) {
+        (Some(next), _) => Some(next.get() - 1),
+        (None, Some(listing)) if !listing.cut => {
+            Some(listing.messages.last().map_or(listing.above, |last| last.uid.get()))
+        }
+        (None, _) => None,
+    };
+    let from_the_start = |since: OffsetDateTime| Cursor {
+        uid_validity: state.uid_validity,
+        last_uid: 0,
+        newest: since,
+        floor: highest.and_then(Uid::new).map(|up_to| Floor { up_to, since }),
+    };
+    let Some(cursor) = cursor else {
+        let start = wanted.start_point();
+        return match wanted.start_from {
+            StartFrom::All => Some(Cursor { floor: None, ..from_the_start(start) }),
+            StartFrom::Date(_) => Some(from_the_start(start)),
+            StartFrom::Now => highest.map(|last_uid| Cursor {
+                uid_validity: state.uid_validity,
+                last_uid,
+                newest: now,
+                floor: None,
+            }),
+        };
+    };
+    let renumbered = match (cursor.uid_validity, state.uid_validity) {
+        (Some(before), Some(now)) if before != now => true,
+        // `n:*` lists the last message even below n, so a listing cannot show this; UIDNEXT can.
+        _ => state.uid_next.is_some_and(|next| next.get() <= cursor.last_uid),
+    };
+    if renumbered {
+        let since = cursor.newest.saturating_sub(Cursor::LOOK_BACK).max(wanted.start_point());
+        return Some(Cursor { newest: cursor.newest, ..from_the_start(since) });
+    }
+    Some(Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor })
+}
+
+/// Plans a poll. `listing` is what the server listed, if it was asked to (see [`list_above`]).
+#[must_use]
+pub fn plan(
+    cursor: Option<&Cursor>,
+    state: &MailboxState,
+    listing: Option<&Listing>,
+    wanted: &Selection,
+    now: OffsetDateTime,
+) -> Plan {
+    let Some(start) = starting_point(cursor, state, listing, wanted, now) else { return Plan::ListAbove(0) };
+    let nothing_above =
+        state.exists == 0 || state.uid_next.is_some_and(|next| next.get() - 1 <= start.last_uid);
+    let empty = Listing { above: start.last_uid, messages: Vec::new(), cut: false };
+    let listing = match listing {
+        _ if nothing_above => &empty,
+        Some(listing) if listing.above <= start.last_uid => listing,
+        Some(_) | None => return Plan::ListAbove(start.last_uid),
+    };
+
+    let below_floor = |message: &Listed| {
+        start.floor.is_some_and(|floor| {
+            message.uid <= floor.up_to && message.arrived.is_some_and(|arrived| arrived < floor.since)
+        })
+    };
+    let mut end = start;
+    let mut pending = Vec::new();
+    for message in listing.messages.iter().filter(|m| m.uid.get() > start.last_uid) {
+        let is_wanted = (wanted.include_seen || !message.seen) && !below_floor(message);
+        if is_wanted {
+            let extent = if message.size > wanted.max_message_bytes { Extent::Header } else { Extent::Whole };
+            pending.push(PendingMessage {
+                uid: message.uid,
+                extent,
+                size: message.size,
+                arrived: message.arrived,
+            });
+            end = end.advanced(message.uid, message.arrived, now);
+        } else {
+            end = end.advanced(message.uid, None, now);
+        }
+    }
+    if cursor == Some(&end) && pending.is_empty() {
+        return Plan::Idle;
+    }
+    Plan::Work(Work { pending, start, end, more: listing.cut })
+}
+
+#[cfg(test)]
+mod tests;
