@@ -2,9 +2,10 @@
 //!
 //! Read in this order: [`cursor`] (how far a mailbox is handled), [`plan`] (which messages are new), [`failure`] (why a
 //! step failed), [`isolation`] (how carefully messages are handed over after failures), [`step`] (what a poll and its
-//! driver say to each other), `page` (the hand-over of one page), [`poll`] (the whole of it), [`job`] (what a flow receives), [`mod@truncate`] (what of it goes
+//! driver say to each other), `page` (the hand-over of one page), `backlog` (what is left to hand over), [`poll`] (the whole of it), [`job`] (what a flow receives), [`mod@truncate`] (what of it goes
 //! first when it is too large), [`schedule`] (which profiles an invocation polls).
 
+mod backlog;
 pub mod cursor;
 pub mod failure;
 pub mod isolation;

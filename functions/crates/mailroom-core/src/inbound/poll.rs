@@ -22,11 +22,12 @@ use time::OffsetDateTime;
 
 use crate::flow::FlowSchemaId;
 use crate::health::{self, Outcome, Status};
+use crate::inbound::backlog::Backlog;
 use crate::inbound::cursor::Cursor;
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{Isolation, not_counted, tries_after};
 use crate::inbound::page::{Page, PageResult};
-use crate::inbound::plan::{self, Listing, MailboxState, PendingMessage, Plan, Selection, Work};
+use crate::inbound::plan::{self, Listing, MailboxState, Plan, Selection, Work};
 use crate::inbound::step::{Event, Moment, PollOutcome, Step};
 use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use crate::ports::{FlowQueue, Hold, Lease, PortError};
@@ -38,9 +39,6 @@ const LEASE_TIME: Duration = Duration::from_secs(60);
 
 /// How much longer than the poll's own time a lease lasts: the driver ends a step that is late within a second.
 const LEASE_MARGIN: Duration = Duration::from_secs(3);
-
-/// What a page is expected to take before one has been timed.
-const PAGE_TIME: Duration = Duration::from_secs(2);
 
 /// Whether other profiles share the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,24 +67,6 @@ pub struct Poll {
     outcome: PollOutcome,
     /// The first failure of a service, for the log and the caller.
     error: Option<PortError>,
-}
-
-/// What a leased poll has to hand over.
-#[derive(Debug)]
-struct Backlog {
-    pending: Vec<PendingMessage>,
-    /// How many of them the cursor has passed.
-    passed: usize,
-    /// Where the cursor stands, or `end` after the last of them.
-    cursor: Cursor,
-    end: Cursor,
-    /// Whether the mailbox holds more than was listed.
-    unlisted: bool,
-    isolation: Isolation,
-    handed_over: usize,
-    /// What was left of the poll's time when the present page began.
-    page_began: Duration,
-    slowest_page: Duration,
 }
 
 #[derive(Debug)]
@@ -433,43 +413,6 @@ impl Poll {
             PollOutcome::NotLeased | PollOutcome::Postponed | PollOutcome::Lost => return None,
         };
         health::after(&self.profile.status, &outcome, now)
-    }
-}
-
-impl Backlog {
-    fn new(work: Work, isolation: Isolation) -> Self {
-        Self {
-            pending: work.pending,
-            passed: 0,
-            cursor: work.start,
-            end: work.end,
-            unlisted: work.more,
-            isolation,
-            handed_over: 0,
-            page_began: Duration::ZERO,
-            slowest_page: PAGE_TIME,
-        }
-    }
-
-    /// The messages that are not handed over yet.
-    fn left(&self) -> &[PendingMessage] {
-        self.pending.get(self.passed..).unwrap_or_default()
-    }
-
-    /// The cursor after a page: past its messages. What is not wanted between them needs no cursor of its own.
-    fn after(&self, page: &[PendingMessage], now: OffsetDateTime) -> Cursor {
-        page.iter().fold(self.cursor, |cursor, message| cursor.advanced(message.uid, message.arrived, now))
-    }
-
-    /// Whether a failure of the server is only that time ran out in the middle of a page, and something was achieved.
-    const fn may_stop(&self, moment: Moment) -> bool {
-        self.passed > 0 && moment.left.is_zero()
-    }
-
-    /// Whether to poll again at once. Without any progress there is no point in it.
-    fn wants_another_poll(&self) -> bool {
-        let progress = self.pending.is_empty() || self.passed > 0;
-        progress && (!self.left().is_empty() || self.unlisted)
     }
 }
 

@@ -1,0 +1,304 @@
+//! A mailbox, a table and a queue that remember, and that fail as a test wants it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::num::NonZeroU16;
+
+use time::macros::datetime;
+use ulid::Ulid;
+
+use super::super::*;
+use crate::inbound::cursor::{Uid, UidValidity};
+use crate::inbound::job::{Digest, JobId};
+use crate::inbound::plan::Listed;
+use crate::profile::{AfterFetch, Auth, ProfileId, StartFrom};
+use crate::server::{Host, Security};
+
+pub(super) const T0: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+/// What a poll has when it begins.
+pub(super) const POLL_TIME: Duration = Duration::from_secs(60);
+
+pub(super) fn uid(n: u32) -> Uid {
+    Uid::new(n).unwrap()
+}
+
+pub(super) fn profile() -> Profile {
+    let server = Server {
+        host: Host::parse("imap.example.com").unwrap(),
+        port: NonZeroU16::new(993).unwrap(),
+        security: Security::Tls,
+    };
+    let auth = Auth::Plain { login: "ann".to_owned() };
+    let flow = FlowSchemaId::parse("flow").unwrap();
+    let id = ProfileId::new(Ulid::from(7));
+    Profile {
+        start_from: StartFrom::All,
+        after_fetch: AfterFetch::MarkSeen,
+        ..Profile::listening(id, "Support", server, auth, flow, T0)
+    }
+}
+
+/// A message in the mailbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    /// Messages with equal content have equal digests.
+    pub(super) content: u8,
+    pub(super) seen: bool,
+    /// Deleted between the listing and the fetch.
+    pub(super) gone: bool,
+    pub(super) size: u64,
+}
+
+pub(super) const MESSAGE: Stored = Stored { content: 0, seen: false, gone: false, size: 10 };
+
+/// What happens to a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fault {
+    Nothing,
+    /// It fails, and has no effect.
+    Before(Kind),
+    /// It takes effect, and the answer is lost.
+    After(Kind),
+    /// It takes this many seconds.
+    Slow(u64),
+    /// The process crashes.
+    Crash,
+    /// A queue takes only the first job.
+    Refuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Owner,
+    Suspect,
+    Service,
+    Lost,
+    OutOfTime,
+}
+
+impl Kind {
+    pub(super) fn failure(self) -> Failure {
+        let error = OwnerError::new(ErrorCode::ImapProtocol, "no");
+        match self {
+            Self::Owner => Failure::Owner(OwnerError { code: ErrorCode::ImapTimeout, ..error }),
+            Self::Suspect => Failure::SuspectMessage(error),
+            Self::Service => Failure::Service(PortError::Corrupt("no".to_owned())),
+            Self::Lost => Failure::Lost,
+            Self::OutOfTime => Failure::OutOfTime,
+        }
+    }
+}
+
+/// A mailbox, a table and a queue.
+pub(super) struct World {
+    pub(super) mailbox: BTreeMap<u32, Stored>,
+    pub(super) profile: Profile,
+    pub(super) fence: u64,
+    pub(super) tries: u32,
+    pub(super) lease: Option<OffsetDateTime>,
+    pub(super) ledger: HashSet<Digest>,
+    pub(super) queue: Vec<Digest>,
+    /// The digest under which each message was last fetched.
+    pub(super) fetched: BTreeMap<u32, Digest>,
+    /// The messages that the present page stored.
+    pub(super) stored: Vec<Digest>,
+    pub(super) quarantined: BTreeSet<u32>,
+    pub(super) polls_asked_for: usize,
+    pub(super) statuses: Vec<Status>,
+    pub(super) steps: Vec<String>,
+    pub(super) moment: Moment,
+    /// Whether this poll was told that it holds the lease.
+    pub(super) leased: bool,
+    /// Whether this poll was told something after which it leaves the lease to run out.
+    pub(super) lease_in_doubt: bool,
+}
+
+impl World {
+    pub(super) fn new(messages: impl IntoIterator<Item = Stored>) -> Self {
+        Self {
+            mailbox: (1..).zip(messages).collect(),
+            profile: profile(),
+            fence: 0,
+            tries: 0,
+            lease: None,
+            ledger: HashSet::new(),
+            queue: Vec::new(),
+            fetched: BTreeMap::new(),
+            stored: Vec::new(),
+            quarantined: BTreeSet::new(),
+            polls_asked_for: 0,
+            statuses: Vec::new(),
+            steps: Vec::new(),
+            moment: Moment { now: T0, left: POLL_TIME },
+            leased: false,
+            lease_in_doubt: false,
+        }
+    }
+
+    /// Polls once, some time after the last poll. `None`: the process crashed.
+    pub(super) fn poll(
+        &mut self,
+        invocation: Invocation,
+        mut fault: impl FnMut(&Step<'_>) -> Fault,
+    ) -> Option<Result<PollOutcome, PortError>> {
+        self.moment = Moment { now: self.moment.now + time::Duration::minutes(2), left: POLL_TIME };
+        self.steps.clear();
+        (self.leased, self.lease_in_doubt) = (false, false);
+        let mut poll = Poll::new(self.profile.clone(), invocation, self.moment);
+        for _ in 0..10 + 12 * (self.mailbox.len() + 1) {
+            let step = poll.next();
+            if step == Step::Finish {
+                let left = self.lease.is_some() && self.leased && !self.lease_in_doubt;
+                assert!(!left, "the lease is left: {:?}", self.steps);
+                return Some(poll.finish());
+            }
+            let fault = fault(&step);
+            self.steps.push(name(&step));
+            let releases = matches!(step, Step::Release { .. });
+            let told = match fault {
+                Fault::Crash => return None,
+                Fault::Before(kind) => Err(kind),
+                Fault::After(kind) => self.perform(step, fault).map_err(|_| kind).and(Err(kind)),
+                Fault::Nothing | Fault::Slow(_) | Fault::Refuse => {
+                    self.perform(step, fault).map_err(|()| Kind::Lost)
+                }
+            };
+            self.leased |= matches!(told, Ok(Event::Leased(..)));
+            if let Err(kind) = told {
+                self.lease_in_doubt |= releases || matches!(kind, Kind::Lost | Kind::OutOfTime);
+            }
+            let time = if let Fault::Slow(seconds) = fault {
+                Duration::from_secs(seconds)
+            } else {
+                Duration::from_millis(10)
+            };
+            self.moment = Moment { now: self.moment.now + time, left: self.moment.left.saturating_sub(time) };
+            poll.tell(told.map_err(Kind::failure), self.moment);
+        }
+        panic!("no end: {:?}", self.steps)
+    }
+
+    /// The effect of a step. `Err`: the lease is lost.
+    pub(super) fn perform(&mut self, step: Step<'_>, fault: Fault) -> Result<Event, ()> {
+        Ok(match step {
+            Step::Open { list_above, .. } => {
+                let next = self.mailbox.keys().max().map_or(1, |last| last + 1);
+                let exists = u32::try_from(self.mailbox.len()).unwrap();
+                let state =
+                    MailboxState { uid_validity: UidValidity::new(1), uid_next: Uid::new(next), exists };
+                Event::Opened(state, list_above.map(|above| self.list(above)))
+            }
+            Step::List { above } => Event::Listed(self.list(above)),
+            Step::Lease { until } => {
+                if self.lease.is_some_and(|until| until >= self.moment.now) {
+                    return Ok(Event::NotLeased);
+                }
+                self.fence += 1;
+                self.tries += 1;
+                self.lease = Some(until);
+                let lease = Lease {
+                    profile: self.profile.id,
+                    fence: self.fence,
+                    tries: self.tries,
+                    expires_at: until,
+                };
+                Event::Leased(lease, Box::new(self.profile.clone()))
+            }
+            Step::FindQueue(_) => Event::QueueFound(FlowQueue::Default),
+            Step::Fetch { page, isolation } => {
+                assert!(self.lease.is_some());
+                let uids = page.iter().map(|message| message.uid);
+                let there = uids.filter(|uid| !self.mailbox[&uid.get()].gone).collect::<Vec<_>>();
+                let digests = there.into_iter().map(|uid| (uid, self.fetch(uid, isolation)));
+                Event::Fetched(digests.collect())
+            }
+            Step::ReadLedger(digests) => {
+                Event::LedgerRead(digests.into_iter().filter(|digest| self.ledger.contains(digest)).collect())
+            }
+            Step::Store(uids) => {
+                self.stored = uids.iter().map(|uid| self.fetched[&uid.get()]).collect();
+                Event::Stored(Vec::new())
+            }
+            Step::HandOver(_) => {
+                let most = if matches!(fault, Fault::Refuse) { 1 } else { usize::MAX };
+                let taken: Vec<Digest> = self.stored.iter().take(most).copied().collect();
+                self.queue.extend(&taken);
+                Event::HandedOver(taken.iter().map(|digest| JobId::new(self.profile.id, *digest)).collect())
+            }
+            Step::NoteHandedOver(digests) => {
+                self.ledger.extend(digests);
+                Event::Done
+            }
+            Step::MoveCursor { lease, cursor, hold } => {
+                self.check(lease)?;
+                self.move_cursor(*cursor, hold);
+                Event::Done
+            }
+            Step::Release { lease, tries } => {
+                self.check(lease)?;
+                (self.lease, self.tries) = (None, tries);
+                Event::Done
+            }
+            Step::PollAgain => {
+                self.polls_asked_for += 1;
+                Event::Done
+            }
+            Step::Record { status, .. } => {
+                self.statuses.push(status.clone());
+                self.profile.status = status.clone();
+                Event::Done
+            }
+            Step::NoteAutomated(_) | Step::MarkSeen(_) | Step::MoveTo(..) | Step::LogOut => Event::Done,
+            Step::Finish => panic!("nothing to do"),
+        })
+    }
+
+    pub(super) fn fetch(&mut self, uid: Uid, isolation: Isolation) -> Digest {
+        let digest = match isolation {
+            Isolation::Pages | Isolation::OneByOne => Digest::of(&[self.mailbox[&uid.get()].content]),
+            Isolation::Quarantine | Isolation::QuarantineUnfetched => {
+                self.quarantined.insert(uid.get());
+                Digest::of_place("INBOX", Some(1), uid.get())
+            }
+        };
+        self.fetched.insert(uid.get(), digest);
+        digest
+    }
+
+    pub(super) fn list(&self, above: u32) -> Listing {
+        let messages = self.mailbox.range(above + 1..).map(|(n, message)| Listed {
+            uid: uid(*n),
+            seen: message.seen,
+            size: message.size,
+            arrived: Some(T0),
+        });
+        Listing { above, messages: messages.collect(), cut: false }
+    }
+
+    pub(super) fn check(&self, lease: &Lease) -> Result<(), ()> {
+        if lease.fence == self.fence { Ok(()) } else { Err(()) }
+    }
+
+    /// Moves the cursor, which must pass only what is handed over, gone or not wanted.
+    pub(super) fn move_cursor(&mut self, cursor: Cursor, hold: Hold) {
+        assert!(self.profile.cursor.is_none_or(|before| before.last_uid <= cursor.last_uid));
+        for (n, message) in self.mailbox.range(..=cursor.last_uid) {
+            let handed_over = self.fetched.get(n).is_some_and(|digest| self.queue.contains(digest));
+            assert!(handed_over || message.gone || message.seen, "{n} is lost: {:?}", self.steps);
+        }
+        self.profile.cursor = Some(cursor);
+        (self.lease, self.tries) = match hold {
+            Hold::Until(until) => (Some(until), 1),
+            Hold::Release => (None, 0),
+        };
+    }
+
+    pub(super) fn last_uid(&self) -> u32 {
+        self.profile.cursor.map_or(0, |cursor| cursor.last_uid)
+    }
+}
+
+/// The name of a step, without what it carries.
+pub(super) fn name(step: &Step<'_>) -> String {
+    format!("{step:?}").split([' ', '(']).next().unwrap().to_owned()
+}
