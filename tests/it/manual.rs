@@ -72,7 +72,7 @@ fn the_commands_for_operators_do_what_the_document_says() {
 
     world.deliver(&with_attachment());
     let _ = world.api().call("POST", &format!("/profiles/{profile}/fetch"), &[], None).expect(202);
-    let printed = shell.run(&block("Seeing jobs", "export"));
+    let printed = shell.run(&block("Jobs with the AWS command line", "export"));
     assert!(printed.contains("\"subject\": \"Where is my order?\""), "{printed}");
 
     let _ = shell.run(&block("Flows that send by the queue", "aws sqs send-message"));

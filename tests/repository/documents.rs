@@ -46,9 +46,15 @@ const MANUAL: Proof =
 const OPERATORS: Proof =
     Proof::Test("tests/it/manual.rs", "the_commands_for_operators_do_what_the_document_says");
 
+/// What developers type on this machine, on the default emulator.
+const MACHINE: Proof = Proof::Test("tests/local/main.rs", "the_readme_holds_on_the_default_emulator");
+
+/// The same, on a real LocalStack.
+const LOCALSTACK: Proof = Proof::Test("tests/local/main.rs", "the_readme_holds_on_localstack");
+
 /// Which commands are known to work, and how.
 const CLAIMS: &[Claim] = &[
-    claim("README.md", "Try it", "cargo demo", Proof::Unproven("no test starts the demo as a program yet")),
+    claim("README.md", "Try it", "cargo demo", MACHINE),
     claim("README.md", "Try it", "cargo test", Proof::Text(".ci/run", "\ncargo test\n")),
     claim("functions/api/README.md", "API", "", MANUAL),
     claim("functions/api/README.md", "Sending", "", MANUAL),
@@ -65,13 +71,12 @@ const CLAIMS: &[Claim] = &[
         "aws sqs start-message-move-task",
         Proof::Unproven("the emulator has no StartMessageMoveTask"),
     ),
-    claim(
-        "infra/README.md",
-        "On this machine",
-        "cargo local",
-        Proof::Unproven("no test types cargo local yet"),
-    ),
-    claim("infra/README.md", "Seeing jobs", "export", OPERATORS),
+    claim("infra/README.md", "On this machine", "", MACHINE),
+    claim("infra/README.md", "With LocalStack", "", LOCALSTACK),
+    claim("infra/README.md", "Seeing jobs", "", MACHINE),
+    claim("infra/README.md", "The functions from the sources with cargo-lambda", "", MACHINE),
+    claim("infra/README.md", "Taking it down", "cargo local down", MACHINE),
+    claim("infra/README.md", "Jobs with the AWS command line", "export", OPERATORS),
     claim(
         "infra/README.md",
         "Check the template",
