@@ -6,6 +6,7 @@
 
 mod inspect;
 mod oauth2;
+mod profiles;
 mod sending;
 
 use std::fs;
@@ -18,20 +19,16 @@ use std::time::{Duration, Instant};
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::secrets::Secrets;
 use mailroom_core::flow::{FlowSchema, FlowSchemaId};
-use mailroom_core::ports::Credential;
-use mailroom_core::profile::{Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::profile::RefreshInterval;
 use mailroom_core::server::{Host, Security, Server};
 use mailroom_local::deploy::ApiAuth;
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::functions::Function;
 use mailroom_local::lmtp::{self, Lmtp};
 use mailroom_local::stack::{Function as DeployedFunction, Stack};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use time::OffsetDateTime;
 use tokio::runtime::{Handle, Runtime};
-use ulid::Ulid;
 
 use crate::api::Api;
 use crate::aws::Aws;
@@ -271,84 +268,6 @@ impl World {
         let mut client = self.other_client();
         client.create(mailbox);
         client.append(mailbox, "", None, raw);
-    }
-
-    /// Makes a profile for the mailbox, changed by `change`.
-    pub fn profile(&self, change: impl FnOnce(&mut Profile)) -> ProfileId {
-        self.profile_with_password(Dovecot::PASSWORD, change)
-    }
-
-    /// Makes a profile whose secret holds this password.
-    pub fn profile_with_password(&self, password: &str, change: impl FnOnce(&mut Profile)) -> ProfileId {
-        let id = ProfileId::new(Ulid::generate());
-        let credential = Credential::Password(SecretString::from(password));
-        let version =
-            self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
-        let mut profile = self.draft(id);
-        profile.secret_version = Some(version);
-        change(&mut profile);
-        self.handle().block_on(self.table.create(&profile)).expect("the profile is stored");
-        id
-    }
-
-    /// Its owner enters another password.
-    pub fn set_password(&self, id: ProfileId, password: &str) {
-        let credential = Credential::Password(SecretString::from(password));
-        let version =
-            self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
-        self.edit(
-            id,
-            "SET secret_version = :value ADD #version :one",
-            &json!({":value": {"S": version}, ":one": {"N": "1"}}),
-        );
-    }
-
-    /// The lease of a run that was killed runs out, without the wait.
-    pub fn expire_lease(&self, id: ProfileId) {
-        self.edit(id, "SET lease_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
-    }
-
-    /// Waits until a profile's status allows the next poll.
-    ///
-    /// # Panics
-    /// When that is more than twenty seconds away.
-    pub fn await_due(&self, id: ProfileId) {
-        let Some(until) = self.status(id).not_before else { return };
-        let wait = until - OffsetDateTime::now_utc();
-        assert!(wait < time::Duration::seconds(20), "{wait}");
-        std::thread::sleep(wait.try_into().unwrap_or_default());
-    }
-
-    /// What is stored of a profile becomes unreadable.
-    pub fn spoil(&self, id: ProfileId) {
-        self.edit(id, "SET mailbox = :value, #version = #version", &json!({":value": {"S": ""}}));
-    }
-
-    fn edit(&self, id: ProfileId, expression: &str, values: &Value) {
-        let key = format!("PROFILE#{id}");
-        let _ = self.aws.call(
-            "dynamodb",
-            "DynamoDB_20120810.UpdateItem",
-            &json!({
-                "TableName": self.stack.table,
-                "Key": {"PK": {"S": key}, "SK": {"S": "PROFILE"}},
-                "UpdateExpression": expression,
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": values,
-            }),
-        );
-    }
-
-    fn draft(&self, id: ProfileId) -> Profile {
-        let imap = server("127.0.0.1", self.servers.dovecot().ports().imaps, Security::Tls);
-        let auth = Auth::Plain { login: self.login.clone() };
-        let flow_schema = flow_schema().id;
-        let now = OffsetDateTime::now_utc();
-        Profile {
-            refresh_interval: RefreshInterval::from_seconds(INTERVAL).expect("an interval"),
-            start_from: StartFrom::All,
-            ..Profile::listening(id, "Support", imap, auth, flow_schema, now)
-        }
     }
 
     /// A mail arrives.

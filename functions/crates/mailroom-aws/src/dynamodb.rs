@@ -5,6 +5,7 @@
 //! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `sign_ins` the sign-ins under way, and `item`,
 //! `state_item` and `delivery_item` what all of these are on the wire.
 
+mod attribute;
 mod claim;
 mod deliveries;
 mod delivery_item;

@@ -11,7 +11,7 @@ use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId};
 use time::OffsetDateTime;
 
-use super::profile_item::millis;
+use super::attribute::millis;
 use super::state_item::AuthorizationItem;
 use super::table::{Table, number, text, to_map, update_failed};
 

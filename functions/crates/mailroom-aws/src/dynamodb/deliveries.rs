@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
+use super::attribute::millis;
 use super::delivery_item::{DeliveryItem, expiry, machine_key, machine_of, out_key};
-use super::profile_item::{millis, profile_key};
+use super::profile_item::profile_key;
 use super::profiles::transaction_failed;
 use super::state_item::SendingItem;
 use super::table::{Item, Table, number, text, to_item, to_map, update_failed};

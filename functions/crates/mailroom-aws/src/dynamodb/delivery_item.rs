@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use super::profile_item::{Unreadable, invalid, millis, profile_key, time_of};
+use super::attribute::{Unreadable, invalid, millis, time_of};
+use super::profile_item::profile_key;
 use super::table::{Item, text};
 
 /// How long a message's status can be asked for.

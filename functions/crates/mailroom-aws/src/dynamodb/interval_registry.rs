@@ -9,7 +9,8 @@ use mailroom_core::ports::PortError;
 use mailroom_core::profile::RefreshInterval;
 use time::OffsetDateTime;
 
-use super::profile_item::{millis, poll_key};
+use super::attribute::millis;
+use super::profile_item::poll_key;
 use super::table::{LISTENING, Table, number, text, update_failed};
 use crate::error::unavailable;
 

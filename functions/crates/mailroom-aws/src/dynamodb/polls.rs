@@ -14,8 +14,9 @@ use mailroom_core::ports::{FlowQueue, Forgotten, Hold, Lease, Listening, PortErr
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::{Duration, OffsetDateTime};
 
+use super::attribute::millis;
 use super::delivery_item::{machine_key, machine_name};
-use super::profile_item::{FLOW, PROFILE, flow_key, millis, poll_key, profile_key};
+use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
 use super::state_item::{CursorItem, StatusItem};
 use super::table::{
     Item, LISTENING, MAX_PAGES, READ_BATCH, Table, WRITE_BATCH, number, read, text, to_map, update_failed,

@@ -7,16 +7,15 @@ use std::num::NonZeroU16;
 
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::inbound::schedule::{SHARDS, sort_key};
-use mailroom_core::invalid::Invalid;
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::outbound::message::EmailAddress;
 use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, StartFrom};
 use mailroom_core::provider::Grant;
 use mailroom_core::server::{Host, Mailbox, Security, Server};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 
+use super::attribute::{Unreadable, invalid, millis, time_of};
 use super::state_item::{AuthorizationItem, CursorItem, SendingItem, StatusItem};
 
 /// The sort key of a profile's item.
@@ -187,27 +186,6 @@ enum AfterFetchItem {
     Move {
         mailbox: String,
     },
-}
-
-/// A stored item that cannot be read: names the attribute.
-#[derive(Debug, thiserror::Error)]
-#[error("{attribute} {why}")]
-pub(crate) struct Unreadable {
-    pub(crate) attribute: &'static str,
-    pub(crate) why: String,
-}
-
-pub(crate) fn invalid(attribute: &'static str) -> impl FnOnce(Invalid) -> Unreadable {
-    move |why| Unreadable { attribute, why: why.to_string() }
-}
-
-pub(crate) fn millis(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn time_of(attribute: &'static str, millis: i64) -> Result<OffsetDateTime, Unreadable> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
-        .map_err(|error| Unreadable { attribute, why: error.to_string() })
 }
 
 impl From<&Server> for ServerItem {

@@ -12,8 +12,9 @@ use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::OffsetDateTime;
 
+use super::attribute::millis;
 use super::claim::{CLAIM, Editor};
-use super::profile_item::{PROFILE, ProfileItem, millis, profile_key};
+use super::profile_item::{PROFILE, ProfileItem, profile_key};
 use super::state_item::StatusItem;
 use super::table::{Item, Table, WRITE_BATCH, number, text, to_item, to_map, update_failed};
 use crate::error::unavailable;

@@ -7,7 +7,7 @@ use mailroom_core::ports::PortError;
 use mailroom_core::profile::ProfileId;
 use time::{Duration, OffsetDateTime};
 
-use super::profile_item::millis;
+use super::attribute::millis;
 use super::table::{Item, Table, number, text};
 use crate::error::unavailable;
 

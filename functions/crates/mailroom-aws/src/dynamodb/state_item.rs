@@ -6,7 +6,7 @@ use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
 use serde::{Deserialize, Serialize};
 
-use super::profile_item::{Unreadable, millis, time_of};
+use super::attribute::{Unreadable, millis, time_of};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CursorItem {

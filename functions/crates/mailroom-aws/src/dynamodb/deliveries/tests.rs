@@ -211,7 +211,7 @@ fn status() -> impl Strategy<Value = RecipientStatus> {
 }
 
 fn moment() -> impl Strategy<Value = OffsetDateTime> {
-    (0_i64..4_102_444_800_000).prop_map(|at| super::super::profile_item::time_of("t", at).unwrap())
+    (0_i64..4_102_444_800_000).prop_map(|at| super::super::attribute::time_of("t", at).unwrap())
 }
 
 prop_compose! {

@@ -11,6 +11,8 @@ use proptest::option;
 use proptest::prelude::*;
 use time::macros::{date, datetime};
 
+use time::OffsetDateTime;
+
 use super::*;
 
 fn profile() -> Profile {
