@@ -54,7 +54,7 @@ fn assert_sound(raw: &[u8]) {
 }
 
 fn names(raw: &[u8]) -> Vec<String> {
-    parse::read(raw).content.headers.into_iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
+    parse::parse_message(raw).content.headers.into_iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn images_files_and_both_bodies_come_back_as_they_were() {
     let bytes = vec![b"a,b\r1\n.\r\n..\r\n".to_vec(), vec![0, 255, 13, 10, 46]];
     let raw = composed(&mail, bytes.clone());
     assert_sound(&raw);
-    let read = parse::read(&raw);
+    let read = parse::parse_message(&raw);
     assert_eq!(read.content.text.as_deref(), Some("Hello\n.\nBye"));
     assert_eq!(read.content.html, mail.html);
     let parts: Vec<_> = read.parts.iter().map(|part| (part.filename.clone().unwrap(), part.inline)).collect();
@@ -109,14 +109,14 @@ fn long_conversations_keep_their_first_and_their_last_messages() {
     let mail = Message { references: (0..60).map(id).collect(), in_reply_to: Some(id(60)), ..message() };
     let raw = composed(&mail, Vec::new());
     assert_sound(&raw);
-    let read = parse::read(&raw).content;
+    let read = parse::parse_message(&raw).content;
     assert_eq!(read.in_reply_to, [id(60).as_str()]);
     let kept: Vec<String> = std::iter::once(0).chain(41..=60).map(|n| id(n).as_str().to_owned()).collect();
     assert_eq!(read.references, kept);
     let longest = MessageId::parse(&"x".repeat(MessageId::MAX_BYTES)).unwrap();
     let raw = composed(&Message { in_reply_to: Some(longest.clone()), ..message() }, Vec::new());
     assert_sound(&raw);
-    assert_eq!(parse::read(&raw).content.references, [longest.as_str()]);
+    assert_eq!(parse::parse_message(&raw).content.references, [longest.as_str()]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ proptest! {
         found.sort();
         let fields = ["content-type", "date", "from", "message-id", "mime-version", "subject", "to"];
         prop_assert_eq!(found, fields);
-        let read = parse::read(&raw);
+        let read = parse::parse_message(&raw);
         prop_assert_eq!(blanks(read.content.subject.as_deref().unwrap_or_default()), blanks(&subject));
         let from = &read.content.from[0];
         prop_assert_eq!(blanks(from.name.as_deref().unwrap_or_default()), blanks(&name));

@@ -1,5 +1,6 @@
 //! What is read of real mail, of hostile mail, and of a corpus.
 
+mod cases;
 mod corpus;
 mod hostile;
 mod kinds;
@@ -7,7 +8,7 @@ mod whole;
 
 use mailroom_core::inbound::job::Address;
 
-use super::{Mail, Part, read};
+use super::{ParsedMessage as Mail, Part, parse_message as read};
 
 fn text(raw: &str) -> String {
     read(raw.as_bytes()).content.text.unwrap_or_default()

@@ -9,7 +9,7 @@ use mailroom_core::inbound::truncate::fit;
 use mailroom_core::profile::ProfileId;
 use time::macros::datetime;
 
-use super::super::examine;
+use super::super::{Defect, parse_message};
 
 #[expect(clippy::disallowed_methods, reason = "names a folder of the machine that tests")]
 fn corpus() -> Vec<PathBuf> {
@@ -26,9 +26,9 @@ fn corpus() -> Vec<PathBuf> {
     files
 }
 
-/// The job of a mail as the fetch function would make it, and what of the mail was not understood.
-fn job(raw: &[u8]) -> (FlowJob, Vec<&'static str>) {
-    let (mail, doubts) = examine(raw);
+/// The job of a mail as the fetch function would make it, and what of the message was not understood.
+fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
+    let mail = parse_message(raw);
     let profile = ProfileId::parse("01JDC0000000000000000000ZZ").unwrap();
     let digest = Digest::of(raw);
     let mut message = mail.content;
@@ -62,7 +62,7 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<&'static str>) {
         message,
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
     };
-    (fit(job), doubts)
+    (fit(job), mail.defects)
 }
 
 /// "Fully" is what `examine` says: the rest are jobs all the same.
@@ -85,7 +85,7 @@ fn every_mail_of_the_corpus_is_a_job() {
         assert_eq!(errors, Vec::<String>::new(), "{name}");
         fully += usize::from(doubts.is_empty());
         if !doubts.is_empty() {
-            eprintln!("{name}: {}", doubts.join(", "));
+            eprintln!("{name}: {}", format!("{doubts:?}"));
         }
     }
     eprintln!("parsed fully {fully} of {}", files.len());

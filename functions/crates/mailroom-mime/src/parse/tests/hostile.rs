@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mailroom_core::inbound::job::{Digest, Kind};
 use proptest::prelude::*;
 
-use super::super::{limits, read, read_headers};
+use super::super::{limits, parse_header as read_headers, parse_message as read};
 
 /// Reads within a time that even a slow machine has, where anything quadratic would take minutes.
 #[expect(clippy::disallowed_methods, reason = "the real time it takes is what is tested")]

@@ -2,7 +2,7 @@
 
 use mailroom_core::inbound::job::Kind::{self, AutoReply, Bounce, Message};
 
-use super::super::read;
+use super::super::parse_message as read;
 
 fn kind(raw: &str) -> Kind {
     read(raw.as_bytes()).kind

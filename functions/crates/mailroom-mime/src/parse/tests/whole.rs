@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::super::{Mail, read};
+use super::super::{ParsedMessage as Mail, parse_message as read};
 
 /// What a reader sees of a mail, the parts' bytes shortened.
 fn shown(raw: &str) -> serde_json::Value {
-    let Mail { kind, content, parts } = read(raw.as_bytes());
+    let Mail { kind, content, parts, .. } = read(raw.as_bytes());
     let parts: Vec<_> = parts
         .iter()
         .map(|part| {
