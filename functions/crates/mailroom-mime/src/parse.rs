@@ -26,11 +26,10 @@ mod stateful;
 mod tests;
 mod transfer;
 
-use std::borrow::Cow;
-
 use mailroom_core::inbound::job::{Digest, Kind, MessageContent};
 
 use self::body::Bodies;
+pub use self::body::Part;
 use self::header::{Block, line_at, name_of};
 use self::ids::Ids;
 use self::multipart::{Head, Tree};
@@ -61,21 +60,6 @@ pub enum Defect {
     UnknownCharset,
     /// A limit left something out.
     Truncated,
-}
-
-/// A part that becomes an attachment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<'a> {
-    /// Decoded (RFC 2231, RFC 2047), without a path and control characters, at most 255 bytes.
-    pub filename: Option<String>,
-    /// `type/subtype`, lower case.
-    pub content_type: String,
-    /// Without angle brackets.
-    pub content_id: Option<String>,
-    /// Whether it is meant to be shown in the body.
-    pub inline: bool,
-    /// Decoded from its transfer encoding; text is still in its charset.
-    pub bytes: Cow<'a, [u8]>,
 }
 
 /// Reads a message.

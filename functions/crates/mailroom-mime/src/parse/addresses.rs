@@ -87,7 +87,9 @@ fn tokens(value: &str) -> Vec<Token<'_>> {
         let inner = rest.get(c.len_utf8()..).unwrap_or_default();
         // The piece that begins here, and its length.
         let piece = match c {
-            '"' if at < last_quote => quoted_end(inner).map(|(text, length)| (Token::Quoted(text), length + 1)),
+            '"' if at < last_quote => {
+                quoted_end(inner).map(|(text, length)| (Token::Quoted(text), length + 1))
+            }
             '(' if comments_close => {
                 let found = comment_end(inner);
                 comments_close = found.is_some();
@@ -204,7 +206,9 @@ impl<'a> Entry<'a> {
             return;
         }
         let mut name = name;
-        found.extend(addresses.into_iter().map(|address| Address { name: name.take(), address: Some(address) }));
+        found.extend(
+            addresses.into_iter().map(|address| Address { name: name.take(), address: Some(address) }),
+        );
     }
 
     /// Takes `"local part"@domain`.

@@ -1,12 +1,29 @@
 //! Which parts are the message's text, and which are attachments.
 
+use std::borrow::Cow;
+
 use super::limits::{MAX_BODY_BYTES, MAX_ID_BYTES};
 use super::multipart::{Group, Leaf, Tree};
 use super::transfer::Decoded;
-use super::{Part, charset, param};
+use super::{charset, param};
 
 const RELATED: &str = "multipart/related";
 const HTML: &str = "text/html";
+
+/// A part that becomes an attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Decoded (RFC 2231, RFC 2047), without a path and control characters, at most 255 bytes.
+    pub filename: Option<String>,
+    /// `type/subtype`, lower case.
+    pub content_type: String,
+    /// Without angle brackets.
+    pub content_id: Option<String>,
+    /// Whether it is meant to be shown in the body.
+    pub inline: bool,
+    /// Decoded from its transfer encoding; text is still in its charset.
+    pub bytes: Cow<'a, [u8]>,
+}
 
 /// The bodies and the other parts.
 #[derive(Debug, Default)]
@@ -18,7 +35,7 @@ pub(super) struct Bodies<'a> {
     pub(super) cut: bool,
     /// Whether a transfer encoding has bytes that do not belong there.
     pub(super) foreign: bool,
-    /// Whether a body is in a charset that nobody knows.
+    /// Whether a body is in a charset that is not known.
     pub(super) unknown: bool,
 }
 
@@ -98,9 +115,10 @@ fn roots(tree: &Tree<'_>) -> Vec<usize> {
     let mut roots = Vec::new();
     for (n, group) in tree.groups.iter().enumerate().filter(|(_, group)| group.media_type == RELATED) {
         let mut leaves = tree.leaves.iter().enumerate().filter(|(_, leaf)| leaf.group == Some(n));
-        let started = group.start.as_ref().and_then(|start| {
-            leaves.clone().find(|(_, leaf)| leaf.head.content_id.as_ref() == Some(start))
-        });
+        let started = group
+            .start
+            .as_ref()
+            .and_then(|start| leaves.clone().find(|(_, leaf)| leaf.head.content_id.as_ref() == Some(start)));
         if let Some((leaf, _)) = started {
             roots.push(leaf);
             continue;
@@ -108,7 +126,8 @@ fn roots(tree: &Tree<'_>) -> Vec<usize> {
         let first = leaves.clone().find(|(_, leaf)| leaf.first);
         roots.extend(first.map(|(leaf, _)| leaf));
         if !group.nests && first.is_none_or(|(_, leaf)| leaf.head.media_type() != HTML) {
-            let html = leaves.find(|(_, leaf)| leaf.head.media_type() == HTML && written_name(leaf).is_none());
+            let html =
+                leaves.find(|(_, leaf)| leaf.head.media_type() == HTML && written_name(leaf).is_none());
             roots.extend(html.map(|(leaf, _)| leaf));
         }
     }
@@ -161,7 +180,9 @@ fn role(leaf: &Leaf<'_>, group: Option<&Group>, is_root: bool) -> Role {
 fn is_shown(leaf: &Leaf<'_>, group: Option<&Group>) -> bool {
     match &leaf.head.disposition {
         Some(disposition) => disposition.value == "inline",
-        None => group.is_some_and(|group| [RELATED, "multipart/alternative"].contains(&group.media_type.as_str())),
+        None => {
+            group.is_some_and(|group| [RELATED, "multipart/alternative"].contains(&group.media_type.as_str()))
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn parse(value: &str) -> Option<OffsetDateTime> {
     Some(date).filter(is_likely)
 }
 
-/// Mail is younger than 1900, and a year of five digits is none.
+/// A year before 1900 is a mistake, and RFC 3339 cannot write one of five digits.
 fn is_likely(date: &OffsetDateTime) -> bool {
     (1900..=9999).contains(&date.year())
 }
@@ -87,7 +87,8 @@ impl Parts {
             self.offset = self.offset.or_else(|| offset(token));
         } else if token.contains(':') && token.starts_with(|c: char| c.is_ascii_digit()) {
             // `10:00:00+0100` and `06:09PM`: the zone and the half of the day without a space.
-            let end = token.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(token.len());
+            let end =
+                token.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(token.len());
             let (clock, zone) = token.split_at(end);
             self.half = self.half.or_else(|| half(zone));
             self.time = self.time.or_else(|| time(clock));

@@ -8,9 +8,28 @@ use super::{charset, encoded_word};
 
 /// Fields that a line which is no field is passed over for: other words before a colon may be a body's.
 const KNOWN_FIELDS: [&str; 22] = [
-    "from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id", "in-reply-to", "references",
-    "received", "return-path", "delivered-to", "mime-version", "precedence", "importance", "user-agent", "comments",
-    "keywords", "auto-submitted", "envelope-to",
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "date",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "received",
+    "return-path",
+    "delivered-to",
+    "mime-version",
+    "precedence",
+    "importance",
+    "user-agent",
+    "comments",
+    "keywords",
+    "auto-submitted",
+    "envelope-to",
 ];
 
 /// How the names of other fields begin.
@@ -75,7 +94,8 @@ impl Open<'_> {
         if is(&["Content-Type", "Content-Disposition"]) {
             let name = line.iter().position(|byte| *byte == b'=').and_then(|at| line.get(..at));
             let named = name.is_some_and(|name| {
-                !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"*-".contains(byte))
+                !name.is_empty()
+                    && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"*-".contains(byte))
             });
             return so_far.ends_with(b";") && named;
         }
@@ -227,7 +247,8 @@ pub(super) fn line_at(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
 pub(super) fn name_of(line: &[u8]) -> Option<(&str, usize)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = line.get(..colon)?.trim_ascii_end();
-    let sound = !name.is_empty() && !name.starts_with(b"=?") && name.iter().all(|byte| (33..=126).contains(byte));
+    let sound =
+        !name.is_empty() && !name.starts_with(b"=?") && name.iter().all(|byte| (33..=126).contains(byte));
     if !sound {
         return None;
     }

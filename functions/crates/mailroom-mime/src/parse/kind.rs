@@ -110,8 +110,18 @@ const BOUNCE_SUBJECTS: [&str; 5] = [
 
 /// Signs of the message that is returned, or of the server's answer that is quoted, in the text of a report.
 const RETURNED: [&str; 12] = [
-    "message-id:", "received: from", "return-path:", "original message", "copy of the message", "copy of your message",
-    "message headers", " 550", " 554", " 551", " 5.1.", "diagnostic",
+    "message-id:",
+    "received: from",
+    "return-path:",
+    "original message",
+    "copy of the message",
+    "copy of your message",
+    "message headers",
+    " 550",
+    " 554",
+    " 551",
+    " 5.1.",
+    "diagnostic",
 ];
 
 /// Words of the same servers for a message that they go on trying to deliver.
@@ -131,7 +141,13 @@ const DELAY_WORDS: [&str; 11] = [
 
 /// Words of a report that is final, whatever it says of earlier delays.
 const FINAL_WORDS: [&str; 8] = [
-    "permanent", "giving up", "gave up", "fatal error", "will not be retried", "delivery failed", "undeliverable",
+    "permanent",
+    "giving up",
+    "gave up",
+    "fatal error",
+    "will not be retried",
+    "delivery failed",
+    "undeliverable",
     "could not be delivered",
 ];
 
@@ -156,7 +172,7 @@ pub(super) fn auto_submitted(block: &Block<'_>) -> Option<String> {
 /// Who a message says it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
-    /// A mail server, by a name that nobody else has: `MAILER-DAEMON`, or the null address in `From`.
+    /// A mail server, by a name that no person has: `MAILER-DAEMON`, or the null address in `From`.
     Daemon,
     /// `postmaster` and its like: a server, or the person who runs it.
     Postmaster {
@@ -165,7 +181,7 @@ enum Sender {
     },
     /// Another address, with a null return path: vacation programs, cron, and reports in a server's own words.
     NullPath,
-    /// Anybody.
+    /// Any other address.
     Other,
 }
 
@@ -178,7 +194,14 @@ impl Sender {
         let path = block.first("Return-Path").map(|path| path.replace([' ', '\t'], "").to_ascii_lowercase());
         let null_path = path.is_some_and(|path| path == "<>" || path.starts_with("<mailer-daemon"));
         let null_from = block.first("From").is_some_and(|from| from.replace([' ', '\t'], "").ends_with("<>"));
-        let named = ["mailer-daemon", "mailer_daemon", "mailerdaemon", "mail-daemon", "maildaemon", "mail.delivery.system"];
+        let named = [
+            "mailer-daemon",
+            "mailer_daemon",
+            "mailerdaemon",
+            "mail-daemon",
+            "maildaemon",
+            "mail.delivery.system",
+        ];
         if null_from || local == "mdaemon" || named.iter().any(|name| local.contains(name)) {
             return Self::Daemon;
         }
@@ -195,7 +218,7 @@ impl Sender {
 /// One about a message that is only delayed, that arrived, or that could be delivered is no bounce: RFC 3464 §2.3.3
 /// keeps `delayed` apart from `failed`, and a flow that gives an address up must not do so for an hour's delay. It is
 /// the automatic answer of a server, and so an `AutoReply`; as are a read receipt (RFC 8098) and a complaint
-/// (RFC 5965), which nobody may answer.
+/// (RFC 5965), which must not be answered.
 fn report(sender: Sender, head: &Head, tree: &Tree<'_>) -> Option<Kind> {
     let part = |name: &str| tree.leaves.iter().find(|leaf| leaf.head.media_type() == name);
     let status = part("message/delivery-status").or_else(|| part("message/global-delivery-status"));
@@ -257,24 +280,32 @@ fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<
     let opening = opening.replace(['\r', '\n'], " ");
     let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
     let recipients = block.all("X-Failed-Recipients").next().is_some();
-    let returned = recipients
-        || says(&opening, &RETURNED)
+    let quotes_header = ["message-id:", "subject:", "from:"].iter().all(|field| opening.contains(field));
+    let encloses = quotes_header
         || tree.leaves.iter().any(|leaf| {
-            matches!(leaf.head.media_type(), "message/rfc822" | "text/rfc822-headers" | "message/rfc822-headers")
+            matches!(
+                leaf.head.media_type(),
+                "message/rfc822" | "text/rfc822-headers" | "message/rfc822-headers"
+            )
         });
+    let returned = encloses || recipients || says(&opening, &RETURNED);
     let known = BOUNCE_SUBJECTS.iter().any(|known| subject.starts_with(known));
     // What answers with this keyword and is not a daemon is a program of a person's.
     let answers = auto_submitted(block).as_deref() == Some("auto-replied");
     let list = block.all("List-Id").next().is_some();
     let reports = match sender {
         Sender::Daemon => {
-            returned || says(&subject, &BOUNCE_WORDS) || says(&opening, &BOUNCE_WORDS) || says(&subject, &DELAY_WORDS)
+            returned
+                || says(&subject, &BOUNCE_WORDS)
+                || says(&opening, &BOUNCE_WORDS)
+                || says(&subject, &DELAY_WORDS)
         }
         Sender::Postmaster { null_path } => {
-            says(&subject, &BOUNCE_WORDS) || (null_path && !answers && (returned || says(&opening, &BOUNCE_WORDS)))
+            says(&subject, &BOUNCE_WORDS)
+                || (null_path && !answers && (returned || says(&opening, &BOUNCE_WORDS)))
         }
-        Sender::NullPath => !answers && returned && (known || recipients || says(&subject, &BOUNCE_WORDS)),
-        Sender::Other => !answers && !list && returned && (known || recipients),
+        Sender::NullPath => !answers && encloses && (known || recipients || says(&subject, &BOUNCE_WORDS)),
+        Sender::Other => !answers && !list && encloses && (known || recipients),
     };
     if !reports {
         return None;
@@ -302,7 +333,8 @@ fn is_auto_reply(sender: Sender, block: &Block<'_>) -> bool {
             .first(name)
             .is_some_and(|value| !value.eq_ignore_ascii_case("no") && !value.eq_ignore_ascii_case("false"))
     });
-    let is = |name: &str, wanted: &str| block.all(name).any(|field| field.unfolded().eq_ignore_ascii_case(wanted));
+    let is =
+        |name: &str, wanted: &str| block.all(name).any(|field| field.unfolded().eq_ignore_ascii_case(wanted));
     let by_value = AUTO_REPLY_VALUES.iter().any(|(name, wanted)| is(name, wanted));
     if by_field || by_value || is_exchange_reply(block) || is_notes_reply(block) {
         return true;

@@ -69,7 +69,7 @@ impl Params {
         text.map(|text| encoded_word::decode(&text)).filter(|text| !text.trim().is_empty())
     }
 
-    /// A parameter that nobody reads, such as a boundary: never taken for encoded words.
+    /// A parameter that is never shown, such as a boundary: never taken for encoded words.
     pub(super) fn exact(&self, name: &str) -> Option<String> {
         self.raw(name).map(str::to_owned).or_else(|| self.extended(name))
     }

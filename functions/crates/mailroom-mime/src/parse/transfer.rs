@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// How a part's bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transfer {
-    /// `7bit`, `8bit`, `binary`, or a name that nobody knows: as they are.
+    /// `7bit`, `8bit`, `binary`, or an unknown name: as they are.
     Identity,
     /// RFC 2045 §6.8.
     Base64,
@@ -72,20 +72,19 @@ fn own((bytes, sound): (Vec<u8>, bool)) -> Decoded<'static> {
 /// Base64 (RFC 2045 §6.8) up to plain text, which is returned. Text is a line that is not base64 behind padding, an
 /// empty line, or a line shorter than the first; foreign characters elsewhere are passed over, as the RFC demands.
 fn base64_until_text(encoded: &[u8]) -> (Vec<u8>, bool, &[u8]) {
-    let (mut at, mut width, mut may_end, mut clean) = (0, 0, false, true);
+    let (mut at, mut width) = (0, 0);
+    // The line before: an empty one, or one that may be the last.
+    let mut last: Option<&[u8]> = None;
     for line in encoded.split_inclusive(|byte| *byte == b'\n') {
         let text = line.trim_ascii();
-        if may_end && !text.is_empty() && !is_base64_line(text) {
+        let ended = last.filter(|_| !text.is_empty() && !is_base64_line(text));
+        if ended.is_some_and(|last| last.is_empty() || last.ends_with(b"=") || is_base64_line(last)) {
             let (bytes, sound) = base64(encoded.get(..at).unwrap_or_default());
             return (bytes, sound, encoded.get(at..).unwrap_or_default());
         }
-        if text.is_empty() {
-            may_end |= width > 0;
-        } else {
-            width = width.max(text.len());
-            clean &= is_base64_line(text);
-            may_end = clean && (text.ends_with(b"=") || text.len() < width) || text.ends_with(b"=");
-        }
+        let may_end = text.is_empty() || text.ends_with(b"=") || text.len() < width;
+        last = (width > 0 || !text.is_empty()).then_some(text).filter(|_| may_end);
+        width = width.max(text.len());
         at += line.len();
     }
     let (bytes, sound) = base64(encoded);
@@ -107,10 +106,12 @@ fn is_plain_text(encoded: &[u8]) -> bool {
     let line = encoded.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
     let Some(line) = line else { return false };
     let line = line.get(..1000).unwrap_or(line);
-    let foreign = line.iter().filter(|byte| base64_value(**byte).is_none() && **byte != b'=').count();
-    let sound = foreign == 0 && line.len().is_multiple_of(4);
+    let spaces = line.iter().filter(|byte| **byte == b' ').count();
+    let known = line.iter().filter(|byte| base64_value(**byte).is_some() || **byte == b'=').count();
+    let foreign = line.len() - known - spaces;
+    let sound = foreign == 0 && spaces == 0 && line.len().is_multiple_of(4);
     // Words and punctuation: no base64 has a foreign character in ten.
-    let prose = foreign * 10 > line.len() && line.contains(&b' ');
+    let prose = foreign * 10 > line.len() && spaces > 0;
     let control = |byte: &u8| byte.is_ascii_control() && !b"\t\r\n\x1b".contains(byte);
     !sound && (prose || base64(line).0.iter().any(control))
 }

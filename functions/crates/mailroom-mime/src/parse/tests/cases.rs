@@ -40,14 +40,13 @@ fn is(found: &Value, wanted: &Value) -> bool {
 /// What of `expect` does not hold.
 fn failures(message: &Value, expect: &Value) -> Vec<String> {
     let texts = |wanted: &Value| -> Vec<String> {
-        match wanted {
-            Value::Array(all) => all.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
-            wanted => vec![wanted.as_str().unwrap().to_owned()],
-        }
+        let all = wanted.as_array().cloned().unwrap_or_else(|| vec![wanted.clone()]);
+        all.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     };
     let mut failures = Vec::new();
     for (key, wanted) in expect.as_object().unwrap() {
-        let contains = |field: &str, text: &str| message[field].as_str().is_some_and(|body| body.contains(text));
+        let contains =
+            |field: &str, text: &str| message[field].as_str().is_some_and(|body| body.contains(text));
         let holds = match key.as_str() {
             "text_contains" => texts(wanted).iter().all(|text| contains("text", text)),
             "html_contains" => texts(wanted).iter().all(|text| contains("html", text)),
@@ -74,7 +73,9 @@ fn every_case_is_read_right() {
     for case in &cases {
         let file = case["file"].as_str().unwrap();
         let message = shown(&std::fs::read(folder.join(file)).unwrap());
-        wrong.extend(failures(&message, &case["expect"]).into_iter().map(|failure| format!("{file}: {failure}")));
+        wrong.extend(
+            failures(&message, &case["expect"]).into_iter().map(|failure| format!("{file}: {failure}")),
+        );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
