@@ -215,7 +215,7 @@ impl<H: Handover> Store<'_, H> {
                 let (kind, content) = self.parts(&prefix, &raw).await?;
                 (kind, content, Some(raw))
             }
-            Body::Header(header) => (Kind::Oversize, parse::read_headers(&header, pending.size), None),
+            Body::Header(header) => (Kind::Oversize, parse::parse_header(&header, pending.size), None),
             Body::Quarantined(raw) => {
                 warn!(profile.id = %self.profile.id, imap.uid = pending.uid.get(), "a message is quarantined");
                 let content = MessageContent {
@@ -239,7 +239,7 @@ impl<H: Handover> Store<'_, H> {
 
     /// Parses a message and stores its attachments.
     async fn parts(&self, prefix: &str, raw: &[u8]) -> Result<(Kind, MessageContent), PortError> {
-        let parse::Mail { kind, mut content, parts } = parse::read(raw);
+        let parse::ParsedMessage { kind, mut content, parts, defects: _ } = parse::parse_message(raw);
         for (n, part) in parts.into_iter().enumerate() {
             let key = format!("{prefix}/{n}");
             let size = u64::try_from(part.bytes.len()).unwrap_or(u64::MAX);
