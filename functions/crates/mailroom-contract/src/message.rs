@@ -3,7 +3,7 @@
 mod field;
 
 use deserr::{Deserr, ValuePointerRef};
-use mailroom_core::outbound::delivery::{Copy, Delivery, SendErrorCode, State};
+use mailroom_core::outbound::delivery::{Delivery, DeliveryState, SendErrorCode, SentCopy};
 use mailroom_core::outbound::message::{
     Attachment, Correspondent, Disposition, LoopGuard, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MAX_RECIPIENTS,
     MediaType, Message, ObjectKey, Origin, SaveToSent, Source,
@@ -366,11 +366,11 @@ impl From<&Delivery> for MessageView {
             profile_id: delivery.profile.to_string(),
             message_id: delivery.message_id.to_string(),
             status: match state {
-                State::Queued => MessageState::Queued,
-                State::Sending => MessageState::Sending,
-                State::Sent => MessageState::Sent,
-                State::Failed => MessageState::Failed,
-                State::Uncertain => MessageState::Uncertain,
+                DeliveryState::Queued => MessageState::Queued,
+                DeliveryState::Sending => MessageState::Sending,
+                DeliveryState::Sent => MessageState::Sent,
+                DeliveryState::Failed => MessageState::Failed,
+                DeliveryState::Uncertain => MessageState::Uncertain,
             },
             attempts: delivery.attempts,
             error: delivery
@@ -385,15 +385,15 @@ impl From<&Delivery> for MessageView {
                     smtp_reply: why.to_owned(),
                 })
                 .collect(),
-            sent_copy: match delivery.copy {
-                Copy::Due(_) => CopyState::Pending,
-                Copy::Filed => CopyState::Filed,
-                Copy::Skipped => CopyState::Skipped,
-                Copy::Failed => CopyState::Failed,
+            sent_copy: match delivery.sent_copy {
+                SentCopy::Due(_) => CopyState::Pending,
+                SentCopy::Filed => CopyState::Filed,
+                SentCopy::Skipped => CopyState::Skipped,
+                SentCopy::Failed => CopyState::Failed,
             },
             created_at: delivery.created_at,
             updated_at: delivery.updated_at,
-            next_attempt_at: delivery.next_at.filter(|_| state == State::Queued),
+            next_attempt_at: delivery.next_at.filter(|_| state == DeliveryState::Queued),
             sent_at: delivery.sent_at,
         }
     }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use deserr::{Deserr, IntoValue, ValuePointerRef};
-use mailroom_core::outbound::message::{EmailAddress, Line, MediaType, MessageId};
+use mailroom_core::outbound::message::{EmailAddress, HeaderText, MediaType, MessageId};
 use utoipa::ToSchema;
 
 use crate::field::{from_text, text, words};
@@ -25,15 +25,15 @@ from_text!(AddressText, |text| EmailAddress::parse(&text).map_err(words));
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 200, example = "Ann",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
-pub struct PersonName(pub(super) Line);
-from_text!(PersonName, |text| Line::parse(&text, 200).map_err(words));
+pub struct PersonName(pub(super) HeaderText);
+from_text!(PersonName, |text| HeaderText::parse(&text, 200).map_err(words));
 
 /// A subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 900, example = "Re: Where is my order?",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
-pub struct SubjectText(pub(super) Line);
-from_text!(SubjectText, |text| Line::parse(&text, 900).map_err(words));
+pub struct SubjectText(pub(super) HeaderText);
+from_text!(SubjectText, |text| HeaderText::parse(&text, 900).map_err(words));
 
 /// A body, in as many lines as you like.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
@@ -67,7 +67,7 @@ from_text!(ContentIdText, |text| {
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 200, example = "invoice.pdf",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029/\\]+$")]
-pub struct FileName(pub(super) Line);
+pub struct FileName(pub(super) HeaderText);
 from_text!(FileName, |text| {
     if text.is_empty() {
         return Err("must have 1 to 200 characters".to_owned());
@@ -75,7 +75,7 @@ from_text!(FileName, |text| {
     if text.contains(['/', '\\']) {
         return Err("must not hold / or \\".to_owned());
     }
-    Line::parse(&text, 200).map_err(words)
+    HeaderText::parse(&text, 200).map_err(words)
 });
 
 /// A media type without parameters.
