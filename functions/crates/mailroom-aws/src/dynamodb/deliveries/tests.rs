@@ -178,7 +178,7 @@ async fn automatic_mail_is_counted_by_the_hour_and_each_once() {
 }
 
 #[tokio::test]
-async fn trouble_with_sending_is_written_beside_the_status_and_only_about_the_same_settings() {
+async fn a_sending_error_is_stored_beside_the_status_and_only_for_the_same_version() {
     let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
     let error = StandingError { code: ErrorCode::SmtpAuth, message: "no".to_owned(), since: NOW, count: 1 };
     let sending = Sending { error, not_before: None, version: 7 };
