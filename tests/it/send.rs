@@ -1,4 +1,4 @@
-//! Messages go out: through real servers, once, and whatever happens on the way is told.
+//! Outbound messages: sent through real servers, once, with every outcome published.
 
 mod copies;
 mod crash;
@@ -18,13 +18,13 @@ fn hello() -> Value {
     json!({"to": [{"name": "Ann", "address": "ann@example.org"}], "subject": "Hello", "text": "Is it there?"})
 }
 
-/// What has become of a message.
+/// A message's status.
 #[track_caller]
 fn status(world: &World, profile: ProfileId, id: &str) -> String {
     world.message(profile, id)["status"].as_str().unwrap().to_owned()
 }
 
-/// Lets time pass for a message until its outcome is final.
+/// Lets time pass for a message until its outcome is published; the message then.
 #[track_caller]
 fn finally(world: &World, profile: ProfileId, id: &str) -> Value {
     for _ in 0..16 {
@@ -32,10 +32,9 @@ fn finally(world: &World, profile: ProfileId, id: &str) -> Value {
         world.send_all();
         let message = world.message(profile, id);
         let status = message["status"].as_str().unwrap();
-        let told = world.is_told(profile, id);
-        if told && !matches!(status, "queued" | "sending") {
+        if world.is_published(profile, id) && !matches!(status, "queued" | "sending") {
             return message;
         }
     }
-    panic!("no end: {}", world.message(profile, id));
+    panic!("no final outcome: {}", world.message(profile, id));
 }

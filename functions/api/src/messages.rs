@@ -11,11 +11,13 @@ use mailroom_aws::objects::Objects;
 use mailroom_aws::send_queue::SendQueue;
 use mailroom_contract::message::{AcceptedMessage, MessageBody, MessageView};
 use mailroom_contract::problem::{Problems, read};
-use mailroom_core::outbound::delivery::{Delivery, State};
+use mailroom_contract::send_request::SendRequest;
+use mailroom_core::outbound::delivery::{Delivery, DeliveryState};
 use mailroom_core::outbound::message::{
     EmailAddress, MAX_ATTACHMENT_BYTES, Message, MessageId, OutboundId, Source,
 };
-use mailroom_core::ports::{Begun, Deliveries as _, IdempotencyKey, PortError};
+use mailroom_core::outbound::ports::{BeginDelivery, Deliveries as _, IdempotencyKey, Objects as _};
+use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
 use sha2::{Digest as _, Sha256};
 
@@ -47,13 +49,13 @@ impl Messages {
             && let Some(before) = self.table.begun_before(profile.id, key, clock::now()).await?
         {
             return match before {
-                Begun::Before(before) => self.accepted(&before).await,
-                Begun::Stored | Begun::Taken => Err(taken()),
+                BeginDelivery::Repeated(before) => self.accepted(&before).await,
+                BeginDelivery::Stored | BeginDelivery::Conflict => Err(taken()),
             };
         }
         let from = sender(&profile)?;
         self.check_attachments(&message).await?;
-        if let Some(held) = self.table.held_back(profile.id, &message).await? {
+        if let Some(held) = self.table.check_loop_guard(profile.id, &message).await? {
             return Err(ApiError::Conflict(held.message, Problems::default()));
         }
 
@@ -66,17 +68,18 @@ impl Messages {
         delivery.content = Some(object.clone());
         self.objects.put(&object, "application/json", content).await?;
         match self.table.begin_delivery(&delivery, key.as_ref()).await? {
-            Begun::Stored => self.accepted(&delivery).await,
-            Begun::Before(before) => self.accepted(&before).await,
-            Begun::Taken => Err(taken()),
+            BeginDelivery::Stored => self.accepted(&delivery).await,
+            BeginDelivery::Repeated(before) => self.accepted(&before).await,
+            BeginDelivery::Conflict => Err(taken()),
         }
     }
 
     /// The response to a message that is stored.
     async fn accepted(&self, delivery: &Delivery) -> Result<Response, ApiError> {
         // Again for one that was begun before and never tried: it may not be on the queue. A repeat is harmless.
-        if delivery.state() == State::Queued && delivery.attempts == 0 {
-            self.send_queue.request(delivery.profile, &delivery.id).await?;
+        if delivery.state() == DeliveryState::Queued && delivery.attempts == 0 {
+            let request = SendRequest::stored(delivery.profile, delivery.id.clone());
+            self.send_queue.send(&request.to_json()).await?;
         }
         let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
         Ok(Response::json(202, &AcceptedMessage::from(delivery)).with_header("location", location))

@@ -1,4 +1,4 @@
-//! What the function reads from its environment, and nothing else of it is read anywhere.
+//! The function's settings: the only place that reads its environment.
 
 use mailroom_core::outbound::loop_guard;
 use mailroom_lambda::env::Environment;
@@ -13,7 +13,7 @@ pub struct Config {
     pub bucket: String,
     /// `MAILROOM_SEND_QUEUE_URL`
     pub send_queue_url: String,
-    /// `MAILROOM_SEND_DEAD_LETTER_QUEUE_URL`: where messages go that ran out of tries.
+    /// `MAILROOM_SEND_DEAD_LETTER_QUEUE_URL`: messages that ran out of attempts, or that cannot be read.
     pub dead_letter_queue_url: String,
     /// `MAILROOM_OUTCOME_QUEUE_URL`: where final outcomes are published. Optional.
     pub outcome_queue_url: Option<String>,

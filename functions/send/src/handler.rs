@@ -1,108 +1,78 @@
-//! The batch: its messages by profiles, and what becomes of each.
+//! The batch: its queue messages by profiles, and what the queue is told about each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailroom_auth::tokens::Tokens;
-use mailroom_aws::dynamodb::Table;
-use mailroom_aws::grants::GrantStore;
-use mailroom_aws::send_queue::SendQueue;
+use mailroom_contract::send_request::Content;
 use mailroom_core::error_chain::Chain;
-use mailroom_core::ports::{PortError, Profiles as _};
+use mailroom_core::outbound::ports::{Deliveries as _, SendQueues as _};
+use mailroom_core::ports::PortError;
 use mailroom_core::profile::ProfileId;
-use mailroom_mail::{imap, smtp};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event::QueuedSend;
-use crate::render::Store;
 use crate::sender::Sender;
+use crate::services::{Ack, Ports, Services};
 use mailroom_lambda::batch::{self, BatchResponse, NotABatch, QueueMessage};
-use mailroom_lambda::clock;
 use mailroom_lambda::start::Handler;
 
-/// What is left of an invocation's time to store what has become of it all, and to answer.
+/// The part of an invocation's time that is kept for storing results and responding.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// How long a message rests after a failure of ours. A thousand such rests are more than a day: the queue gives up then.
-const FAILED_PAUSE: Duration = Duration::from_secs(120);
+/// The pause after a failure of a service. The queue gives up after a thousand receives, which is more than a day.
+const SERVICE_FAILURE_PAUSE: Duration = Duration::from_secs(120);
 
-/// What the function uses, shared by all tasks and kept while it is warm.
-pub(crate) struct Services {
-    pub(crate) table: Table,
-    pub(crate) tokens: Tokens<GrantStore>,
-    pub(crate) store: Store,
-    pub(crate) queues: Queues,
-    pub(crate) smtp: smtp::Connector,
-    pub(crate) imap: imap::Connector,
-    pub(crate) automatic_limit: u32,
-}
-
-/// The queues that messages come from and go to.
-pub(crate) struct Queues {
-    pub(crate) send: SendQueue,
-    pub(crate) dead_letters: String,
-    pub(crate) outcomes: Option<String>,
-}
-
-/// What becomes of a message of the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ack {
-    /// It is done with.
-    Done,
-    /// It comes again after this time.
-    Again(Duration),
-    /// It comes again in a while: a service of ours failed.
-    Failed,
-}
+/// The pause after another run changed the delivery: by then it is stored how far that one came.
+const LOST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The function.
-pub struct Send {
-    services: Arc<Services>,
+pub(crate) struct SendHandler<P: Ports> {
+    services: Arc<Services<P>>,
 }
 
-impl Send {
-    pub(crate) const fn new(services: Arc<Services>) -> Self {
+impl<P: Ports> SendHandler<P> {
+    pub(crate) const fn new(services: Arc<Services<P>>) -> Self {
         Self { services }
     }
 }
 
-impl Handler for Send {
+impl<P: Ports> Handler for SendHandler<P> {
     type Response = BatchResponse;
     type Error = NotABatch;
 
-    /// Handles a batch of the send queue. What has to come again is named in the response; only an event that is not
-    /// a batch is an error.
+    /// Handles a batch of the send queue. The response names the queue messages to deliver again; only an event that is
+    /// not a batch is an error.
     async fn handle(&self, event: Value, deadline: Instant) -> Result<BatchResponse, NotABatch> {
-        let end = deadline.checked_sub(CLOSING_TIME).unwrap_or_else(clock::instant);
+        let end = deadline.checked_sub(CLOSING_TIME).unwrap_or_else(|| self.services.clock.instant());
         let mut failed = Vec::new();
         let mut by_profile: BTreeMap<ProfileId, Vec<QueuedSend>> = BTreeMap::new();
-        for record in batch::read(event)? {
-            match QueuedSend::read(record) {
-                Ok(queued) => by_profile.entry(queued.profile).or_default().push(queued),
-                Err((record, why)) => {
-                    error!(why, "a message of the send queue cannot be read; it goes to the dead letters");
-                    failed.extend(self.services.dead_letter(record).await);
+        for queue_message in batch::read(event)? {
+            match QueuedSend::read(queue_message) {
+                Ok(queued) => by_profile.entry(queued.request.profile).or_default().push(queued),
+                Err((queue_message, error)) => {
+                    error!(%error, "a message of the send queue cannot be read; it goes to the dead-letter queue");
+                    failed.extend(self.services.dead_letter(queue_message).await);
                 }
             }
         }
-        let mut rounds = JoinSet::new();
-        let mut records = BTreeMap::new();
-        for (profile, orders) in by_profile {
-            let ids: Vec<String> = orders.iter().map(|queued| queued.record.id.clone()).collect();
+        let mut tasks = JoinSet::new();
+        let mut ids_by_task = BTreeMap::new();
+        for (profile, requests) in by_profile {
+            let ids: Vec<String> = requests.iter().map(|queued| queued.queue_message.id.clone()).collect();
             let services = Arc::clone(&self.services);
-            let task = rounds.spawn(async move { services.sender(profile, orders, end).await });
-            records.insert(task.id(), ids);
+            let task = tasks.spawn(async move { services.send_all(profile, requests, end).await });
+            ids_by_task.insert(task.id(), ids);
         }
-        while let Some(ended) = rounds.join_next_with_id().await {
+        while let Some(ended) = tasks.join_next_with_id().await {
             match ended {
                 Ok((_, again)) => failed.extend(again),
                 Err(panicked) => {
-                    error!("a profile's task panicked; its messages come again");
-                    failed.extend(records.remove(&panicked.id()).unwrap_or_default());
+                    error!("a profile's task panicked; its queue messages are delivered again");
+                    failed.extend(ids_by_task.remove(&panicked.id()).unwrap_or_default());
                 }
             }
         }
@@ -110,78 +80,81 @@ impl Handler for Send {
     }
 }
 
-impl Services {
-    /// One profile's messages; those that come again.
-    async fn sender(&self, id: ProfileId, orders: Vec<QueuedSend>, end: Instant) -> Vec<String> {
-        let profile = match self.table.get(id).await {
+impl<P: Ports> Services<P> {
+    /// Sends one profile's messages. Returns the ids of the queue messages to deliver again.
+    async fn send_all(&self, id: ProfileId, requests: Vec<QueuedSend>, end: Instant) -> Vec<String> {
+        let profile = match self.table.sender_profile(id).await {
             Ok(Some(profile)) => profile,
-            Ok(None) => return self.handle_missing_profile(id, orders).await,
+            Ok(None) => return self.handle_missing_profile(id, requests).await,
             Err(error) => {
                 warn!(profile.id = %id, error = %Chain(&error), "the profile cannot be read");
-                return orders.into_iter().map(|queued| queued.record.id).collect();
+                return requests.into_iter().map(|queued| queued.queue_message.id).collect();
             }
         };
         let mut sender = Sender::new(self, profile, end);
         let mut again = Vec::new();
-        for queued in orders {
-            let verdict = match sender.drive(&queued).await {
-                Ok(verdict) => verdict,
-                Err(PortError::Lost) => Ack::Again(Duration::from_secs(10)),
+        for queued in requests {
+            let ack = match sender.drive(&queued).await {
+                Ok(ack) => ack,
+                Err(PortError::Lost) => Ack::Again(LOST_PAUSE),
                 Err(error) => {
-                    warn!(profile.id = %id, message.id = %queued.id, error = %Chain(&error), "a message could not be handled");
+                    warn!(profile.id = %id, message.id = %queued.request.id, error = %Chain(&error), "a message could not be handled");
                     Ack::Failed
                 }
             };
-            if self.settle(&queued.record, verdict).await {
-                again.push(queued.record.id);
+            if self.settle(&queued.queue_message, ack).await {
+                again.push(queued.queue_message.id);
             }
         }
         sender.close().await;
         again
     }
 
-    /// Whether the queue has to deliver a message again.
-    async fn settle(&self, record: &QueueMessage, verdict: Ack) -> bool {
-        match verdict {
+    /// Sets when the queue delivers a message again; whether it does at all.
+    async fn settle(&self, queue_message: &QueueMessage, ack: Ack) -> bool {
+        match ack {
             Ack::Done => false,
-            Ack::Failed => self.settle_within(record, FAILED_PAUSE).await,
+            Ack::Failed => self.postpone(queue_message, SERVICE_FAILURE_PAUSE).await,
             Ack::Again(pause) => {
-                // Not before the time, which is told in whole seconds.
+                // Rounded up to whole seconds, so that it is never early.
                 let pause = Duration::from_secs(pause.as_secs_f64().ceil().max(1.0) as u64);
-                self.settle_within(record, pause).await
+                self.postpone(queue_message, pause).await
             }
         }
     }
 
-    async fn settle_within(&self, record: &QueueMessage, pause: Duration) -> bool {
-        if let Err(error) = self.queues.send.postpone(&record.receipt_handle, pause).await {
-            warn!(error = %Chain(&error), "a message was not put off; it comes again in the queue's own time");
+    async fn postpone(&self, queue_message: &QueueMessage, pause: Duration) -> bool {
+        if let Err(error) = self.queues.postpone(&queue_message.receipt_handle, pause).await {
+            warn!(error = %Chain(&error), "a queue message could not be postponed; it is delivered again after the queue's visibility timeout");
         }
         true
     }
 
-    /// Messages of a profile that is not there. What was stored of them went with it.
-    async fn handle_missing_profile(&self, id: ProfileId, orders: Vec<QueuedSend>) -> Vec<String> {
+    /// Handles the messages of a profile that does not exist. Deleting a profile deletes its stored messages too.
+    async fn handle_missing_profile(&self, id: ProfileId, requests: Vec<QueuedSend>) -> Vec<String> {
         let mut again = Vec::new();
-        for queued in orders {
-            if queued.message.is_some() {
-                error!(profile.id = %id, message.id = %queued.id, "there is no such profile; the message goes to the dead letters");
-                again.extend(self.dead_letter(queued.record).await);
+        for queued in requests {
+            if let Content::Included(_) = queued.request.content {
+                error!(profile.id = %id, message.id = %queued.request.id, "the profile does not exist; the message goes to the dead-letter queue");
+                again.extend(self.dead_letter(queued.queue_message).await);
             } else {
-                info!(profile.id = %id, message.id = %queued.id, "the profile is gone, and its message with it");
+                info!(profile.id = %id, message.id = %queued.request.id, "the profile was deleted, and its message with it");
             }
         }
         again
     }
 
-    /// Puts a message where people look for what went wrong; its id if that failed, so that it comes again.
-    async fn dead_letter(&self, record: QueueMessage) -> Option<String> {
-        match self.queues.send.pass_on(&self.queues.dead_letters, &record.body).await {
+    /// Puts a queue message on the dead-letter queue. Returns its id if that failed, so that it is delivered again.
+    async fn dead_letter(&self, queue_message: QueueMessage) -> Option<String> {
+        match self.queues.dead_letter(&queue_message.body).await {
             Ok(()) => None,
             Err(error) => {
-                warn!(error = %Chain(&error), "a message could not be passed on to the dead letters");
-                Some(record.id)
+                warn!(error = %Chain(&error), "a queue message could not be put on the dead-letter queue");
+                Some(queue_message.id)
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

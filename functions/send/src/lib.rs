@@ -1,24 +1,30 @@
 //! The send function: outbound messages go out through their profiles' SMTP servers, each once.
 //!
-//! 1. `event`: a batch of the send queue, each message read on its own.
-//! 2. `services`: the batch by profiles, a task for each; what becomes of each queue message: done, again later, or the
-//!    dead-letter queue.
-//! 3. `round`: one profile's messages. Each is driven by [`mailroom_core::outbound::delivery`] as far as it goes now: sent, looked
-//!    for, told, or put off.
-//! 4. `line`: the profile's one session with its SMTP server, and what stands of it.
-//! 5. `rendered`: a stored message made into a mail.
-//! 6. `filing`: the folder for sent mail, where copies go and messages in doubt are looked for.
+//! 1. `event`: one queue message of the send queue, read on its own.
+//! 2. `handler`: the batch by profiles, a task for each, and what the queue is told about each queue message.
+//! 3. `sender`: one profile's messages. [`mailroom_core::outbound::delivery`] says what is next for a message; the sender
+//!    does it until nothing is left to do now.
+//! 4. `smtp_session`: the profile's one session with its SMTP server, and the health of the profile's sending.
+//! 5. `render`: from a stored message to the bytes of an email.
+//! 6. `sent_mailbox`: where copies are filed and uncertain messages are searched for.
+//! 7. `services`, `ports`, `servers`: what all of these work with, and the real servers behind it.
 //!
-//! What is stored of a message is written before and after each step that cannot be taken back, so that a death at any
-//! point is found by the next run. Deliberately absent: any try of a message that a server may have.
+//! A delivery is stored before and after each step that cannot be taken back, so that the next run finds a crash at any
+//! point. Deliberately absent: another attempt of a message that a server may have.
 
 pub mod config;
 mod event;
 mod handler;
+mod ports;
 mod render;
 mod sender;
 mod sent_mailbox;
+mod servers;
+mod services;
 mod smtp_session;
+
+#[cfg(test)]
+mod fakes;
 
 use std::sync::Arc;
 
@@ -30,37 +36,51 @@ use mailroom_aws::dynamodb::Table;
 use mailroom_aws::grants::GrantStore;
 use mailroom_aws::objects::Objects;
 use mailroom_aws::secrets::Secrets;
-use mailroom_aws::send_queue::SendQueue;
+use mailroom_aws::send_queue::Queues;
 use mailroom_lambda::clock;
-use mailroom_lambda::start::{Network, StartError};
+use mailroom_lambda::start::{Handler, Network, StartError};
 use mailroom_mail::{imap, smtp};
 
 use crate::config::Config;
-pub use crate::handler::Send;
-use crate::handler::{Queues, Services};
-use crate::render::Store;
+use crate::handler::SendHandler;
+use crate::render::MessageStore;
+use crate::services::{Ports, Services};
+
+/// The services of the deployed function.
+struct Deployed;
+
+impl Ports for Deployed {
+    type Table = Table;
+    type Objects = Objects;
+    type Queues = Queues;
+    type Tokens = Tokens<GrantStore>;
+    type Smtp = smtp::Connector;
+    type Imap = imap::Connector;
+}
 
 /// Puts the deployed function together. Connects to nothing yet.
 ///
 /// # Errors
-/// When the environment holds something unusable.
-pub fn assemble(config: &Config) -> Result<Send, StartError> {
+/// When a setting of the environment cannot be used.
+pub fn assemble(config: &Config) -> Result<impl Handler + use<>, StartError> {
     let Network { allowed, tls } = config.network.network()?;
     let clients = Clients::from_env().map_err(|error| StartError::Aws(error.into()))?;
     let grants =
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
-    Ok(Send::new(Arc::new(Services {
+    Ok(SendHandler::<Deployed>::new(Arc::new(Services {
         table: Table::new(&clients, &config.table),
         tokens: Tokens::new(discovery, grants),
-        store: Store::new(Objects::new(&clients, &config.bucket)),
-        queues: Queues {
-            send: SendQueue::new(&clients, &config.send_queue_url),
-            dead_letters: config.dead_letter_queue_url.clone(),
-            outcomes: config.outcome_queue_url.clone(),
-        },
+        messages: MessageStore::new(Objects::new(&clients, &config.bucket)),
+        queues: Queues::new(
+            &clients,
+            &config.send_queue_url,
+            &config.dead_letter_queue_url,
+            config.outcome_queue_url.as_deref(),
+        ),
         smtp: smtp::Connector::new(tls.clone(), allowed.clone()),
         imap: imap::Connector::new(tls, allowed),
         automatic_limit: config.automatic_limit,
+        clock: clock::SYSTEM,
     })))
 }

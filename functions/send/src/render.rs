@@ -1,29 +1,30 @@
-//! From a stored message to the bytes of a mail.
+//! From a stored message to the bytes of an email.
 
-use mailroom_aws::objects::{Object, Objects};
 use mailroom_contract::message::MessageBody;
 use mailroom_contract::problem::{Problems, read};
+use mailroom_contract::send_request::Content;
 use mailroom_core::outbound::delivery::{Delivery, SendError, SendErrorCode};
 use mailroom_core::outbound::message::{EmailAddress, MAX_ATTACHMENT_BYTES, Message, Source};
+use mailroom_core::outbound::ports::{Object, Objects};
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::ProfileId;
 use mailroom_lambda::memory::{Held, MemoryBudget};
 use mailroom_mime::compose::{Stamp, compose};
 use serde_json::Value;
 
-/// The largest stored message: what the API takes, as JSON of ours.
+/// The largest stored message in bytes of JSON: more than the API accepts.
 const MAX_CONTENT: u64 = 16 * 1024 * 1024;
 
-/// Bytes of attachments and contents that all messages of an invocation may hold at once. Encoded and joined, a mail
+/// The bytes of text and attachments that all messages of an invocation may hold at once. Encoded and joined, a message
 /// takes up to four times its size.
 const TOTAL_BYTES: u64 = 40 * 1024 * 1024;
 
-/// Why there is no mail.
+/// Why a message was not rendered.
 #[derive(Debug)]
 pub(crate) enum RenderError {
-    /// It never will be one.
-    Never(SendError),
-    /// A service of ours failed.
+    /// The message can never be rendered.
+    Invalid(SendError),
+    /// A service failed; another attempt may succeed.
     Port(PortError),
 }
 
@@ -33,56 +34,54 @@ impl From<PortError> for RenderError {
     }
 }
 
-/// A mail, and the room that it takes.
+/// The bytes of an email, with their share of the memory budget.
 pub(crate) struct RenderedMessage<'a> {
     pub(crate) raw: Vec<u8>,
-    _room: Held<'a>,
+    _memory: Held<'a>,
 }
 
-/// Where messages and their attachments are, and the room for them in memory.
-pub(crate) struct Store {
-    objects: Objects,
-    room: MemoryBudget,
+/// Where messages and their attachments are stored, and the memory budget for them.
+pub(crate) struct MessageStore<O> {
+    objects: O,
+    memory: MemoryBudget,
 }
 
-impl Store {
-    pub(crate) fn new(objects: Objects) -> Self {
-        Self { objects, room: MemoryBudget::new(TOTAL_BYTES) }
+impl<O: Objects> MessageStore<O> {
+    pub(crate) fn new(objects: O) -> Self {
+        Self { objects, memory: MemoryBudget::new(TOTAL_BYTES) }
     }
 
-    /// The message of a delivery: `given` with the queue's message, or stored.
+    /// A delivery's message: stored, or `included` in the queue message.
     pub(crate) async fn message(
         &self,
         profile: ProfileId,
         delivery: &Delivery,
-        given: Option<&Value>,
+        included: &Content,
     ) -> Result<Message, RenderError> {
-        let body = match (&delivery.content, given) {
+        let body = match (&delivery.content, included) {
             (Some(key), _) => match self.objects.get(key, MAX_CONTENT).await? {
                 Object::Bytes(bytes) => serde_json::from_slice(&bytes)
-                    .map_err(|error| PortError::Corrupt(format!("a stored message is no JSON: {error}")))?,
+                    .map_err(|error| PortError::Corrupt(format!("a stored message is not JSON: {error}")))?,
                 Object::TooLarge | Object::Missing => {
-                    return Err(RenderError::Never(invalid("What was to be sent is not stored any more.")));
+                    return Err(RenderError::Invalid(invalid("The message is no longer stored.")));
                 }
             },
-            (None, Some(given)) => given.clone(),
-            (None, None) => {
-                return Err(RenderError::Never(invalid(
-                    "There is nothing to send: the queue's message holds none.",
-                )));
+            (None, Content::Included(message)) => Value::Object(message.clone()),
+            (None, Content::Stored) => {
+                return Err(RenderError::Invalid(invalid("The queue message carries no message to send.")));
             }
         };
-        message(body, profile).map_err(RenderError::Never)
+        message(body, profile).map_err(RenderError::Invalid)
     }
 
-    /// Makes the mail.
-    pub(crate) async fn pack(
+    /// Writes the message as an email, with its attachments.
+    pub(crate) async fn render(
         &self,
         message: &Message,
         delivery: &Delivery,
         from: &EmailAddress,
     ) -> Result<RenderedMessage<'_>, RenderError> {
-        let gone = || RenderError::Never(invalid("An attachment is not stored any more."));
+        let gone = || RenderError::Invalid(invalid("An attachment is no longer stored."));
         let mut total = 0_u64;
         for attachment in &message.attachments {
             total = total.saturating_add(match &attachment.source {
@@ -91,11 +90,11 @@ impl Store {
             });
         }
         if total > MAX_ATTACHMENT_BYTES {
-            return Err(RenderError::Never(invalid("The attachments have more than 25 MiB together.")));
+            return Err(RenderError::Invalid(invalid("The attachments have more than 25 MiB in total.")));
         }
         let text =
             message.text.as_ref().map_or(0, String::len) + message.html.as_ref().map_or(0, String::len);
-        let room = self.room.take(total.saturating_add(u64::try_from(text).unwrap_or(u64::MAX))).await;
+        let memory = self.memory.take(total.saturating_add(u64::try_from(text).unwrap_or(u64::MAX))).await;
         let mut contents = Vec::with_capacity(message.attachments.len());
         for attachment in &message.attachments {
             contents.push(match &attachment.source {
@@ -108,13 +107,13 @@ impl Store {
         }
         let stamp = Stamp { from, message_id: &delivery.message_id, date: delivery.created_at };
         let raw = compose(message, &stamp, contents).map_err(|error| {
-            RenderError::Never(invalid(&format!("It cannot be made into a mail: {error}.")))
+            RenderError::Invalid(invalid(&format!("The message cannot be written as an email: {error}.")))
         })?;
-        Ok(RenderedMessage { raw, _room: room })
+        Ok(RenderedMessage { raw, _memory: memory })
     }
 }
 
-/// Reads a message's JSON.
+/// Reads a message's JSON; every problem with it is in the error.
 pub(crate) fn message(body: Value, profile: ProfileId) -> Result<Message, SendError> {
     read::<MessageBody>(body)
         .and_then(|body| body.describe(profile))

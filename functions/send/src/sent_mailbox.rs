@@ -1,158 +1,158 @@
-//! The folder for sent mail: copies go there, and messages in doubt are looked for there.
+//! The sent mailbox: copies are filed there, and uncertain messages are searched for there.
 
 use std::time::Duration;
 
-use mailroom_core::outbound::delivery::{Copied, Delivery, Place};
+use mailroom_core::outbound::delivery::{Delivery, Filing, SentSearch};
 use mailroom_core::outbound::message::SaveToSent;
+use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
 use mailroom_core::provider::files_own_sent_copy;
-use mailroom_mail::imap::{ImapError, SentFolder};
+use mailroom_net::clock::Clock;
 use mailroom_net::login::Login;
-use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::handler::Services;
-use mailroom_lambda::clock;
+use crate::ports::{LoginSecrets as _, Failure, SentMailboxSession, SentMailboxes};
+use crate::services::{Ports, Services};
 
-/// How long the folder of one profile may take in a batch: the copies wait, other mail does not.
-const FILING_TIME: Duration = Duration::from_secs(40);
+/// The longest time for one operation in a sent mailbox: copies can wait, other messages cannot.
+const OPERATION_TIME: Duration = Duration::from_secs(40);
 
-/// The folder, as far as it is open.
-pub(crate) struct SentMailbox {
-    state: State,
+/// The sent mailbox, if it is open.
+pub(crate) struct SentMailbox<M> {
+    state: State<M>,
 }
 
-enum State {
-    /// Not looked for yet.
+enum State<M> {
+    /// The mailbox was not opened yet.
     Closed,
-    /// Open.
-    Open(Box<SentFolder>),
-    /// There is none.
-    Nowhere,
-    /// It cannot be had in this batch.
+    /// The mailbox is open.
+    Open(Box<M>),
+    /// The profile has no sent mailbox.
+    Absent,
+    /// The mailbox cannot be used for the rest of the batch.
     Down,
 }
 
-/// What was seen when a message was looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// It is there.
-    There,
-    /// It is not.
-    NotThere(Place),
-    /// The folder cannot be read now.
-    Unknown,
-}
-
-impl SentMailbox {
+impl<M: SentMailboxSession> SentMailbox<M> {
     pub(crate) const fn new() -> Self {
         Self { state: State::Closed }
     }
 
-    /// Looks for a message.
-    pub(crate) async fn look(
+    /// Searches for a message by its Message-ID.
+    pub(crate) async fn search<P: Ports>(
         &mut self,
-        services: &Services,
+        services: &Services<P>,
         profile: &Profile,
         delivery: &Delivery,
         end: Instant,
-    ) -> Result<Sight, PortError> {
+    ) -> Result<SentSearch, PortError>
+    where
+        P::Imap: SentMailboxes<Mailbox = M>,
+    {
         self.open(services, profile, end).await?;
-        let folder = match &mut self.state {
-            State::Open(folder) => folder,
-            State::Nowhere => return Ok(Sight::NotThere(Place::Nowhere)),
-            State::Closed | State::Down => return Ok(Sight::Unknown),
+        let mailbox = match &mut self.state {
+            State::Open(mailbox) => mailbox,
+            State::Absent => return Ok(SentSearch::NoSentMailbox),
+            State::Closed | State::Down => return Ok(SentSearch::Unavailable),
         };
-        folder.set_deadline(until(end));
-        match folder.holds(&delivery.message_id.to_string()).await {
-            Ok(true) => Ok(Sight::There),
-            Ok(false) => Ok(Sight::NotThere(Place::Folder)),
+        match mailbox.holds(&delivery.message_id.to_string(), deadline(services.clock, end)).await {
+            Ok(true) => Ok(SentSearch::Found),
+            Ok(false) => Ok(SentSearch::NotFound),
             Err(error) => {
                 self.failed(profile, &error);
-                Ok(Sight::Unknown)
+                Ok(SentSearch::Unavailable)
             }
         }
     }
 
-    /// Files a copy, unless the message is there already.
-    pub(crate) async fn file(
+    /// Files a copy, unless the mailbox holds the message already.
+    pub(crate) async fn file<P: Ports>(
         &mut self,
-        services: &Services,
+        services: &Services<P>,
         profile: &Profile,
         delivery: &Delivery,
         raw: &[u8],
-        at: OffsetDateTime,
         end: Instant,
-    ) -> Result<Copied, PortError> {
-        match self.look(services, profile, delivery, end).await? {
-            Sight::There | Sight::NotThere(Place::Nowhere) => return Ok(Copied::NotNeeded),
-            Sight::Unknown => return Ok(Copied::Failed),
-            Sight::NotThere(Place::Folder) => {}
+    ) -> Result<Filing, PortError>
+    where
+        P::Imap: SentMailboxes<Mailbox = M>,
+    {
+        match self.search(services, profile, delivery, end).await? {
+            SentSearch::Found | SentSearch::NoSentMailbox => return Ok(Filing::NotNeeded),
+            SentSearch::Unavailable => return Ok(Filing::Failed),
+            SentSearch::NotFound => {}
         }
-        let State::Open(folder) = &mut self.state else { return Ok(Copied::Failed) };
-        folder.set_deadline(until(end));
-        match folder.file(raw, at).await {
-            Ok(()) => Ok(Copied::Filed),
+        let State::Open(mailbox) = &mut self.state else { return Ok(Filing::Failed) };
+        let sent_at = delivery.sent_at.unwrap_or_else(|| services.clock.now());
+        match mailbox.file(raw, sent_at, deadline(services.clock, end)).await {
+            Ok(()) => Ok(Filing::Filed),
             Err(error) => {
                 self.failed(profile, &error);
-                Ok(Copied::Failed)
+                Ok(Filing::Failed)
             }
         }
     }
 
-    async fn open(&mut self, services: &Services, profile: &Profile, end: Instant) -> Result<(), PortError> {
+    async fn open<P: Ports>(
+        &mut self,
+        services: &Services<P>,
+        profile: &Profile,
+        end: Instant,
+    ) -> Result<(), PortError>
+    where
+        P::Imap: SentMailboxes<Mailbox = M>,
+    {
         let State::Closed = self.state else { return Ok(()) };
         let Some(server) = &profile.imap else {
-            self.state = State::Nowhere;
+            self.state = State::Absent;
             return Ok(());
         };
         self.state = State::Down;
-        let access = match services.tokens.login_secret(profile, until(end)).await {
-            Ok(access) => access,
-            Err(error) => {
-                let trouble = error.into_owner_error()?;
-                warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {trouble}");
+        let deadline = deadline(services.clock, end);
+        let secret = match services.tokens.login_secret(profile, deadline).await {
+            Ok(secret) => secret,
+            Err(Failure::Owner(error)) => {
+                self.failed(profile, &error);
                 return Ok(());
             }
+            Err(Failure::Port(error)) => return Err(error),
         };
-        let login = Login { login: profile.auth.login(), secret: &access };
-        match services.imap.open_sent(server, login, until(end)).await {
-            Ok(Some(folder)) => self.state = State::Open(Box::new(folder)),
+        let login = Login { login: profile.auth.login(), secret: &secret };
+        match services.imap.open(server, login, deadline).await {
+            Ok(Some(mailbox)) => self.state = State::Open(Box::new(mailbox)),
             Ok(None) => {
-                info!(profile.id = %profile.id, "the mailbox has no folder for sent mail");
-                self.state = State::Nowhere;
+                info!(profile.id = %profile.id, "the account has no sent mailbox");
+                self.state = State::Absent;
             }
             Err(error) => self.failed(profile, &error),
         }
         Ok(())
     }
 
-    fn failed(&mut self, profile: &Profile, error: &ImapError) {
+    fn failed(&mut self, profile: &Profile, error: &OwnerError) {
         self.state = State::Down;
-        if let Some(server) = &profile.imap {
-            warn!(profile.id = %profile.id, "the folder for sent mail cannot be used: {}", error.owner_error(server));
-        }
+        warn!(profile.id = %profile.id, "the sent mailbox cannot be used: {error}");
     }
 
-    /// Says goodbye.
+    /// Ends the session.
     pub(crate) async fn close(self) {
-        if let State::Open(folder) = self.state {
-            folder.logout().await;
+        if let State::Open(mailbox) = self.state {
+            mailbox.logout().await;
         }
     }
 }
 
-/// Whether a copy is ours to file.
-pub(crate) fn is_ours(wanted: SaveToSent, profile: &Profile) -> bool {
-    match wanted {
+/// Whether Mailroom files the copy.
+pub(crate) fn is_copy_wanted(save_to_sent: SaveToSent, profile: &Profile) -> bool {
+    match save_to_sent {
         SaveToSent::Always => true,
         SaveToSent::Never => false,
         SaveToSent::Auto => !profile.smtp.as_ref().is_some_and(|server| files_own_sent_copy(&server.host)),
     }
 }
 
-fn until(end: Instant) -> Instant {
-    end.min(clock::instant() + FILING_TIME)
+fn deadline(clock: Clock, end: Instant) -> Instant {
+    end.min(clock.instant() + OPERATION_TIME)
 }

@@ -1,51 +1,51 @@
-//! A profile's session with its SMTP server: one for all its messages, opened when the first of them needs it.
+//! A profile's session with its SMTP server: one for all messages of the batch, opened when the first needs it.
 
 use mailroom_core::error_chain::Chain;
 use mailroom_core::health::after_opening;
+use mailroom_core::outbound::ports::Deliveries as _;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
-use mailroom_core::ports::{Deliveries as _, PortError};
+use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
-use mailroom_core::server::Server;
-use mailroom_mail::smtp::{Probe, Session, SmtpError};
 use mailroom_net::login::{Login, Secret};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::handler::Services;
-use mailroom_lambda::clock;
+use crate::ports::{LoginSecrets as _, Failure, OpenError, SmtpServers, SmtpTransport};
+use crate::services::{Ports, Services};
 
-/// Sessions that are opened for one batch: a server that breaks each after a message is not asked for ever.
+/// The most sessions for one batch: a server that breaks each one after a message is not contacted without end.
 const MAX_SESSIONS: u32 = 3;
 
-/// The session, as far as there is one.
-pub(crate) struct SmtpSession {
-    state: State,
+/// The session, if one is open.
+pub(crate) struct SmtpSession<T> {
+    state: State<T>,
     opened: u32,
 }
 
-enum State {
-    /// None is open, and one may be opened.
+enum State<T> {
+    /// No session is open, and one may be opened.
     Closed,
-    /// One is open.
-    Open(Box<Session>),
-    /// None can be had in this batch, for this reason.
+    /// A session is open.
+    Open(Box<T>),
+    /// No session is opened for the rest of the batch, for this reason.
     Down(OwnerError),
 }
 
-impl SmtpSession {
+impl<T: SmtpTransport> SmtpSession<T> {
     pub(crate) const fn new() -> Self {
         Self { state: State::Closed, opened: 0 }
     }
 
-    /// The session, opened if need be; or why there is none.
-    ///
-    /// What comes of opening it is what stands of the profile's sending.
-    pub(crate) async fn session(
+    /// The session, opened if necessary. Opening it decides the health of the profile's sending, which is stored.
+    pub(crate) async fn open<P: Ports>(
         &mut self,
-        services: &Services,
+        services: &Services<P>,
         profile: &mut Profile,
         end: Instant,
-    ) -> Result<Result<&mut Session, OwnerError>, PortError> {
+    ) -> Result<&mut T, Failure>
+    where
+        P::Smtp: SmtpServers<Transport = T>,
+    {
         if let State::Open(session) = &self.state
             && session.is_spent()
         {
@@ -53,29 +53,32 @@ impl SmtpSession {
         }
         if let State::Closed = self.state {
             self.opened += 1;
-            let opened = open(services, profile, end).await?;
-            let result = opened.as_ref().map(drop);
-            record(services, profile, result).await;
+            let opened = match open(services, profile, end).await {
+                Ok(session) => Ok(session),
+                Err(Failure::Owner(error)) => Err(error),
+                Err(Failure::Port(error)) => return Err(Failure::Port(error)),
+            };
+            record(services, profile, opened.as_ref().map(drop)).await;
             self.state = match opened {
                 Ok(session) => State::Open(Box::new(session)),
-                Err(trouble) => State::Down(trouble),
+                Err(error) => State::Down(error),
             };
         }
-        Ok(match &mut self.state {
+        match &mut self.state {
             State::Open(session) => Ok(session),
-            State::Down(trouble) => Err(trouble.clone()),
+            State::Down(error) => Err(Failure::Owner(error.clone())),
             // Set above.
-            State::Closed => Err(OwnerError::new(ErrorCode::Internal, "There is no session.")),
-        })
+            State::Closed => Err(Failure::Owner(OwnerError::new(ErrorCode::Internal, "No session is open."))),
+        }
     }
 
-    /// The session is over, for this reason. Another may be opened, unless time or patience is spent.
-    pub(crate) fn broke(&mut self, trouble: &OwnerError) {
-        let spent = self.opened >= MAX_SESSIONS || trouble.code != ErrorCode::SmtpConnect;
-        self.state = if spent { State::Down(trouble.clone()) } else { State::Closed };
+    /// The session broke. Another may be opened only after a lost connection, and at most [`MAX_SESSIONS`].
+    pub(crate) fn broke(&mut self, error: &OwnerError) {
+        let down = self.opened >= MAX_SESSIONS || error.code != ErrorCode::SmtpConnect;
+        self.state = if down { State::Down(error.clone()) } else { State::Closed };
     }
 
-    /// Says goodbye.
+    /// Ends the session.
     pub(crate) async fn close(self) {
         if let State::Open(session) = self.state {
             session.quit().await;
@@ -83,66 +86,49 @@ impl SmtpSession {
     }
 }
 
-async fn open(
-    services: &Services,
+async fn open<P: Ports>(
+    services: &Services<P>,
     profile: &Profile,
     end: Instant,
-) -> Result<Result<Session, OwnerError>, PortError> {
+) -> Result<<P::Smtp as SmtpServers>::Transport, Failure> {
     let Some(server) = &profile.smtp else {
-        return Ok(Err(OwnerError::new(
-            ErrorCode::HostNotAllowed,
-            "The profile names no SMTP server: add smtp_host to it.",
-        )));
+        let message = "The profile names no SMTP server: add smtp_host to it.";
+        return Err(Failure::Owner(OwnerError::new(ErrorCode::HostNotAllowed, message)));
     };
-    let access = match services.tokens.login_secret(profile, end).await {
-        Ok(access) => access,
-        Err(error) => return error.into_owner_error().map(Err),
+    let secret = services.tokens.login_secret(profile, end).await?;
+    let error = match services.smtp.open(server, login(profile, &secret), end).await {
+        Ok(session) => return Ok(session),
+        Err(OpenError::Other(error)) => return Err(Failure::Owner(error)),
+        Err(OpenError::LoginRefused(error)) => error,
     };
-    let opened = match open_with(services, profile, server, &access, end).await {
-        Err(error) if error.is_login_refused() => {
-            match services.tokens.other_login_secret(profile, &access, end).await {
-                Ok(Some(access)) => open_with(services, profile, server, &access, end).await,
-                Ok(None) => Err(error),
-                Err(error) => return error.into_owner_error().map(Err),
-            }
+    // A server may refuse an access token before its time.
+    match services.tokens.other_login_secret(profile, &secret, end).await? {
+        Some(other) => {
+            let opened = services.smtp.open(server, login(profile, &other), end).await;
+            opened.map_err(|error| Failure::Owner(error.into_owner_error()))
         }
-        opened => opened,
-    };
-    Ok(opened.map_err(|error| error.owner_error(server)))
-}
-
-async fn open_with(
-    services: &Services,
-    profile: &Profile,
-    server: &Server,
-    access: &Secret,
-    end: Instant,
-) -> Result<Session, SmtpError> {
-    let login = Login { login: profile.auth.login(), secret: access };
-    services.smtp.open(&mut Probe::default(), server, Some(login), end).await
-}
-
-/// Stores what stands of the profile's sending, where that has changed.
-async fn record(services: &Services, profile: &mut Profile, opened: Result<(), &OwnerError>) {
-    if let Err(trouble) = opened {
-        warn!(profile.id = %profile.id, code = ?trouble.code, "the SMTP server cannot be used: {trouble}");
+        None => Err(Failure::Owner(error)),
     }
-    let Some(sending) = after_opening(profile.sending.as_ref(), profile.version, opened, clock::now()) else {
+}
+
+fn login<'a>(profile: &'a Profile, secret: &'a Secret) -> Login<'a> {
+    Login { login: profile.auth.login(), secret }
+}
+
+/// Stores the health of the profile's sending, if it has changed.
+async fn record<P: Ports>(services: &Services<P>, profile: &mut Profile, opened: Result<(), &OwnerError>) {
+    if let Err(error) = opened {
+        warn!(profile.id = %profile.id, code = ?error.code, "the SMTP server cannot be used: {error}");
+    }
+    let now = services.clock.now();
+    let Some(sending) = after_opening(profile.sending.as_ref(), profile.version, opened, now) else {
         return;
     };
     match services.table.record_sending(profile.id, profile.version, sending.as_ref()).await {
-        // Lost: edited meanwhile, so what we have seen is no longer about it.
+        // Lost: the profile was edited meanwhile, so the result is no longer about it.
         Ok(()) | Err(PortError::Lost) => profile.sending = sending,
         Err(error) => {
-            warn!(profile.id = %profile.id, error = %Chain(&error), "the owner could not be told");
+            warn!(profile.id = %profile.id, error = %Chain(&error), "the profile's sending health could not be stored");
         }
     }
-}
-
-/// The SMTP server of a profile, for words about it.
-pub(crate) fn words_of(server: Option<&Server>) -> String {
-    server.map_or_else(
-        || "the SMTP server".to_owned(),
-        |server| format!("{} (port {})", server.host, server.port),
-    )
 }

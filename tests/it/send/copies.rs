@@ -1,4 +1,4 @@
-//! The folder for sent mail: a copy of each message, once; and what it tells of messages in doubt.
+//! The sent mailbox: one copy of each message, and what it says about uncertain messages.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn a_profile_without_a_mailbox_sends_without_copies() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_had_never_sends_the_mail_again() {
+fn an_unreachable_sent_mailbox_never_has_the_message_sent_again() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     // Nobody listens there.
@@ -95,7 +95,7 @@ fn a_copy_that_is_there_is_not_filed_again() {
 }
 
 #[test]
-fn a_message_in_doubt_is_resolved_by_its_copy() {
+fn an_uncertain_message_is_resolved_by_its_copy() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     smtp.fault_times(Step::Stored, Fault::Drop, 1);
@@ -120,7 +120,7 @@ fn a_message_in_doubt_is_resolved_by_its_copy() {
 }
 
 #[test]
-fn a_message_that_stays_in_doubt_is_told_so_and_never_sent_again() {
+fn a_message_that_stays_uncertain_is_published_so_and_never_sent_again() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     smtp.fault_times(Step::Dot, Fault::Reset, 1);

@@ -162,7 +162,7 @@ fn killed_while_the_server_thinks() {
 }
 
 #[test]
-fn what_kills_the_function_again_and_again_is_given_up_with_a_word() {
+fn a_message_that_crashes_the_function_five_times_is_given_up() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     let profile = world.sender(&smtp, |_| {});

@@ -62,7 +62,7 @@ fn lost_connections(fault: Fault<'_>, limit: Duration, codes: &[&str]) {
     let mut uncertain = 0;
     for case in fail_at(&world, &STEPS, fault, limit) {
         let (step, first) = (case.step, &case.first);
-        // A server that has stopped reading in the middle of a mail cannot be told from one that thinks about it.
+        // A server that has stopped reading in the middle of a message cannot be told from one that thinks about it.
         let doubt = matches!(step, Step::Dot | Step::Stored) || (step == Step::Body && fault == Fault::Hang);
         assert_eq!(first["status"], if doubt { "uncertain" } else { "queued" }, "{step:?}: {first}");
         let code = first["error"]["code"].as_str().unwrap();
@@ -199,7 +199,7 @@ fn a_refused_recipient_does_not_stop_the_others() {
 }
 
 #[test]
-fn a_wrong_password_is_the_owners_trouble_and_the_message_waits_for_the_right_one() {
+fn a_wrong_password_is_shown_and_the_message_waits_for_the_right_one() {
     let world = World::new();
     let smtp = world.smtp_server(&Options { mechanisms: vec![Mechanism::Plain], ..Options::default() });
     let profile = world.sender(&smtp, |profile| profile.listen = false);
@@ -233,7 +233,7 @@ fn a_wrong_password_is_the_owners_trouble_and_the_message_waits_for_the_right_on
 }
 
 #[test]
-fn trouble_with_sending_is_shown_and_does_not_stop_polls() {
+fn a_sending_error_is_shown_and_does_not_stop_polls() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     smtp.fault(Step::Auth, Fault::Reply("535 5.7.8 Bad credentials"));

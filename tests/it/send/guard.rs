@@ -98,7 +98,7 @@ fn a_recipient_gets_ten_automatic_mails_an_hour() {
     for failed in failed {
         assert_eq!(failed["error"]["code"], "loop_guard");
         assert!(
-            failed["rejected"][0]["smtp_reply"].as_str().unwrap().contains("10 automatic mails"),
+            failed["rejected"][0]["smtp_reply"].as_str().unwrap().contains("10 automatic messages"),
             "{failed}"
         );
     }

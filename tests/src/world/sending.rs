@@ -1,4 +1,4 @@
-//! Sending: profiles that do, messages, and the send queue run as Lambda runs it.
+//! Sending: profiles with an SMTP server, messages, and the send queue as Lambda runs it.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl World {
         SmtpServer::start(self.servers().certificates(), options)
     }
 
-    /// Makes a profile for the mailbox that sends through this server, after STARTTLS.
+    /// Creates a profile for the mailbox that sends through this server, after STARTTLS.
     pub fn sender(&self, smtp: &SmtpServer, change: impl FnOnce(&mut Profile)) -> ProfileId {
         self.profile(|profile| {
             let host = smtp.address().to_string();
@@ -31,26 +31,27 @@ impl World {
         })
     }
 
-    /// Has a message accepted; its id.
+    /// Submits a message to the API, and returns its id.
     #[track_caller]
     pub fn submit(&self, profile: ProfileId, body: &Value) -> String {
         self.post_message(profile, &[], body).expect(202).id()
     }
 
-    /// Asks for a message to be sent.
+    /// Posts a message to the API, whatever the response.
     #[track_caller]
     pub fn post_message(&self, profile: ProfileId, headers: &[(&str, &str)], body: &Value) -> Reply {
         let path = format!("/profiles/{profile}/messages");
         self.api().call("POST", &path, headers, Some(body.to_string().as_bytes()))
     }
 
-    /// How a message is doing.
+    /// A message as the API shows it.
     #[track_caller]
     pub fn message(&self, profile: ProfileId, id: &str) -> Value {
         self.api().get(&format!("/profiles/{profile}/messages/{id}")).expect(200).body
     }
 
-    /// The send queue delivers all that it has, in batches of ten, and all goes well. Returns how many batches.
+    /// The send queue delivers all its queue messages in batches of ten, and each batch is answered. Returns the number of
+    /// batches.
     pub fn send_all(&self) -> usize {
         let mut batches = 0;
         while let Some(outcome) = self.send_batch(TIME) {
@@ -61,8 +62,8 @@ impl World {
         batches
     }
 
-    /// The send queue delivers one batch, if it has one; what comes of it within the time that Lambda grants. What the
-    /// function is done with is deleted.
+    /// The send queue delivers one batch; `None` when it has none. Queue messages that the function is done with are
+    /// deleted.
     pub fn send_batch(&self, limit: Duration) -> Option<Outcome> {
         let batch = self.aws().deliver(&self.stack().queues.send, 10);
         if batch.is_empty() {
@@ -73,13 +74,13 @@ impl World {
         Some(outcome)
     }
 
-    /// A batch is delivered to the function; whoever calls waits for what comes of it.
+    /// Delivers a batch to the function. The caller waits for the outcome.
     #[must_use]
     pub fn begin_batch(&self, batch: &[Delivered], limit: Duration) -> Pending {
         self.begin_batch_of(self.send_function(), batch, limit)
     }
 
-    /// The same, to another function.
+    /// Delivers a batch to this function.
     #[must_use]
     pub fn begin_batch_of(&self, function: &Lambda, batch: &[Delivered], limit: Duration) -> Pending {
         function.begin(batch_event(batch), limit)
@@ -93,7 +94,7 @@ impl World {
         super::run(&self.runtime, self.servers.send(), deployed, &self.stack, &self.proxy, &log)
     }
 
-    /// Deletes what a function is done with, as Lambda does.
+    /// Deletes the queue messages that the function is done with, as Lambda does.
     pub fn delete_done(&self, batch: &[Delivered], outcome: &Outcome) {
         let Outcome::Answered(answer) = outcome else { return };
         let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -105,8 +106,7 @@ impl World {
         }
     }
 
-    /// The time comes at which a message is tried again, or whoever died over it has lost the right to it, without the
-    /// wait; the queue delivers it once more.
+    /// Makes a message due now: its next attempt, or the end of a crashed run's lease. The queue delivers it once more.
     pub fn hurry(&self, profile: ProfileId, id: &str) {
         self.forward(profile, id);
         self.aws().send(
@@ -115,15 +115,15 @@ impl World {
         );
     }
 
-    /// The queue delivers a message once more that may be gone.
+    /// The queue delivers once more a message that may have been deleted.
     pub fn hurry_gone(&self, profile: ProfileId, id: &str) {
         let request = json!({"profile_id": profile.to_string(), "id": id});
         self.aws().send(&self.stack().queues.send, &request.to_string());
     }
 
-    /// Whether a message's outcome is final, and told.
+    /// Whether a message's outcome was published.
     #[must_use]
-    pub fn is_told(&self, profile: ProfileId, id: &str) -> bool {
+    pub fn is_published(&self, profile: ProfileId, id: &str) -> bool {
         self.out_item(profile, id).pointer("/Item/told/BOOL") == Some(&Value::Bool(true))
     }
 
@@ -133,7 +133,7 @@ impl World {
         self.aws().call("dynamodb", "DynamoDB_20120810.GetItem", &get)
     }
 
-    /// A message becomes older by so many seconds.
+    /// Makes a message this many seconds older.
     pub fn age(&self, profile: ProfileId, id: &str, seconds: i64) {
         let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("OUT#{id}")}});
         let _ = self.aws().call(
@@ -146,7 +146,7 @@ impl World {
         );
     }
 
-    /// The same, for a message that the queue still delivers by itself.
+    /// Makes a message due now; the queue still delivers it by itself.
     pub fn forward(&self, profile: ProfileId, id: &str) {
         let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("OUT#{id}")}});
         let table = &self.stack().table;
@@ -166,11 +166,11 @@ impl World {
         self.aws().put_object(&self.stack().bucket, key, bytes);
     }
 
-    /// What has been told to the outcome queue until now.
+    /// Takes the outcomes that were published until now.
     #[must_use]
     pub fn outcomes(&self) -> Vec<Value> {
-        let told = self.aws().drain(&self.stack().queues.outcome);
-        told.iter().map(|message| serde_json::from_str(&message.body).expect("JSON")).collect()
+        let published = self.aws().drain(&self.stack().queues.outcome);
+        published.iter().map(|message| serde_json::from_str(&message.body).expect("JSON")).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The bucket's objects, by their keys.
+//! The bucket's objects, by key.
 
 use std::sync::OnceLock;
 
@@ -6,28 +6,18 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use mailroom_core::outbound::ports::{self as objects, Object};
 use mailroom_core::ports::PortError;
 
 use crate::client::Clients;
 use crate::error::unavailable;
 
-/// The bucket.
+/// The objects of one bucket.
 #[derive(Debug)]
 pub struct Objects {
     clients: Clients,
     client: OnceLock<Client>,
     bucket: String,
-}
-
-/// What there is under a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Object {
-    /// An object.
-    Bytes(Vec<u8>),
-    /// An object that is larger than was asked for.
-    TooLarge,
-    /// Nothing; or nothing any more.
-    Missing,
 }
 
 impl Objects {
@@ -62,12 +52,10 @@ impl Objects {
             .map_err(unavailable("PutObject"))?;
         Ok(())
     }
+}
 
-    /// The size of an object in bytes; `None` when there is none.
-    ///
-    /// # Errors
-    /// When the service fails.
-    pub async fn size(&self, key: &str) -> Result<Option<u64>, PortError> {
+impl objects::Objects for Objects {
+    async fn size(&self, key: &str) -> Result<Option<u64>, PortError> {
         match self.client().head_object().bucket(&self.bucket).key(key).send().await {
             Ok(head) => Ok(head.content_length().and_then(|length| u64::try_from(length).ok())),
             Err(error) if is_missing(&error) => Ok(None),
@@ -75,11 +63,7 @@ impl Objects {
         }
     }
 
-    /// An object of at most `most` bytes.
-    ///
-    /// # Errors
-    /// When the service fails.
-    pub async fn get(&self, key: &str, most: u64) -> Result<Object, PortError> {
+    async fn get(&self, key: &str, limit: u64) -> Result<Object, PortError> {
         let got = match self.client().get_object().bucket(&self.bucket).key(key).send().await {
             Ok(got) => got,
             Err(error) if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_))) => {
@@ -88,8 +72,8 @@ impl Objects {
             Err(error) if is_missing(&error) => return Ok(Object::Missing),
             Err(error) => return Err(unavailable("GetObject")(error)),
         };
-        let fits = got.content_length().and_then(|length| u64::try_from(length).ok());
-        if fits.is_none_or(|length| length > most) {
+        let length = got.content_length().and_then(|length| u64::try_from(length).ok());
+        if length.is_none_or(|length| length > limit) {
             return Ok(Object::TooLarge);
         }
         let bytes = got.body.collect().await.map_err(unavailable("GetObject"))?;
@@ -97,8 +81,8 @@ impl Objects {
     }
 }
 
-/// Only what the service says is not there. Who may not list a bucket is told 403 in place of that, and who may not read
-/// it too: taken for "gone", a policy that is wrong for a minute would end every message.
+/// Only a 404 says that an object is missing. A caller without the right to list the bucket, or to read the object, gets a
+/// 403 instead: taken for "missing", a policy that is wrong for a minute would fail every message for good.
 fn is_missing<E>(error: &SdkError<E>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 404)
 }

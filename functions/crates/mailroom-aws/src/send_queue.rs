@@ -1,32 +1,19 @@
-//! The queue that outbound mail waits in, and where it goes from there when it cannot be sent.
+//! The send queue, and the queues that its messages go on to. What their bodies say is the contract crate's.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use mailroom_core::outbound::message::OutboundId;
+use mailroom_core::outbound::ports::SendQueues;
 use mailroom_core::ports::PortError;
-use mailroom_core::profile::ProfileId;
-use serde::{Deserialize, Serialize};
 
 use crate::client::Clients;
 use crate::error::unavailable;
-use crate::handover::json;
 
-/// The longest time that a queue hides a message: 12 hours (SQS).
-const LONGEST_HIDING: Duration = Duration::from_secs(12 * 60 * 60);
+/// The longest visibility timeout of a queue message: 12 hours (SQS).
+const LONGEST_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// A message that is stored: what is on the queue of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SendRequest {
-    /// The profile that sends it.
-    pub profile_id: String,
-    /// Its id.
-    pub id: String,
-}
-
-/// The send queue, for whoever puts something on it.
+/// A queue, for writing to.
 #[derive(Debug)]
 pub struct SendQueue {
     clients: Clients,
@@ -45,25 +32,49 @@ impl SendQueue {
         self.sqs.get_or_init(|| Client::new(&self.clients.config))
     }
 
-    /// Asks for a stored message to be sent. A repeat is harmless.
+    /// Sends a queue message.
     ///
     /// # Errors
-    /// When the queue does not take it.
-    pub async fn request(&self, profile: ProfileId, id: &OutboundId) -> Result<(), PortError> {
-        let request = SendRequest { profile_id: profile.to_string(), id: id.to_string() };
-        self.put(&self.url, json(&request)?).await
+    /// When the queue does not take the message.
+    pub async fn send(&self, body: &str) -> Result<(), PortError> {
+        self.send_to(&self.url, body).await
     }
 
-    /// Has a message that was received come again after `pause` (whole seconds, at most 12 hours).
-    ///
-    /// # Errors
-    /// When the queue does not do it: it comes again when the queue's own time has passed.
-    pub async fn postpone(&self, receipt: &str, pause: Duration) -> Result<(), PortError> {
-        let seconds = i32::try_from(pause.min(LONGEST_HIDING).as_secs()).unwrap_or(i32::MAX);
-        self.sqs()
+    async fn send_to(&self, url: &str, body: &str) -> Result<(), PortError> {
+        let send = self.sqs().send_message().queue_url(url).message_body(body);
+        send.send().await.map_err(unavailable("SendMessage"))?;
+        Ok(())
+    }
+}
+
+/// The send queue with the dead-letter queue and, where the deployment has one, the outcome queue.
+#[derive(Debug)]
+pub struct Queues {
+    send: SendQueue,
+    dead_letter_url: String,
+    outcome_url: Option<String>,
+}
+
+impl Queues {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(clients: &Clients, send_url: &str, dead_letter_url: &str, outcome_url: Option<&str>) -> Self {
+        Self {
+            send: SendQueue::new(clients, send_url),
+            dead_letter_url: dead_letter_url.to_owned(),
+            outcome_url: outcome_url.map(str::to_owned),
+        }
+    }
+}
+
+impl SendQueues for Queues {
+    async fn postpone(&self, receipt_handle: &str, pause: Duration) -> Result<(), PortError> {
+        let seconds = i32::try_from(pause.min(LONGEST_VISIBILITY_TIMEOUT).as_secs()).unwrap_or(i32::MAX);
+        self.send
+            .sqs()
             .change_message_visibility()
-            .queue_url(&self.url)
-            .receipt_handle(receipt)
+            .queue_url(&self.send.url)
+            .receipt_handle(receipt_handle)
             .visibility_timeout(seconds)
             .send()
             .await
@@ -71,26 +82,15 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Puts a message on another queue.
-    ///
-    /// # Errors
-    /// When that does not take it.
-    pub async fn pass_on(&self, queue: &str, body: &str) -> Result<(), PortError> {
-        self.put(queue, body.to_owned()).await
+    async fn dead_letter(&self, body: &str) -> Result<(), PortError> {
+        self.send.send_to(&self.dead_letter_url, body).await
     }
 
-    /// Tells something to another queue.
-    ///
-    /// # Errors
-    /// When that does not take it.
-    pub async fn tell(&self, queue: &str, event: &impl Serialize) -> Result<(), PortError> {
-        self.put(queue, json(event)?).await
-    }
-
-    async fn put(&self, queue: &str, body: String) -> Result<(), PortError> {
-        let send = self.sqs().send_message().queue_url(queue).message_body(body);
-        send.send().await.map_err(unavailable("SendMessage"))?;
-        Ok(())
+    async fn publish_outcome(&self, body: &str) -> Result<(), PortError> {
+        match &self.outcome_url {
+            Some(url) => self.send.send_to(url, body).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod profile;
 pub mod profile_view;
 pub mod route;
+pub mod send_request;
 pub mod sign_in;
 
 #[cfg(test)]

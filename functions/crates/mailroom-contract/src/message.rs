@@ -3,7 +3,7 @@
 mod field;
 
 use deserr::{Deserr, ValuePointerRef};
-use mailroom_core::outbound::delivery::{Copy, Delivery, SendErrorCode, State};
+use mailroom_core::outbound::delivery::{Delivery, DeliveryState, SendErrorCode, SentCopy};
 use mailroom_core::outbound::message::{
     Attachment, Correspondent, Disposition, LoopGuard, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MAX_RECIPIENTS,
     MediaType, Message, ObjectKey, Origin, SaveToSent, Source,
@@ -22,10 +22,10 @@ use self::field::{
 use crate::problem::Problems;
 use crate::profile_view::{rfc3339, rfc3339_or_null};
 
-/// References of one message: more than any conversation that is still read.
+/// The most references of one message: more than any real conversation has.
 const MAX_REFERENCES: usize = 100;
 
-/// Addresses in `reply_to`.
+/// The most addresses in `reply_to`.
 const MAX_REPLY_TO: usize = 10;
 
 /// A message to be sent.
@@ -33,87 +33,89 @@ const MAX_REPLY_TO: usize = 10;
 #[deserr(error = Problems, deny_unknown_fields, validate = complete -> Problems)]
 #[schema(as = Message)]
 pub struct MessageBody {
-    /// Who it is for.
+    /// The main recipients.
     #[deserr(default)]
     #[schema(max_items = 100, default = json!([]))]
     pub to: Vec<PersonBody>,
-    /// Who receives a copy.
+    /// Recipients of a copy.
     #[deserr(default)]
     #[schema(max_items = 100, default = json!([]))]
     pub cc: Vec<PersonBody>,
-    /// Who receives a copy that nobody else sees.
+    /// Recipients of a copy whom no other recipient sees.
     #[deserr(default)]
     #[schema(max_items = 100, default = json!([]))]
     pub bcc: Vec<PersonBody>,
-    /// Where answers go, if not to the profile's address.
+    /// Where replies go, if not to the profile's address.
     #[deserr(default)]
     #[schema(max_items = 10, default = json!([]))]
     pub reply_to: Vec<PersonBody>,
-    /// The name beside the profile's address.
+    /// The sender's name, shown beside the profile's address.
     #[deserr(default)]
     pub from_name: Option<PersonName>,
-    /// The subject.
+    /// The subject: one line.
     #[deserr(default)]
     #[schema(inline = false, default = "")]
     pub subject: SubjectText,
     /// The body as plain text.
     #[deserr(default)]
     pub text: Option<BodyText>,
-    /// The body as HTML; with `text` it is the same in another form.
+    /// The body as HTML. With `text`, both are sent as alternatives.
     #[deserr(default)]
     pub html: Option<BodyText>,
-    /// The Message-ID of what this answers, as its job tells it.
+    /// The Message-ID of the message that this one replies to, as its job names it.
     #[deserr(default)]
     pub in_reply_to: Option<MessageIdText>,
     /// The Message-IDs of the conversation, oldest first.
     #[deserr(default)]
     #[schema(max_items = 100, default = json!([]))]
     pub references: Vec<MessageIdText>,
-    /// The files that go along: 25 MiB together.
+    /// The attached files: at most 25 MiB in total.
     #[deserr(default)]
     #[schema(max_items = 50, default = json!([]))]
     pub attachments: Vec<AttachmentBody>,
-    /// Whether a program sends this by itself: it says so in the mail, and is limited per recipient and hour.
+    /// Whether a program sends the message on its own. The message then carries `Auto-Submitted`, and the number per
+    /// recipient and hour is limited.
     #[deserr(default)]
     #[schema(default = false)]
     pub auto_submitted: bool,
-    /// Whether a copy is filed in the folder for sent mail.
+    /// Whether a copy is filed in the sent mailbox.
     #[deserr(default = SaveToSentBody::Auto)]
     #[schema(default = "auto")]
     pub save_to_sent: SaveToSentBody,
-    /// Whether it is held back if it answers a machine, or a profile of this Mailroom.
+    /// Whether the message is refused if it could start a mail loop: if it replies to an automatic message, goes to a
+    /// bounce address, or is a reply or an automatic message to a profile of this Mailroom.
     #[deserr(default = true)]
     #[schema(default = true)]
     pub loop_guard: bool,
 }
 
-/// Someone who is written to, or answered.
+/// A person or a list, by address.
 #[derive(Debug, Clone, Deserr, ToSchema)]
 #[deserr(error = Problems, deny_unknown_fields)]
 #[schema(as = Person)]
 pub struct PersonBody {
-    /// What they are called.
+    /// The display name.
     #[deserr(default)]
     pub name: Option<PersonName>,
-    /// Where mail for them goes.
+    /// The email address.
     pub address: AddressText,
 }
 
-/// A file that goes along: its `content`, or the `key` of an attachment that the profile has received.
+/// An attached file: its `content`, or the `key` of an attachment that the profile has received.
 #[derive(Debug, Clone, Deserr, ToSchema)]
 #[deserr(error = Problems, deny_unknown_fields, validate = one_source -> Problems)]
 #[schema(as = Attachment)]
 pub struct AttachmentBody {
-    /// What it is called.
+    /// The file name.
     pub filename: FileName,
-    /// What it is.
+    /// The media type.
     #[deserr(default = MediaTypeText::unknown())]
     #[schema(default = "application/octet-stream")]
     pub content_type: MediaTypeText,
-    /// Its bytes.
+    /// The file's bytes in Base64.
     #[deserr(default)]
     pub content: Option<Base64Bytes>,
-    /// The key of an attachment, as a job of the profile tells it.
+    /// The key of a received attachment, as a job of the profile names it.
     #[deserr(default)]
     pub key: Option<KeyText>,
     /// The id by which the HTML shows it: `<img src="cid:…">`.
@@ -121,17 +123,17 @@ pub struct AttachmentBody {
     pub content_id: Option<ContentIdText>,
 }
 
-/// Whether a copy is filed in the folder for sent mail.
+/// Whether a copy is filed in the sent mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = lowercase)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = SaveToSent)]
 pub enum SaveToSentBody {
-    /// Unless the provider files its own.
+    /// File a copy, unless the provider files its own.
     Auto,
-    /// Whatever the provider does.
+    /// Always file a copy, whether or not the provider files its own.
     Always,
-    /// Not at all.
+    /// File no copy.
     Never,
 }
 
@@ -145,7 +147,7 @@ fn one_source(body: AttachmentBody, location: ValuePointerRef<'_>) -> Result<Att
     }
 }
 
-/// What depends on more than one field.
+/// Checks what depends on more than one field.
 fn complete(body: MessageBody, _: ValuePointerRef<'_>) -> Result<MessageBody, Problems> {
     let mut problems = Problems::default();
     let recipients = body.to.len() + body.cc.len() + body.bcc.len();
@@ -170,16 +172,16 @@ fn complete(body: MessageBody, _: ValuePointerRef<'_>) -> Result<MessageBody, Pr
     let bytes: usize =
         body.attachments.iter().filter_map(|one| one.content.as_ref()).map(|content| content.0.len()).sum();
     if u64::try_from(bytes).is_ok_and(|bytes| bytes > MAX_ATTACHMENT_BYTES) {
-        problems.add("attachments", "must have at most 25 MiB together");
+        problems.add("attachments", "must have at most 25 MiB in total");
     }
     problems.none_or().map(|()| body)
 }
 
 impl MessageBody {
-    /// The message that this describes, of a profile.
+    /// The message, as a profile sends it.
     ///
     /// # Errors
-    /// When an attachment is no object of the profile.
+    /// When an attachment's key is not one of the profile's objects.
     pub fn describe(self, profile: ProfileId) -> Result<Message, Problems> {
         let people = |people: Vec<PersonBody>| people.into_iter().map(PersonBody::describe).collect();
         let mut problems = Problems::default();
@@ -241,14 +243,14 @@ impl AttachmentBody {
     }
 }
 
-/// A message that was accepted.
+/// A message that was accepted for sending.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedMessage {
-    /// Its id, by which its status is read.
+    /// The message's id, for reading its status.
     pub id: String,
-    /// Its Message-ID, which stays the same at every try.
+    /// The message's Message-ID, the same at every attempt.
     pub message_id: String,
-    /// `queued`.
+    /// Always `queued`.
     #[schema(value_type = String, example = "queued")]
     pub status: &'static str,
 }
@@ -259,41 +261,41 @@ impl From<&Delivery> for AcceptedMessage {
     }
 }
 
-/// How a message is doing.
+/// A message and its status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StoredMessage)]
 pub struct MessageView {
-    /// Its id.
+    /// The message's id.
     pub id: String,
     /// The profile that sends it.
     pub profile_id: String,
-    /// Its Message-ID.
+    /// The message's Message-ID, the same at every attempt.
     pub message_id: String,
-    /// In a word.
+    /// How far the message is.
     pub status: MessageState,
-    /// Tries that came to an end.
+    /// The attempts that have ended.
     pub attempts: u32,
-    /// Why it is not sent, or not yet.
+    /// Why the message is not sent, or not yet.
     pub error: Option<MessageError>,
-    /// What the server said last.
+    /// The mail server's last reply.
     pub smtp_reply: Option<String>,
-    /// The recipients to whom it does not go.
+    /// The recipients that the message does not go to.
     pub rejected: Vec<RejectedRecipient>,
-    /// What has become of the copy for the sent mail.
+    /// The state of the copy for the sent mailbox.
     pub sent_copy: CopyState,
-    /// When it was accepted.
+    /// When the message was accepted for sending.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
-    /// When this last changed.
+    /// When this status last changed.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: OffsetDateTime,
-    /// When it is tried again; null if that may be now, or never.
+    /// When the next attempt is due; null if it is due now, or if there is none.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_attempt_at: Option<OffsetDateTime>,
-    /// When a server first took it.
+    /// When a mail server first took the message.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub sent_at: Option<OffsetDateTime>,
@@ -303,48 +305,48 @@ pub struct MessageView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
-    /// It waits for its first or next try.
+    /// The message waits for its first or next attempt.
     Queued,
-    /// It is being sent.
+    /// The message is being sent.
     Sending,
-    /// A server has taken it, for at least one recipient.
+    /// A mail server has taken the message, for at least one recipient.
     Sent,
-    /// No server has taken it, and it is not tried again.
+    /// No mail server has taken the message, and it is not retried.
     Failed,
-    /// The connection broke when the message was complete: the server may have it. It is never sent again by itself.
+    /// The connection broke after the message was complete: the server may have it. It is not sent again automatically.
     Uncertain,
 }
 
-/// What has become of the copy for the sent mail.
+/// The state of the copy for the sent mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
-    /// It will be filed once the message is sent.
+    /// The copy is filed once the message is sent.
     Pending,
-    /// It is filed.
+    /// The copy is in the sent mailbox.
     Filed,
-    /// Nobody wants it, the provider has filed its own, or there is no folder for it.
+    /// No copy is filed: it is not wanted, the provider files its own, or there is no sent mailbox.
     Skipped,
-    /// It could not be filed. The message is sent all the same.
+    /// The copy could not be filed. The message was sent.
     Failed,
 }
 
-/// Why a message is not sent.
+/// Why a message is not sent, or not yet.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessageError {
-    /// What kind.
+    /// The kind of error.
     #[schema(schema_with = message_codes)]
     pub code: String,
-    /// One sentence, with the server's words.
+    /// One sentence, with the mail server's reply where there was one.
     pub message: String,
 }
 
-/// A recipient to whom a message does not go.
+/// A recipient that a message does not go to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RejectedRecipient {
-    /// The address as it went over the wire.
+    /// The address as it goes over the wire.
     pub address: String,
-    /// Why: what the server said, in most cases.
+    /// Why: the mail server's reply, in most cases.
     pub smtp_reply: String,
 }
 
@@ -353,7 +355,7 @@ fn message_codes() -> Object {
     let all = SendErrorCode::OWN.into_iter().chain(ErrorCode::ALL.into_iter().map(SendErrorCode::Profile));
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some("What kind."))
+        .description(Some("The kind of error."))
         .enum_values(Some(all.map(SendErrorCode::name)))
         .build()
 }
@@ -366,11 +368,11 @@ impl From<&Delivery> for MessageView {
             profile_id: delivery.profile.to_string(),
             message_id: delivery.message_id.to_string(),
             status: match state {
-                State::Queued => MessageState::Queued,
-                State::Sending => MessageState::Sending,
-                State::Sent => MessageState::Sent,
-                State::Failed => MessageState::Failed,
-                State::Uncertain => MessageState::Uncertain,
+                DeliveryState::Queued => MessageState::Queued,
+                DeliveryState::Sending => MessageState::Sending,
+                DeliveryState::Sent => MessageState::Sent,
+                DeliveryState::Failed => MessageState::Failed,
+                DeliveryState::Uncertain => MessageState::Uncertain,
             },
             attempts: delivery.attempts,
             error: delivery
@@ -385,26 +387,26 @@ impl From<&Delivery> for MessageView {
                     smtp_reply: why.to_owned(),
                 })
                 .collect(),
-            sent_copy: match delivery.copy {
-                Copy::Due(_) => CopyState::Pending,
-                Copy::Filed => CopyState::Filed,
-                Copy::Skipped => CopyState::Skipped,
-                Copy::Failed => CopyState::Failed,
+            sent_copy: match delivery.sent_copy {
+                SentCopy::Due(_) => CopyState::Pending,
+                SentCopy::Filed => CopyState::Filed,
+                SentCopy::Skipped => CopyState::Skipped,
+                SentCopy::Failed => CopyState::Failed,
             },
             created_at: delivery.created_at,
             updated_at: delivery.updated_at,
-            next_attempt_at: delivery.next_at.filter(|_| state == State::Queued),
+            next_attempt_at: delivery.next_at.filter(|_| state == DeliveryState::Queued),
             sent_at: delivery.sent_at,
         }
     }
 }
 
-/// The outcome of a message, as it is told to the outcome queue: its status and a version.
+/// A message's final outcome, as the outcome queue receives it: its status, and the format's version.
 #[derive(Debug, Serialize)]
 pub struct Outcome<'a> {
-    /// 1.
+    /// [`Outcome::VERSION`].
     pub version: u32,
-    /// The status, which stays.
+    /// The final status.
     #[serde(flatten)]
     pub message: &'a MessageView,
 }
@@ -415,7 +417,7 @@ impl Outcome<'_> {
 }
 
 impl MediaTypeText {
-    /// What is said of bytes of which nothing is said (RFC 2046 §4.5.1).
+    /// The media type of bytes of unknown kind (RFC 2046 §4.5.1).
     fn unknown() -> Self {
         match MediaType::parse("application/octet-stream") {
             Ok(unknown) => Self(unknown),

@@ -1,4 +1,5 @@
-//! What the decisions need from the world, in their own words. No port shows an SDK's types.
+//! What the decisions need from the world, in their own words. No port shows an SDK's types. What sending needs is in
+//! [`crate::outbound::ports`].
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,14 +8,13 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::flow::FlowSchemaId;
-use crate::health::{Sending, Status};
+use crate::health::Status;
 use crate::inbound::cursor::Cursor;
 use crate::inbound::job::{Digest, FlowJob, JobId};
 use crate::inbound::schedule::{PollRequest, Range};
 use crate::oauth2::Authorization;
-use crate::outbound::delivery::{Delivery, SendError};
-use crate::outbound::loop_guard::{self, AutomatedSender};
-use crate::outbound::message::{EmailAddress, LoopGuard, Message, MessageId, Origin, OutboundId};
+use crate::outbound::loop_guard::AutomatedSender;
+use crate::outbound::message::MessageId;
 use crate::profile::{Profile, ProfileId, RefreshInterval};
 
 /// Why the world did not do what a port asked for.
@@ -183,109 +183,6 @@ pub trait Profiles: Send + Sync {
         &self,
         flow_schema: &FlowSchemaId,
     ) -> impl Future<Output = Result<FlowQueue, PortError>> + Send;
-}
-
-/// What makes a repeat of a request the same request: chosen by whoever sends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// The key: visible ASCII, at most 255 characters.
-    pub key: String,
-    /// The digest of what was asked for.
-    pub digest: String,
-}
-
-/// What has become of the attempt to begin a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// It is stored.
-    Stored,
-    /// The same was asked for before: this one was begun then.
-    Before(Box<Delivery>),
-    /// Something else was asked for with this key, or a message with this id is there.
-    Taken,
-}
-
-/// The outbound messages, and what is known of those they answer.
-pub trait Deliveries: Send + Sync {
-    /// A message's delivery as it stands now.
-    fn delivery(
-        &self,
-        profile: ProfileId,
-        id: &OutboundId,
-    ) -> impl Future<Output = Result<Option<Delivery>, PortError>> + Send;
-
-    /// Stores a new delivery, and the key that it was asked for with, for 24 hours.
-    fn begin_delivery(
-        &self,
-        delivery: &Delivery,
-        key: Option<&IdempotencyKey>,
-    ) -> impl Future<Output = Result<Begun, PortError>> + Send;
-
-    /// Stores a change, and counts its revision.
-    ///
-    /// Fails with [`PortError::Lost`] when it was changed since it was read. A change whose answer was lost on the way
-    /// is known again.
-    fn save_delivery(&self, delivery: &mut Delivery) -> impl Future<Output = Result<(), PortError>> + Send;
-
-    /// The machine that has written one of these mails, which the profile has received.
-    fn automated_sender(
-        &self,
-        profile: ProfileId,
-        mails: &[&MessageId],
-    ) -> impl Future<Output = Result<Option<AutomatedSender>, PortError>> + Send;
-
-    /// Those of the addresses that profiles log in with.
-    fn own_addresses(
-        &self,
-        addresses: &[EmailAddress],
-    ) -> impl Future<Output = Result<Vec<EmailAddress>, PortError>> + Send;
-
-    /// Counts an automatic mail to an address, given as it goes over the wire: whether it is among the first `limit`
-    /// within [`crate::outbound::loop_guard::LIMIT_TIME`]. The same mail counts once.
-    fn admit_automatic(
-        &self,
-        address: &str,
-        delivery: &Delivery,
-        limit: u32,
-        now: OffsetDateTime,
-    ) -> impl Future<Output = Result<Admission, PortError>> + Send;
-
-    /// Why a message of a profile is held back, if it is, by what is known of its recipients and of what it answers.
-    fn held_back(
-        &self,
-        profile: ProfileId,
-        message: &Message,
-    ) -> impl Future<Output = Result<Option<SendError>, PortError>> + Send {
-        async move {
-            if message.loop_guard == LoopGuard::Off {
-                return Ok(None);
-            }
-            let answered = self.automated_sender(profile, &message.answered()).await?;
-            let own = if message.in_reply_to.is_some() || message.origin == Origin::Automatic {
-                self.own_addresses(&message.recipients()).await?
-            } else {
-                Vec::new()
-            };
-            Ok(loop_guard::held_back(message, answered, &own))
-        }
-    }
-
-    /// Stores what stands of a profile's sending, unless the profile was edited since `version`.
-    fn record_sending(
-        &self,
-        id: ProfileId,
-        version: u64,
-        sending: Option<&Sending>,
-    ) -> impl Future<Output = Result<(), PortError>> + Send;
-}
-
-/// Whether an automatic mail may go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// It may.
-    Admitted,
-    /// It is one too many.
-    TooMany,
 }
 
 /// What a profile logs in with.

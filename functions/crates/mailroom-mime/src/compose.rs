@@ -15,7 +15,7 @@ use lettre::message::header::{
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message as LettreMessage};
 use mailroom_core::outbound::message::{
-    Correspondent, Disposition, EmailAddress, Line, Message, MessageId, Origin,
+    Correspondent, Disposition, EmailAddress, HeaderText, Message, MessageId, Origin,
 };
 use time::OffsetDateTime;
 
@@ -120,7 +120,7 @@ fn correspondent(one: &Correspondent) -> Result<Mailbox, ComposeError> {
     mailbox(one.name.as_ref(), &one.address)
 }
 
-fn mailbox(name: Option<&Line>, address: &EmailAddress) -> Result<Mailbox, ComposeError> {
+fn mailbox(name: Option<&HeaderText>, address: &EmailAddress) -> Result<Mailbox, ComposeError> {
     // One space for several: lettre leaves none of those between words in other scripts.
     let name = name.map(|name| name.as_str().split_whitespace().collect::<Vec<_>>().join(" "));
     let name = name.filter(|name| !name.is_empty());

@@ -1,4 +1,4 @@
-//! The outbound messages: each change is made from the revision that it was decided on, or fails.
+//! The outbound messages: a change is written only over the revision that it was decided on.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,11 @@ use aws_sdk_dynamodb::types::{
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::health::Sending;
 use mailroom_core::outbound::delivery::Delivery;
-use mailroom_core::outbound::loop_guard::{AutomatedSender, LIMIT_TIME};
+use mailroom_core::outbound::loop_guard::{AutomatedSender, LIMIT_WINDOW};
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
-use mailroom_core::ports::{Admission, Begun, Deliveries, IdempotencyKey, PortError};
-use mailroom_core::profile::ProfileId;
+use mailroom_core::outbound::ports::{Admission, BeginDelivery, Deliveries, IdempotencyKey};
+use mailroom_core::ports::{PortError, Profiles};
+use mailroom_core::profile::{Profile, ProfileId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
@@ -29,25 +30,26 @@ use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 /// The index of the addresses that profiles send from.
 const ADDRESSES: &str = "addresses";
 
-/// How long a key means the request that it came with.
+/// How long an idempotency key is remembered.
 const KEY_TIME: Duration = Duration::hours(24);
 
-/// Tries of what others do at the same time.
+/// Attempts of a write that concurrent writers make fail.
 const CONTENTION_TRIES: u32 = 5;
 
-/// Looks into the index at the same time.
-const LOOKS_AT_ONCE: usize = 10;
+/// Concurrent queries of the index.
+const CONCURRENT_QUERIES: usize = 10;
 
-/// The automatic mails that an address has received lately.
+/// The automatic messages that an address received within the limit's window.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Automatic {
-    #[serde(default)]
-    mails: Vec<Counted>,
+    #[serde(rename = "mails", default)]
+    messages: Vec<Counted>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Counted {
-    mail: String,
+    #[serde(rename = "mail")]
+    message: String,
     at: i64,
 }
 
@@ -55,7 +57,7 @@ fn key(partition: String, sort: impl Into<String>) -> Item {
     HashMap::from([("PK".to_owned(), text(partition)), ("SK".to_owned(), text(sort))])
 }
 
-/// A text of any length as a part of a key.
+/// A text of any length, as part of a key.
 fn hashed(value: &str) -> String {
     hex::encode(Sha256::digest(value))
 }
@@ -79,16 +81,16 @@ impl Table {
         Ok(get.send().await.map_err(unavailable("GetItem"))?.item)
     }
 
-    /// What was begun with a key before, if it still means something at `now`.
+    /// What an earlier request with this key began, if the key is still remembered at `now`.
     ///
     /// # Errors
-    /// When the service fails, or what is stored is not ours.
+    /// When the service fails, or what is stored cannot be read.
     pub async fn begun_before(
         &self,
         profile: ProfileId,
         key: &IdempotencyKey,
         now: OffsetDateTime,
-    ) -> Result<Option<Begun>, PortError> {
+    ) -> Result<Option<BeginDelivery>, PortError> {
         let Some(item) = self.item(idempotency_key(profile, &key.key)).await? else {
             return Ok(None);
         };
@@ -98,11 +100,11 @@ impl Table {
         }
         let member = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
         if member("digest") != Some(&key.digest) {
-            return Ok(Some(Begun::Taken));
+            return Ok(Some(BeginDelivery::Conflict));
         }
         let id = member("message").and_then(|id| OutboundId::parse(id).ok());
         let id = id.ok_or_else(|| corrupt("an idempotency key names no message"))?;
-        Ok(self.delivery(profile, &id).await?.map(|there| Begun::Before(Box::new(there))))
+        Ok(self.delivery(profile, &id).await?.map(|there| BeginDelivery::Repeated(Box::new(there))))
     }
 
     async fn begin_with_key(&self, delivery: &Delivery, key: &IdempotencyKey) -> Result<(), PortError> {
@@ -114,7 +116,7 @@ impl Table {
         let note = Put::builder()
             .table_name(&self.name)
             .set_item(Some(noted))
-            // DynamoDB removes what has expired at its leisure.
+            // DynamoDB removes expired items up to days late.
             .condition_expression("attribute_not_exists(PK) OR expires_at < :now")
             .expression_attribute_values(":now", number(delivery.created_at.unix_timestamp()))
             .build()
@@ -137,6 +139,10 @@ impl Table {
 }
 
 impl Deliveries for Table {
+    async fn sender_profile(&self, id: ProfileId) -> Result<Option<Profile>, PortError> {
+        Profiles::get(self, id).await
+    }
+
     async fn delivery(&self, profile: ProfileId, id: &OutboundId) -> Result<Option<Delivery>, PortError> {
         let item = self.item(key(profile_key(profile), out_key(id))).await?;
         item.map(|item| read(profile, item)).transpose()
@@ -146,7 +152,7 @@ impl Deliveries for Table {
         &self,
         delivery: &Delivery,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Begun, PortError> {
+    ) -> Result<BeginDelivery, PortError> {
         let Some(key) = key else {
             let put = self
                 .client()
@@ -155,10 +161,11 @@ impl Deliveries for Table {
                 .set_item(Some(to_item(DeliveryItem::from(delivery))?))
                 .condition_expression("attribute_not_exists(PK)");
             return match put.send().await {
-                Ok(_) => Ok(Begun::Stored),
+                Ok(_) => Ok(BeginDelivery::Stored),
                 Err(error) if is_condition(&error) => {
                     let there = self.delivery(delivery.profile, &delivery.id).await?;
-                    Ok(there.map_or(Begun::Taken, |there| Begun::Before(Box::new(there))))
+                    Ok(there
+                        .map_or(BeginDelivery::Conflict, |there| BeginDelivery::Repeated(Box::new(there))))
                 }
                 Err(error) => Err(unavailable("PutItem")(error)),
             };
@@ -169,8 +176,8 @@ impl Deliveries for Table {
                 return Ok(begun);
             }
             match self.begin_with_key(delivery, key).await {
-                Ok(()) => return Ok(Begun::Stored),
-                // Another with this key was quicker, or is at it: look again.
+                Ok(()) => return Ok(BeginDelivery::Stored),
+                // A concurrent request with this key was first: read what it stored.
                 Err(_) if tries < CONTENTION_TRIES => {
                     tries += 1;
                     back_off(tries).await;
@@ -196,7 +203,7 @@ impl Deliveries for Table {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    // The SDK tries again when an answer is lost. What it finds then may be what it has written.
+                    // The SDK repeats a request whose response was lost, and may then find its own write.
                     let ours = failed.item().is_some_and(|there| same(there, &item));
                     if ours { Ok(()) } else { Err(PortError::Lost) }
                 }
@@ -208,12 +215,12 @@ impl Deliveries for Table {
     async fn automated_sender(
         &self,
         profile: ProfileId,
-        mails: &[&MessageId],
+        messages: &[&MessageId],
     ) -> Result<Option<AutomatedSender>, PortError> {
-        if mails.is_empty() {
+        if messages.is_empty() {
             return Ok(None);
         }
-        let keys: Vec<Item> = mails.iter().map(|mail| machine_key(profile, mail.as_str())).collect();
+        let keys: Vec<Item> = messages.iter().map(|message| machine_key(profile, message.as_str())).collect();
         let mut left = Some(
             KeysAndAttributes::builder()
                 .set_keys(Some(keys))
@@ -242,7 +249,7 @@ impl Deliveries for Table {
     }
 
     async fn own_addresses(&self, addresses: &[EmailAddress]) -> Result<Vec<EmailAddress>, PortError> {
-        let looks = addresses.iter().cloned().map(|address| async move {
+        let queries = addresses.iter().cloned().map(|address| async move {
             let answer = self
                 .client()
                 .query()
@@ -256,8 +263,8 @@ impl Deliveries for Table {
                 .map_err(unavailable("Query"))?;
             Ok((!answer.items().is_empty()).then_some(address))
         });
-        stream::iter(looks)
-            .buffered(LOOKS_AT_ONCE)
+        stream::iter(queries)
+            .buffered(CONCURRENT_QUERIES)
             .try_filter_map(|found| async { Ok(found) })
             .try_collect()
             .await
@@ -271,8 +278,8 @@ impl Deliveries for Table {
         now: OffsetDateTime,
     ) -> Result<Admission, PortError> {
         let place = key(format!("RECIPIENT#{}", hashed(&address.to_lowercase())), "AUTOMATIC");
-        let mail = format!("{}#{}", delivery.profile, delivery.id);
-        let since = millis(now - LIMIT_TIME);
+        let message = format!("{}#{}", delivery.profile, delivery.id);
+        let since = millis(now - LIMIT_WINDOW);
         let mut tries = 0;
         loop {
             let item = self.item(place.clone()).await?;
@@ -281,17 +288,18 @@ impl Deliveries for Table {
                 Some(item) => serde_dynamo::from_item(item).map_err(corrupt)?,
                 None => Automatic::default(),
             };
-            let mut mails: Vec<Counted> = stored.mails.into_iter().filter(|one| one.at > since).collect();
-            if mails.iter().any(|one| one.mail == mail) {
-                return Ok(Admission::Admitted);
+            let mut messages: Vec<Counted> =
+                stored.messages.into_iter().filter(|one| one.at > since).collect();
+            if messages.iter().any(|one| one.message == message) {
+                return Ok(Admission::WithinLimit);
             }
-            if mails.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-                return Ok(Admission::TooMany);
+            if messages.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                return Ok(Admission::LimitReached);
             }
-            mails.push(Counted { mail: mail.clone(), at: millis(now) });
+            messages.push(Counted { message: message.clone(), at: millis(now) });
             let mut item = place.clone();
-            item.extend(to_item(Automatic { mails })?);
-            item.insert("expires_at".to_owned(), number(expiry(now, LIMIT_TIME)));
+            item.extend(to_item(Automatic { messages })?);
+            item.insert("expires_at".to_owned(), number(expiry(now, LIMIT_WINDOW)));
             item.insert("revision".to_owned(), number(next_revision(revision.as_ref())));
             let put = self.client().put_item().table_name(&self.name).set_item(Some(item));
             let put = match revision {
@@ -301,7 +309,7 @@ impl Deliveries for Table {
                 None => put.condition_expression("attribute_not_exists(PK)"),
             };
             match put.send().await {
-                Ok(_) => return Ok(Admission::Admitted),
+                Ok(_) => return Ok(Admission::WithinLimit),
                 Err(error) if is_condition(&error) && tries < CONTENTION_TRIES => {
                     tries += 1;
                     back_off(tries).await;
@@ -342,7 +350,7 @@ fn next_revision(revision: Option<&AttributeValue>) -> u64 {
     read.unwrap_or(0).wrapping_add(1)
 }
 
-/// Whether two items say the same, however the service writes numbers and orders members.
+/// Whether two items are equal, however the service writes numbers and orders members.
 fn same(there: &Item, ours: &Item) -> bool {
     let read = |item: &Item| serde_dynamo::from_item::<_, DeliveryItem>(item.clone()).ok();
     read(there).is_some_and(|there| Some(there) == read(ours))

@@ -1,9 +1,12 @@
-//! An outbound message's item on the wire, and the small ones around it.
+//! An outbound message's item in the table, and the key of what is noted about automated senders.
+//!
+//! The names and values of attributes are those of items that are stored already: they never change, whatever the types
+//! in core are called.
 
 use std::collections::HashMap;
 
 use mailroom_core::outbound::delivery::{
-    Copy, Delivery, Lease, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError, SendErrorCode,
+    Delivery, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError, SendErrorCode, SendLease, SentCopy,
 };
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{MessageId, OutboundId};
@@ -16,22 +19,23 @@ use super::attribute::{Unreadable, invalid, millis, time_of};
 use super::profile_item::profile_key;
 use super::table::{Item, text};
 
-/// How long a message's status can be asked for.
-const KEPT: Duration = Duration::days(30);
+/// How long a message's status can be read.
+const RETENTION: Duration = Duration::days(30);
 
 /// The sort key of an outbound message.
 pub(super) fn out_key(id: &OutboundId) -> String {
     format!("OUT#{id}")
 }
 
-/// The key of what is noted of a mail that came from a machine. Hashed: an id may be longer than a key.
-pub(super) fn machine_key(id: ProfileId, mail: &str) -> Item {
-    let sort = format!("MACHINE#{}", hex::encode(Sha256::digest(mail)));
+/// The key of the note that a received message came from a program. The Message-ID is hashed: it may be longer than a
+/// key.
+pub(super) fn machine_key(id: ProfileId, message_id: &str) -> Item {
+    let sort = format!("MACHINE#{}", hex::encode(Sha256::digest(message_id)));
     HashMap::from([("PK".to_owned(), text(profile_key(id))), ("SK".to_owned(), text(sort))])
 }
 
-pub(super) const fn machine_name(machine: AutomatedSender) -> &'static str {
-    match machine {
+pub(super) const fn machine_name(sender: AutomatedSender) -> &'static str {
+    match sender {
         AutomatedSender::AutoReply => "auto_reply",
         AutomatedSender::Bounce => "bounce",
         AutomatedSender::NullSender => "null_sender",
@@ -41,7 +45,7 @@ pub(super) const fn machine_name(machine: AutomatedSender) -> &'static str {
 pub(super) fn machine_of(name: &str) -> Option<AutomatedSender> {
     [AutomatedSender::AutoReply, AutomatedSender::Bounce, AutomatedSender::NullSender]
         .into_iter()
-        .find(|machine| machine_name(*machine) == name)
+        .find(|sender| machine_name(*sender) == name)
 }
 
 /// An outbound message as it is stored.
@@ -61,10 +65,10 @@ pub(super) struct DeliveryItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease: Option<LeaseItem>,
     attempts: u32,
-    #[serde(default)]
-    deaths: u32,
-    #[serde(default)]
-    checks: u32,
+    #[serde(rename = "deaths", default)]
+    crashes: u32,
+    #[serde(rename = "checks", default)]
+    searches: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<SendErrorItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,8 +81,10 @@ pub(super) struct DeliveryItem {
     next_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sent_at: Option<i64>,
-    copy: CopyItem,
-    told: bool,
+    #[serde(rename = "copy")]
+    sent_copy: SentCopyItem,
+    #[serde(rename = "told")]
+    published: bool,
     pub(super) revision: u64,
     /// When DynamoDB may remove it (seconds since 1970).
     expires_at: i64,
@@ -89,9 +95,9 @@ struct RecipientItem {
     address: String,
     #[serde(rename = "fate")]
     status: RecipientStatusItem,
-    /// What the server said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    said: Option<String>,
+    /// The server's last reply about the recipient, or why it is rejected.
+    #[serde(rename = "said", default, skip_serializing_if = "Option::is_none")]
+    reply: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -110,7 +116,8 @@ struct LeaseItem {
     holder: String,
     until: i64,
     /// Whether the final dot may be out.
-    dot: bool,
+    #[serde(rename = "dot")]
+    data_sent: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,7 +128,7 @@ struct SendErrorItem {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum CopyItem {
+enum SentCopyItem {
     Due(u32),
     Filed,
     Skipped,
@@ -130,8 +137,11 @@ enum CopyItem {
 
 impl From<&Delivery> for DeliveryItem {
     fn from(delivery: &Delivery) -> Self {
-        let lease =
-            |lease: &Lease, dot| LeaseItem { holder: lease.holder.clone(), until: millis(lease.until), dot };
+        let lease = |lease: &SendLease, data_sent| LeaseItem {
+            holder: lease.holder.clone(),
+            until: millis(lease.until),
+            data_sent,
+        };
         Self {
             pk: profile_key(delivery.profile),
             sk: out_key(&delivery.id),
@@ -146,8 +156,8 @@ impl From<&Delivery> for DeliveryItem {
                 Phase::DataSent(held) => Some(lease(held, true)),
             },
             attempts: delivery.attempts,
-            deaths: delivery.crashes,
-            checks: delivery.checks,
+            crashes: delivery.crashes,
+            searches: delivery.searches,
             error: delivery
                 .error
                 .as_ref()
@@ -158,39 +168,39 @@ impl From<&Delivery> for DeliveryItem {
             updated_at: millis(delivery.updated_at),
             next_at: delivery.next_at.map(millis),
             sent_at: delivery.sent_at.map(millis),
-            copy: match delivery.copy {
-                Copy::Due(tries) => CopyItem::Due(tries),
-                Copy::Filed => CopyItem::Filed,
-                Copy::Skipped => CopyItem::Skipped,
-                Copy::Failed => CopyItem::Failed,
+            sent_copy: match delivery.sent_copy {
+                SentCopy::Due(tries) => SentCopyItem::Due(tries),
+                SentCopy::Filed => SentCopyItem::Filed,
+                SentCopy::Skipped => SentCopyItem::Skipped,
+                SentCopy::Failed => SentCopyItem::Failed,
             },
-            told: delivery.outcome_event == OutcomeEvent::Published,
+            published: delivery.outcome_event == OutcomeEvent::Published,
             revision: delivery.revision,
-            expires_at: delivery.created_at.saturating_add(KEPT).unix_timestamp(),
+            expires_at: delivery.created_at.saturating_add(RETENTION).unix_timestamp(),
         }
     }
 }
 
 impl From<&Recipient> for RecipientItem {
     fn from(recipient: &Recipient) -> Self {
-        let (status, said) = match &recipient.status {
-            RecipientStatus::Waiting(said) => (RecipientStatusItem::Waiting, said.clone()),
+        let (status, reply) = match &recipient.status {
+            RecipientStatus::Waiting(reply) => (RecipientStatusItem::Waiting, reply.clone()),
             RecipientStatus::InFlight => (RecipientStatusItem::InFlight, None),
             RecipientStatus::Accepted => (RecipientStatusItem::Accepted, None),
-            RecipientStatus::Rejected(said) => (RecipientStatusItem::Rejected, Some(said.clone())),
+            RecipientStatus::Rejected(reply) => (RecipientStatusItem::Rejected, Some(reply.clone())),
             RecipientStatus::Uncertain => (RecipientStatusItem::Uncertain, None),
         };
-        Self { address: recipient.address.clone(), status, said }
+        Self { address: recipient.address.clone(), status, reply }
     }
 }
 
 impl RecipientItem {
     fn read(self) -> Recipient {
         let status = match self.status {
-            RecipientStatusItem::Waiting => RecipientStatus::Waiting(self.said),
+            RecipientStatusItem::Waiting => RecipientStatus::Waiting(self.reply),
             RecipientStatusItem::InFlight => RecipientStatus::InFlight,
             RecipientStatusItem::Accepted => RecipientStatus::Accepted,
-            RecipientStatusItem::Rejected => RecipientStatus::Rejected(self.said.unwrap_or_default()),
+            RecipientStatusItem::Rejected => RecipientStatus::Rejected(self.reply.unwrap_or_default()),
             RecipientStatusItem::Uncertain => RecipientStatus::Uncertain,
         };
         Recipient { address: self.address, status }
@@ -202,9 +212,9 @@ impl DeliveryItem {
         let at = |attribute, millis: Option<i64>| millis.map(|at| time_of(attribute, at)).transpose();
         let phase = match self.lease {
             None => Phase::Idle,
-            Some(LeaseItem { holder, until, dot }) => {
-                let lease = Lease { holder, until: time_of("lease", until)? };
-                if dot { Phase::DataSent(lease) } else { Phase::Claimed(lease) }
+            Some(LeaseItem { holder, until, data_sent }) => {
+                let lease = SendLease { holder, until: time_of("lease", until)? };
+                if data_sent { Phase::DataSent(lease) } else { Phase::Claimed(lease) }
             }
         };
         let error = match self.error {
@@ -223,8 +233,8 @@ impl DeliveryItem {
             recipients: self.recipients.into_iter().map(RecipientItem::read).collect(),
             phase,
             attempts: self.attempts,
-            crashes: self.deaths,
-            checks: self.checks,
+            crashes: self.crashes,
+            searches: self.searches,
             error,
             smtp_reply: self.smtp_reply,
             exhausted: self.exhausted,
@@ -232,19 +242,19 @@ impl DeliveryItem {
             updated_at: time_of("updated_at", self.updated_at)?,
             next_at: at("next_at", self.next_at)?,
             sent_at: at("sent_at", self.sent_at)?,
-            copy: match self.copy {
-                CopyItem::Due(tries) => Copy::Due(tries),
-                CopyItem::Filed => Copy::Filed,
-                CopyItem::Skipped => Copy::Skipped,
-                CopyItem::Failed => Copy::Failed,
+            sent_copy: match self.sent_copy {
+                SentCopyItem::Due(tries) => SentCopy::Due(tries),
+                SentCopyItem::Filed => SentCopy::Filed,
+                SentCopyItem::Skipped => SentCopy::Skipped,
+                SentCopyItem::Failed => SentCopy::Failed,
             },
-            outcome_event: if self.told { OutcomeEvent::Published } else { OutcomeEvent::Due },
+            outcome_event: if self.published { OutcomeEvent::Published } else { OutcomeEvent::Due },
             revision: self.revision,
         })
     }
 }
 
-/// When an item that was stored `at` may be removed.
-pub(super) fn expiry(at: OffsetDateTime, kept: Duration) -> i64 {
-    at.saturating_add(kept).unix_timestamp()
+/// When DynamoDB may remove an item that was stored `at`, in seconds since 1970.
+pub(super) fn expiry(at: OffsetDateTime, retention: Duration) -> i64 {
+    at.saturating_add(retention).unix_timestamp()
 }

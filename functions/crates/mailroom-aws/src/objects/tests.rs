@@ -1,7 +1,8 @@
-//! What is there, what is not, and what may not be looked at.
+//! Objects that exist, that are missing, and that may not be read.
 
 use serde_json::Value;
 
+use super::objects::Objects as _;
 use super::*;
 use crate::replay::{Calls, Reply, service, with_status};
 
@@ -11,7 +12,7 @@ fn objects(script: impl IntoIterator<Item = Reply>) -> (Objects, Calls) {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_missing_and_what_may_not_be_read_is_trouble() {
+async fn a_404_is_missing_and_a_403_is_an_error() {
     let (objects, calls) = objects([404, 404, 403, 403].map(|status| with_status(status, "")));
     assert_eq!(objects.size("k").await.unwrap(), None);
     assert_eq!(objects.get("k", 9).await.unwrap(), Object::Missing);

@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use deserr::{Deserr, IntoValue, ValuePointerRef};
-use mailroom_core::outbound::message::{EmailAddress, Line, MediaType, MessageId};
+use mailroom_core::outbound::message::{EmailAddress, HeaderText, MediaType, MessageId};
 use utoipa::ToSchema;
 
 use crate::field::{from_text, text, words};
 use crate::problem::Problems;
 
-/// Base64 as people send it: with its padding, whatever the bits below it say.
+/// Base64 with padding. Non-zero bits below the last byte are ignored, as some encoders write them.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
@@ -21,26 +21,26 @@ const BASE64: GeneralPurpose =
 pub struct AddressText(pub(super) EmailAddress);
 from_text!(AddressText, |text| EmailAddress::parse(&text).map_err(words));
 
-/// What someone is called.
+/// A display name.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 200, example = "Ann",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
-pub struct PersonName(pub(super) Line);
-from_text!(PersonName, |text| Line::parse(&text, 200).map_err(words));
+pub struct PersonName(pub(super) HeaderText);
+from_text!(PersonName, |text| HeaderText::parse(&text, 200).map_err(words));
 
-/// A subject.
+/// A subject: one line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 900, example = "Re: Where is my order?",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
-pub struct SubjectText(pub(super) Line);
-from_text!(SubjectText, |text| Line::parse(&text, 900).map_err(words));
+pub struct SubjectText(pub(super) HeaderText);
+from_text!(SubjectText, |text| HeaderText::parse(&text, 900).map_err(words));
 
-/// A body, in as many lines as you like.
+/// A body of any number of lines.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, pattern = r"^[^\u0000]*$", example = "It is on its way.")]
 pub struct BodyText(pub(super) String);
 from_text!(BodyText, |text| if text.contains('\0') {
-    Err("must not hold a NUL".to_owned())
+    Err("must not contain a NUL character".to_owned())
 } else {
     Ok(text)
 });
@@ -52,7 +52,7 @@ from_text!(BodyText, |text| if text.contains('\0') {
 pub struct MessageIdText(pub(super) MessageId);
 from_text!(MessageIdText, |text| MessageId::parse(&text).map_err(words));
 
-/// The id by which a text shows an image (RFC 2392).
+/// The id by which the HTML refers to an image (RFC 2392).
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 200, example = "logo@example.com",
     pattern = r"^[!-;=?-~]+$")]
@@ -63,19 +63,19 @@ from_text!(ContentIdText, |text| {
     id.ok_or_else(|| "must be an id such as logo@example.com, without angle brackets".to_owned())
 });
 
-/// What a file is called, without any path.
+/// A file name without a path.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 200, example = "invoice.pdf",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029/\\]+$")]
-pub struct FileName(pub(super) Line);
+pub struct FileName(pub(super) HeaderText);
 from_text!(FileName, |text| {
     if text.is_empty() {
         return Err("must have 1 to 200 characters".to_owned());
     }
     if text.contains(['/', '\\']) {
-        return Err("must not hold / or \\".to_owned());
+        return Err("must not contain / or \\".to_owned());
     }
-    Line::parse(&text, 200).map_err(words)
+    HeaderText::parse(&text, 200).map_err(words)
 });
 
 /// A media type without parameters.
@@ -90,9 +90,9 @@ from_text!(MediaTypeText, |text| MediaType::parse(&text).map_err(words));
 #[schema(value_type = String, format = Byte, example = "aGVsbG8=",
     pattern = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")]
 pub struct Base64Bytes(pub(super) Vec<u8>);
-from_text!(Base64Bytes, |text| BASE64.decode(text).map_err(|_| "must be Base64 with its padding".to_owned()));
+from_text!(Base64Bytes, |text| BASE64.decode(text).map_err(|_| "must be Base64 with padding".to_owned()));
 
-/// The key of an object; whether it is one of the profile's is seen later.
+/// The key of an attachment that the profile has received.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 512,
     example = "mail/01JDCABCDEFGHJKMNPQRSTVWXY/9f86d081884c7d65/0")]

@@ -1,7 +1,7 @@
-//! The outbound message: what a flow, or a person, wants to have sent through a profile.
+//! The outbound message: what a flow or a person asks to send through a profile.
 //!
-//! What is built from these types cannot carry another header field: none of them holds a line break or a control
-//! character where a field could be begun.
+//! A message built from these types cannot smuggle in a header field: none of them holds a line break or a control
+//! character where a field could start.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use ulid::Ulid;
 use crate::invalid::Invalid;
 use crate::profile::ProfileId;
 
-/// Recipients of one message, `to`, `cc` and `bcc` together: what the large providers take over SMTP.
+/// The most recipients of one message, `to`, `cc` and `bcc` together: what the large providers accept over SMTP.
 pub const MAX_RECIPIENTS: usize = 100;
 
-/// Attachments of one message.
+/// The most attachments of one message.
 pub const MAX_ATTACHMENTS: usize = 50;
 
-/// Attachments of one message in bytes, all together, before they are encoded: 25 MiB, what the large providers take.
+/// The most bytes of all attachments of one message, before they are encoded: 25 MiB, what the large providers accept.
 pub const MAX_ATTACHMENT_BYTES: u64 = 26_214_400;
 
-/// An address that mail can be sent to (RFC 5321 §4.1.2, RFC 6531 §3.3).
+/// An address that a message can be sent to (RFC 5321 §4.1.2, RFC 6531 §3.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress {
     text: String,
@@ -34,7 +34,7 @@ impl EmailAddress {
     /// Reads `local@domain`, in any script.
     ///
     /// # Errors
-    /// When it is no address.
+    /// When the text is not an address.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = || Invalid::new("must be an email address such as ann@example.org");
         if text.len() > Self::MAX_BYTES || text.chars().any(char::is_control) {
@@ -51,7 +51,7 @@ impl EmailAddress {
         } else {
             let ascii = idna::domain_to_ascii(domain).map_err(|_| wrong())?;
             let plain = ascii.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-            // What is longer on the wire, no server takes.
+            // No server takes one that is longer on the wire.
             if ascii.is_empty() || !plain || local.len() + 1 + ascii.len() > Self::MAX_BYTES {
                 return Err(wrong());
             }
@@ -62,19 +62,19 @@ impl EmailAddress {
         Ok(Self { text: text.to_owned(), wire })
     }
 
-    /// As it was written.
+    /// The address as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// As it goes over the wire: its domain in ASCII (RFC 5891 §4.4) where that makes it an address for every server.
+    /// The address as it goes over the wire: its domain in ASCII (RFC 5891 §4.4) where that makes it an address for every server.
     #[must_use]
     pub fn wire(&self) -> &str {
         &self.wire
     }
 
-    /// Whether only servers with SMTPUTF8 (RFC 6531) take it.
+    /// Whether only servers with SMTPUTF8 (RFC 6531) take the address.
     #[must_use]
     pub fn is_international(&self) -> bool {
         !self.wire.is_ascii()
@@ -92,8 +92,8 @@ impl EmailAddress {
         self.wire.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// What two spellings of one address have in common. RFC 5321 §2.4 lets hosts tell cases apart; none that matters
-    /// does.
+    /// The same text for all spellings of an address. RFC 5321 §2.4 lets hosts distinguish upper and lower case; none
+    /// that matters does.
     #[must_use]
     pub fn key(&self) -> String {
         self.wire.to_lowercase()
@@ -115,20 +115,20 @@ impl fmt::Display for EmailAddress {
     }
 }
 
-/// A text for a header field: one line.
+/// The text of a header field: one line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Line(String);
+pub struct HeaderText(String);
 
-impl Line {
+impl HeaderText {
     /// Reads a text of at most `most` characters.
     ///
     /// # Errors
-    /// When it is longer, or holds control characters or line separators.
+    /// When the text is longer, or holds control characters or line separators.
     pub fn parse(text: &str, most: usize) -> Result<Self, Invalid> {
         if text.chars().count() > most {
             return Err(Invalid::new(format!("must have at most {most} characters")));
         }
-        // The separators are no control characters, and line breaks to some who read the message.
+        // The two separators are not control characters, but some programs break lines there.
         if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
             return Err(Invalid::new("must be one line without control characters"));
         }
@@ -142,12 +142,12 @@ impl Line {
     }
 }
 
-/// Someone who is written to, or answered.
+/// A person or list in `To`, `Cc`, `Bcc` or `Reply-To`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correspondent {
-    /// What they are called.
-    pub name: Option<Line>,
-    /// Where mail for them goes.
+    /// The display name (RFC 5322 §3.4).
+    pub name: Option<HeaderText>,
+    /// The address.
     pub address: EmailAddress,
 }
 
@@ -156,13 +156,13 @@ pub struct Correspondent {
 pub struct MessageId(String);
 
 impl MessageId {
-    /// The longest id in bytes. One that leaves no room on its line (RFC 5322 §2.1.1) cannot be referred to.
+    /// The longest id in bytes: it has to fit on one line of a `References` field (RFC 5322 §2.1.1).
     pub const MAX_BYTES: usize = 900;
 
-    /// Reads an id, with or without angle brackets. Taken as loosely as mail programs write them.
+    /// Reads an id, with or without angle brackets, as loosely as mail programs write them.
     ///
     /// # Errors
-    /// When it is empty or too long, or holds anything but visible ASCII without angle brackets.
+    /// When the id is empty or too long, or holds anything but visible ASCII without angle brackets.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let inner = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
         let fine = |b: u8| b.is_ascii_graphic() && b != b'<' && b != b'>';
@@ -173,7 +173,7 @@ impl MessageId {
         }
     }
 
-    /// The id of a message of ours: the same at every try, and no other message's.
+    /// The Message-ID of an outbound message: the same at every attempt, and unique to it.
     #[must_use]
     pub fn of(profile: ProfileId, id: &OutboundId, from: &EmailAddress) -> Self {
         let mut hash = Sha256::new();
@@ -182,12 +182,12 @@ impl MessageId {
         hash.update(id.as_str());
         let mut unique = hex::encode(hash.finalize());
         unique.truncate(32);
-        // The right side names who has made it unique; an international address has no domain in ASCII there.
+        // The right side names the domain that made the id unique; it has to be ASCII.
         let domain = idna::domain_to_ascii(from.domain()).unwrap_or_else(|_| "mailroom.invalid".to_owned());
         Self(format!("{unique}@{domain}"))
     }
 
-    /// Without angle brackets.
+    /// The id without angle brackets.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -200,7 +200,7 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// An outbound message's id: ours, or chosen by the flow that puts the message on the queue.
+/// An outbound message's id: made by the API, or chosen by the flow that puts the message on the queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboundId(String);
 
@@ -211,7 +211,7 @@ impl OutboundId {
     /// Reads an id: ASCII letters, digits, `-` and `_`.
     ///
     /// # Errors
-    /// When it is not like that, or longer than [`Self::MAX_BYTES`].
+    /// When the id is empty, holds another character, or is longer than [`Self::MAX_BYTES`].
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(fine) {
@@ -248,7 +248,7 @@ impl MediaType {
     /// Reads a media type without parameters.
     ///
     /// # Errors
-    /// When it is none, or one that cannot be attached as bytes (RFC 2046 §5).
+    /// When the text is not a media type, or names one that cannot be attached as bytes (RFC 2046 §5).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fine = |part: &str| {
             (1..=64).contains(&part.len())
@@ -265,7 +265,7 @@ impl MediaType {
         }
     }
 
-    /// In lower case.
+    /// The media type in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -275,21 +275,21 @@ impl MediaType {
 /// Where an attachment's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// In the message.
+    /// The bytes came with the message.
     Bytes(Vec<u8>),
-    /// In our bucket, under this key.
+    /// The bytes are in Mailroom's bucket, under this key.
     Object(ObjectKey),
 }
 
-/// The key of an object that belongs to a profile.
+/// The key of an object of the bucket that belongs to the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectKey(String);
 
 impl ObjectKey {
-    /// Reads a key. Only those below the profile's own folder are its objects.
+    /// Reads a key. Only keys below the profile's own prefix are its objects.
     ///
     /// # Errors
-    /// When it lies elsewhere, or is longer than S3 allows.
+    /// When the key is elsewhere, or longer than 512 bytes.
     pub fn parse(text: &str, profile: ProfileId) -> Result<Self, Invalid> {
         let own = text.strip_prefix("mail/").and_then(|rest| rest.strip_prefix(&profile.to_string()));
         let fine = |rest: &str| {
@@ -300,11 +300,13 @@ impl ObjectKey {
         if text.len() <= 512 && own.is_some_and(fine) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Invalid::new("must be the key of an attachment of this profile's mail, as jobs tell it"))
+            Err(Invalid::new(
+                "must be the key of an attachment of a message of this profile, as its job names it",
+            ))
         }
     }
 
-    /// The key.
+    /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -314,92 +316,92 @@ impl ObjectKey {
 /// How an attachment is shown (RFC 2183 §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// As a file beside the text.
+    /// The attachment is a file beside the text.
     Attachment,
-    /// In the HTML, which names it by `cid:` and this id (RFC 2392).
+    /// The HTML shows the attachment, by `cid:` and this id (RFC 2392).
     Inline(MessageId),
 }
 
-/// A file that goes along.
+/// A file that is attached to the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// What it is called.
-    pub filename: Line,
-    /// What it is.
+    /// The file name.
+    pub filename: HeaderText,
+    /// The media type.
     pub content_type: MediaType,
-    /// Where its bytes are.
+    /// Where the bytes are.
     pub source: Source,
-    /// How it is shown.
+    /// How the attachment is shown.
     pub disposition: Disposition,
 }
 
-/// Whether a copy is filed in the folder for sent mail.
+/// Whether Mailroom files a copy in the sent mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SaveToSent {
-    /// Unless the provider files its own.
+    /// A copy is filed unless the provider files its own.
     #[default]
     Auto,
-    /// Whatever the provider does.
+    /// A copy is always filed, whether or not the provider files its own.
     Always,
-    /// Not at all.
+    /// No copy is filed.
     Never,
 }
 
-/// Whether mail that could begin a loop is held back.
+/// Whether the message is held back if it could start a mail loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoopGuard {
-    /// It is.
+    /// The loop guard checks the message.
     #[default]
     On,
-    /// Whoever sends it knows better.
+    /// The sender has turned the loop guard off for this message.
     Off,
 }
 
-/// Who caused a message (RFC 3834 §5).
+/// Who caused the message (RFC 3834 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Origin {
-    /// A person.
+    /// A person wrote or requested the message.
     #[default]
     Person,
-    /// A program, by itself.
+    /// A program sends the message on its own.
     Automatic,
 }
 
-/// What is to be sent, checked.
+/// A message to be sent, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// `To`.
+    /// The `To` field.
     pub to: Vec<Correspondent>,
-    /// `Cc`.
+    /// The `Cc` field.
     pub cc: Vec<Correspondent>,
-    /// Who receives it without being named in it.
+    /// The recipients that no header field names.
     pub bcc: Vec<Correspondent>,
-    /// `Reply-To`.
+    /// The `Reply-To` field.
     pub reply_to: Vec<Correspondent>,
-    /// The name beside the profile's address in `From`.
-    pub from_name: Option<Line>,
-    /// `Subject`.
-    pub subject: Line,
+    /// The display name beside the profile's address in `From`.
+    pub from_name: Option<HeaderText>,
+    /// The `Subject` field.
+    pub subject: HeaderText,
     /// The body as plain text.
     pub text: Option<String>,
     /// The body as HTML.
     pub html: Option<String>,
-    /// What it answers.
+    /// The message that this one replies to.
     pub in_reply_to: Option<MessageId>,
-    /// The conversation so far, oldest first.
+    /// The `References` field: the conversation so far, oldest first.
     pub references: Vec<MessageId>,
-    /// The files that go along.
+    /// The attached files.
     pub attachments: Vec<Attachment>,
-    /// Who caused it.
+    /// Who caused the message.
     pub origin: Origin,
-    /// Whether a copy is filed.
+    /// Whether a copy is filed in the sent mailbox.
     pub save_to_sent: SaveToSent,
-    /// Whether it is held back if it could begin a loop.
+    /// Whether the loop guard checks the message.
     pub loop_guard: LoopGuard,
 }
 
 impl Message {
-    /// Everyone who receives it, each address once.
+    /// All recipients, each address once.
     #[must_use]
     pub fn recipients(&self) -> Vec<EmailAddress> {
         let mut seen = std::collections::HashSet::new();
@@ -407,9 +409,9 @@ impl Message {
         all.map(|one| one.address.clone()).filter(|address| seen.insert(address.key())).collect()
     }
 
-    /// The messages that it answers: those that must not be a machine's.
+    /// The messages that this one replies to: none of them may come from a program.
     #[must_use]
-    pub fn answered(&self) -> Vec<&MessageId> {
+    pub fn replies_to(&self) -> Vec<&MessageId> {
         let mut ids: Vec<&MessageId> = self.in_reply_to.iter().collect();
         ids.extend(self.references.last().filter(|last| self.in_reply_to.as_ref() != Some(*last)));
         ids

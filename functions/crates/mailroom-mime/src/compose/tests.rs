@@ -9,8 +9,8 @@ fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
 }
 
-fn line(text: &str) -> Line {
-    Line::parse(text, 1000).unwrap()
+fn line(text: &str) -> HeaderText {
+    HeaderText::parse(text, 1000).unwrap()
 }
 
 fn to(name: Option<&str>, text: &str) -> Correspondent {
@@ -165,7 +165,7 @@ fn header_text() -> impl Strategy<Value = String> {
             "x".repeat(900),
         ]),
     ]
-    .prop_filter("one line", |text| Line::parse(text, 1000).is_ok())
+    .prop_filter("one line", |text| HeaderText::parse(text, 1000).is_ok())
 }
 
 /// Folding may make one space of several, which no reader shows.

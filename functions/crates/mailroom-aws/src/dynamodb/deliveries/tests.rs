@@ -86,14 +86,14 @@ async fn a_key_names_one_message_for_as_long_as_it_holds() {
         ok(json!({})),
     ]);
     let first = table.begin_delivery(&delivery(), Some(&idempotency("d1"))).await.unwrap();
-    assert_eq!(first, Begun::Stored);
+    assert_eq!(first, BeginDelivery::Stored);
     let again = table.begin_delivery(&delivery(), Some(&idempotency("d1"))).await.unwrap();
-    assert_eq!(again, Begun::Before(Box::new(delivery())));
+    assert_eq!(again, BeginDelivery::Repeated(Box::new(delivery())));
     let other = table.begin_delivery(&delivery(), Some(&idempotency("d2"))).await.unwrap();
-    assert_eq!(other, Begun::Taken);
+    assert_eq!(other, BeginDelivery::Conflict);
     // One that has expired is still there for a while, and means nothing.
     let later = table.begin_delivery(&delivery(), Some(&idempotency("d2"))).await.unwrap();
-    assert_eq!(later, Begun::Stored);
+    assert_eq!(later, BeginDelivery::Stored);
     let operations =
         ["GetItem", "TransactWriteItems", "GetItem", "GetItem", "GetItem", "GetItem", "TransactWriteItems"];
     assert_eq!(calls.operations(), operations);
@@ -110,16 +110,16 @@ async fn two_requests_with_one_key_at_once_are_one_message() {
     let there = ok(json!({"Item": stored(&delivery())}));
     let (table, _) = table([ok(json!({})), canceled(), noted(NOW.unix_timestamp() + 60), there]);
     let slower = table.begin_delivery(&delivery(), Some(&idempotency("d1"))).await.unwrap();
-    assert_eq!(slower, Begun::Before(Box::new(delivery())));
+    assert_eq!(slower, BeginDelivery::Repeated(Box::new(delivery())));
 }
 
 #[tokio::test]
 async fn without_a_key_an_id_names_one_message() {
     let there = ok(json!({"Item": stored(&delivery())}));
     let (table, _) = table([ok(json!({})), exception("ConditionalCheckFailedException"), there]);
-    assert_eq!(table.begin_delivery(&delivery(), None).await.unwrap(), Begun::Stored);
+    assert_eq!(table.begin_delivery(&delivery(), None).await.unwrap(), BeginDelivery::Stored);
     let again = table.begin_delivery(&delivery(), None).await.unwrap();
-    assert_eq!(again, Begun::Before(Box::new(delivery())));
+    assert_eq!(again, BeginDelivery::Repeated(Box::new(delivery())));
 }
 
 #[tokio::test]
@@ -165,7 +165,9 @@ async fn automatic_mail_is_counted_by_the_hour_and_each_once() {
         mails(&[(1, "a"), (2, "b")]),
     ]);
     let delivery = delivery();
-    for expected in [Admission::TooMany, Admission::Admitted, Admission::Admitted, Admission::TooMany] {
+    for expected in
+        [Admission::LimitReached, Admission::WithinLimit, Admission::WithinLimit, Admission::LimitReached]
+    {
         let admitted = table.admit_automatic("Ann@Example.org", &delivery, 2, NOW).await.unwrap();
         assert_eq!(admitted, expected);
     }
@@ -176,7 +178,7 @@ async fn automatic_mail_is_counted_by_the_hour_and_each_once() {
 }
 
 #[tokio::test]
-async fn trouble_with_sending_is_written_beside_the_status_and_only_about_the_same_settings() {
+async fn a_sending_error_is_stored_beside_the_status_and_only_for_the_same_version() {
     let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
     let error = StandingError { code: ErrorCode::SmtpAuth, message: "no".to_owned(), since: NOW, count: 1 };
     let sending = Sending { error, not_before: None, version: 7 };
@@ -218,7 +220,7 @@ prop_compose! {
     fn any_delivery()(
         fates in prop::collection::vec(status(), 0..=100),
         (content, digest) in (option::of("[a-z/]{1,60}"), option::of("[0-9a-f]{64}")),
-        (attempts, crashes, checks) in any::<(u32, u32, u32)>(),
+        (attempts, crashes, searches) in any::<(u32, u32, u32)>(),
         (error, reply) in (option::of("\\PC{0,80}"), option::of("\\PC{0,80}")),
         (exhausted, revision) in (any::<bool>(), 0_u64..1_000_000),
         (created_at, updated_at, next_at, sent_at) in
@@ -231,7 +233,7 @@ prop_compose! {
             .map(|(n, status)| Recipient { address: format!("recipient-{n}@example.org"), status })
             .collect();
         Delivery {
-            content, digest, attempts, crashes, checks, exhausted, revision, created_at, updated_at, next_at, sent_at,
+            content, digest, attempts, crashes, searches, exhausted, revision, created_at, updated_at, next_at, sent_at,
             error: error.map(|error| SendError::new(SendErrorCode::LoopGuard, error)),
             smtp_reply: reply,
             ..delivery
@@ -250,4 +252,31 @@ proptest! {
         // 500 characters of four bytes for each of a hundred recipients, and no more.
         prop_assert!(bytes < MAX_BYTES, "{} bytes", bytes);
     }
+}
+
+/// What is stored today is read for as long as it is kept, and written as it was.
+#[test]
+fn the_attributes_of_an_item_never_change() {
+    let item = json!({
+        "PK": "PROFILE#01JDCABCDEFGHJKMNPQRSTVWXY", "SK": "OUT#order-1", "id": "order-1",
+        "message_id": "0a1b@example.com", "content": "mail/01JDCABCDEFGHJKMNPQRSTVWXY/out/order-1.json",
+        "digest": "d1",
+        "recipients": [
+            {"address": "a@example.org", "fate": "waiting", "said": "450 later"},
+            {"address": "b@example.org", "fate": "in_flight"},
+            {"address": "c@example.org", "fate": "accepted"},
+            {"address": "d@example.org", "fate": "rejected", "said": "550 no"},
+            {"address": "e@example.org", "fate": "in_doubt"},
+        ],
+        "lease": {"holder": "one", "until": 1_793_534_400_000_i64, "dot": true},
+        "attempts": 2, "deaths": 1, "checks": 3, "error": {"code": "smtp_rejected", "message": "No."},
+        "smtp_reply": "550 no", "exhausted": false, "created_at": 1_793_534_400_000_i64,
+        "updated_at": 1_793_534_400_000_i64, "next_at": 1_793_534_400_000_i64,
+        "sent_at": 1_793_534_400_000_i64, "copy": {"due": 1}, "told": false, "revision": 7,
+        "expires_at": 1_796_126_400_i64,
+    });
+    let read: DeliveryItem = serde_json::from_value(item.clone()).unwrap();
+    let delivery = read.read(id()).unwrap();
+    assert_eq!((delivery.crashes, delivery.searches, delivery.recipients.len()), (1, 3, 5));
+    assert_eq!(serde_json::to_value(DeliveryItem::from(&delivery)).unwrap(), item);
 }

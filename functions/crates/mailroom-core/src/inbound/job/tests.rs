@@ -48,6 +48,7 @@ fn full() -> FlowJob {
             bcc: vec![],
             text: Some("Hello\n".to_owned()),
             html: Some("<p>Hello".to_owned()),
+            auto_submitted: None,
             truncated: false,
             headers: vec![("Received".to_owned(), "from a by b".to_owned())],
             attachments: vec![Attachment {

@@ -1,7 +1,13 @@
 use proptest::prelude::*;
 use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
 
+use super::state::SEARCH_PAUSES;
+use super::transition::{FILING_PAUSE, MAX_CRASHES, RETRY_WINDOW};
 use super::*;
+use crate::outbound::message::{EmailAddress, MessageId, OutboundId, SaveToSent};
+use crate::owner_error::{ErrorCode, OwnerError};
+use crate::profile::ProfileId;
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
@@ -14,139 +20,159 @@ fn delivery(recipients: &[&str]) -> Delivery {
     Delivery::new(profile, id, message_id, &addresses, SaveToSent::Auto, NOW)
 }
 
-fn lease(now: OffsetDateTime) -> Lease {
-    Lease { holder: "one".to_owned(), until: now + Duration::MINUTE }
+fn lease(now: OffsetDateTime) -> SendLease {
+    SendLease { holder: "one".to_owned(), until: now + Duration::MINUTE }
 }
 
-fn answer(class: ReplyClass) -> Answer {
-    Answer { class, words: "450 4.2.0 Greylisted".to_owned() }
+fn reply(class: ReplyClass) -> SmtpReply {
+    SmtpReply { class, text: "450 4.2.0 Greylisted".to_owned() }
 }
 
-/// One try, up to where the dot goes out.
+/// One attempt, up to the final dot.
 fn in_flight(delivery: &mut Delivery, refused: &[&str], now: OffsetDateTime) {
     delivery.claim(lease(now), now);
     let accepted: Vec<String> =
         delivery.waiting().into_iter().filter(|one| !refused.contains(&one.as_str())).collect();
-    delivery.commit(&accepted, lease(now), now);
+    delivery.mark_data_sent(&accepted, lease(now), now);
 }
 
 #[test]
-fn a_message_that_is_taken_is_told_and_filed_and_then_nothing_is_left() {
-    let mut mail = delivery(&["ann@example.org"]);
-    assert_eq!((mail.state(), mail.next(NOW)), (State::Queued, Next::Send));
-    in_flight(&mut mail, &[], NOW);
-    assert_eq!((mail.state(), mail.next(NOW)), (State::Sending, Next::Wait(Duration::MINUTE)));
-    mail.conclude(&[], Attempt::Accepted("250 OK".to_owned()), NOW);
-    assert_eq!((mail.state(), mail.next(NOW), mail.sent_at), (State::Sent, Next::Conclude, Some(NOW)));
-    mail.mark_published(NOW);
-    assert_eq!(mail.next(NOW), Next::Conclude);
-    mail.copied(Copied::Failed, NOW);
-    assert_eq!(mail.next(NOW), Next::Wait(COPY_PAUSE));
-    mail.copied(Copied::Filed, NOW);
-    assert_eq!(mail.next(NOW), Next::Nothing);
+fn an_accepted_message_is_published_and_filed_and_then_done() {
+    let mut message = delivery(&["ann@example.org"]);
+    assert_eq!((message.state(), message.next(NOW)), (DeliveryState::Queued, Next::Send));
+    in_flight(&mut message, &[], NOW);
+    assert_eq!((message.state(), message.next(NOW)), (DeliveryState::Sending, Next::Wait(Duration::MINUTE)));
+    message.finish_attempt(&[], Attempt::Accepted("250 OK".to_owned()), NOW);
+    assert_eq!(
+        (message.state(), message.next(NOW), message.sent_at),
+        (DeliveryState::Sent, Next::PublishOutcome, Some(NOW))
+    );
+    message.mark_published(NOW);
+    assert_eq!(message.next(NOW), Next::FileCopy);
+    message.finish_filing(Filing::Failed, NOW);
+    assert_eq!(message.next(NOW), Next::Wait(FILING_PAUSE));
+    message.finish_filing(Filing::Filed, NOW);
+    assert_eq!(message.next(NOW), Next::Done);
 }
 
 #[test]
-fn a_recipient_that_is_greylisted_is_tried_alone_the_next_time() {
-    let mut mail = delivery(&["ann@example.org", "bob@example.org", "eve@example.org"]);
-    in_flight(&mut mail, &["bob@example.org", "eve@example.org"], NOW);
+fn a_greylisted_recipient_is_retried_alone() {
+    let mut message = delivery(&["ann@example.org", "bob@example.org", "eve@example.org"]);
+    in_flight(&mut message, &["bob@example.org", "eve@example.org"], NOW);
     let refused = [
-        ("bob@example.org".to_owned(), answer(ReplyClass::Transient)),
-        ("eve@example.org".to_owned(), answer(ReplyClass::Permanent)),
+        ("bob@example.org".to_owned(), reply(ReplyClass::Transient)),
+        ("eve@example.org".to_owned(), reply(ReplyClass::Permanent)),
     ];
-    mail.conclude(&refused, Attempt::Accepted("250 OK".to_owned()), NOW);
-    assert_eq!((mail.state(), mail.waiting()), (State::Queued, vec!["bob@example.org".to_owned()]));
+    message.finish_attempt(&refused, Attempt::Accepted("250 OK".to_owned()), NOW);
+    assert_eq!(
+        (message.state(), message.waiting()),
+        (DeliveryState::Queued, vec!["bob@example.org".to_owned()])
+    );
     let later = NOW + Duration::MINUTE;
-    assert_eq!(mail.next(later), Next::Send);
-    in_flight(&mut mail, &[], later);
-    mail.conclude(&[], Attempt::Accepted("250 OK".to_owned()), later);
-    assert_eq!((mail.state(), mail.sent_at), (State::Sent, Some(NOW)));
-    assert_eq!(mail.rejected().collect::<Vec<_>>(), [("eve@example.org", "450 4.2.0 Greylisted")]);
+    assert_eq!(message.next(later), Next::Send);
+    in_flight(&mut message, &[], later);
+    message.finish_attempt(&[], Attempt::Accepted("250 OK".to_owned()), later);
+    assert_eq!((message.state(), message.sent_at), (DeliveryState::Sent, Some(NOW)));
+    assert_eq!(message.rejected().collect::<Vec<_>>(), [("eve@example.org", "450 4.2.0 Greylisted")]);
 }
 
 #[test]
-fn a_death_before_the_dot_is_tried_again_and_one_after_it_never() {
-    let mut mail = delivery(&["ann@example.org"]);
-    mail.claim(lease(NOW), NOW);
+fn a_crash_before_the_dot_is_retried_and_one_after_it_never() {
+    let mut message = delivery(&["ann@example.org"]);
+    message.claim(lease(NOW), NOW);
     let later = NOW + Duration::minutes(2);
-    assert_eq!(mail.next(later), Next::Recover);
-    mail.recover(later);
-    assert_eq!(mail.next(later), Next::Send);
-    in_flight(&mut mail, &[], later);
+    assert_eq!(message.next(later), Next::Recover);
+    message.recover(later);
+    assert_eq!(message.next(later), Next::Send);
+    in_flight(&mut message, &[], later);
     let after = later + Duration::minutes(2);
-    mail.recover(after);
-    assert_eq!((mail.state(), mail.next(after)), (State::Uncertain, Next::Wait(CHECKS[0])));
-    mail.found(after);
-    assert_eq!((mail.state(), mail.copy, mail.error.is_none()), (State::Sent, Copy::Skipped, true));
+    message.recover(after);
+    assert_eq!(
+        (message.state(), message.next(after)),
+        (DeliveryState::Uncertain, Next::Wait(SEARCH_PAUSES[0]))
+    );
+    message.finish_search(SentSearch::Found, after);
+    assert_eq!(
+        (message.state(), message.sent_copy, message.error.is_none()),
+        (DeliveryState::Sent, SentCopy::Skipped, true)
+    );
 }
 
 #[test]
-fn what_kills_the_function_again_and_again_is_given_up() {
-    let mut mail = delivery(&["ann@example.org"]);
-    for death in 1..=MAX_CRASHES {
-        mail.claim(lease(NOW), NOW);
-        mail.recover(NOW + Duration::minutes(2));
-        assert_eq!(mail.state() == State::Failed, death == MAX_CRASHES);
+fn a_message_that_crashes_the_function_five_times_is_given_up() {
+    let mut message = delivery(&["ann@example.org"]);
+    for crash in 1..=MAX_CRASHES {
+        message.claim(lease(NOW), NOW);
+        message.recover(NOW + Duration::minutes(2));
+        assert_eq!(message.state() == DeliveryState::Failed, crash == MAX_CRASHES);
     }
-    assert!(mail.exhausted && mail.next(NOW) == Next::Conclude);
+    assert!(message.exhausted && message.next(NOW) == Next::PublishOutcome);
 }
 
 #[test]
-fn what_is_in_doubt_is_looked_for_a_few_times_and_then_told() {
-    let mut mail = delivery(&["ann@example.org"]);
-    in_flight(&mut mail, &[], NOW);
-    mail.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
+fn an_uncertain_message_is_searched_for_four_times_and_then_published() {
+    let mut message = delivery(&["ann@example.org"]);
+    in_flight(&mut message, &[], NOW);
+    message.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
     let mut now = NOW;
-    for pause in CHECKS {
-        assert_eq!(mail.next(now), Next::Wait(pause));
+    for pause in SEARCH_PAUSES {
+        assert_eq!(message.next(now), Next::Wait(pause));
         now += pause;
-        assert_eq!(mail.next(now), Next::Check);
-        mail.not_found(Place::Folder, now);
+        assert_eq!(message.next(now), Next::SearchSent);
+        message.finish_search(SentSearch::NotFound, now);
     }
-    assert_eq!((mail.state(), mail.next(now)), (State::Uncertain, Next::Conclude));
-    mail.mark_published(now);
-    assert_eq!(mail.next(now), Next::Nothing);
+    assert_eq!((message.state(), message.next(now)), (DeliveryState::Uncertain, Next::PublishOutcome));
+    message.mark_published(now);
+    assert_eq!(message.next(now), Next::Done);
     let mut nowhere = delivery(&["ann@example.org"]);
     in_flight(&mut nowhere, &[], NOW);
-    nowhere.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
-    nowhere.not_found(Place::Nowhere, NOW);
-    assert_eq!(nowhere.next(NOW), Next::Conclude);
+    nowhere.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    nowhere.finish_search(SentSearch::NoSentMailbox, NOW);
+    assert_eq!(nowhere.next(NOW), Next::PublishOutcome);
 }
 
 #[test]
-fn tries_end_after_a_day() {
-    let mut mail = delivery(&["ann@example.org"]);
+fn retries_end_after_a_day() {
+    let mut message = delivery(&["ann@example.org"]);
     let (mut now, mut tries) = (NOW, 0);
-    while mail.state() == State::Queued {
-        match mail.next(now) {
+    while message.state() == DeliveryState::Queued {
+        match message.next(now) {
             Next::Wait(pause) => now += pause,
-            Next::Recover | Next::Send | Next::Check | Next::Conclude | Next::Nothing => {
-                mail.claim(lease(now), now);
-                mail.conclude(&[], Attempt::Refused(answer(ReplyClass::Transient)), now);
+            Next::Recover
+            | Next::Send
+            | Next::SearchSent
+            | Next::PublishOutcome
+            | Next::FileCopy
+            | Next::Done => {
+                message.claim(lease(now), now);
+                message.finish_attempt(&[], Attempt::Refused(reply(ReplyClass::Transient)), now);
                 tries += 1;
             }
         }
     }
-    assert!(now - NOW <= TRY_TIME && now - NOW > Duration::hours(22), "{}", now - NOW);
+    assert!(now - NOW <= RETRY_WINDOW && now - NOW > Duration::hours(22), "{}", now - NOW);
     assert!((20..40).contains(&tries), "{tries}");
-    assert_eq!((mail.state(), mail.exhausted, mail.copy), (State::Failed, true, Copy::Skipped));
-    let error = mail.error.unwrap();
+    assert_eq!(
+        (message.state(), message.exhausted, message.sent_copy),
+        (DeliveryState::Failed, true, SentCopy::Skipped)
+    );
+    let error = message.error.unwrap();
     assert!(error.message.starts_with("Given up after 24 hours."), "{}", error.message);
 }
 
 #[test]
-fn trouble_of_the_owner_waits_without_growing() {
-    let mut mail = delivery(&["ann@example.org"]);
+fn an_error_of_the_owner_waits_without_backoff() {
+    let mut message = delivery(&["ann@example.org"]);
     for _ in 0..10 {
-        mail.claim(lease(NOW), NOW);
-        mail.conclude(&[], Attempt::Interrupted(OwnerError::new(ErrorCode::SmtpAuth, "no")), NOW);
-        assert_eq!(mail.next(NOW), Next::Wait(OWNER_PAUSE));
+        message.claim(lease(NOW), NOW);
+        message.finish_attempt(&[], Attempt::Interrupted(OwnerError::new(ErrorCode::SmtpAuth, "no")), NOW);
+        assert_eq!(message.next(NOW), Next::Wait(PROFILE_RECHECK_PAUSE));
     }
-    assert_eq!(mail.error.unwrap().code.name(), "smtp_auth");
+    assert_eq!(message.error.unwrap().code.name(), "smtp_auth");
 }
 
 #[test]
-fn every_code_has_a_name_that_is_read_again() {
+fn every_code_is_read_back_from_its_name() {
     let all = ErrorCode::ALL.into_iter().map(SendErrorCode::Profile).chain(SendErrorCode::OWN);
     for code in all {
         assert_eq!(SendErrorCode::parse(&code.name()), Some(code));
@@ -154,14 +180,14 @@ fn every_code_has_a_name_that_is_read_again() {
     assert_eq!(SendErrorCode::parse("other"), None);
 }
 
-/// What can happen to a delivery, in any order that the functions could bring about.
+/// What can happen to a delivery between two steps.
 #[derive(Debug, Clone)]
 enum Event {
-    Death,
-    DeathAfterDot,
+    Crash,
+    CrashAfterDot,
     Accepted,
     Refused(ReplyClass),
-    Lost,
+    Uncertain,
     Interrupted(ErrorCode),
     Postponed,
     Recipients(Vec<(u8, ReplyClass)>),
@@ -170,11 +196,11 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let class = prop_oneof![Just(ReplyClass::Transient), Just(ReplyClass::Permanent)];
     prop_oneof![
-        Just(Event::Death),
-        Just(Event::DeathAfterDot),
+        Just(Event::Crash),
+        Just(Event::CrashAfterDot),
         Just(Event::Accepted),
         class.clone().prop_map(Event::Refused),
-        Just(Event::Lost),
+        Just(Event::Uncertain),
         prop::sample::select(ErrorCode::ALL.to_vec()).prop_map(Event::Interrupted),
         Just(Event::Postponed),
         prop::collection::vec((0_u8..4, class), 1..4).prop_map(Event::Recipients),
@@ -182,81 +208,81 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever happens: nobody is sent to twice, everybody has a fate in the end, and the end comes.
+    /// In any order of events: no recipient is sent to twice, each has a final status, and the delivery ends.
     #[test]
     fn nobody_is_sent_to_twice_and_the_end_comes(events in prop::collection::vec(event(), 1..60)) {
         let names = ["a@example.org", "b@example.org", "c@example.org", "d@example.org"];
-        let mut mail = delivery(&names);
+        let mut message = delivery(&names);
         let mut now = NOW;
         // How often the dot went out for each, and may have been seen.
         let mut dots = [0_u32; 4];
         let mut events = events.into_iter().cycle();
         for _ in 0..5_000 {
-            match mail.next(now) {
+            match message.next(now) {
                 Next::Wait(pause) => { prop_assert!(pause.is_positive()); now += pause; }
-                Next::Recover => mail.recover(now),
-                Next::Check => mail.not_found(Place::Folder, now),
-                Next::Conclude => { mail.mark_published(now); mail.copied(Copied::Failed, now); }
-                Next::Nothing => break,
+                Next::Recover => message.recover(now),
+                Next::SearchSent => message.finish_search(SentSearch::NotFound, now),
+                Next::PublishOutcome | Next::FileCopy => { message.mark_published(now); message.finish_filing(Filing::Failed, now); }
+                Next::Done => break,
                 Next::Send => {
-                    let waiting = mail.waiting();
+                    let waiting = message.waiting();
                     prop_assert!(!waiting.is_empty());
                     let mut refused = Vec::new();
                     let mut event = events.next().unwrap();
                     if let Event::Recipients(some) = &event {
                         refused = some
                             .iter()
-                            .map(|(n, class)| (names[usize::from(*n)].to_owned(), answer(*class)))
+                            .map(|(n, class)| (names[usize::from(*n)].to_owned(), reply(*class)))
                             .filter(|(name, _)| waiting.contains(name))
                             .collect();
                         event = Event::Accepted;
                     }
                     if let Event::Postponed = event {
                         let error = SendError::new(SendErrorCode::MessageInvalid, "later");
-                        mail.postpone(error, now + Duration::MINUTE, now);
+                        message.postpone(error, now + Duration::MINUTE, now);
                         continue;
                     }
-                    mail.claim(lease(now), now);
+                    message.claim(lease(now), now);
                     let flying: Vec<String> = waiting
                         .into_iter()
                         .filter(|name| !refused.iter().any(|(refused, _)| refused == name))
                         .collect();
-                    let mut dot = |mail: &mut Delivery| {
+                    let mut dot = |message: &mut Delivery| {
                         for (n, name) in names.iter().enumerate() {
                             dots[n] += u32::from(flying.iter().any(|flying| flying == name));
                         }
-                        mail.commit(&flying, lease(now), now);
+                        message.mark_data_sent(&flying, lease(now), now);
                     };
                     match event {
-                        Event::Death => now += Duration::minutes(2),
-                        Event::DeathAfterDot => { dot(&mut mail); now += Duration::minutes(2); }
+                        Event::Crash => now += Duration::minutes(2),
+                        Event::CrashAfterDot => { dot(&mut message); now += Duration::minutes(2); }
                         Event::Accepted if flying.is_empty() => {
-                            mail.conclude(&refused, Attempt::AllRecipientsRejected, now);
+                            message.finish_attempt(&refused, Attempt::AllRecipientsRejected, now);
                         }
                         Event::Accepted => {
-                            dot(&mut mail);
-                            mail.conclude(&refused, Attempt::Accepted("250".to_owned()), now);
+                            dot(&mut message);
+                            message.finish_attempt(&refused, Attempt::Accepted("250".to_owned()), now);
                         }
-                        Event::Lost => {
-                            dot(&mut mail);
-                            mail.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "x")), now);
+                        Event::Uncertain => {
+                            dot(&mut message);
+                            message.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "x")), now);
                         }
-                        // A refusal after the dot is one that was heard: it does not count.
+                        // A refusal after the dot was heard, so it does not count as a dot that may have been taken.
                         Event::Refused(class) => {
-                            mail.conclude(&[], Attempt::Refused(answer(class)), now);
+                            message.finish_attempt(&[], Attempt::Refused(reply(class)), now);
                         }
                         Event::Interrupted(code) => {
-                            mail.conclude(&[], Attempt::Interrupted(OwnerError::new(code, "x")), now);
+                            message.finish_attempt(&[], Attempt::Interrupted(OwnerError::new(code, "x")), now);
                         }
                         Event::Postponed | Event::Recipients(_) => {}
                     }
                 }
             }
         }
-        prop_assert_eq!(mail.next(now), Next::Nothing);
+        prop_assert_eq!(message.next(now), Next::Done);
         prop_assert!(dots.iter().all(|dots| *dots <= 1), "{:?}", dots);
-        prop_assert!(mail.recipients.iter().all(|one| !matches!(one.status, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)));
-        for (n, one) in mail.recipients.iter().enumerate() {
+        prop_assert!(message.recipients.iter().all(|one| !matches!(one.status, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)));
+        for (n, one) in message.recipients.iter().enumerate() {
             prop_assert_eq!(dots[n] == 1, matches!(one.status, RecipientStatus::Accepted | RecipientStatus::Uncertain), "{:?}", one);
         }
         prop_assert!(now - NOW < Duration::hours(30));
@@ -264,15 +290,18 @@ proptest! {
 }
 
 #[test]
-fn a_copy_of_one_try_says_nothing_of_a_later_one() {
-    let mut mail = delivery(&["ann@example.org", "bob@example.org"]);
-    in_flight(&mut mail, &["bob@example.org"], NOW);
-    let later = [("bob@example.org".to_owned(), answer(ReplyClass::Transient))];
-    mail.conclude(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
-    in_flight(&mut mail, &[], NOW);
-    mail.conclude(&[], Attempt::Lost(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
-    assert_eq!(mail.state(), State::Uncertain);
-    mail.found(NOW);
-    assert_eq!((mail.state(), &mail.recipients[1].status), (State::Uncertain, &RecipientStatus::Uncertain));
-    assert_eq!(mail.next(NOW), Next::Conclude);
+fn the_copy_of_one_attempt_says_nothing_about_a_later_one() {
+    let mut message = delivery(&["ann@example.org", "bob@example.org"]);
+    in_flight(&mut message, &["bob@example.org"], NOW);
+    let later = [("bob@example.org".to_owned(), reply(ReplyClass::Transient))];
+    message.finish_attempt(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
+    in_flight(&mut message, &[], NOW);
+    message.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    assert_eq!(message.state(), DeliveryState::Uncertain);
+    message.finish_search(SentSearch::Found, NOW);
+    assert_eq!(
+        (message.state(), &message.recipients[1].status),
+        (DeliveryState::Uncertain, &RecipientStatus::Uncertain)
+    );
+    assert_eq!(message.next(NOW), Next::PublishOutcome);
 }

@@ -54,10 +54,10 @@ fn addresses_are_those_of_the_standards_in_any_script() {
 }
 
 #[test]
-fn a_line_is_one_line() {
-    assert!(Line::parse("Gr\u{fc}\u{df}e, \u{1f4e7}", 100).is_ok());
+fn a_header_text_is_one_line() {
+    assert!(HeaderText::parse("Gr\u{fc}\u{df}e, \u{1f4e7}", 100).is_ok());
     for bad in ["a\r\nBcc: b", "a\nb", "a\rb", "a\0", "\u{85}", "\u{2028}", "\u{1b}[31m", &"x".repeat(101)] {
-        assert!(Line::parse(bad, 100).is_err(), "{bad:?}");
+        assert!(HeaderText::parse(bad, 100).is_err(), "{bad:?}");
     }
 }
 

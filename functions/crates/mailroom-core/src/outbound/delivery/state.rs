@@ -1,0 +1,268 @@
+//! What is known of an outbound message, and what is next for it.
+
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use super::error::SendError;
+use crate::outbound::message::{EmailAddress, MessageId, OutboundId, SaveToSent};
+use crate::profile::ProfileId;
+
+/// When an uncertain message is searched for in the sent mailbox, each counted from the time before.
+pub(super) const SEARCH_PAUSES: [Duration; 4] =
+    [Duration::seconds(20), Duration::minutes(2), Duration::minutes(10), Duration::hours(1)];
+
+/// A message's state, as its sender sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// The message waits for its first or next attempt.
+    Queued,
+    /// The message is being sent.
+    Sending,
+    /// A server has taken the message, for at least one recipient.
+    Sent,
+    /// No server has taken the message, and it is not retried.
+    Failed,
+    /// The connection broke after the message was complete: the server may have it. It is never sent again.
+    Uncertain,
+}
+
+/// How far the message is for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecipientStatus {
+    /// The next attempt includes this recipient; with the server's last reply about it, if there was one.
+    Waiting(Option<String>),
+    /// The recipient is part of a transaction whose final dot may be out.
+    InFlight,
+    /// The server has taken the message for this recipient.
+    Accepted,
+    /// The message does not go to this recipient, for this reason.
+    Rejected(String),
+    /// The server may have taken the message for this recipient.
+    Uncertain,
+}
+
+/// A recipient and how far the message is for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address as it goes over the wire.
+    pub address: String,
+    /// How far the message is for this address.
+    pub status: RecipientStatus,
+}
+
+/// The exclusive right to send a message, until it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendLease {
+    /// The run that holds the lease; unique among runs.
+    pub holder: String,
+    /// When the lease expires: the holder has crashed by then.
+    pub until: OffsetDateTime,
+}
+
+/// Whether a run is sending the message, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// No run is sending the message.
+    Idle,
+    /// A run is sending the message, and the final dot is not out.
+    Claimed(SendLease),
+    /// A run is sending the message, and the final dot may be out.
+    DataSent(SendLease),
+}
+
+/// The copy for the sent mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentCopy {
+    /// A copy is to be filed; this many attempts have failed.
+    Due(u32),
+    /// Mailroom filed the copy.
+    Filed,
+    /// Mailroom files no copy: it is not wanted, the provider files its own, or there is no sent mailbox.
+    Skipped,
+    /// The copy could not be filed, and is not retried.
+    Failed,
+}
+
+/// Whether the message's outcome was published to the outcome queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeEvent {
+    /// The outcome is to be published once it is final.
+    Due,
+    /// The outcome was published.
+    Published,
+}
+
+/// An outbound message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The profile that sends the message.
+    pub profile: ProfileId,
+    /// The message's id.
+    pub id: OutboundId,
+    /// The message's Message-ID, the same at every attempt.
+    pub message_id: MessageId,
+    /// The key of the object that holds the message; `None` where the queue message carries it.
+    pub content: Option<String>,
+    /// The digest of a message that the queue message carries: one with the same id and another digest is another
+    /// message.
+    pub digest: Option<String>,
+    /// The recipients, each with its status.
+    pub recipients: Vec<Recipient>,
+    /// Whether a run is sending the message.
+    pub phase: Phase,
+    /// Attempts that came to an end.
+    pub attempts: u32,
+    /// Attempts in a row in which the function crashed.
+    pub crashes: u32,
+    /// Searches in the sent mailbox.
+    pub searches: u32,
+    /// Why the message is not sent, or not yet.
+    pub error: Option<SendError>,
+    /// The server's last reply.
+    pub smtp_reply: Option<String>,
+    /// Whether the message ran out of attempts: it then goes to the dead-letter queue too.
+    pub exhausted: bool,
+    /// When the message was accepted for sending.
+    pub created_at: OffsetDateTime,
+    /// When this record last changed.
+    pub updated_at: OffsetDateTime,
+    /// Nothing is done before this time.
+    pub next_at: Option<OffsetDateTime>,
+    /// When a server first took the message.
+    pub sent_at: Option<OffsetDateTime>,
+    /// The copy for the sent mailbox.
+    pub sent_copy: SentCopy,
+    /// Whether the outcome was published.
+    pub outcome_event: OutcomeEvent,
+    /// Counts the changes: a write that was decided on an older revision fails.
+    pub revision: u64,
+}
+
+/// What to do about a delivery now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Wait for this long.
+    Wait(Duration),
+    /// A run crashed over the message: call [`Delivery::recover`], and ask again.
+    Recover,
+    /// Send the message to the recipients that wait for it.
+    Send,
+    /// Search for the message in the sent mailbox.
+    SearchSent,
+    /// The outcome is final: publish it.
+    PublishOutcome,
+    /// File a copy in the sent mailbox.
+    FileCopy,
+    /// Nothing is left to do.
+    Done,
+}
+
+impl Delivery {
+    /// A message that was just accepted for sending.
+    #[must_use]
+    pub fn new(
+        profile: ProfileId,
+        id: OutboundId,
+        message_id: MessageId,
+        recipients: &[EmailAddress],
+        save_to_sent: SaveToSent,
+        now: OffsetDateTime,
+    ) -> Self {
+        let recipient = |address: &EmailAddress| Recipient {
+            address: address.wire().to_owned(),
+            status: RecipientStatus::Waiting(None),
+        };
+        Self {
+            profile,
+            id,
+            message_id,
+            content: None,
+            digest: None,
+            recipients: recipients.iter().map(recipient).collect(),
+            phase: Phase::Idle,
+            attempts: 0,
+            crashes: 0,
+            searches: 0,
+            error: None,
+            smtp_reply: None,
+            exhausted: false,
+            created_at: now,
+            updated_at: now,
+            next_at: None,
+            sent_at: None,
+            sent_copy: match save_to_sent {
+                SaveToSent::Auto | SaveToSent::Always => SentCopy::Due(0),
+                SaveToSent::Never => SentCopy::Skipped,
+            },
+            outcome_event: OutcomeEvent::Due,
+            revision: 0,
+        }
+    }
+
+    /// The message's state, read off its recipients.
+    #[must_use]
+    pub fn state(&self) -> DeliveryState {
+        let any =
+            |wanted: fn(&RecipientStatus) -> bool| self.recipients.iter().any(|one| wanted(&one.status));
+        if self.phase != Phase::Idle {
+            DeliveryState::Sending
+        } else if any(|status| matches!(status, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)) {
+            DeliveryState::Queued
+        } else if any(|status| *status == RecipientStatus::Uncertain) {
+            DeliveryState::Uncertain
+        } else if any(|status| *status == RecipientStatus::Accepted) {
+            DeliveryState::Sent
+        } else {
+            DeliveryState::Failed
+        }
+    }
+
+    /// The addresses of the recipients that the next attempt includes.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        let waiting = self.recipients.iter().filter(|one| matches!(one.status, RecipientStatus::Waiting(_)));
+        waiting.map(|one| one.address.clone()).collect()
+    }
+
+    /// The addresses that the message does not go to, each with the reason.
+    pub fn rejected(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.recipients.iter().filter_map(|one| match &one.status {
+            RecipientStatus::Rejected(reason) => Some((one.address.as_str(), reason.as_str())),
+            RecipientStatus::Waiting(_)
+            | RecipientStatus::InFlight
+            | RecipientStatus::Accepted
+            | RecipientStatus::Uncertain => None,
+        })
+    }
+
+    /// What to do about the message now.
+    #[must_use]
+    pub fn next(&self, now: OffsetDateTime) -> Next {
+        if let Phase::Claimed(lease) | Phase::DataSent(lease) = &self.phase {
+            let left = lease.until - now;
+            return if left.is_positive() { Next::Wait(left) } else { Next::Recover };
+        }
+        let left = self.next_at.map_or(Duration::ZERO, |next| next - now);
+        let due = |next| if left.is_positive() { Next::Wait(left) } else { next };
+        match self.state() {
+            DeliveryState::Queued => due(Next::Send),
+            DeliveryState::Uncertain if self.search_pause().is_some() => due(Next::SearchSent),
+            DeliveryState::Sending
+            | DeliveryState::Sent
+            | DeliveryState::Failed
+            | DeliveryState::Uncertain => match (self.outcome_event, self.sent_copy) {
+                (OutcomeEvent::Due, _) => Next::PublishOutcome,
+                (OutcomeEvent::Published, SentCopy::Due(_)) if self.state() == DeliveryState::Sent => {
+                    due(Next::FileCopy)
+                }
+                (OutcomeEvent::Published, _) => Next::Done,
+            },
+        }
+    }
+
+    /// The pause before the next search in the sent mailbox; `None` when there were enough.
+    pub(super) fn search_pause(&self) -> Option<Duration> {
+        SEARCH_PAUSES.get(usize::try_from(self.searches).ok()?).copied()
+    }
+}
