@@ -129,7 +129,7 @@ prop_compose! {
         MessageContent {
             message_id: ids.0, in_reply_to: ids.1, references: ids.2, date: None, subject,
             from: next(), sender: next(), reply_to: next(), to: next(), cc: next(), bcc: next(),
-            text: bodies.0, html: bodies.1, truncated: false, headers, attachments, size: 1, sha256,
+            text: bodies.0, html: bodies.1, auto_submitted: None, truncated: false, headers, attachments, size: 1, sha256,
         }
     }
 }
