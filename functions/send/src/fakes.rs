@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mailroom_net::login::Secret;
 use mailroom_core::health::Sending;
 use mailroom_core::outbound::delivery::{Delivery, SmtpReply};
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -20,12 +19,13 @@ use mailroom_core::server::{Host, Mailbox, Security, Server};
 use mailroom_lambda::clock;
 use mailroom_net::clock::Clock;
 use mailroom_net::login::Login;
+use mailroom_net::login::Secret;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::time::Instant;
 
 use crate::ports::{
-    LoginSecrets, Envelope, Failure, FinalDot, OpenError, SentMailboxSession, SentMailboxes, SmtpServers,
+    Envelope, Failure, FinalDot, LoginSecrets, OpenError, SentMailboxSession, SentMailboxes, SmtpServers,
     SmtpTransport, Transfer, TransferEnd,
 };
 use crate::render::MessageStore;
@@ -282,7 +282,12 @@ impl LoginSecrets for World {
         Ok(Secret::AccessToken("first".to_owned().into()))
     }
 
-    async fn other_login_secret(&self, _: &Profile, _: &Secret, _: Instant) -> Result<Option<Secret>, Failure> {
+    async fn other_login_secret(
+        &self,
+        _: &Profile,
+        _: &Secret,
+        _: Instant,
+    ) -> Result<Option<Secret>, Failure> {
         self.state().events.push("refresh".to_owned());
         Ok(Some(Secret::AccessToken("second".to_owned().into())))
     }

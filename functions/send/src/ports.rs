@@ -5,13 +5,13 @@
 
 use std::future::Future;
 
-use mailroom_net::login::Secret;
 use mailroom_core::outbound::delivery::{Attempt, SmtpReply};
 use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
 use mailroom_core::server::Server;
 use mailroom_net::login::Login;
+use mailroom_net::login::Secret;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 

@@ -13,7 +13,7 @@ use mailroom_net::login::Login;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::ports::{LoginSecrets as _, Failure, SentMailboxSession, SentMailboxes};
+use crate::ports::{Failure, LoginSecrets as _, SentMailboxSession, SentMailboxes};
 use crate::services::{Ports, Services};
 
 /// The longest time for one operation in a sent mailbox: copies can wait, other messages cannot.

@@ -1,6 +1,5 @@
 //! The real servers behind [`crate::ports`]: their sessions, and what they reply in the words of a delivery.
 
-use mailroom_net::login::Secret;
 use mailroom_auth::error::OauthError;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::outbound::delivery::{Attempt, ReplyClass, SmtpReply};
@@ -11,11 +10,12 @@ use mailroom_core::server::Server;
 use mailroom_mail::imap::{self, SentFolder};
 use mailroom_mail::smtp::{self, Begun, Content, Probe, Reply, Session, Unsupported};
 use mailroom_net::login::Login;
+use mailroom_net::login::Secret;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::ports::{
-    LoginSecrets, Envelope, Failure, FinalDot, OpenError, SentMailboxSession, SentMailboxes, SmtpServers,
+    Envelope, Failure, FinalDot, LoginSecrets, OpenError, SentMailboxSession, SentMailboxes, SmtpServers,
     SmtpTransport, Transfer, TransferEnd,
 };
 

@@ -10,7 +10,7 @@ use mailroom_net::login::{Login, Secret};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::ports::{LoginSecrets as _, Failure, OpenError, SmtpServers, SmtpTransport};
+use crate::ports::{Failure, LoginSecrets as _, OpenError, SmtpServers, SmtpTransport};
 use crate::services::{Ports, Services};
 
 /// The most sessions for one batch: a server that breaks each one after a message is not contacted without end.

@@ -276,6 +276,9 @@ impl FlowJob {
         };
         let sender = match self.kind {
             Kind::AutoReply => AutomatedSender::AutoReply,
+            Kind::Message | Kind::Oversize if self.message.auto_submitted.is_some() => {
+                AutomatedSender::AutoReply
+            }
             Kind::Bounce => AutomatedSender::Bounce,
             Kind::Message | Kind::Oversize if has_null_return_path() => AutomatedSender::NullSender,
             Kind::Message | Kind::Oversize | Kind::Quarantined => return None,

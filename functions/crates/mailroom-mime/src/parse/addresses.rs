@@ -80,15 +80,17 @@ fn tokens(value: &str) -> Vec<Token<'_>> {
     let (mut start, mut at) = (0, 0);
     let last = |end: &str| value.rfind(end).unwrap_or(0);
     let (last_quote, last_bracket, last_word) = (last("\""), last("]"), last("?="));
-    let mut comments_close = true;
+    let (mut quotes_close, mut comments_close) = (true, true);
     let mut groups = value.matches(';').count();
     while let Some(c) = value.get(at..).and_then(|rest| rest.chars().next()) {
         let rest = value.get(at..).unwrap_or_default();
         let inner = rest.get(c.len_utf8()..).unwrap_or_default();
         // The piece that begins here, and its length.
         let piece = match c {
-            '"' if at < last_quote => {
-                quoted_end(inner).map(|(text, length)| (Token::Quoted(text), length + 1))
+            '"' if at < last_quote && quotes_close => {
+                let found = quoted_end(inner);
+                quotes_close = found.is_some();
+                found.map(|(text, length)| (Token::Quoted(text), length + 1))
             }
             '(' if comments_close => {
                 let found = comment_end(inner);

@@ -275,11 +275,15 @@ fn has_failed(status: &[u8]) -> bool {
 /// A report in a server's own words.
 fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<Kind> {
     let subject = subject(block);
+    let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let recipients = block.all("X-Failed-Recipients").next().is_some();
+    let called = recipients || says(&subject, &BOUNCE_WORDS);
+    if !called && matches!(sender, Sender::Other | Sender::NullPath) {
+        return None;
+    }
     let opening = tree.leaves.first().map(|leaf| leaf.head.transfer.decode(searched(leaf.body)).bytes);
     let opening = opening.map(|bytes| String::from_utf8_lossy(&bytes).to_lowercase()).unwrap_or_default();
     let opening = opening.replace(['\r', '\n'], " ");
-    let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
-    let recipients = block.all("X-Failed-Recipients").next().is_some();
     let quotes_header = ["message-id:", "subject:", "from:"].iter().all(|field| opening.contains(field));
     let encloses = quotes_header
         || tree.leaves.iter().any(|leaf| {

@@ -72,6 +72,9 @@ fn own((bytes, sound): (Vec<u8>, bool)) -> Decoded<'static> {
 /// Base64 (RFC 2045 §6.8) up to plain text, which is returned. Text is a line that is not base64 behind padding, an
 /// empty line, or a line shorter than the first; foreign characters elsewhere are passed over, as the RFC demands.
 fn base64_until_text(encoded: &[u8]) -> (Vec<u8>, bool, &[u8]) {
+    if let Some(bytes) = base64_alone(encoded) {
+        return (bytes, true, &[]);
+    }
     let (mut at, mut width) = (0, 0);
     // The line before: an empty one, or one that may be the last.
     let mut last: Option<&[u8]> = None;
@@ -137,6 +140,29 @@ pub(super) fn base64(encoded: &[u8]) -> (Vec<u8>, bool) {
         }
     }
     (bytes, sound)
+}
+
+/// Base64 that holds nothing else and is padded at its end only, as nearly all is: in one pass.
+fn base64_alone(encoded: &[u8]) -> Option<Vec<u8>> {
+    let end = encoded.trim_ascii_end();
+    let data = end.strip_suffix(b"==").or_else(|| end.strip_suffix(b"=")).unwrap_or(end);
+    let mut bytes = Vec::with_capacity(data.len() / 4 * 3 + 3);
+    let (mut group, mut bits) = (0_u32, 0_u32);
+    for &byte in data {
+        match base64_value(byte) {
+            Some(value) if byte != b'-' => {
+                group = (group << 6) | value;
+                bits += 6;
+                if bits >= 8 {
+                    bits -= 8;
+                    bytes.push(low_byte(group >> bits));
+                }
+            }
+            None if matches!(byte, b'\r' | b'\n') => {}
+            Some(_) | None => return None,
+        }
+    }
+    Some(bytes)
 }
 
 /// The six bits that a character stands for, `-` as in base64url included.

@@ -171,8 +171,28 @@ fn a_thousand_references_keep_the_root_and_the_latest() {
 
 #[test]
 fn openings_of_words_parameters_and_comments_that_never_end_cost_little() {
-    for opening in ["=?utf-8?q?", "=?", "=?utf-8?q?a=", "(", "\"", "<", "a*0*=", ";a=\"", "?=", "a@b,", "(\\"]
-    {
+    for opening in [
+        "=?utf-8?q?",
+        "=?",
+        "=?utf-8?q?a=",
+        "(",
+        "\"",
+        "<",
+        "a*0*=",
+        ";a=\"",
+        "?=",
+        "a@b,",
+        "(\\",
+        "\\\"",
+        "\\\"(",
+        "<\"",
+        "a@[",
+        "=?x?q?",
+        "=?x?y?",
+        "--",
+        "~{",
+        "<@",
+    ] {
         let value = opening.repeat(60_000 / opening.len());
         let fields =
             ["Subject", "To", "Content-Type", "Content-Disposition", "Date", "References", "Message-ID"];
