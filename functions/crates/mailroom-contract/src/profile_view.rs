@@ -333,7 +333,7 @@ impl StatusView {
             State::Misconfigured => StateView::Misconfigured,
             State::ReauthorizationRequired => StateView::ReauthorizationRequired,
         };
-        // OwnerError with sending shows where there is none with polls.
+        // An error of sending shows where there is none with polls.
         let sending = profile.sending_error().map(|sending| &sending.error);
         let (state, error) = match (&status.error, sending) {
             (Some(error), _) => (state, Some(error)),

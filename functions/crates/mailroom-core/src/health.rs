@@ -63,7 +63,7 @@ impl Default for Status {
     }
 }
 
-/// OwnerError with sending. It stands beside the status of polls: neither pauses the other, and neither clears it.
+/// An error of sending. It stands beside the status of polls: neither pauses the other, and neither clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
     /// The error that stands.

@@ -157,7 +157,7 @@ pub struct Profile {
     pub cursor: Option<Cursor>,
     /// What the owner is shown.
     pub status: Status,
-    /// OwnerError with sending, as it is stored; see [`Profile::sending_trouble`].
+    /// An error of sending, as it is stored; see [`Profile::sending_error`].
     pub sending: Option<Sending>,
 }
 

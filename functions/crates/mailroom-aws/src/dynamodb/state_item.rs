@@ -154,7 +154,7 @@ impl ErrorItem {
     }
 }
 
-/// OwnerError with sending.
+/// An error of sending.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SendingItem {
     error: ErrorItem,
