@@ -289,17 +289,19 @@ impl<'a> Sender<'a> {
             None => OwnerError::new(ErrorCode::SmtpConnect, error.to_string()),
         };
         let refused = match session.begin(&envelope).await {
-            smtp::Begun::Ready { refused } => refused,
-            smtp::Begun::Nobody { refused } => return Ok((answers(refused), Attempt::AllRecipientsRejected)),
-            smtp::Begun::Refused { reply, refused } => {
+            smtp::TransactionStart::Ready { refused } => refused,
+            smtp::TransactionStart::AllRecipientsRejected { refused } => {
+                return Ok((answers(refused), Attempt::AllRecipientsRejected));
+            }
+            smtp::TransactionStart::Refused { reply, refused } => {
                 return Ok((answers(refused), Attempt::Refused(answer(&reply))));
             }
-            smtp::Begun::Unsupported(unable) => {
+            smtp::TransactionStart::Unsupported(unable) => {
                 let words = unable_words(unable, bytes, server.as_ref());
                 let answer = Answer { class: ReplyClass::Permanent, words };
                 return Ok((Vec::new(), Attempt::Refused(answer)));
             }
-            smtp::Begun::Broken { error, refused } => {
+            smtp::TransactionStart::Broken { error, refused } => {
                 return Ok((answers(refused), self.interrupted(trouble(&error))));
             }
         };

@@ -7,7 +7,7 @@ use mailroom_core::outbound::message::SaveToSent;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
 use mailroom_core::provider::files_own_sent_copy;
-use mailroom_mail::imap::{ImapError, SentFolder};
+use mailroom_mail::imap::{self, ImapError};
 use mailroom_net::login::Login;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ enum State {
     /// Not looked for yet.
     Closed,
     /// Open.
-    Open(Box<SentFolder>),
+    Open(Box<imap::SentMailbox>),
     /// There is none.
     Nowhere,
     /// It cannot be had in this batch.

@@ -6,7 +6,7 @@ use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Deliveries as _, PortError};
 use mailroom_core::profile::Profile;
 use mailroom_core::server::Server;
-use mailroom_mail::smtp::{Probe, Session, SmtpError};
+use mailroom_mail::smtp::{EhloResponse, Session, SmtpError};
 use mailroom_net::login::{Login, Secret};
 use tokio::time::Instant;
 use tracing::warn;
@@ -119,7 +119,7 @@ async fn open_with(
     end: Instant,
 ) -> Result<Session, SmtpError> {
     let login = Login { login: profile.auth.login(), secret: access };
-    services.smtp.open(&mut Probe::default(), server, Some(login), end).await
+    services.smtp.open(&mut EhloResponse::default(), server, Some(login), end).await
 }
 
 /// Stores what stands of the profile's sending, where that has changed.
