@@ -7,8 +7,8 @@ use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::Grants;
 use mailroom_core::profile::Profile;
 use mailroom_core::server::Server;
-use mailroom_mail::imap::{self, SentFolder};
-use mailroom_mail::smtp::{self, Begun, Content, Probe, Reply, Session, Unsupported};
+use mailroom_mail::imap;
+use mailroom_mail::smtp::{self, Content, EhloResponse, Reply, Session, TransactionStart, Unsupported};
 use mailroom_net::login::Login;
 use mailroom_net::login::Secret;
 use time::OffsetDateTime;
@@ -50,7 +50,7 @@ impl SmtpServers for smtp::Connector {
     type Transport = Smtp;
 
     async fn open(&self, server: &Server, login: Login<'_>, deadline: Instant) -> Result<Smtp, OpenError> {
-        match Self::open(self, &mut Probe::default(), server, Some(login), deadline).await {
+        match Self::open(self, &mut EhloResponse::default(), server, Some(login), deadline).await {
             Ok(session) => Ok(Smtp { session, server: server.clone() }),
             Err(error) if error.is_login_refused() => Err(OpenError::LoginRefused(error.owner_error(server))),
             Err(error) => Err(OpenError::Other(error.owner_error(server))),
@@ -71,23 +71,25 @@ impl SmtpTransport for Smtp {
             .begin(&smtp::Envelope { from: envelope.from, to: envelope.to, bytes, content })
             .await;
         let (refused, end) = match begun {
-            Begun::Ready { refused } => {
+            TransactionStart::Ready { refused } => {
                 let end = match self.session.content(raw).await {
                     Ok(()) => TransferEnd::Complete,
                     Err(error) => TransferEnd::Broken(error.owner_error(&self.server)),
                 };
                 (refused, end)
             }
-            Begun::Nobody { refused } => (refused, TransferEnd::Refused(Attempt::AllRecipientsRejected)),
-            Begun::Refused { reply, refused } => {
+            TransactionStart::AllRecipientsRejected { refused } => {
+                (refused, TransferEnd::Refused(Attempt::AllRecipientsRejected))
+            }
+            TransactionStart::Refused { reply, refused } => {
                 (refused, TransferEnd::Refused(Attempt::Refused(negative(&reply))))
             }
-            Begun::Unsupported(unsupported) => {
+            TransactionStart::Unsupported(unsupported) => {
                 let text = unsupported_text(unsupported, bytes, &self.server);
                 let reply = SmtpReply { class: ReplyClass::Permanent, text };
                 (Vec::new(), TransferEnd::Refused(Attempt::Refused(reply)))
             }
-            Begun::Broken { error, refused } => {
+            TransactionStart::Broken { error, refused } => {
                 (refused, TransferEnd::Broken(error.owner_error(&self.server)))
             }
         };
@@ -114,7 +116,7 @@ impl SmtpTransport for Smtp {
 
 /// A sent mailbox, and its server for sentences about it.
 pub(crate) struct Sent {
-    mailbox: SentFolder,
+    mailbox: imap::SentMailbox,
     server: Server,
 }
 

@@ -102,7 +102,7 @@ fn a_provider_without_a_usable_document_is_told_by_what_is_wrong_with_it() {
         assert!(code == "oauth2_discovery" && message.contains(words), "{document:?}: {code} {message}");
     }
     let (code, message) = told(&world, "http://127.0.0.1:1/");
-    assert!(code == "oauth2_discovery" && message.contains("cannot be connected to"), "{message}");
+    assert!(code == "oauth2_discovery" && message.contains("cannot connect to"), "{message}");
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn only_a_profile_that_somebody_signs_in_for_can_be_signed_in_for() {
     let settings = |auth: &Value| world.token_settings(Mechanism::Xoauth2, &client, auth);
     refused(&settings(&json!({"grant": "client_credentials"})), "auth.grant");
     refused(&settings(&json!({"scopes": []})), "auth.scopes");
-    refused(&settings(&json!({"discovery_url": "https://127.0.0.1:1/"})), "cannot be connected to");
+    refused(&settings(&json!({"discovery_url": "https://127.0.0.1:1/"})), "cannot connect to");
     let plain = world.profile(|_| {});
     let answer = world.api().call("POST", &format!("/profiles/{plain}/authorize"), &[], None).expect(409);
     assert!(answer.text.contains("auth.type"), "{}", answer.text);

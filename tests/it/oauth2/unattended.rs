@@ -110,7 +110,7 @@ fn a_token_of_somebody_else_is_refused_by_the_mail_server_in_its_own_words() {
     let error = world.status(profile).error.unwrap();
     assert_eq!(error.code, ErrorCode::ImapAuth, "{error:?}");
     assert!(error.message.contains("invalid_token") || error.message.contains("status"), "{error:?}");
-    assert!(error.message.contains("the account that the provider's access is for"), "{error:?}");
+    assert!(error.message.contains("the account that granted access"), "{error:?}");
     // One more token was tried, and no third.
     assert!(world.open_id().issued().len() >= before + 2);
 }

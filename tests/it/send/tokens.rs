@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use mailroom_core::server::Security;
-use mailroom_mail::smtp::{Begun, Connector, Content, Envelope, Probe};
+use mailroom_mail::smtp::{Connector, Content, EhloResponse, Envelope, TransactionStart};
 use mailroom_net::login::{Login, Secret};
 use mailroom_net::tls::Tls;
 use mailroom_tests::smtp_server::{Mechanism, Options, SmtpServer};
@@ -26,17 +26,20 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
             let to = ["ann@example.org".to_owned()];
             world.handle().block_on(async {
                 let login = Login { login: "a,b=c@example.com", secret: &Secret::AccessToken(good.clone()) };
-                let mut session =
-                    connector.open(&mut Probe::default(), &server, Some(login), deadline).await.unwrap();
+                let mut session = connector
+                    .open(&mut EhloResponse::default(), &server, Some(login), deadline)
+                    .await
+                    .unwrap();
                 let envelope =
                     Envelope { from: "a@example.com", to: &to, bytes: 20, content: Content::Ascii };
-                assert!(matches!(session.begin(&envelope).await, Begun::Ready { .. }));
+                assert!(matches!(session.begin(&envelope).await, TransactionStart::Ready { .. }));
                 session.content(b"Subject: x\r\n\r\n.\r\n").await.unwrap();
                 assert!(session.finish().await.unwrap().is_done());
                 session.quit().await;
 
                 let login = Login { login: "a@example.com", secret: &Secret::AccessToken(bad.clone()) };
-                let refused = connector.open(&mut Probe::default(), &server, Some(login), deadline).await;
+                let refused =
+                    connector.open(&mut EhloResponse::default(), &server, Some(login), deadline).await;
                 let message = refused.unwrap_err().owner_error(&server).message;
                 assert!(message.contains("\"status\"") && !message.contains("yesterday"), "{message}");
             });

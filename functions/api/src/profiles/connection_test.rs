@@ -170,9 +170,9 @@ impl ConnectionTests {
         deadline: Instant,
     ) -> ImapReport {
         let begun = clock::instant();
-        let mut found = imap::Probe::default();
+        let mut found = imap::ConnectionReport::default();
         let login = login(profile, access);
-        let tried = self.imap.probe(&mut found, server, login, &profile.mailbox, deadline).await;
+        let tried = self.imap.test(&mut found, server, login, &profile.mailbox, deadline).await;
         let error = tried.map_err(|error| error.owner_error(server)).and(admitted(access)).err();
         ImapReport {
             ok: error.is_none(),
@@ -192,7 +192,7 @@ impl ConnectionTests {
         deadline: Instant,
     ) -> SmtpReport {
         let begun = clock::instant();
-        let mut found = smtp::Probe::default();
+        let mut found = smtp::EhloResponse::default();
         let login = login(profile, access);
         let tried = match self.smtp.open(&mut found, server, login, deadline).await {
             Ok(session) => {
@@ -206,7 +206,7 @@ impl ConnectionTests {
             ok: error.is_none(),
             error: error.map(Into::into),
             latency_ms: millis(begun),
-            capabilities: found.capabilities,
+            capabilities: found.keywords,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::ports::ClientCredential;
 use mailroom_core::provider::{Grant, Provider};
-use mailroom_net::redact::Secrets;
+use mailroom_net::redact::Redactor;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
@@ -313,8 +313,8 @@ impl<'a> Client<'a> {
     }
 
     /// What a provider's words may not repeat.
-    fn secrets<const N: usize>(&self, also: [&str; N]) -> Secrets {
-        let mut secrets = Secrets::default();
+    fn secrets<const N: usize>(&self, also: [&str; N]) -> Redactor {
+        let mut secrets = Redactor::default();
         if let ClientKey::Secret(secret) = &self.key {
             secrets.add(secret.clone());
         }
@@ -375,7 +375,7 @@ impl<'a> Client<'a> {
             RequestTokenError<OauthError, StandardErrorResponse<oauth2::basic::BasicErrorResponseType>>,
         >,
         request: TokenRequest,
-        secrets: &Secrets,
+        secrets: &Redactor,
     ) -> Result<TokenResponse, OauthError> {
         match answer {
             Ok(answer) => self.checked(&answer),
@@ -438,7 +438,7 @@ fn refused(
     endpoint: &Endpoint,
     refusal: &BasicErrorResponse,
     request: TokenRequest,
-    secrets: &Secrets,
+    secrets: &Redactor,
 ) -> OauthError {
     let clean = |text: &str, most: usize| -> String {
         secrets.redact(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()

@@ -1,4 +1,4 @@
-//! Which addresses are public.
+//! Networks, and which addresses belong to the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,7 +33,7 @@ impl Network {
         Some(Self { address, prefix })
     }
 
-    /// Whether `address` lies in it. An IPv4 address written as IPv6 (RFC 4291 §2.5.5.2) is the IPv4 address.
+    /// Whether the network contains `address`. An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) counts as IPv4.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -49,7 +49,7 @@ impl Network {
     }
 }
 
-/// What is not public of IPv4: the IANA special-purpose registry (RFC 6890), multicast and class E.
+/// The IPv4 networks that are not public: the IANA special-purpose registry (RFC 6890), multicast and class E.
 const NOT_PUBLIC_V4: [Network; 16] = [
     Network::v4(0, 0, 0, 8),
     Network::v4(10, 0, 0, 8),
@@ -74,25 +74,25 @@ const NOT_PUBLIC_V4: [Network; 16] = [
     Network::v4(224, 0, 0, 3),
 ];
 
-/// All of IPv6 that is public lies in here (RFC 4291 §2.4): not `::1`, `fc00::/7` (with fd00:ec2::254, the metadata
-/// service), `fe80::/10`, `ff00::/8`, nor what is not assigned.
+/// The global unicast addresses of IPv6 (RFC 4291 §2.4). Outside are `::1`, `fc00::/7` (with fd00:ec2::254, the metadata
+/// service), `fe80::/10`, `ff00::/8` and everything unassigned.
 const GLOBAL_V6: Network = Network::v6(0x2000, 0, 3);
 
-/// What is not public in [`GLOBAL_V6`].
+/// The networks in [`GLOBAL_V6`] that are not public.
 const NOT_PUBLIC_V6: [Network; 4] = [
     // Protocol assignments, Teredo (RFC 4380) and ORCHID among them.
     Network::v6(0x2001, 0, 23),
     Network::v6(0x2001, 0x0db8, 32),
-    // 6to4 (RFC 3056): it holds an IPv4 address, and nobody uses it any more.
+    // 6to4 (RFC 3056), which contains an IPv4 address and is obsolete.
     Network::v6(0x2002, 0, 16),
     // Documentation (RFC 9637).
     Network::v6(0x3fff, 0, 20),
 ];
 
-/// NAT64 (RFC 6052 §2.1): the last 32 bits are the IPv4 address that is reached.
+/// NAT64 (RFC 6052 §2.1): the last 32 bits are the IPv4 address that is connected to.
 const NAT64: Network = Network::v6(0x0064, 0xff9b, 96);
 
-/// Whether an address is one of the public internet.
+/// Whether an address belongs to the public internet.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(_) => !NOT_PUBLIC_V4.iter().any(|network| network.contains(address)),

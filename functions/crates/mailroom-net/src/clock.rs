@@ -1,4 +1,4 @@
-//! What time it is, told by the function: no other crate asks the system.
+//! The clocks, given by the function: no other crate reads the system's.
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -11,14 +11,14 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that asks these functions.
+    /// Clocks that call these functions.
     #[must_use]
     pub const fn new(now: fn() -> OffsetDateTime, instant: fn() -> Instant) -> Self {
         Self { now, instant }
     }
 
-    /// Wall-clock time, for what is stored and shown, and for the lifetimes of tokens: a function that rests between
-    /// two invocations has no other.
+    /// Wall-clock time, for what is stored and shown, and for the lifetimes of tokens: the monotonic clock may stand
+    /// still while a function is frozen between two invocations.
     #[must_use]
     pub fn now(self) -> OffsetDateTime {
         (self.now)()

@@ -1,9 +1,9 @@
-//! From a server's name to a TCP connection, and never into a network that is not the owner's.
+//! Connects to a server by its name, and never to an address in a private network that is not allowed.
 //!
-//! A profile names any host it likes, so a connection made for it must not reach what only this machine can reach:
-//! its own loopback (the function runtime's interface is there), the metadata service, private networks. The check is
-//! on the address and not on the name, and the address that was checked is the one that is connected to: a name that
-//! resolves differently a moment later changes nothing.
+//! A profile can name any host, so its connections must not reach what only this machine can reach: its loopback (where
+//! the Lambda Runtime API is), the metadata service, private networks. The check is on the address and not on the name,
+//! and the checked address is the one that is connected to: a name that resolves differently a moment later changes
+//! nothing.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -35,7 +35,7 @@ pub struct AllowedHosts {
     networks: Vec<Network>,
 }
 
-/// An entry of `MAILROOM_ALLOWED_HOSTS` that is no host name, address or network.
+/// An entry of `MAILROOM_ALLOWED_HOSTS` that is not a host name, address or network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{entry:?} is neither a host name nor an IP address nor a network such as 127.0.0.0/8")]
 pub struct AllowedHostsError {
@@ -51,7 +51,7 @@ impl FromStr for AllowedHosts {
             if let Some(network) = Network::parse(entry) {
                 allowed.networks.push(network);
             } else {
-                // What has a slash or only digits and dots was meant as a network; no name looks like that.
+                // An entry of digits and dots was meant as an address or network: no host name looks like that.
                 let numeric = entry.bytes().all(|b| b.is_ascii_digit() || b == b'.');
                 let name = Host::parse(entry).ok().filter(|_| !numeric);
                 allowed.names.push(name.ok_or_else(|| AllowedHostsError { entry: entry.to_owned() })?);
@@ -62,7 +62,8 @@ impl FromStr for AllowedHosts {
 }
 
 impl AllowedHosts {
-    /// What can be said of a host now. Says nothing of later: [`connect`] asks again, and for the address itself.
+    /// Resolves a host and checks its addresses. The result holds for now only: [`connect`] resolves again, and checks
+    /// the address that it connects to.
     pub async fn check(&self, host: &Host, time: Duration) -> HostCheck {
         match timeout(time, lookup_host((host.as_str(), 0))).await {
             Ok(Ok(mut addresses)) => match addresses.next() {
@@ -76,7 +77,7 @@ impl AllowedHosts {
         }
     }
 
-    /// Whether the host is listed itself: by its name, or as an address.
+    /// Whether the host itself is listed, by name or as an address.
     #[must_use]
     pub fn names(&self, host: &Host) -> bool {
         let address: Option<IpAddr> = host.as_str().parse().ok();
@@ -91,38 +92,39 @@ impl AllowedHosts {
     }
 }
 
-/// What can be said of a host before it is connected to.
+/// The result of [`AllowedHosts::check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostCheck {
-    /// It has an address that may be connected to.
+    /// The host has an address that may be connected to.
     Allowed,
-    /// None of its addresses may be connected to.
+    /// None of the host's addresses may be connected to.
     NotAllowed,
-    /// No name server knows it for now, or none answers in time.
+    /// The name does not resolve now, or not in time.
     Unresolved,
 }
 
-/// Why there is no connection.
+/// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// The name does not resolve.
     #[error("the host name cannot be resolved")]
     Resolve(#[source] io::Error),
-    /// Every address of the host lies where we do not connect to.
+    /// None of the host's addresses is public or allowed.
     #[error("the host has no public address")]
     HostNotAllowed,
-    /// No address answered; the source is the last one's reason.
-    #[error("the host cannot be connected to")]
+    /// No address accepted the connection; the source is the last address's error.
+    #[error("no address of the host accepts the connection")]
     Connect(#[source] io::Error),
     /// The name server or the host did not answer in time.
     #[error("the host does not answer")]
     TimedOut,
 }
 
-/// Connects to a server, at one of its addresses that is public or allowed. Each address has a deadline of its own.
+/// Connects to the first address of a server that is public or allowed and accepts the connection. Each address has its
+/// own time limit.
 ///
 /// # Errors
-/// [`NetError::HostNotAllowed`] when there is no such address; the others when none of them answers.
+/// [`NetError::HostNotAllowed`] when no address is public or allowed; the others when none of them answers.
 pub async fn connect(server: &Server, allowed: &AllowedHosts) -> Result<TcpStream, NetError> {
     let resolved: Vec<SocketAddr> =
         timeout(RESOLVE_TIME, lookup_host((server.host.as_str(), server.port.get())))
@@ -138,7 +140,7 @@ pub async fn connect(server: &Server, allowed: &AllowedHosts) -> Result<TcpStrea
     for address in fine.take(MAX_ADDRESSES) {
         match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Commands are flushed whole; without this each flight could wait for the last one's ACK.
+                // Commands are written whole; with Nagle's algorithm a flight would wait for the ACK of the one before.
                 stream.set_nodelay(true).map_err(NetError::Connect)?;
                 return Ok(stream);
             }

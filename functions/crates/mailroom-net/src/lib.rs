@@ -1,7 +1,7 @@
-//! Connections to servers that a person named: where they may go, and that they are who they say.
+//! Connections to servers that a profile names: which addresses are allowed, and TLS that verifies the server.
 //!
 //! Read in this order: [`connect`] (which addresses may be connected to, and how), [`tls`] (always verified),
-//! [`login`] (what is sent to log in, the same for every protocol), [`redact`] (keeps it out of quoted words),
+//! [`login`] (credentials and SASL messages, the same for every protocol), [`redact`] (removes credentials from texts),
 //! [`owner_error`] (what the mailbox's owner reads when there is no connection), [`clock`].
 //!
 //! rustls stays inside [`tls`]. Deliberately absent: any protocol spoken over the connection, and any switch that

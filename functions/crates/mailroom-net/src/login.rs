@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use mailroom_core::server::Server;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::redact::Secrets;
+use crate::redact::Redactor;
 
 /// A login name with its secret.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ impl Bearer {
         login: &str,
         token: &SecretString,
         server: &Server,
-        secrets: &mut Secrets,
+        redactor: &mut Redactor,
     ) -> Result<SecretString, Unsendable> {
         let bearer = token.expose_secret();
         if [login, bearer].iter().any(|text| text.contains(|c: char| c.is_ascii_control())) {
@@ -82,7 +82,7 @@ impl Bearer {
             }
         };
         let response = SecretString::from(STANDARD.encode(message));
-        hide(secrets, token, &response);
+        hide(redactor, token, &response);
         Ok(response)
     }
 }
@@ -91,22 +91,22 @@ impl Bearer {
 pub fn plain(
     login: &str,
     password: &SecretString,
-    secrets: &mut Secrets,
+    redactor: &mut Redactor,
 ) -> Result<SecretString, Unsendable> {
     let secret = password.expose_secret();
     if login.contains('\0') || secret.contains('\0') {
         return Err(Unsendable);
     }
     let response = SecretString::from(STANDARD.encode(format!("\0{login}\0{secret}")));
-    hide(secrets, password, &response);
+    hide(redactor, password, &response);
     Ok(response)
 }
 
 /// Keeps a secret, in every form in which it goes out, from being repeated.
-pub fn hide(secrets: &mut Secrets, secret: &SecretString, response: &SecretString) {
-    secrets.add(response.clone());
-    secrets.add(SecretString::from(STANDARD.encode(secret.expose_secret())));
-    secrets.add(secret.clone());
+pub fn hide(redactor: &mut Redactor, secret: &SecretString, response: &SecretString) {
+    redactor.add(response.clone());
+    redactor.add(SecretString::from(STANDARD.encode(secret.expose_secret())));
+    redactor.add(secret.clone());
 }
 
 /// What a server says of a token that it refuses: `{"status": "401", "schemes": "bearer", …}` (RFC 7628 §3.2.2).

@@ -1,4 +1,4 @@
-//! What the mailbox's owner reads of troubles that every protocol has: no connection, no TLS.
+//! What the mailbox's owner reads of the errors that all protocols share: no connection, no TLS.
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::server::Security;
@@ -6,20 +6,20 @@ use mailroom_core::server::Security;
 use crate::connect::NetError;
 use crate::tls::TlsError;
 
-/// A protocol, as far as it matters to its owner's sentences.
+/// What differs between protocols in the sentences about these errors.
 pub struct Protocol {
-    /// What people call it.
+    /// The protocol's name, as in `IMAP`.
     pub name: &'static str,
-    /// The code of a server that cannot be reached.
+    /// The error code for a server that cannot be reached.
     pub connect: ErrorCode,
-    /// The code of TLS that fails.
+    /// The error code for TLS that fails.
     pub tls: ErrorCode,
-    /// The port on which it speaks TLS from the first byte.
+    /// The port for implicit TLS.
     pub tls_port: u16,
 }
 
 impl Protocol {
-    /// There is no connection. `at` names host and port.
+    /// The sentence for a connection that could not be made. `at` names host and port.
     #[must_use]
     pub fn connection_failed(&self, error: &NetError, at: &str) -> OwnerError {
         match error {
@@ -30,31 +30,31 @@ impl Protocol {
             NetError::HostNotAllowed => OwnerError::new(
                 ErrorCode::HostNotAllowed,
                 format!(
-                    "{at} lies in a network that Mailroom does not connect to: use a host with a public address."
+                    "{at} is in a network that Mailroom does not connect to: use a host with a public address."
                 ),
             ),
             NetError::Connect(source) => OwnerError::new(
                 self.connect,
-                format!("{at} cannot be connected to ({}): check host and port.", source.kind()),
+                format!("Mailroom cannot connect to {at} ({}): check host and port.", source.kind()),
             ),
             NetError::TimedOut => OwnerError::new(
                 self.connect,
                 format!(
-                    "{at} does not answer: check host and port, and whether a firewall stands in the way."
+                    "{at} does not answer: check host and port, and whether a firewall blocks the connection."
                 ),
             ),
         }
     }
 
-    /// There is no TLS, which should have begun in this way.
+    /// The sentence for a TLS handshake that failed. `security` is how TLS was to begin; `at` names host and port.
     #[must_use]
     pub fn tls_failed(&self, error: &TlsError, security: Security, at: &str) -> OwnerError {
         let Self { name, tls_port, .. } = self;
         let tls = |message: String| OwnerError::new(self.tls, message);
         match error {
-            TlsError::Expired => {
-                tls(format!("The certificate of {at} has expired: its administrator has to renew it."))
-            }
+            TlsError::Expired => tls(format!(
+                "The certificate of {at} has expired: the server's administrator has to renew it."
+            )),
             TlsError::NotYetValid => tls(format!("The certificate of {at} is not valid yet.")),
             TlsError::UnknownIssuer => tls(format!(
                 "The certificate of {at} is not signed by an authority that Mailroom trusts: the server needs a public certificate with its whole chain."
@@ -62,17 +62,17 @@ impl Protocol {
             TlsError::WrongName => tls(format!(
                 "The certificate of {at} is for another host name: use the name that the provider gives for {name}."
             )),
-            TlsError::Certificate(_) => tls(format!("The certificate of {at} cannot be accepted.")),
+            TlsError::Certificate(_) => tls(format!("The certificate of {at} is not valid.")),
             TlsError::NotTls => match security {
                 Security::Tls => tls(format!(
                     "{at} does not speak TLS from the first byte: set the security to \"starttls\", or use another port, usually {tls_port}."
                 )),
                 Security::StartTls => tls(format!("{at} offers STARTTLS, but does not speak TLS after it.")),
             },
-            TlsError::Handshake(_) => {
-                tls(format!("{at} and Mailroom have no way of TLS in common; TLS 1.2 or 1.3 is needed."))
-            }
-            // Nothing is known of the server's TLS then.
+            TlsError::Handshake(_) => tls(format!(
+                "{at} and Mailroom have no version of TLS in common: the server needs TLS 1.2 or 1.3."
+            )),
+            // The connection broke, which says nothing about the server's TLS.
             TlsError::Broken(_) => OwnerError::new(
                 self.connect,
                 format!("The connection to {at} broke during the TLS handshake."),

@@ -1,23 +1,24 @@
-//! What we log in with, kept out of what a server's words are repeated in.
+//! Removes credentials from the texts of servers, before they are logged or shown.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// What a server may never see quoted: it could be a part of the credential that it echoes, cut anywhere.
+/// The shortest word, in bytes, that is removed when it is a part of a secret: a server may echo a credential cut
+/// anywhere.
 const SHORTEST_ECHO: usize = 6;
 
-/// What must not appear in anybody's words.
+/// The secrets that are removed from texts.
 #[derive(Default)]
-pub struct Secrets(Vec<SecretString>);
+pub struct Redactor(Vec<SecretString>);
 
-impl Secrets {
-    /// Adds one. An empty one is none.
+impl Redactor {
+    /// Adds a secret. An empty one is ignored.
     pub fn add(&mut self, secret: SecretString) {
         if !secret.expose_secret().is_empty() {
             self.0.push(secret);
         }
     }
 
-    /// `text` without our secrets, whole or cut.
+    /// `text` with `…` in place of every secret, and of every word that is a part of one.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();

@@ -1,4 +1,4 @@
-//! TLS, the same for every protocol: rustls with ring, the public roots and one optional bundle beside them.
+//! TLS, the same for every protocol: rustls with ring, the public roots and one optional bundle of further roots.
 //!
 //! Certificates are always verified; there is no switch. The public roots are compiled in, because reading the
 //! operating system's costs milliseconds at every cold start.
@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
-/// How all sessions of a process begin TLS. Cheap to clone; tickets for resumption are shared.
+/// The TLS client of a process. Cheap to clone; the clones share session tickets for resumption.
 #[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
@@ -29,48 +29,48 @@ impl std::fmt::Debug for Tls {
 /// Why the extra certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// It is no PEM text.
-    #[error("the CA bundle is no PEM text: {0}")]
+    /// The bundle is not PEM text.
+    #[error("the CA bundle is not PEM text: {0}")]
     Pem(rustls_pki_types::pem::Error),
     /// The file cannot be read.
     #[error("the CA bundle {path} cannot be read")]
     File {
-        /// Where it should be.
+        /// The path of the file.
         path: String,
-        /// Why it cannot be read.
+        /// The error of the file system.
         #[source]
         source: io::Error,
     },
-    /// It is empty.
-    #[error("the CA bundle holds no certificate")]
+    /// The bundle contains no certificate.
+    #[error("the CA bundle contains no certificate")]
     Empty,
     /// A certificate in it cannot be used, or TLS cannot be set up at all.
     #[error("the CA bundle cannot be used")]
     Unusable(#[source] rustls::Error),
 }
 
-/// Why there is no TLS with a server.
+/// Why a TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The certificate's time is over.
+    /// The certificate has expired.
     #[error("the server's certificate has expired")]
     Expired,
-    /// The certificate's time has not begun.
+    /// The certificate is not valid yet.
     #[error("the server's certificate is not valid yet")]
     NotYetValid,
-    /// Nobody we trust has signed it.
-    #[error("the server's certificate is signed by nobody we trust")]
+    /// The certificate chain does not end at a trusted root.
+    #[error("the server's certificate is not signed by a trusted authority")]
     UnknownIssuer,
-    /// It is another host's certificate.
+    /// The certificate is for another host name.
     #[error("the server's certificate is for another host name")]
     WrongName,
-    /// The certificate is refused for another reason.
-    #[error("the server's certificate is refused")]
+    /// The certificate is invalid for another reason.
+    #[error("the server's certificate is not valid")]
     Certificate(#[source] rustls::Error),
-    /// The server's first bytes are no TLS.
+    /// The server's first bytes are not TLS.
     #[error("the server does not speak TLS on this port")]
     NotTls,
-    /// The handshake failed.
+    /// The handshake failed, such as for want of a common version.
     #[error("the TLS handshake failed")]
     Handshake(#[source] rustls::Error),
     /// The connection broke during the handshake.
@@ -82,7 +82,7 @@ impl Tls {
     /// Trusts the public roots and, in addition, the certificates in `extra_ca_pem`.
     ///
     /// # Errors
-    /// When the bundle is no PEM text or holds no usable certificate.
+    /// When the bundle is not PEM text or contains no usable certificate.
     pub fn new(extra_ca_pem: Option<&[u8]>) -> Result<Self, BundleError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(pem) = extra_ca_pem {
@@ -102,11 +102,11 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 
-    /// Trusts the public roots and the bundle that a function's environment names: PEM text, or the path of a PEM file
-    /// beside the function, because a Lambda environment holds 4 KB in all.
+    /// Trusts the public roots and the bundle that a function's environment names: PEM text, or the path of a PEM file in
+    /// the function's package, because a Lambda environment has 4 KB in all.
     ///
     /// # Errors
-    /// When the file cannot be read, or the bundle is no PEM text or holds no usable certificate.
+    /// When the file cannot be read, or the bundle is not PEM text or contains no usable certificate.
     pub fn from_bundle(bundle: Option<&str>) -> Result<Self, BundleError> {
         match bundle {
             None => Self::new(None),
@@ -128,7 +128,7 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Ok(name) = ServerName::try_from(host.as_str().to_owned()) else {
-            // A host that no certificate can name.
+            // No certificate can contain such a host name.
             return Err(TlsError::WrongName);
         };
         self.connector.connect(name, stream).await.map_err(TlsError::from_handshake)
@@ -136,7 +136,7 @@ impl Tls {
 }
 
 impl TlsError {
-    /// tokio-rustls wraps what rustls says into an I/O error.
+    /// tokio-rustls wraps rustls' errors in an I/O error.
     fn from_handshake(error: io::Error) -> Self {
         match error.downcast::<rustls::Error>() {
             Ok(error) => Self::from_rustls(error),
@@ -144,7 +144,7 @@ impl TlsError {
         }
     }
 
-    /// rustls' enums are open, so what is not known here by name is a refusal like any other.
+    /// rustls' enums are non-exhaustive, so any other error of the certificate is [`TlsError::Certificate`].
     fn from_rustls(error: rustls::Error) -> Self {
         if let rustls::Error::InvalidCertificate(why) = &error {
             if matches!(why, CertificateError::Expired | CertificateError::ExpiredContext { .. }) {

@@ -1,4 +1,5 @@
-//! A try of the settings: what a poll would need, and what helps the owner to set it right. It changes nothing.
+//! A connection test: the steps of a poll, and the details that help the owner to correct the settings. It changes
+//! nothing.
 
 use mailroom_core::server::{Mailbox, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,55 +10,54 @@ use super::encode;
 use super::error::{ImapError, Refusal, Step};
 use super::open::{Connector, Greeting, log_in};
 use super::response::Response;
-use super::session::{capabilities, leave, open};
+use super::session::{capabilities, log_out, open};
 use mailroom_net::login::Login;
 
-/// The most mailboxes that are told: nobody reads more, and an answer has a bound.
+/// The most mailboxes in a report: nobody reads more, and a response of the API is bounded.
 const MAX_MAILBOXES: usize = 1_000;
 
-/// The most bytes that the names of mailboxes may have together, as they are told.
+/// The most bytes that the mailbox names of a report may have together, decoded.
 const MAX_NAMES: usize = 64 * 1024;
 
-/// What a try has found, up to where it failed.
+/// What a connection test found out before it ended or failed.
 #[derive(Debug, Default)]
-pub struct Probe {
-    /// What the server says that it can do, in capitals: after the login, where it came to that.
+pub struct ConnectionReport {
+    /// The server's capabilities (RFC 9051 §7.2.2), in upper case; those after the login, if the test logged in.
     pub capabilities: Vec<String>,
-    /// The mailboxes that can be opened, as people write them, in the server's order. At most a thousand,
-    /// of 64 KiB together.
+    /// The names of the mailboxes that can be selected, decoded, in the server's order: at most 1,000, and 64 KiB
+    /// together.
     pub mailboxes: Vec<String>,
-    /// Whether there are more of them, or may be: the server broke off, or would not tell.
+    /// Whether there are, or may be, more mailboxes: the list was cut, or the server did not complete it.
     pub mailboxes_cut: bool,
-    /// How many messages of the mailbox nobody has read, where the server tells.
+    /// How many messages of the mailbox are unseen, if the server answered STATUS.
     pub unseen: Option<u32>,
 }
 
 impl Connector {
-    /// Connects, logs in, looks around, and opens `mailbox` as a poll does. Without a login it ends before that.
+    /// Connects, logs in, and opens `mailbox` as a poll does. Without a login, the test ends before the login.
     ///
-    /// What is learnt goes into `probe` as it comes, so that it is there whatever happens, and whoever waits no longer
-    /// has it too.
+    /// `report` is filled step by step, so that it is useful after a failure too, and after a caller's time-out.
     ///
     /// # Errors
-    /// What a poll would fail with.
-    pub async fn probe(
+    /// The error that a poll would meet.
+    pub async fn test(
         &self,
-        probe: &mut Probe,
+        report: &mut ConnectionReport,
         server: &Server,
         login: Option<Login<'_>>,
         mailbox: &Mailbox,
         deadline: Instant,
     ) -> Result<(), ImapError> {
-        let (connection, greeted) = self.reach(server, deadline).await?;
-        look_around(probe, connection, greeted, login, server, mailbox).await
+        let (connection, greeting) = self.connect(server, deadline).await?;
+        run_test(report, connection, greeting, login, server, mailbox).await
     }
 }
 
-/// Looks around from the greeting on, and says goodbye.
-pub(super) async fn look_around<S>(
-    probe: &mut Probe,
+/// Tests from the greeting on, and logs out.
+pub(super) async fn run_test<S>(
+    report: &mut ConnectionReport,
     mut connection: Connection<S>,
-    greeted: Greeting,
+    greeting: Greeting,
     login: Option<Login<'_>>,
     server: &Server,
     mailbox: &Mailbox,
@@ -65,15 +65,15 @@ pub(super) async fn look_around<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let result = look(probe, &mut connection, greeted, login, server, mailbox).await;
-    leave(connection).await;
+    let result = test_steps(report, &mut connection, greeting, login, server, mailbox).await;
+    log_out(connection).await;
     result
 }
 
-async fn look<S>(
-    probe: &mut Probe,
+async fn test_steps<S>(
+    report: &mut ConnectionReport,
     connection: &mut Connection<S>,
-    greeted: Greeting,
+    greeting: Greeting,
     login: Option<Login<'_>>,
     server: &Server,
     mailbox: &Mailbox,
@@ -81,7 +81,7 @@ async fn look<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (login_needed, announced) = match greeted {
+    let (login_needed, announced) = match greeting {
         Greeting::Authenticated => (None, None),
         Greeting::NotAuthenticated(announced) => (login, announced),
     };
@@ -90,7 +90,7 @@ where
         None => unless_refused(capabilities(connection).await)?,
     };
     if let Some(known) = &known {
-        probe.capabilities = known.clone().into_names();
+        report.capabilities = known.clone().into_names();
     }
     if login.is_none() {
         return Ok(());
@@ -98,21 +98,21 @@ where
     if let Some(login) = login_needed {
         log_in(connection, known, login, server).await?;
         if let Some(known) = unless_refused(capabilities(connection).await)? {
-            probe.capabilities = known.into_names();
+            report.capabilities = known.into_names();
         }
     }
-    // Before the mailbox is open: STATUS is not for the one that is (RFC 9051 §6.3.11).
-    unless_refused(status(probe, connection, mailbox).await)?;
+    // Before EXAMINE: STATUS should not be sent for the selected mailbox (RFC 9051 §6.3.11).
+    unless_refused(count_unseen(report, connection, mailbox).await)?;
     let opened = open(connection, "EXAMINE", mailbox).await.map(drop);
-    // The last, whatever came before: a poll never asks it, so it must not keep the others from being answered, and
-    // who has the name of the mailbox wrong needs it most.
-    if list(probe, connection).await.is_err() {
-        probe.mailboxes_cut = true;
+    // LIST comes last, and after a failed EXAMINE too: a poll does not need it, so it must not delay what a poll does
+    // need; and an owner who misspelt the mailbox needs it most.
+    if list_mailboxes(report, connection).await.is_err() {
+        report.mailboxes_cut = true;
     }
     opened
 }
 
-/// What a poll does not need may be refused; `None` then.
+/// Turns a refusal (NO or BAD) into `None`, for commands that a poll does not need.
 pub(super) fn unless_refused<T>(result: Result<T, ImapError>) -> Result<Option<T>, ImapError> {
     match result {
         Err(ImapError::Refused { reply, .. }) if reply.refusal != Refusal::Bye => Ok(None),
@@ -120,24 +120,27 @@ pub(super) fn unless_refused<T>(result: Result<T, ImapError>) -> Result<Option<T
     }
 }
 
-async fn list<S>(probe: &mut Probe, connection: &mut Connection<S>) -> Result<(), ImapError>
+async fn list_mailboxes<S>(
+    report: &mut ConnectionReport,
+    connection: &mut Connection<S>,
+) -> Result<(), ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    connection.begin()?;
+    connection.begin_operation()?;
     let tag = connection.command("LIST \"\" \"*\"");
     connection.flush(Step::Mailboxes).await?;
     let mut bytes = 0;
     let sink = |response| {
         if let Response::List(listed) = response
-            && !probe.mailboxes_cut
+            && !report.mailboxes_cut
         {
             let name = encode::mailbox_name(&listed.name);
             bytes += name.len();
-            if probe.mailboxes.len() < MAX_MAILBOXES && bytes <= MAX_NAMES {
-                probe.mailboxes.push(name);
+            if report.mailboxes.len() < MAX_MAILBOXES && bytes <= MAX_NAMES {
+                report.mailboxes.push(name);
             } else {
-                probe.mailboxes_cut = true;
+                report.mailboxes_cut = true;
             }
         }
         Ok(())
@@ -145,20 +148,20 @@ where
     connection.complete(tag, Step::Mailboxes, sink).await.map(drop)
 }
 
-async fn status<S>(
-    probe: &mut Probe,
+async fn count_unseen<S>(
+    report: &mut ConnectionReport,
     connection: &mut Connection<S>,
     mailbox: &Mailbox,
 ) -> Result<(), ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    connection.begin()?;
+    connection.begin_operation()?;
     let tag = connection.command(&format!("STATUS {} (UNSEEN)", encode::mailbox(mailbox)));
     connection.flush(Step::Status).await?;
     let sink = |response| {
         if let Response::Unseen(count) = response {
-            probe.unseen = Some(count);
+            report.unseen = Some(count);
         }
         Ok(())
     };

@@ -1,4 +1,4 @@
-//! INTERNALDATE (RFC 9051 §9, `date-time`), as servers write it and as we do.
+//! INTERNALDATE (RFC 9051 §9, `date-time`): reading every form that servers write, and writing one.
 
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
@@ -25,7 +25,7 @@ pub(super) fn format(at: OffsetDateTime) -> String {
     format!("{:02}-{month}-{:04} {hour:02}:{minute:02}:{second:02} +0000", at.day(), at.year())
 }
 
-/// Reads `17-Jul-1996 02:44:25 -0700`, with the day padded by a space or not at all. In UTC; `None` for all else.
+/// Reads `17-Jul-1996 02:44:25 -0700`, with the day padded by a space or not at all. The result is in UTC; `None` for any other form.
 pub(super) fn parse(text: &[u8]) -> Option<OffsetDateTime> {
     let text = std::str::from_utf8(text).ok()?;
     let mut parts = text.split_ascii_whitespace();
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &[u8]) -> Option<OffsetDateTime> {
     local.checked_to_offset(UtcOffset::UTC)
 }
 
-/// A number of at most `digits` digits, without a sign.
+/// Reads a number of at most `digits` digits, without a sign.
 fn number(text: &str, digits: usize) -> Option<u32> {
     let fine = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if fine { text.parse().ok() } else { None }
@@ -61,7 +61,7 @@ fn month_named(name: &str) -> Option<Month> {
     MONTHS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, month)| *month)
 }
 
-/// `+hhmm` or `-hhmm`.
+/// Reads a zone: `+hhmm` or `-hhmm`.
 fn offset(zone: &str) -> Option<UtcOffset> {
     let (sign, digits) = match zone.split_at_checked(1)? {
         ("+", digits) => (1, digits),

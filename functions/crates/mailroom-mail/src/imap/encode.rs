@@ -13,27 +13,27 @@ const MODIFIED_BASE64: GeneralPurpose = GeneralPurpose::new(&IMAP_MUTF7, NO_PAD)
 
 /// A mailbox name as an argument: modified UTF-7 (RFC 3501 §5.1.3), quoted.
 ///
-/// RFC 9051 servers take UTF-8 once it is enabled; modified UTF-7 is what all of them understand.
+/// IMAP4rev2 servers take UTF-8 once it is enabled; all servers understand modified UTF-7.
 pub(super) fn mailbox(mailbox: &Mailbox) -> String {
     quoted(&modified_utf7(mailbox.as_str()))
 }
 
-/// Whether a string can be sent quoted (RFC 9051 §9, `quoted`): anything else needs a literal.
+/// Whether a string can be sent quoted (RFC 9051 §9, `quoted`); any other needs a literal.
 pub(super) fn is_quotable(text: &str) -> bool {
     text.bytes().all(|b| matches!(b, 0x20..=0x7e))
 }
 
-/// A quoted string. Only for what [`is_quotable`].
+/// A quoted string. The text must be [`is_quotable`].
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A name as a server has written it, quoted: its bytes go back as they came. `None` where they need a literal.
+/// A name from a server, quoted without decoding it. `None` when it needs a literal.
 pub(super) fn quoted_bytes(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).ok().filter(|text| is_quotable(text)).map(quoted)
 }
 
-/// A set of UIDs (RFC 9051 §9, `sequence-set`). Neighbours become ranges, which name nothing that was not asked for.
+/// A set of UIDs (RFC 9051 §9, `sequence-set`). Consecutive UIDs become ranges, which name only these UIDs.
 pub(super) fn uid_set(uids: impl IntoIterator<Item = Uid>) -> String {
     let mut sorted: Vec<u32> = uids.into_iter().map(Uid::get).collect();
     sorted.sort_unstable();
@@ -81,10 +81,10 @@ fn modified_utf7(name: &str) -> String {
     out
 }
 
-/// The name of a mailbox that a server has named: from modified UTF-7 (RFC 3501 §5.1.3), or from UTF-8, which newer
-/// servers send. What is neither stays as it came.
-pub(super) fn mailbox_name(connection: &[u8]) -> String {
-    let text = String::from_utf8_lossy(connection);
+/// Decodes a mailbox name: from modified UTF-7 (RFC 3501 §5.1.3), or from UTF-8, which IMAP4rev2 servers send. A name
+/// that is neither stays as it is.
+pub(super) fn mailbox_name(encoded: &[u8]) -> String {
+    let text = String::from_utf8_lossy(encoded);
     from_modified_utf7(&text).unwrap_or_else(|| text.into_owned())
 }
 
@@ -116,14 +116,14 @@ mod tests {
 
     #[test]
     fn names_are_encoded_as_the_rfc_shows() {
-        for (name, connection) in [
+        for (name, encoded) in [
             ("INBOX", "INBOX"),
             ("~peter/mail/台北/日本語", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
             ("Gelöschte & Objekte", "Gel&APY-schte &- Objekte"),
             ("Entwürfe", "Entw&APw-rfe"),
             ("📥", "&2D3c5Q-"),
         ] {
-            assert_eq!(modified_utf7(name), connection);
+            assert_eq!(modified_utf7(name), encoded);
         }
         let odd = Mailbox::parse(r#"a "b\c"#).unwrap();
         assert_eq!(mailbox(&odd), r#""a \"b\\c""#);
@@ -140,9 +140,9 @@ mod tests {
     proptest! {
         #[test]
         fn names_survive_the_round_trip(name: String) {
-            let connection = modified_utf7(&name);
-            prop_assert!(is_quotable(&connection));
-            prop_assert_eq!(mailbox_name(connection.as_bytes()), name);
+            let encoded = modified_utf7(&name);
+            prop_assert!(is_quotable(&encoded));
+            prop_assert_eq!(mailbox_name(encoded.as_bytes()), name);
         }
     }
 }

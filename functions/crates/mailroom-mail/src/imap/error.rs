@@ -1,4 +1,4 @@
-//! What can go wrong with an IMAP session, typed where it happens.
+//! The errors of an IMAP session, each with the step at which it happened.
 
 use std::fmt;
 use std::io;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use mailroom_net::connect::NetError;
 use mailroom_net::tls::TlsError;
 
-/// What a session was about when something happened.
+/// The step at which an error happened: what the client was waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Resolving the name and connecting.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// Waiting for the server's first line.
+    /// The server's greeting.
     Greeting,
     /// STARTTLS.
     StartTls,
@@ -30,19 +30,19 @@ pub enum Step {
     Status,
     /// EXAMINE or SELECT.
     Open,
-    /// Listing messages.
+    /// UID FETCH of flags, sizes and dates.
     List,
-    /// Fetching messages.
+    /// UID FETCH of content.
     Fetch,
-    /// Changing flags.
+    /// UID STORE.
     Store,
-    /// Moving messages.
+    /// UID MOVE, or UID COPY and UID EXPUNGE.
     Move,
-    /// Opening the folder for sent mail.
+    /// EXAMINE of the mailbox for sent messages.
     OpenSent,
-    /// Looking for a message in it.
+    /// UID SEARCH in the mailbox for sent messages.
     Search,
-    /// Filing a message in it.
+    /// APPEND to the mailbox for sent messages.
     Append,
     /// LOGOUT.
     Logout,
@@ -64,9 +64,9 @@ impl fmt::Display for Step {
             Self::Fetch => "messages",
             Self::Store => "the answer to marking messages",
             Self::Move => "the answer to moving messages",
-            Self::OpenSent => "the answer to opening the folder for sent mail",
-            Self::Search => "the answer to looking for a sent mail",
-            Self::Append => "the answer to filing a sent mail",
+            Self::OpenSent => "the answer to opening the mailbox for sent messages",
+            Self::Search => "the answer to the search for a sent message",
+            Self::Append => "the answer to filing a sent message",
             Self::Logout => "the answer to the logout",
         })
     }
@@ -75,18 +75,19 @@ impl fmt::Display for Step {
 /// How a server refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// NO: it will not do it (RFC 9051 §7.1.2).
+    /// NO: the command failed (RFC 9051 §7.1.2).
     No,
-    /// BAD: it says that it does not understand (§7.1.3). Some servers throttle with it.
+    /// BAD: the server does not understand the command (§7.1.3). Exchange Online also throttles with it.
     Bad,
-    /// BYE: it closes the connection (§7.1.5).
+    /// BYE: the server closes the connection (§7.1.5).
     Bye,
 }
 
-/// The response codes that mean something to us (RFC 9051 §7.1, RFC 5530, and providers' own). All others are words.
+/// The response codes that decide something here (RFC 9051 §7.1, RFC 5530, and some of providers' own). All others are
+/// ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// A human must read the words.
+    /// A person must read the text.
     Alert,
     /// The credential is wrong.
     AuthenticationFailed,
@@ -94,35 +95,35 @@ pub enum Code {
     AuthorizationFailed,
     /// The password has expired.
     Expired,
-    /// Not without encryption.
+    /// The command needs encryption.
     PrivacyRequired,
-    /// The administrator has to be asked.
+    /// The user should contact the administrator.
     ContactAdmin,
-    /// Not permitted.
+    /// The access control list forbids it.
     NoPerm,
-    /// There is no such mailbox.
+    /// The mailbox does not exist.
     Nonexistent,
-    /// There is no such mailbox to copy or move to.
+    /// The target of COPY, MOVE or APPEND does not exist.
     TryCreate,
-    /// It can never be done.
+    /// The server can never do this.
     Cannot,
-    /// Some part of the server is down for now.
+    /// A part of the server is temporarily down.
     Unavailable,
-    /// Something is locked.
+    /// The mailbox is locked by another program.
     InUse,
-    /// A limit is reached.
+    /// A limit of the server is reached.
     Limit,
-    /// A quota is reached; Gmail's limit of bandwidth.
+    /// A quota is reached; on Gmail also the bandwidth limit.
     OverQuota,
-    /// Too much in too short a time; not in a standard.
+    /// Too many requests in a short time; in no standard.
     Throttled,
-    /// The server says it is broken.
+    /// The server found a bug in itself.
     ServerBug,
-    /// The server says its data is broken.
+    /// The server found corrupt data.
     Corruption,
-    /// The server says that we are broken.
+    /// The server takes the client for broken.
     ClientBug,
-    /// Some messages asked for were deleted meanwhile.
+    /// Some of the messages were expunged in the meantime.
     ExpungeIssued,
 }
 
@@ -155,135 +156,135 @@ impl Code {
     }
 }
 
-/// What a server said with a refusal: bounded, free of control characters and of our credential.
+/// A server's refusal: bounded, without control characters and without the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// NO, BAD or BYE.
     pub refusal: Refusal,
-    /// The response code, if it is one we know.
+    /// The response code, if it is a known one.
     pub code: Option<Code>,
-    /// The text after it; may be empty.
+    /// The text after the code; may be empty.
     pub words: String,
-    /// Whether the words are those that a provider throttles with, for want of a code.
+    /// Whether the text is one with which a provider throttles without a code.
     pub throttled: bool,
-    /// The pause that they ask for.
+    /// The pause that the text asks for.
     pub pause: Option<Duration>,
 }
 
-/// What was wrong with what a server sent. Never what it sent.
+/// How a response broke the protocol. Never contains what the server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// The first line is no IMAP greeting.
+    /// The first line is not an IMAP greeting.
     #[error("its greeting is not IMAP")]
     Greeting,
-    /// A response without an end.
-    #[error("it sent a line without an end")]
+    /// A response longer than the bound.
+    #[error("it sent a line that is too long")]
     LongLine,
-    /// A literal larger than what was asked for.
-    #[error("it sent more than was asked for")]
+    /// A literal larger than requested.
+    #[error("it sent more than was requested")]
     LongLiteral,
-    /// An answer to a command that was not sent, or in the wrong order.
+    /// A tagged response to a command that was not sent.
     #[error("it answered a command that was not sent")]
     ForeignTag,
     /// A FETCH response that cannot be read. Skipping it would lose a message.
-    #[error("it described a message in a way that cannot be understood")]
+    #[error("it described a message in a form that cannot be read")]
     Fetch,
-    /// It asked for a literal or a SASL response at the wrong time, or did not where it had to.
-    #[error("it asked to go on at the wrong time")]
+    /// A continuation request where none was due, or none where one was due.
+    #[error("it requested a continuation at the wrong time")]
     Continuation,
-    /// It opened a mailbox without saying how many messages there are.
-    #[error("it did not say how many messages the mailbox holds")]
+    /// A mailbox was opened without an EXISTS response.
+    #[error("it did not send the number of messages in the mailbox")]
     NoExists,
-    /// A message with a size has no content.
-    #[error("it sent no content for a message that is there")]
+    /// An existing message came without content, or not at all.
+    #[error("it sent no content for a message that exists")]
     Empty,
-    /// Messages are much larger than it said.
-    #[error("it sent far more than it had announced")]
+    /// Messages are much larger than their announced sizes.
+    #[error("it sent far more than it announced")]
     Sizes,
-    /// A search's result that cannot be read. Taking it for "not there" would repeat what was done.
-    #[error("it answered a search in a way that cannot be understood")]
+    /// A search result that cannot be read. Taking it for "not found" would file a second copy.
+    #[error("it answered a search in a form that cannot be read")]
     Search,
-    /// Responses without an end.
-    #[error("it does not stop sending")]
+    /// More bytes in one operation than the bound.
+    #[error("it sends without end")]
     Endless,
-    /// Plain text was waiting behind the answer to STARTTLS: somebody injected it (CVE-2011-0411 and its like).
+    /// Plain text followed the response to STARTTLS: an injection (CVE-2011-0411 and similar).
     #[error("it sent data between STARTTLS and the TLS handshake")]
     Injection,
-    /// It says that we are logged in, without TLS (CVE-2020-12398).
-    #[error("it claims a login before TLS")]
+    /// PREAUTH before TLS, which would skip STARTTLS (CVE-2020-12398).
+    #[error("it claims that the login is done before TLS")]
     PreauthBeforeTls,
 }
 
-/// Why a session cannot go on. No variant's text holds a mail, a credential or a parser's input.
+/// Why an operation failed. No variant contains message content, a credential or a parser's input.
 #[derive(Debug, thiserror::Error)]
 pub enum ImapError {
-    /// There is no connection.
+    /// The connection could not be made.
     #[error("the IMAP server cannot be reached")]
     Net(#[source] NetError),
-    /// There is no TLS.
+    /// The TLS handshake failed.
     #[error("TLS with the IMAP server failed")]
     Tls(#[source] TlsError),
-    /// The server did not answer within the deadline, or was silent for too long.
+    /// The deadline passed, or the server sent nothing for too long.
     #[error("the IMAP server did not answer in time: waiting for {0}")]
     Timeout(Step),
     /// The connection broke.
     #[error("the connection to the IMAP server broke while waiting for {step}")]
     Broken {
-        /// What for.
+        /// What the client was waiting for.
         step: Step,
-        /// How.
+        /// The error of the stream.
         #[source]
         source: io::Error,
     },
-    /// The server hung up without a word.
-    #[error("the IMAP server hung up instead of sending {0}")]
+    /// The server closed the connection without BYE.
+    #[error("the IMAP server closed the connection instead of sending {0}")]
     HungUp(Step),
     /// The server said NO, BAD or BYE.
-    #[error("the IMAP server refused, asked for {step}: {reply:?}")]
+    #[error("the IMAP server refused (waiting for {step}): {reply:?}")]
     Refused {
-        /// What was asked for.
+        /// What the client was waiting for.
         step: Step,
-        /// What it said.
+        /// The server's refusal.
         reply: Reply,
     },
-    /// The server sent what is no answer.
-    #[error("the IMAP server sent something else than {step}: {what}")]
+    /// The server broke the protocol.
+    #[error("the IMAP server broke the protocol (waiting for {step}): {what}")]
     Malformed {
-        /// What was asked for.
+        /// What the client was waiting for.
         step: Step,
-        /// What was wrong.
+        /// How the response broke the protocol.
         what: Malformed,
     },
-    /// The server allows no login with a password.
-    #[error("the IMAP server allows no login with a password")]
+    /// The server does not allow a login with a password.
+    #[error("the IMAP server does not allow a login with a password")]
     NoPasswordLogin,
-    /// The server takes no OAuth2 tokens.
+    /// The server offers neither mechanism for OAuth2 tokens.
     #[error("the IMAP server has neither XOAUTH2 nor OAUTHBEARER")]
     NoTokenLogin,
-    /// The login or the password holds a NUL, which no login command can carry.
-    #[error("the login or the password holds a NUL")]
-    Unsendable,
-    /// A Message-ID that no search can carry, or that would find any message.
+    /// The login, the password or the token contains a character that the mechanism cannot carry, such as NUL.
+    #[error("the login or the secret contains a character that cannot be sent")]
+    UnsendableCredential,
+    /// The Message-ID cannot be sent in a search, or is empty and would match any message.
     #[error("the Message-ID cannot be searched for")]
-    UnsendableId,
+    UnsearchableMessageId,
     /// The server has neither MOVE (RFC 6851) nor UIDPLUS (RFC 4315).
     #[error("the IMAP server cannot move messages")]
     CannotMove,
-    /// The mailbox was made anew since it was opened, or may only be read.
+    /// The mailbox is read-only, or was recreated since it was opened.
     #[error("the mailbox cannot be changed: {0}")]
     NotWritable(NotWritable),
-    /// The session was used after it failed.
-    #[error("the session has failed before")]
+    /// The session was used after an earlier error.
+    #[error("the session was used after it failed")]
     Spent,
 }
 
-/// Why a mailbox is not changed.
+/// Why a mailbox cannot be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotWritable {
-    /// The server opens it read-only.
+    /// SELECT answered READ-ONLY.
     #[error("it is read-only")]
     ReadOnly,
-    /// UIDVALIDITY is another than when the messages were listed: the UIDs would hit others.
-    #[error("it was made anew meanwhile")]
+    /// UIDVALIDITY changed since the messages were listed: the UIDs may name other messages.
+    #[error("it was recreated in the meantime")]
     Renumbered,
 }

@@ -13,17 +13,17 @@ pub(super) const LITERAL: u8 = 0;
 /// A response before it is parsed.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    /// Its text, with [`LITERAL`] for each literal.
+    /// The text, with [`LITERAL`] in place of each literal.
     pub(super) text: Vec<u8>,
     /// The literals, in order.
     pub(super) literals: Vec<Vec<u8>>,
 }
 
 impl Frame {
-    /// The literal that the last line of the text, which begins at `line_start`, ends with: where its `{` is, and its
-    /// length. `u64::MAX` for one that is longer still.
-    pub(super) fn announced_literal(&self, line_start: usize) -> Option<(usize, u64)> {
-        if self.is_prose() {
+    /// The literal whose length ends the last line of the text, which begins at `line_start`: the position of its `{`,
+    /// and its length, which saturates at `u64::MAX`.
+    pub(super) fn trailing_literal(&self, line_start: usize) -> Option<(usize, u64)> {
+        if self.is_human_text() {
             return None;
         }
         let line = self.text.get(line_start..)?;
@@ -40,15 +40,15 @@ impl Frame {
         Some((line_start + brace - usize::from(tilde), length))
     }
 
-    /// Whether the text is for people: what it ends with is no literal then.
-    fn is_prose(&self) -> bool {
+    /// Whether the text ends in human-readable text, where `{n}` does not begin a literal.
+    fn is_human_text(&self) -> bool {
         let mut words = self.text.splitn(3, |byte| *byte == b' ');
         let first = words.next().unwrap_or_default();
         first == b"+" || words.next().is_some_and(|word| Status::parse(word).is_some())
     }
 }
 
-/// A status (RFC 9051 §7.1).
+/// The status of a response (RFC 9051 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Ok,

@@ -2,16 +2,16 @@
 
 use super::frame::LITERAL;
 
-/// How deep lists may nest. What we ask for nests once; a BODYSTRUCTURE, which we do not ask for, hardly 20 times.
+/// How deep lists may nest. Requested items nest once; an unrequested BODYSTRUCTURE hardly 20 times.
 const MAX_DEPTH: usize = 50;
 
-/// A value.
+/// A value of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
     Nil,
     Atom(&'a [u8]),
     String(Vec<u8>),
-    /// The atoms of a list; lists and strings in it are skipped.
+    /// The atoms of a list; nested lists and strings are left out.
     List(Vec<&'a [u8]>),
 }
 
@@ -23,7 +23,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The string, or `Some(None)` for NIL. An atom in its place is taken for one.
+    /// The string, or `Some(None)` for NIL. An atom counts as a string.
     pub(super) fn into_string(self) -> Option<Option<Vec<u8>>> {
         match self {
             Self::Nil => Some(None),
@@ -33,7 +33,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The atoms of a list; NIL is taken for an empty one.
+    /// The atoms of a list; NIL counts as an empty list.
     pub(super) fn into_list(self) -> Option<Vec<&'a [u8]>> {
         match self {
             Self::List(atoms) => Some(atoms),
@@ -43,7 +43,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Reads values from a text with literals. `None` is a text that is not of this form.
+/// Reads values from the text of a response. Every method returns `None` when the text has another form.
 pub(super) struct Scanner<'a> {
     rest: &'a [u8],
     literals: std::vec::IntoIter<Vec<u8>>,

@@ -1,7 +1,7 @@
-//! Opening a session, with all that differs between servers.
+//! Opens a session, with all that differs between servers.
 //!
-//! On a cold connection with implicit TLS: TCP, TLS 1.3, greeting, login, EXAMINE and the listing, which is five round
-//! trips. Capabilities cost a sixth and are asked for only where the login depends on them.
+//! With implicit TLS it takes five round trips: TCP, TLS 1.3, greeting, login, and EXAMINE together with the listing.
+//! CAPABILITY is a sixth, and is sent only where the login depends on it.
 
 use mailroom_core::inbound::plan::{Listing, MailboxState};
 use mailroom_core::server::{Mailbox, Security, Server};
@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{Answer, Connection};
+use super::connection::{Connection, Progress};
 use super::encode::{is_quotable, quoted};
 use super::error::{ImapError, Malformed, Refusal, Step};
 use super::frame::{Status, Tag};
-use super::response::{Capabilities, CodeData, Response, StatusLine};
+use super::response::{Capabilities, Response, ResponseCode, StatusLine};
 use super::session::{Session, capabilities};
 use mailroom_net::connect::{self, AllowedHosts};
 use mailroom_net::login::{self, Bearer, Login, Secret, Unsendable};
@@ -34,27 +34,27 @@ pub struct Connector {
 /// What a [`Connector`]'s sessions run over.
 pub type Stream = TlsStream<TcpStream>;
 
-/// A session with its mailbox open, and what the server said of it.
+/// A session with its mailbox open, and the state that the server reported.
 #[derive(Debug)]
 pub struct Opened<S = TlsStream<TcpStream>> {
-    /// The session.
+    /// The session, with the mailbox open for reading.
     pub session: Session<S>,
-    /// The mailbox.
+    /// UIDVALIDITY, UIDNEXT and the number of messages.
     pub state: MailboxState,
-    /// The messages above the UID that was asked for, if one was.
+    /// The messages above the given UID, if one was given.
     pub listing: Option<Listing>,
 }
 
 impl Connector {
-    /// Opens sessions by `tls`, to hosts that are public or `allowed`.
+    /// A connector that uses `tls`, and connects to hosts that are public or `allowed`.
     #[must_use]
     pub fn new(tls: Tls, allowed: AllowedHosts) -> Self {
         Self { tls, allowed }
     }
 
-    /// Connects, logs in, opens `mailbox` without changing it, and lists what is above `list_above` if that is given.
+    /// Connects, logs in, opens `mailbox` read-only, and lists the messages above UID `list_above`, if that is given.
     ///
-    /// `deadline` holds for all that follows in the session, until [`Session::set_deadline`].
+    /// `deadline` holds for the whole session, until [`Session::set_deadline`].
     ///
     /// # Errors
     /// See [`ImapError`]. A listing that fails is an error, never an empty listing.
@@ -66,12 +66,12 @@ impl Connector {
         list_above: Option<u32>,
         deadline: Instant,
     ) -> Result<Opened, ImapError> {
-        let (connection, greeted) = self.reach(server, deadline).await?;
-        log_in_and_open(connection, greeted, login, server, mailbox, list_above).await
+        let (connection, greeting) = self.connect(server, deadline).await?;
+        log_in_and_open(connection, greeting, login, server, mailbox, list_above).await
     }
 
-    /// Connects and begins TLS; after it the server has greeted us, and knows nothing of us yet.
-    pub(super) async fn reach(
+    /// Connects, begins TLS and reads the greeting; does not log in.
+    pub(super) async fn connect(
         &self,
         server: &Server,
         deadline: Instant,
@@ -84,14 +84,14 @@ impl Connector {
             Security::Tls => {
                 let tls = self.handshake(server, tcp, deadline).await?;
                 let mut connection = Connection::new(tls, deadline);
-                let greeted = greet(&mut connection).await?;
-                Ok((connection, greeted))
+                let greeting = read_greeting(&mut connection).await?;
+                Ok((connection, greeting))
             }
             Security::StartTls => {
                 let bare = start_tls(Connection::new(tcp, deadline)).await?;
                 let tls = self.handshake(server, bare, deadline).await?;
                 let mut connection = Connection::new(tls, deadline);
-                // What was said before TLS may have been said by anybody (RFC 9051 §6.2.1).
+                // Capabilities from before TLS may be an attacker's, and must be discarded (RFC 9051 §6.2.1).
                 let known = Some(capabilities(&mut connection).await?);
                 Ok((connection, Greeting::NotAuthenticated(known)))
             }
@@ -115,16 +115,16 @@ impl Connector {
     }
 }
 
-/// What the greeting says.
+/// The state that the greeting puts the session in (RFC 9051 §3).
 pub(super) enum Greeting {
-    /// We have to log in; the server may have said what it can do.
+    /// OK: the client has to log in. With the capabilities, if the greeting or CAPABILITY listed them.
     NotAuthenticated(Option<Capabilities>),
-    /// PREAUTH: the server knows us already.
+    /// PREAUTH: the server authenticated the client by other means.
     Authenticated,
 }
 
 /// Reads the greeting (RFC 9051 §7.1).
-pub(super) async fn greet<S>(connection: &mut Connection<S>) -> Result<Greeting, ImapError>
+pub(super) async fn read_greeting<S>(connection: &mut Connection<S>) -> Result<Greeting, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -132,31 +132,31 @@ where
     Ok(if status == Status::Preauth {
         Greeting::Authenticated
     } else {
-        Greeting::NotAuthenticated(announced(&line))
+        Greeting::NotAuthenticated(capability_code(&line))
     })
 }
 
-/// Asks for TLS on a plain connection, and says nothing else on it.
+/// Sends STARTTLS on a plain connection, and nothing else.
 ///
-/// STARTTLS is sent without asking whether the server has it: its answer tells.
+/// Does not ask for capabilities first: a server without STARTTLS refuses the command.
 pub(super) async fn start_tls<S>(mut connection: Connection<S>) -> Result<S, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Greeting::Authenticated = greet(&mut connection).await? {
+    if let Greeting::Authenticated = read_greeting(&mut connection).await? {
         let what = Malformed::PreauthBeforeTls;
         return Err(ImapError::Malformed { step: Step::Greeting, what });
     }
     let tag = connection.command("STARTTLS");
     connection.flush(Step::StartTls).await?;
     connection.complete(tag, Step::StartTls, |_| Ok(())).await?;
-    connection.into_bare_stream()
+    connection.into_plain_stream()
 }
 
 /// Logs in, opens the mailbox and lists it.
 pub(super) async fn log_in_and_open<S>(
     mut connection: Connection<S>,
-    greeted: Greeting,
+    greeting: Greeting,
     login: Login<'_>,
     server: &Server,
     mailbox: &Mailbox,
@@ -165,7 +165,7 @@ pub(super) async fn log_in_and_open<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let known = match greeted {
+    let known = match greeting {
         Greeting::Authenticated => None,
         Greeting::NotAuthenticated(known) => log_in(&mut connection, known, login, server).await?,
     };
@@ -173,21 +173,21 @@ where
     Ok(Opened { session, state, listing })
 }
 
-/// How a password is sent.
+/// The command that carries a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PasswordMechanism {
-    /// AUTHENTICATE PLAIN with the response in the command (RFC 4959).
-    PlainAtOnce,
-    /// AUTHENTICATE PLAIN with the response after the server's `+`.
-    PlainAfter,
-    /// LOGIN.
+    /// AUTHENTICATE PLAIN with an initial response (SASL-IR, RFC 4959).
+    PlainInitialResponse,
+    /// AUTHENTICATE PLAIN, with the response after the server's `+`.
+    PlainAfterContinuation,
+    /// LOGIN (RFC 9051 §6.2.3).
     Login,
 }
 
-/// Logs in, and returns what the server says that it can do from now on, if it says it.
+/// Logs in. Returns the capabilities after the login, if the server sent them unsolicited.
 pub(super) async fn log_in<S>(
     connection: &mut Connection<S>,
-    announced: Option<Capabilities>,
+    known: Option<Capabilities>,
     login: Login<'_>,
     server: &Server,
 ) -> Result<Option<Capabilities>, ImapError>
@@ -195,15 +195,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     match login.secret {
-        Secret::Password(password) => with_password(connection, announced, login.login, password).await,
-        Secret::AccessToken(token) => with_token(connection, announced, login.login, token, server).await,
+        Secret::Password(password) => log_in_with_password(connection, known, login.login, password).await,
+        Secret::AccessToken(token) => log_in_with_token(connection, known, login.login, token, server).await,
     }
 }
 
 /// Logs in with an OAuth2 access token, by the mechanism that the server offers.
-async fn with_token<S>(
+async fn log_in_with_token<S>(
     connection: &mut Connection<S>,
-    announced: Option<Capabilities>,
+    known: Option<Capabilities>,
     login: &str,
     token: &SecretString,
     server: &Server,
@@ -211,15 +211,15 @@ async fn with_token<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let known = match announced {
+    let known = match known {
         Some(known) => known,
         None => capabilities(connection).await?,
     };
     let mechanism = Bearer::offered(|name| known.has(&format!("AUTH={name}")));
     let mechanism = mechanism.ok_or(ImapError::NoTokenLogin)?;
-    let response = mechanism.response(login, token, server, &mut connection.secrets);
-    let response = response.map_err(|Unsendable| ImapError::Unsendable)?;
-    connection.begin()?;
+    let response = mechanism.response(login, token, server, &mut connection.redactor);
+    let response = response.map_err(|Unsendable| ImapError::UnsendableCredential)?;
+    connection.begin_operation()?;
     let name = mechanism.name();
     let (tag, mut unsent) = if known.has("SASL-IR") {
         (connection.command(&format!("AUTHENTICATE {name} {}", response.expose_secret())), None)
@@ -227,33 +227,34 @@ where
         (connection.command(&format!("AUTHENTICATE {name}")), Some(response))
     };
     connection.flush(Step::Token).await?;
-    let mut announced_now = None;
+    let mut capabilities_after = None;
     let mut why = None;
     loop {
         let note = |response| {
             if let Response::Capability(capabilities) = response {
-                announced_now = Some(capabilities);
+                capabilities_after = Some(capabilities);
             }
             Ok(())
         };
-        match connection.answer(&[tag], Step::Token, note).await {
-            Ok(Answer::Done(_, line)) => return Ok(self::announced(&line).or(announced_now)),
-            Ok(Answer::Continuation(challenge)) => {
+        match connection.progress(&[tag], Step::Token, note).await {
+            Ok(Progress::Completed(_, line)) => return Ok(capability_code(&line).or(capabilities_after)),
+            Ok(Progress::ContinuationRequest(challenge)) => {
                 match unsent.take() {
-                    Some(response) => connection.part(response.expose_secret().as_bytes()),
+                    Some(response) => connection.push(response.expose_secret().as_bytes()),
                     None => {
-                        // What is wrong with the token; the refusal follows our answer to it. A second challenge is none.
+                        // The first challenge describes the error, and the tagged NO follows the response to it
+                        // (RFC 7628 §3.2.3). A second one breaks the protocol: `*` cancels the exchange.
                         let end = if why.is_none() { mechanism.end() } else { "*" };
                         why = Some(login::refusal(&challenge).unwrap_or_default());
-                        connection.part(end.as_bytes());
+                        connection.push(end.as_bytes());
                     }
                 }
-                connection.part(b"\r\n");
+                connection.push(b"\r\n");
                 connection.flush(Step::Token).await?;
             }
             Err(ImapError::Refused { step, mut reply }) => {
                 if let Some(why) = why.filter(|why| !why.is_empty()) {
-                    reply.words = connection.secrets.redact(format!("{} {why}", reply.words).trim());
+                    reply.words = connection.redactor.redact(format!("{} {why}", reply.words).trim());
                 }
                 return Err(ImapError::Refused { step, reply });
             }
@@ -263,9 +264,9 @@ where
 }
 
 /// Logs in with a password.
-async fn with_password<S>(
+async fn log_in_with_password<S>(
     connection: &mut Connection<S>,
-    announced: Option<Capabilities>,
+    known: Option<Capabilities>,
     login: &str,
     password: &SecretString,
 ) -> Result<Option<Capabilities>, ImapError>
@@ -273,22 +274,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let secret = password.expose_secret();
-    let plain = login::plain(login, password, &mut connection.secrets);
-    let plain = plain.map_err(|Unsendable| ImapError::Unsendable)?;
-    connection.secrets.add(SecretString::from(quoted(secret).trim_matches('"').to_owned()));
+    let plain = login::plain(login, password, &mut connection.redactor);
+    let plain = plain.map_err(|Unsendable| ImapError::UnsendableCredential)?;
+    connection.redactor.add(SecretString::from(quoted(secret).trim_matches('"').to_owned()));
 
     let unquotable = !is_quotable(login) || !is_quotable(secret);
-    let known = match announced {
+    let known = match known {
         None if unquotable => Some(capabilities(connection).await?),
-        announced => announced,
+        known => known,
     };
-    let way = match &known {
-        // Every server has LOGIN until it says otherwise.
+    let mechanism = match &known {
+        // Nothing is known: LOGIN is in the base protocol, and saves the round trip of CAPABILITY.
         None => PasswordMechanism::Login,
-        Some(capabilities) => way(capabilities, unquotable).ok_or(ImapError::NoPasswordLogin)?,
+        Some(capabilities) => {
+            password_mechanism(capabilities, unquotable).ok_or(ImapError::NoPasswordLogin)?
+        }
     };
-    match try_login(connection, way, login, secret, &plain).await {
-        // It has no LOGIN, and had not said so. One more try, if there is another way.
+    match authenticate(connection, mechanism, login, secret, &plain).await {
+        // The server does not know LOGIN, and did not say so before. Try another mechanism once, if it has one.
         Err(ImapError::Refused { reply, .. })
             if known.is_none()
                 && reply.refusal == Refusal::Bad
@@ -296,9 +299,9 @@ where
                 && !reply.throttled =>
         {
             let refused = ImapError::Refused { step: Step::Login, reply };
-            match self::way(&capabilities(connection).await?, true) {
-                Some(way) if way != PasswordMechanism::Login => {
-                    try_login(connection, way, login, secret, &plain).await
+            match password_mechanism(&capabilities(connection).await?, true) {
+                Some(mechanism) if mechanism != PasswordMechanism::Login => {
+                    authenticate(connection, mechanism, login, secret, &plain).await
                 }
                 Some(_) | None => Err(refused),
             }
@@ -307,23 +310,23 @@ where
     }
 }
 
-fn way(capabilities: &Capabilities, unquotable: bool) -> Option<PasswordMechanism> {
+fn password_mechanism(capabilities: &Capabilities, unquotable: bool) -> Option<PasswordMechanism> {
     let plain = capabilities.has("AUTH=PLAIN");
     let login = !capabilities.has("LOGINDISABLED");
     if plain && capabilities.has("SASL-IR") {
-        Some(PasswordMechanism::PlainAtOnce)
+        Some(PasswordMechanism::PlainInitialResponse)
     } else if login && !(plain && unquotable) {
         Some(PasswordMechanism::Login)
     } else if plain {
-        Some(PasswordMechanism::PlainAfter)
+        Some(PasswordMechanism::PlainAfterContinuation)
     } else {
         None
     }
 }
 
-async fn try_login<S>(
+async fn authenticate<S>(
     connection: &mut Connection<S>,
-    way: PasswordMechanism,
+    mechanism: PasswordMechanism,
     login: &str,
     password: &str,
     plain: &SecretString,
@@ -331,40 +334,40 @@ async fn try_login<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    connection.begin()?;
-    let mut announced_now = None;
+    connection.begin_operation()?;
+    let mut capabilities_after = None;
     let mut note = |response| {
         if let Response::Capability(capabilities) = response {
-            announced_now = Some(capabilities);
+            capabilities_after = Some(capabilities);
         }
         Ok(())
     };
-    let line = match way {
+    let line = match mechanism {
         PasswordMechanism::Login => {
-            let tag = connection.command_part("LOGIN ");
+            let tag = connection.start_command("LOGIN ");
             for (text, end) in [(login, b" ".as_slice()), (password, b"\r\n".as_slice())] {
-                string(connection, tag, text, &mut note).await?;
-                connection.part(end);
+                push_string(connection, tag, text, &mut note).await?;
+                connection.push(end);
             }
             connection.flush(Step::Login).await?;
             connection.complete(tag, Step::Login, &mut note).await?
         }
-        PasswordMechanism::PlainAtOnce => {
+        PasswordMechanism::PlainInitialResponse => {
             let tag = connection.command(&format!("AUTHENTICATE PLAIN {}", plain.expose_secret()));
             connection.flush(Step::Login).await?;
-            respond(connection, tag, None, &mut note).await?
+            answer_plain_challenges(connection, tag, None, &mut note).await?
         }
-        PasswordMechanism::PlainAfter => {
+        PasswordMechanism::PlainAfterContinuation => {
             let tag = connection.command("AUTHENTICATE PLAIN");
             connection.flush(Step::Login).await?;
-            respond(connection, tag, Some(plain), &mut note).await?
+            answer_plain_challenges(connection, tag, Some(plain), &mut note).await?
         }
     };
-    Ok(announced(&line).or(announced_now))
+    Ok(capability_code(&line).or(capabilities_after))
 }
 
-/// Adds a string to a command: quoted, or as a literal (RFC 9051 §4.3) once the server asks for it.
-async fn string<S>(
+/// Adds a string to a command: quoted, or as a literal (RFC 9051 §4.3) after the server's `+`.
+async fn push_string<S>(
     connection: &mut Connection<S>,
     tag: Tag,
     text: &str,
@@ -374,24 +377,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if is_quotable(text) {
-        connection.part(quoted(text).as_bytes());
+        connection.push(quoted(text).as_bytes());
         return Ok(());
     }
-    connection.part(format!("{{{}}}\r\n", text.len()).as_bytes());
+    connection.push(format!("{{{}}}\r\n", text.len()).as_bytes());
     connection.flush(Step::Login).await?;
-    match connection.answer(&[tag], Step::Login, note).await? {
-        Answer::Continuation(_) => connection.part(text.as_bytes()),
-        // OK to half a command.
-        Answer::Done(..) => {
+    match connection.progress(&[tag], Step::Login, note).await? {
+        Progress::ContinuationRequest(_) => connection.push(text.as_bytes()),
+        // The server completed a command that is not yet whole.
+        Progress::Completed(..) => {
             return Err(ImapError::Malformed { step: Step::Login, what: Malformed::Continuation });
         }
     }
     Ok(())
 }
 
-/// Answers the challenges of AUTHENTICATE PLAIN: the first with `response`, a later one by giving up, which the server
-/// has to confirm with BAD (RFC 9051 §6.2.2).
-async fn respond<S>(
+/// Answers the challenges of AUTHENTICATE PLAIN: the first with `response`, a later one with `*`, which cancels the
+/// exchange and is answered by BAD (RFC 9051 §6.2.2).
+async fn answer_plain_challenges<S>(
     connection: &mut Connection<S>,
     tag: Tag,
     mut response: Option<&SecretString>,
@@ -401,24 +404,24 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        match connection.answer(&[tag], Step::Login, &mut *note).await? {
-            Answer::Done(_, line) => return Ok(line),
-            Answer::Continuation(_) => {
-                connection.part(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
-                connection.part(b"\r\n");
+        match connection.progress(&[tag], Step::Login, &mut *note).await? {
+            Progress::Completed(_, line) => return Ok(line),
+            Progress::ContinuationRequest(_) => {
+                connection.push(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
+                connection.push(b"\r\n");
                 connection.flush(Step::Login).await?;
             }
         }
     }
 }
 
-fn announced(line: &StatusLine) -> Option<Capabilities> {
+fn capability_code(line: &StatusLine) -> Option<Capabilities> {
     match &line.code {
-        CodeData::Capability(capabilities) => Some(capabilities.clone()),
-        CodeData::None
-        | CodeData::UidValidity(_)
-        | CodeData::UidNext(_)
-        | CodeData::ReadOnly
-        | CodeData::Known(_) => None,
+        ResponseCode::Capability(capabilities) => Some(capabilities.clone()),
+        ResponseCode::None
+        | ResponseCode::UidValidity(_)
+        | ResponseCode::UidNext(_)
+        | ResponseCode::ReadOnly
+        | ResponseCode::Known(_) => None,
     }
 }

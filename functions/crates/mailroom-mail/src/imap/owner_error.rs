@@ -1,4 +1,5 @@
-//! From what went wrong to what the mailbox's owner reads. The only place where this is decided.
+//! Turns an [`ImapError`] into the error code and the sentence that the mailbox's owner reads. The only place that
+//! decides this.
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::server::{Security, Server};
@@ -6,12 +7,12 @@ use mailroom_core::server::{Security, Server};
 use super::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
 use mailroom_net::owner_error::Protocol;
 
-/// What IMAP calls the troubles that all protocols have.
+/// IMAP's codes and port for the errors that all protocols share.
 const IMAP: Protocol =
     Protocol { name: "IMAP", connect: ErrorCode::ImapConnect, tls: ErrorCode::ImapTls, tls_port: 993 };
 
 impl ImapError {
-    /// Whether the server does not accept what we log in with.
+    /// Whether the server refused the credential.
     #[must_use]
     pub fn is_login_refused(&self) -> bool {
         if let Self::Refused { step: step @ (Step::Login | Step::Token), reply } = self {
@@ -21,8 +22,8 @@ impl ImapError {
         }
     }
 
-    /// The trouble as the mailbox's owner reads it: what happened, in the server's words where it gave any, and what
-    /// could be changed.
+    /// The error as the mailbox's owner reads it: what happened, quoting the server where it gave a reason, and what the
+    /// owner can change.
     #[must_use]
     pub fn owner_error(&self, server: &Server) -> OwnerError {
         let at = format!("{} (port {})", server.host, server.port);
@@ -39,13 +40,13 @@ impl ImapError {
                 };
                 OwnerError::new(
                     ErrorCode::ImapTimeout,
-                    format!("{at} did not answer in time while we waited for {step}{hint}."),
+                    format!("{at} did not answer in time (waiting for {step}){hint}."),
                 )
             }
             Self::Broken { step, .. } => {
-                protocol(format!("The connection to {at} broke while we waited for {step}."))
+                protocol(format!("The connection to {at} broke (waiting for {step})."))
             }
-            Self::HungUp(step) => protocol(format!("{at} hung up while we waited for {step}.")),
+            Self::HungUp(step) => protocol(format!("{at} closed the connection (waiting for {step}).")),
             Self::Refused { step, reply } => of_refusal(*step, reply, &at),
             Self::Malformed { step, what } => of_malformed(*step, *what, &at),
             Self::NoPasswordLogin => OwnerError::new(
@@ -57,16 +58,16 @@ impl ImapError {
             Self::NoTokenLogin => OwnerError::new(
                 ErrorCode::ImapAuth,
                 format!(
-                    "{at} offers no login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."
+                    "{at} does not offer a login with OAuth2 (XOAUTH2 or OAUTHBEARER): use a password, or the provider's own host."
                 ),
             ),
-            Self::Unsendable => OwnerError::new(
+            Self::UnsendableCredential => OwnerError::new(
                 ErrorCode::ImapAuth,
-                "The login or the password holds a character that cannot be sent: enter both again.",
+                "The login or the password contains a character that cannot be sent: enter both again.",
             ),
-            Self::UnsendableId => OwnerError::new(
+            Self::UnsearchableMessageId => OwnerError::new(
                 ErrorCode::Internal,
-                "The Message-ID of a sent mail is not one that can be looked for.",
+                "The Message-ID of a sent message cannot be searched for.",
             ),
             Self::CannotMove => OwnerError::new(
                 ErrorCode::ImapMailbox,
@@ -75,15 +76,15 @@ impl ImapError {
             Self::NotWritable(NotWritable::ReadOnly) => OwnerError::new(
                 ErrorCode::ImapMailbox,
                 format!(
-                    "{at} lets this login read the mailbox but not change it: allow it, or choose to keep messages as they are."
+                    "{at} lets this login read the mailbox but not change it: allow changes, or choose to keep messages as they are."
                 ),
             ),
             Self::NotWritable(NotWritable::Renumbered) => {
-                protocol(format!("{at} has made the mailbox anew while it was read."))
+                protocol(format!("{at} recreated the mailbox while it was being read."))
             }
             Self::Spent => OwnerError::new(
                 ErrorCode::Internal,
-                "The connection to the mail server was used after it had failed.",
+                "The connection to the mail server was used after it failed.",
             ),
         }
     }
@@ -96,7 +97,7 @@ fn of_malformed(step: Step, what: Malformed, at: &str) -> OwnerError {
             format!("{at} does not speak IMAP: check host and port."),
         ),
         Malformed::Injection | Malformed::PreauthBeforeTls => {
-            OwnerError::new(ErrorCode::ImapTls, format!("{at} cannot be trusted with a login: {what}."))
+            OwnerError::new(ErrorCode::ImapTls, format!("{at} is not safe to log in to: {what}."))
         }
         Malformed::LongLine
         | Malformed::LongLiteral
@@ -109,7 +110,7 @@ fn of_malformed(step: Step, what: Malformed, at: &str) -> OwnerError {
         | Malformed::Search
         | Malformed::Endless => OwnerError::new(
             ErrorCode::ImapProtocol,
-            format!("{at} does not keep to IMAP while we wait for {step}: {what}."),
+            format!("{at} broke the IMAP protocol (waiting for {step}): {what}."),
         ),
     }
 }
@@ -125,50 +126,50 @@ fn of_refusal(step: Step, reply: &Reply, at: &str) -> OwnerError {
     let (what, hint) = match (code, step) {
         (ErrorCode::ImapAuth, Step::Token) => (
             "refused the login",
-            "Check that the login is the account that the provider's access is for, and that IMAP is allowed for it.",
+            "Check that the login is the account that granted access, and that IMAP is enabled for it.",
         ),
         (ErrorCode::ImapAuth, _) => {
-            ("refused the login", "Check login and password; many providers want an app password.")
+            ("refused the login", "Check login and password; many providers require an app password.")
         }
         (ErrorCode::ImapTls, _) => {
             ("refused STARTTLS", "Use a port with TLS from the first byte, usually 993.")
         }
         (ErrorCode::ImapThrottled, _) => {
-            ("asks us to come back later", "Fewer programs on this mailbox, or a longer interval, may help.")
+            ("asks us to try again later", "Fewer programs on this mailbox, or a longer interval, may help.")
         }
         (ErrorCode::ImapMailbox, Step::Move) => (
-            "cannot move messages to the mailbox named for it",
-            "Check that it exists and may be written to.",
+            "cannot move messages to the mailbox that is set for them",
+            "Check that it exists and that the login may write to it.",
         ),
         (ErrorCode::ImapMailbox, Step::OpenSent) => {
-            ("refused to open the folder for sent mail", "Check that the login may read it.")
+            ("refused to open the mailbox for sent messages", "Check that the login may read it.")
         }
         (ErrorCode::ImapMailbox, Step::Append) if reply.code == Some(Code::OverQuota) => (
-            "cannot file the copy of a sent mail, because the mailbox is full",
-            "Delete some mail, or ask the provider for more room.",
+            "cannot file the copy of a sent message, because the mailbox is full",
+            "Delete some messages, or ask the provider for more space.",
         ),
         (ErrorCode::ImapMailbox, Step::Append) => (
-            "refused to file the copy of a sent mail",
-            "Check that the folder for sent mail exists and may be written to.",
+            "refused to file the copy of a sent message",
+            "Check that the mailbox for sent messages exists and that the login may write to it.",
         ),
         (ErrorCode::ImapMailbox, _) => {
             ("refused to open the mailbox", "Check its name and that the login may read it.")
         }
-        (_, Step::Login | Step::Token) => ("cannot log us in at the moment", ""),
-        (_, Step::Search) => ("did not look for a sent mail", ""),
-        (_, Step::Append) => ("did not file the copy of a sent mail", ""),
-        _ => ("did not do what was asked", ""),
+        (_, Step::Login | Step::Token) => ("cannot complete the login at the moment", ""),
+        (_, Step::Search) => ("did not search for a sent message", ""),
+        (_, Step::Append) => ("did not file the copy of a sent message", ""),
+        _ => ("refused the request", ""),
     };
     OwnerError::new(code, format!("{at} {what}{said}. {hint}").trim_end()).retry_after(reply.pause)
 }
 
-/// What a refusal means, by its code, and without one by what was asked for. Exhaustive on purpose.
+/// What a refusal means: by its response code, or without one by the step. Exhaustive on purpose.
 fn code_of_refusal(step: Step, reply: &Reply) -> ErrorCode {
     if reply.throttled {
         return ErrorCode::ImapThrottled;
     }
     match reply.code {
-        // Gmail's limit of bandwidth has this code too, and its words have been looked at.
+        // Gmail also sends OVERQUOTA for its bandwidth limit; its text was recognized above (`throttled`).
         Some(Code::OverQuota) if step == Step::Append => ErrorCode::ImapMailbox,
         Some(Code::Throttled | Code::Limit | Code::OverQuota) => ErrorCode::ImapThrottled,
         Some(Code::Unavailable | Code::InUse | Code::ServerBug | Code::Corruption | Code::ClientBug) => {

@@ -1,7 +1,7 @@
-//! From a response's text to what it says (RFC 9051 §7).
+//! Parses responses (RFC 9051 §7).
 //!
-//! Nine responses matter to us; all others are skipped. In a FETCH response the items that we did not ask for are
-//! skipped one by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
+//! Nine responses are needed; all others are skipped. Items of a FETCH response that were not requested are skipped one
+//! by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
 
 use mailroom_core::inbound::cursor::Uid;
 use time::OffsetDateTime;
@@ -11,10 +11,10 @@ use super::error::{Code, Malformed};
 use super::frame::{Frame, Status, Tag};
 use super::lexer::{Scanner, Value};
 
-/// What a response code says.
+/// A response code (RFC 9051 §7.1) with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CodeData {
-    /// There is none, or none that we know.
+pub(super) enum ResponseCode {
+    /// No code, or an unknown one.
     None,
     UidValidity(u32),
     UidNext(u32),
@@ -23,7 +23,7 @@ pub(super) enum CodeData {
     Known(Code),
 }
 
-impl CodeData {
+impl ResponseCode {
     pub(super) fn known(&self) -> Option<Code> {
         match self {
             Self::Known(code) => Some(*code),
@@ -50,10 +50,10 @@ impl CodeData {
     }
 }
 
-/// A status with its code and its words.
+/// What follows the status of a response: its code and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatusLine {
-    pub(super) code: CodeData,
+    pub(super) code: ResponseCode,
     pub(super) text: Vec<u8>,
 }
 
@@ -64,13 +64,15 @@ impl StatusLine {
             Some((rest.get(..end)?, rest.get(end + 1..)?))
         });
         match coded {
-            Some((inner, words)) => Self { code: CodeData::parse(inner), text: words.trim_ascii().to_vec() },
-            None => Self { code: CodeData::None, text: text.trim_ascii().to_vec() },
+            Some((inner, words)) => {
+                Self { code: ResponseCode::parse(inner), text: words.trim_ascii().to_vec() }
+            }
+            None => Self { code: ResponseCode::None, text: text.trim_ascii().to_vec() },
         }
     }
 }
 
-/// What a server says that it can do (RFC 9051 §6.1.1).
+/// A server's capabilities (RFC 9051 §7.2.2), in upper case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Capabilities(Vec<String>);
 
@@ -89,80 +91,80 @@ impl Capabilities {
     }
 }
 
-/// What of a message's content was asked for.
+/// The section of a message (RFC 9051 §6.4.5) that a FETCH requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
-    /// `BODY[]`
+    /// `BODY[]`: the whole message.
     Whole,
-    /// `BODY[HEADER]`
+    /// `BODY[HEADER]`: the header block.
     Header,
 }
 
-/// A part of a message's content.
+/// The bytes of a section, or of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) section: Section,
-    /// The offset of the first byte, as far as the server says it.
+    /// The origin octet, if the server sent one.
     pub(super) origin: Option<u64>,
-    /// The bytes; `None` for NIL.
+    /// The received bytes; `None` for NIL.
     pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// What a FETCH response says (RFC 9051 §7.5.2). All of it can be missing: servers send flags unasked.
+/// A FETCH response (RFC 9051 §7.5.2). Every item can be missing: servers send flags unsolicited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fetch {
     pub(super) uid: Option<Uid>,
     pub(super) seen: Option<bool>,
     pub(super) size: Option<u64>,
-    /// `Some(None)`: there is a date, and it cannot be read.
+    /// INTERNALDATE; `Some(None)` for one that cannot be read.
     pub(super) arrived: Option<Option<OffsetDateTime>>,
     pub(super) content: Option<Content>,
 }
 
-/// A mailbox that can be opened, as a LIST response names it (RFC 9051 §7.3.1).
+/// A selectable mailbox of a LIST response (RFC 9051 §7.3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListedMailbox {
-    /// Its name on the wire.
+    /// The name, encoded as the server sent it.
     pub(super) name: Vec<u8>,
-    /// What separates the levels of its name; `None` where there are none.
+    /// The hierarchy delimiter; `None` for NIL, a flat hierarchy.
     pub(super) delimiter: Option<u8>,
-    /// Whether it is for sent mail: `\Sent` (RFC 6154 §2).
+    /// Whether the mailbox has the attribute `\Sent` (RFC 6154 §2).
     pub(super) for_sent: bool,
 }
 
-/// What a search has found.
+/// The result of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SearchResult {
     NoMatch,
     Match,
-    /// It cannot be read, or is an answer of another form than was asked for.
-    Unclear,
+    /// A result that cannot be read, or an ESEARCH, which was not requested.
+    Unreadable,
 }
 
-/// A response.
+/// A response, as far as it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Response {
-    /// The end of a command.
+    /// The tagged response that completes a command.
     Tagged(Tag, Status, StatusLine),
-    /// A status without a tag.
+    /// An untagged status response.
     Status(Status, StatusLine),
-    /// `+`, and the challenge after it.
+    /// A continuation request, and the challenge after `+`.
     Continuation(Vec<u8>),
     Exists(u32),
     Capability(Capabilities),
     Fetch(Box<Fetch>),
-    /// A mailbox that can be opened.
+    /// A selectable mailbox.
     List(ListedMailbox),
-    /// What a search has found.
+    /// The result of a search.
     Search(SearchResult),
-    /// How many messages of a mailbox nobody has read.
+    /// The number of unseen messages, from STATUS.
     Unseen(u32),
-    /// Nothing that matters.
+    /// Any other response.
     Other,
 }
 
 impl Response {
-    /// Reads a response. Errors only where skipping it would lose something.
+    /// Parses a response. An error only where skipping the response would lose a message or a command's end.
     pub(super) fn parse(frame: Frame) -> Result<Self, Malformed> {
         let Frame { text, literals } = frame;
         let (first, rest) = split_word(&text);
@@ -191,16 +193,16 @@ impl Response {
             return Ok(Self::Capability(Capabilities::parse(rest)));
         }
         if word.eq_ignore_ascii_case(b"LIST") {
-            return Ok(list(rest, literals).map_or(Self::Other, Self::List));
+            return Ok(listed_mailbox(rest, literals).map_or(Self::Other, Self::List));
         }
         if word.eq_ignore_ascii_case(b"STATUS") {
-            return Ok(unseen(rest, literals).map_or(Self::Other, Self::Unseen));
+            return Ok(unseen_count(rest, literals).map_or(Self::Other, Self::Unseen));
         }
         if word.eq_ignore_ascii_case(b"SEARCH") {
-            return Ok(Self::Search(hits(rest)));
+            return Ok(Self::Search(search_result(rest)));
         }
         if word.eq_ignore_ascii_case(b"ESEARCH") {
-            return Ok(Self::Search(SearchResult::Unclear));
+            return Ok(Self::Search(SearchResult::Unreadable));
         }
         let (kind, data) = split_word(rest);
         if kind.eq_ignore_ascii_case(b"EXISTS") {
@@ -222,32 +224,32 @@ impl Fetch {
         while !scanner.close() {
             let name = scanner.item_name()?;
             let value = scanner.value()?;
-            fetch.note(name, value)?;
+            fetch.record(name, value)?;
         }
         Some(fetch)
     }
 
-    /// Notes an item. `None` where it is one that matters and its value is of a wrong kind.
-    fn note(&mut self, name: &[u8], value: Value<'_>) -> Option<()> {
+    /// Records an item. `None` when it is a needed item with a value of the wrong kind.
+    fn record(&mut self, name: &[u8], value: Value<'_>) -> Option<()> {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("UID") {
             self.uid = Uid::new(number(value.atom()?)?);
         } else if is("FLAGS") {
             self.seen = Some(value.into_list()?.iter().any(|flag| flag.eq_ignore_ascii_case(b"\\Seen")));
         } else if is("RFC822.SIZE") {
-            // NIL and nonsense: not known.
+            // A size that cannot be read is unknown, not an error.
             self.size = value.atom().and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         } else if is("INTERNALDATE") {
             self.arrived = Some(value.into_string().flatten().and_then(|text| date::parse(&text)));
-        } else if let Some((section, origin)) = content_name(name) {
+        } else if let Some((section, origin)) = parse_section(name) {
             self.content = Some(Content { section, origin, bytes: value.into_string()? });
         }
         Some(())
     }
 }
 
-/// The mailbox of a LIST response (RFC 9051 §7.3.1), unless it cannot be opened.
-fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<ListedMailbox> {
+/// The mailbox of a LIST response (RFC 9051 §7.3.1); `None` if it cannot be selected.
+fn listed_mailbox(data: &[u8], literals: Vec<Vec<u8>>) -> Option<ListedMailbox> {
     let mut scanner = Scanner::new(data, literals);
     let attributes = scanner.value()?.into_list()?;
     let is = |known: &str| attributes.iter().any(|one| one.eq_ignore_ascii_case(known.as_bytes()));
@@ -258,7 +260,7 @@ fn list(data: &[u8], literals: Vec<Vec<u8>>) -> Option<ListedMailbox> {
 }
 
 /// Whether a SEARCH response (RFC 3501 §7.2.5) names a message. A MODSEQ may follow its numbers (RFC 7162 §3.1.5).
-fn hits(data: &[u8]) -> SearchResult {
+fn search_result(data: &[u8]) -> SearchResult {
     let numbers = data.split(|byte| *byte == b'(').next().unwrap_or_default();
     let mut words = numbers.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).peekable();
     if words.peek().is_none() {
@@ -266,12 +268,12 @@ fn hits(data: &[u8]) -> SearchResult {
     } else if words.all(|word| number(word).is_some_and(|uid| uid > 0)) {
         SearchResult::Match
     } else {
-        SearchResult::Unclear
+        SearchResult::Unreadable
     }
 }
 
 /// UNSEEN in a STATUS response (RFC 9051 §7.3.4).
-fn unseen(data: &[u8], literals: Vec<Vec<u8>>) -> Option<u32> {
+fn unseen_count(data: &[u8], literals: Vec<Vec<u8>>) -> Option<u32> {
     let mut scanner = Scanner::new(data, literals);
     let _mailbox = scanner.value()?;
     let items = scanner.value()?.into_list()?;
@@ -280,7 +282,7 @@ fn unseen(data: &[u8], literals: Vec<Vec<u8>>) -> Option<u32> {
 }
 
 /// Reads `BODY[]`, `BODY[HEADER]`, `BODY[]<0>`.
-fn content_name(name: &[u8]) -> Option<(Section, Option<u64>)> {
+fn parse_section(name: &[u8]) -> Option<(Section, Option<u64>)> {
     let head = name.get(..5).filter(|head| head.eq_ignore_ascii_case(b"BODY["))?;
     let rest = name.get(head.len()..)?;
     let end = rest.iter().position(|byte| *byte == b']')?;
@@ -300,7 +302,7 @@ fn content_name(name: &[u8]) -> Option<(Section, Option<u64>)> {
     Some((section, origin))
 }
 
-/// A text's first word, and the rest after the spaces that follow it.
+/// Splits a text at its first space; the rest loses its leading spaces.
 fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
     let (word, rest) = text.split_at_checked(end).unwrap_or((text, b""));

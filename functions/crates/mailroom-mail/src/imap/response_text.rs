@@ -1,14 +1,14 @@
-//! The words of a server: what is kept of them, and what they mean where there is no code.
+//! The text of a refusal: how much of it is kept, and how throttling is recognized without a response code.
 
 use std::time::Duration;
 
 use super::error::{Code, Refusal, Reply};
-use mailroom_net::redact::Secrets;
+use mailroom_net::redact::Redactor;
 
-/// The most of a server's words that is kept, in characters.
+/// The most of a refusal's text that is kept, in characters.
 const MAX_WORDS: usize = 300;
 
-/// What throttling looks like without a code. Texts of servers, as seen:
+/// Parts of the texts, in lower case, with which servers throttle without a code that says so. Texts as seen:
 /// - Exchange Online: `BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds`
 /// - Exchange Online, to frequent connects: `BAD User is authenticated but not connected.`
 /// - Gmail: `NO [ALERT] Too many simultaneous connections. (Failure)`
@@ -27,12 +27,12 @@ const THROTTLED: [&str; 8] = [
 ];
 
 impl Reply {
-    /// A refusal as it is kept. `text` is what follows the code.
-    pub(super) fn new(refusal: Refusal, code: Option<Code>, text: &[u8], secrets: &Secrets) -> Self {
+    /// A refusal with `text`, which follows the code, cleaned and cut.
+    pub(super) fn new(refusal: Refusal, code: Option<Code>, text: &[u8], redactor: &Redactor) -> Self {
         let text = String::from_utf8_lossy(text);
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let lower = clean.to_ascii_lowercase();
-        let mut words: String = secrets.redact(clean.trim());
+        let mut words: String = redactor.redact(clean.trim());
         if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
             words.truncate(end);
         }
@@ -46,7 +46,7 @@ impl Reply {
     }
 }
 
-/// The pause of `Suggested Backoff Time: N milliseconds`.
+/// The pause of Exchange Online's `Suggested Backoff Time: N milliseconds`.
 fn backoff(lower: &str) -> Option<Duration> {
     let (_, rest) = lower.split_once("backoff time:")?;
     let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
@@ -58,10 +58,10 @@ mod tests {
     use super::*;
 
     fn reply(text: &str) -> Reply {
-        let mut secrets = Secrets::default();
-        secrets.add("correct horse".into());
-        secrets.add("AGFubgBjb3JyZWN0IGhvcnNl".into());
-        Reply::new(Refusal::No, None, text.as_bytes(), &secrets)
+        let mut redactor = Redactor::default();
+        redactor.add("correct horse".into());
+        redactor.add("AGFubgBjb3JyZWN0IGhvcnNl".into());
+        Reply::new(Refusal::No, None, text.as_bytes(), &redactor)
     }
 
     #[test]

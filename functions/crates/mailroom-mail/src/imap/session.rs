@@ -14,30 +14,30 @@ use tokio_rustls::client::TlsStream;
 use super::connection::Connection;
 use super::encode;
 use super::error::{ImapError, Malformed, NotWritable, Refusal, Step};
-use super::response::{Capabilities, CodeData, Fetch, Response, StatusLine};
+use super::response::{Capabilities, Fetch, Response, ResponseCode, StatusLine};
 
 /// The most messages of a listing: 10,000 of them take half a megabyte, and hours to fetch.
 pub const MAX_LISTED: usize = 10_000;
 
-/// UIDs named in one command. A command line has 8 KiB on the servers that say so.
+/// UIDs named in one command: servers that document a limit accept command lines of 8 KiB.
 pub(super) const UIDS_PER_COMMAND: usize = 200;
 
-/// How long a logout may take: the server learns nothing from it that the end of the connection does not tell.
+/// How long a logout may take: closing the connection tells the server the same.
 const LOGOUT_TIME: Duration = Duration::from_secs(2);
 
-/// Whether the mailbox was opened to be changed.
+/// Whether the mailbox was select_data to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// By EXAMINE.
+    /// Opened with EXAMINE.
     Read,
-    /// By SELECT.
+    /// Opened with SELECT.
     Write,
 }
 
 /// A logged-in session with a mailbox open.
 ///
-/// After an error other than [`ImapError::Refused`] and [`ImapError::CannotMove`] it is spent. Operations that are
-/// cancelled spend it too.
+/// After an error other than [`ImapError::Refused`] and [`ImapError::CannotMove`], or after a cancelled operation, it
+/// cannot be used any more: every operation is [`ImapError::Spent`].
 pub struct Session<S = TlsStream<TcpStream>> {
     pub(super) connection: Connection<S>,
     mailbox: Mailbox,
@@ -60,25 +60,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         mailbox: &Mailbox,
         above: Option<u32>,
     ) -> Result<(Self, MailboxState, Option<Listing>), ImapError> {
-        connection.begin()?;
+        connection.begin_operation()?;
         let opening = connection.command(&format!("EXAMINE {}", encode::mailbox(mailbox)));
         let listing = above.and_then(list_command).map(|command| connection.command(&command));
         connection.flush(Step::Open).await?;
-        let mut opened = Opening::default();
-        let mut lister = Lister::new(above.unwrap_or(u32::MAX));
+        let mut select_data = SelectData::default();
+        let mut listing_builder = ListingBuilder::new(above.unwrap_or(u32::MAX));
         connection
             .complete(opening, Step::Open, |response| {
-                opened.note(&response);
-                lister.note(response);
+                select_data.record(&response);
+                listing_builder.record(response);
                 Ok(())
             })
             .await?;
-        let state = opened.state()?;
+        let state = select_data.state()?;
         let listed = match listing {
             None => Ok(()),
             Some(tag) => {
                 let sink = |response| {
-                    lister.note(response);
+                    listing_builder.record(response);
                     Ok(())
                 };
                 connection.complete(tag, Step::List, sink).await.map(drop)
@@ -92,13 +92,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             access: Access::Read,
         };
         let listing = match (listed, above) {
-            (Ok(()), above) => above.map(|_| lister.into_listing()),
-            // There is nothing to list, as the server has said itself; some call `1:*` wrong then.
-            (Err(error), Some(above)) if state.exists == 0 && is_incomprehension(&error) => {
-                Some(Lister::new(above).into_listing())
+            (Ok(()), above) => above.map(|_| listing_builder.into_listing()),
+            // The mailbox is empty, by EXISTS; some servers answer BAD to `1:*` then.
+            (Err(error), Some(above)) if state.exists == 0 && is_unknown_command(&error) => {
+                Some(ListingBuilder::new(above).into_listing())
             }
-            // Some servers drop what is sent before they have answered.
-            (Err(error), Some(above)) if is_incomprehension(&error) => Some(session.list(above).await?),
+            // Some servers discard a command that arrives before they answered the one before it.
+            (Err(error), Some(above)) if is_unknown_command(&error) => Some(session.list(above).await?),
             (Err(error), _) => return Err(error),
         };
         Ok((session, state, listing))
@@ -112,26 +112,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// The messages above a UID, at most the [`MAX_LISTED`] lowest.
     ///
     /// # Errors
-    /// Unless the server has listed them all and said OK.
+    /// When the server does not complete the listing with OK.
     pub async fn list(&mut self, above: u32) -> Result<Listing, ImapError> {
-        self.connection.begin()?;
-        let mut lister = Lister::new(above);
+        self.connection.begin_operation()?;
+        let mut listing_builder = ListingBuilder::new(above);
         if let Some(command) = list_command(above) {
             let tag = self.connection.command(&command);
             self.connection.flush(Step::List).await?;
             let sink = |response| {
-                lister.note(response);
+                listing_builder.record(response);
                 Ok(())
             };
             self.connection.complete(tag, Step::List, sink).await?;
         }
-        Ok(lister.into_listing())
+        Ok(listing_builder.into_listing())
     }
 
-    /// Sets `\Seen`. Messages that are gone are no error.
+    /// Sets `\Seen`. Messages that no longer exist are not an error.
     ///
     /// # Errors
-    /// When the mailbox cannot be opened for writing, or the server refuses.
+    /// When the mailbox cannot be select_data for writing, or the server refuses.
     pub async fn mark_seen(&mut self, uids: &[Uid]) -> Result<(), ImapError> {
         self.open_for_writing().await?;
         for uids in uids.chunks(UIDS_PER_COMMAND) {
@@ -141,13 +141,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    /// Moves messages to another mailbox. Messages that are gone are no error.
+    /// Moves messages to another mailbox. Messages that no longer exist are not an error.
     ///
-    /// By MOVE (RFC 6851) or, without it, COPY, `\Deleted` and UID EXPUNGE (RFC 4315). Never by EXPUNGE, which would
-    /// remove what others have marked.
+    /// Uses MOVE (RFC 6851) or, without it, COPY, `\Deleted` and UID EXPUNGE (RFC 4315). Never EXPUNGE, which would
+    /// also remove messages that other clients marked as deleted.
     ///
     /// # Errors
-    /// [`ImapError::CannotMove`] when the server has neither; else when it refuses.
+    /// [`ImapError::CannotMove`] when the server has neither MOVE nor UIDPLUS; otherwise when it refuses.
     pub async fn move_to(&mut self, uids: &[Uid], target: &Mailbox) -> Result<(), ImapError> {
         let capabilities = self.capabilities().await?;
         let rev2 = capabilities.has("IMAP4REV2");
@@ -170,18 +170,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    /// Says goodbye, without waiting for the answer.
+    /// Sends LOGOUT, without waiting for the response.
     pub async fn logout(self) {
-        leave(self.connection).await;
+        log_out(self.connection).await;
     }
 
-    /// Opens the mailbox to change it. The UIDs must still mean what they meant.
+    /// Selects the mailbox for writing, and checks that UIDVALIDITY is unchanged, so that the UIDs name the same messages.
     async fn open_for_writing(&mut self) -> Result<(), ImapError> {
         if self.access == Access::Write {
             return Ok(());
         }
         let (line, state) = open(&mut self.connection, "SELECT", &self.mailbox).await?;
-        if line.code == CodeData::ReadOnly {
+        if line.code == ResponseCode::ReadOnly {
             return Err(ImapError::NotWritable(NotWritable::ReadOnly));
         }
         if state.uid_validity != self.uid_validity {
@@ -200,29 +200,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(asked)
     }
 
-    /// Runs a command whose answer is its status.
+    /// Runs a command and ignores its untagged responses.
     async fn run(&mut self, step: Step, command: &str) -> Result<(), ImapError> {
-        self.connection.begin()?;
+        self.connection.begin_operation()?;
         let tag = self.connection.command(command);
         self.connection.flush(step).await?;
         self.connection.complete(tag, step, |_| Ok(())).await.map(drop)
     }
 }
 
-/// Says goodbye, unless the stream is where nobody knows. It is tried even when the deadline has passed.
-pub(super) async fn leave<S>(mut connection: Connection<S>)
+/// Sends LOGOUT, unless a failed command left the stream in an unknown state. Tries it even after the deadline.
+pub(super) async fn log_out<S>(mut connection: Connection<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if connection.begin().is_ok() {
+    if connection.begin_operation().is_ok() {
         connection.command("LOGOUT");
         let deadline = connection.deadline;
-        // Nobody needs to know how it went.
+        // The session is over, whether or not the server read this.
         let _ = timeout_at(deadline, timeout(LOGOUT_TIME, connection.close())).await;
     }
 }
 
-/// Opens a mailbox by `verb`, EXAMINE or SELECT, and nothing beside it.
+/// Opens a mailbox with `verb`, EXAMINE or SELECT.
 pub(super) async fn open<S>(
     connection: &mut Connection<S>,
     verb: &str,
@@ -231,24 +231,24 @@ pub(super) async fn open<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    connection.begin()?;
+    connection.begin_operation()?;
     let tag = connection.command(&format!("{verb} {}", encode::mailbox(mailbox)));
     connection.flush(Step::Open).await?;
-    let mut opened = Opening::default();
+    let mut select_data = SelectData::default();
     let sink = |response: Response| {
-        opened.note(&response);
+        select_data.record(&response);
         Ok(())
     };
     let line = connection.complete(tag, Step::Open, sink).await?;
-    Ok((line, opened.state()?))
+    Ok((line, select_data.state()?))
 }
 
-/// Asks for the capabilities.
+/// Sends CAPABILITY.
 pub(super) async fn capabilities<S>(connection: &mut Connection<S>) -> Result<Capabilities, ImapError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    connection.begin()?;
+    connection.begin_operation()?;
     let tag = connection.command("CAPABILITY");
     connection.flush(Step::Capability).await?;
     let mut found = None;
@@ -262,34 +262,37 @@ where
     Ok(found.unwrap_or_default())
 }
 
-/// Whether a server says that it did not understand a command, and nothing more: other refusals stand.
-pub(super) fn is_incomprehension(error: &ImapError) -> bool {
+/// Whether the server answered BAD without a code: it does not know the command, and an alternative may work.
+pub(super) fn is_unknown_command(error: &ImapError) -> bool {
     matches!(error, ImapError::Refused { reply, .. }
         if reply.refusal == Refusal::Bad && reply.code.is_none() && !reply.throttled)
 }
 
-/// The command that lists what is above a UID; `None` where there can be nothing.
+/// The command that lists the messages above a UID; `None` above the highest UID there can be.
 fn list_command(above: u32) -> Option<String> {
     let first = above.checked_add(1)?;
     Some(format!("UID FETCH {first}:* (UID FLAGS RFC822.SIZE INTERNALDATE)"))
 }
 
-/// What a server says while it opens a mailbox (RFC 9051 §6.3.2).
+/// The untagged responses to SELECT or EXAMINE (RFC 9051 §6.3.2).
 #[derive(Debug, Default)]
-struct Opening {
+struct SelectData {
     uid_validity: Option<UidValidity>,
     uid_next: Option<Uid>,
     exists: Option<u32>,
 }
 
-impl Opening {
-    fn note(&mut self, response: &Response) {
+impl SelectData {
+    fn record(&mut self, response: &Response) {
         match response {
             Response::Exists(count) => self.exists = Some(*count),
             Response::Status(_, line) => match line.code {
-                CodeData::UidValidity(value) => self.uid_validity = UidValidity::new(value),
-                CodeData::UidNext(value) => self.uid_next = Uid::new(value),
-                CodeData::None | CodeData::ReadOnly | CodeData::Capability(_) | CodeData::Known(_) => {}
+                ResponseCode::UidValidity(value) => self.uid_validity = UidValidity::new(value),
+                ResponseCode::UidNext(value) => self.uid_next = Uid::new(value),
+                ResponseCode::None
+                | ResponseCode::ReadOnly
+                | ResponseCode::Capability(_)
+                | ResponseCode::Known(_) => {}
             },
             Response::Tagged(..)
             | Response::Continuation(_)
@@ -309,21 +312,21 @@ impl Opening {
     }
 }
 
-/// Gathers a listing from FETCH responses in any order.
-struct Lister {
+/// Collects a listing from FETCH responses in any order.
+struct ListingBuilder {
     above: u32,
     messages: BTreeMap<Uid, Listed>,
     cut: bool,
 }
 
-impl Lister {
+impl ListingBuilder {
     fn new(above: u32) -> Self {
         Self { above, messages: BTreeMap::new(), cut: false }
     }
 
-    /// `n:*` brings the last message even if it is below n (RFC 9051 §9, `seq-range`), and servers send flags of
-    /// others unasked.
-    fn note(&mut self, response: Response) {
+    /// Ignores messages that are not above: `n:*` includes the last message even if it is below n (RFC 9051 §9,
+    /// `seq-range`), and servers send flags of other messages unsolicited.
+    fn record(&mut self, response: Response) {
         let Response::Fetch(fetch) = response else { return };
         let Fetch { uid: Some(uid), seen, size, arrived, .. } = *fetch else { return };
         if uid.get() <= self.above {

@@ -1,4 +1,4 @@
-//! Transcripts: what a server says, what we say, and what comes of it.
+//! Tests by transcript: the lines of the server, the lines of the client, and the result.
 #![allow(clippy::disallowed_methods, reason = "a test's deadline has to begin somewhere")]
 
 mod connection_test;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::error::ImapError;
-use super::open::{Opened, greet, log_in_and_open};
+use super::open::{Opened, log_in_and_open, read_greeting};
 use mailroom_net::login::{Login, Secret};
 
 /// What most transcripts begin with.
@@ -43,8 +43,8 @@ const OPENED: &str = "
     S: * OK [UIDNEXT 10] .
     S: M2 OK [READ-ONLY] done";
 
-/// A server that plays a transcript: `S:` lines are sent, those in a row at once; `C:` lines are what has to come. At
-/// its end it hangs up, or stays silent if the last line is `silence`.
+/// A server that plays a transcript: `S:` lines are sent, consecutive ones at once; `C:` lines are expected. At the end
+/// it closes the connection, or stays silent if the last line is `silence`.
 fn server(transcript: &str) -> (DuplexStream, JoinHandle<()>) {
     let (ours, mut theirs) = duplex(1 << 20);
     let lines: Vec<String> = transcript.lines().map(|line| line.trim_start().to_owned()).collect();
@@ -116,8 +116,8 @@ async fn open_by(
     let mut connection = Connection::new(stream, soon());
     let mailbox = Mailbox::parse(mailbox).unwrap();
     let result = async {
-        let greeted = greet(&mut connection).await?;
-        log_in_and_open(connection, greeted, login, &imap_example(), &mailbox, above).await
+        let greeting = read_greeting(&mut connection).await?;
+        log_in_and_open(connection, greeting, login, &imap_example(), &mailbox, above).await
     }
     .await;
     if playing.is_finished() {

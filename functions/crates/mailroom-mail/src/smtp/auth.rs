@@ -1,4 +1,4 @@
-//! Logging in (RFC 4954): with a password by PLAIN or LOGIN, with an OAuth2 token by XOAUTH2 or OAUTHBEARER.
+//! Login by AUTH (RFC 4954): with a password by PLAIN or LOGIN, with an OAuth2 token by XOAUTH2 or OAUTHBEARER.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ fn mechanisms(capabilities: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Logs in, by the best way that the server offers.
+/// Logs in, by the best mechanism that the server offers.
 pub(super) async fn log_in<S>(
     connection: &mut Connection<S>,
     capabilities: &[String],
@@ -35,18 +35,18 @@ where
     let offered = mechanisms(capabilities);
     let offers = |mechanism: &str| offered.iter().any(|offered| offered == mechanism);
     match login.secret {
-        Secret::Password(password) if offers("PLAIN") => plain(connection, login.login, password).await,
-        Secret::Password(password) if offers("LOGIN") => login_login(connection, login.login, password).await,
+        Secret::Password(password) if offers("PLAIN") => auth_plain(connection, login.login, password).await,
+        Secret::Password(password) if offers("LOGIN") => auth_login(connection, login.login, password).await,
         Secret::Password(_) => Err(SmtpError::NoPasswordLogin),
         Secret::AccessToken(token) => match Bearer::offered(offers) {
-            Some(mechanism) => bearer(connection, mechanism, login.login, token, server).await,
+            Some(mechanism) => auth_bearer(connection, mechanism, login.login, token, server).await,
             None => Err(SmtpError::NoTokenLogin),
         },
     }
 }
 
 /// PLAIN (RFC 4616).
-async fn plain<S>(
+async fn auth_plain<S>(
     connection: &mut Connection<S>,
     login: &str,
     password: &SecretString,
@@ -54,14 +54,14 @@ async fn plain<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let response = login::plain(login, password, &mut connection.secrets).map_err(unsendable)?;
+    let response = login::plain(login, password, &mut connection.redactor).map_err(unsendable)?;
     let reply =
         connection.command(&format!("AUTH PLAIN {}", response.expose_secret()), Step::Login).await?.reply;
-    settle(connection, reply, Step::Login).await
+    finish_auth(connection, reply, Step::Login).await
 }
 
-/// LOGIN, which no standard describes and old servers have.
-async fn login_login<S>(
+/// LOGIN, which has no standard; old servers offer nothing else.
+async fn auth_login<S>(
     connection: &mut Connection<S>,
     login: &str,
     password: &SecretString,
@@ -71,21 +71,22 @@ where
 {
     let secret = password.expose_secret();
     if login.contains('\0') || secret.contains('\0') {
-        return Err(SmtpError::Unsendable);
+        return Err(SmtpError::UnsendableCredential);
     }
     let coded = SecretString::from(STANDARD.encode(secret));
-    login::hide(&mut connection.secrets, password, &coded);
+    login::hide(&mut connection.redactor, password, &coded);
     let mut reply = connection.command("AUTH LOGIN", Step::Login).await?.reply;
     for answer in [STANDARD.encode(login).as_str(), coded.expose_secret()] {
-        if reply.goes_on() {
+        if reply.is_intermediate() {
             reply = connection.command(answer, Step::Login).await?.reply;
         }
     }
-    settle(connection, reply, Step::Login).await
+    finish_auth(connection, reply, Step::Login).await
 }
 
-/// Sends a token. A refusal comes in two parts: what is wrong, as JSON, and after our answer to that the reply.
-async fn bearer<S>(
+/// Sends a token. A refusal has two parts (RFC 7628 §3.2.3): a challenge with the error as JSON and, after the response
+/// to it, the reply.
+async fn auth_bearer<S>(
     connection: &mut Connection<S>,
     mechanism: Bearer,
     login: &str,
@@ -95,31 +96,31 @@ async fn bearer<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let response = mechanism.response(login, token, server, &mut connection.secrets).map_err(unsendable)?;
+    let response = mechanism.response(login, token, server, &mut connection.redactor).map_err(unsendable)?;
     let command = format!("AUTH {} {}", mechanism.name(), response.expose_secret());
     let mut answer = connection.command(&command, Step::Token).await?;
     let mut why = None;
-    if answer.reply.goes_on() {
+    if answer.reply.is_intermediate() {
         why = answer.lines.first().and_then(|line| login::refusal(line));
         answer = connection.command(mechanism.end(), Step::Token).await?;
     }
     let mut reply = answer.reply;
     if let (false, Some(why)) = (reply.is_done(), why) {
-        reply.words = connection.secrets.redact(format!("{} {why}", reply.words).trim());
+        reply.words = connection.redactor.redact(format!("{} {why}", reply.words).trim());
     }
-    settle(connection, reply, Step::Token).await
+    finish_auth(connection, reply, Step::Token).await
 }
 
 const fn unsendable(_: Unsendable) -> SmtpError {
-    SmtpError::Unsendable
+    SmtpError::UnsendableCredential
 }
 
-/// What a login has come to. A server that asks for more is told that there is none (RFC 4954 §4).
-async fn settle<S>(connection: &mut Connection<S>, mut reply: Reply, step: Step) -> Result<(), SmtpError>
+/// Evaluates the last reply of the exchange. A further challenge is cancelled with `*` (RFC 4954 §4).
+async fn finish_auth<S>(connection: &mut Connection<S>, mut reply: Reply, step: Step) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if reply.goes_on() {
+    if reply.is_intermediate() {
         reply = connection.command("*", step).await?.reply;
     }
     if reply.is_done() { Ok(()) } else { Err(SmtpError::Refused { step, reply }) }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{Malformed, SmtpError, Step};
 use super::reply::{Line, Reply};
-use mailroom_net::redact::Secrets;
+use mailroom_net::redact::Redactor;
 
 /// The longest line of a reply, in bytes: four times what RFC 5321 §4.5.3.1.5 allows.
 const MAX_LINE: usize = 2048;
@@ -16,42 +16,50 @@ const MAX_LINE: usize = 2048;
 /// The most lines of a reply: EHLO's has some twenty.
 const MAX_LINES: usize = 100;
 
-/// How long a server may be silent until we are logged in.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
+/// How long to wait for the server's next bytes until the login.
+pub(super) const MAX_SILENCE: Duration = Duration::from_secs(30);
 
-/// How long it may be silent after that: it looks recipients up elsewhere, and tarpits take their time. RFC 5321 §4.5.3.2
-/// asks for minutes, which a function has not for each command.
-pub(super) const LOOKUP_SILENCE: Duration = Duration::from_secs(75);
+/// How long to wait after the login: servers look up recipients elsewhere, and tarpits delay on purpose. RFC 5321
+/// §4.5.3.2 asks for minutes, which a function does not have for each command.
+pub(super) const MAX_SESSION_SILENCE: Duration = Duration::from_secs(75);
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4 * 1024;
 
 pub(super) struct Connection<S> {
     stream: S,
-    /// Read, and from `start` on not yet used.
+    /// Bytes read from the stream; those from `start` on are not consumed yet.
     buffer: Vec<u8>,
     start: usize,
     pub(super) deadline: Instant,
-    /// How long a server may be silent now.
+    /// How long to wait for the server's next bytes.
     pub(super) silence: Duration,
-    pub(super) secrets: Secrets,
+    pub(super) redactor: Redactor,
 }
 
-/// A reply with its lines as they came, for those that mean more than words.
-pub(super) struct Answer {
+/// A reply with the raw text of its lines, which EHLO and AUTH need.
+pub(super) struct ReplyLines {
     pub(super) reply: Reply,
     pub(super) lines: Vec<Vec<u8>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, deadline: Instant) -> Self {
-        Self { stream, buffer: Vec::new(), start: 0, deadline, silence: SILENCE, secrets: Secrets::default() }
+        Self {
+            stream,
+            buffer: Vec::new(),
+            start: 0,
+            deadline,
+            silence: MAX_SILENCE,
+            redactor: Redactor::default(),
+        }
     }
 
-    /// The stream, for TLS to begin on it.
+    /// The plain stream, to begin TLS on.
     ///
-    /// Whatever the server sent ahead came over plain text and would be taken for what it says under TLS.
-    pub(super) fn into_bare_stream(self) -> Result<S, SmtpError> {
+    /// # Errors
+    /// When bytes from before TLS are still unread: they would be taken for the server's replies under TLS.
+    pub(super) fn into_plain_stream(self) -> Result<S, SmtpError> {
         if self.start < self.buffer.len() {
             return Err(SmtpError::Malformed { step: Step::StartTls, what: Malformed::Injection });
         }
@@ -59,9 +67,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Sends a line and waits for the reply to it.
-    pub(super) async fn command(&mut self, line: &str, step: Step) -> Result<Answer, SmtpError> {
+    pub(super) async fn command(&mut self, line: &str, step: Step) -> Result<ReplyLines, SmtpError> {
         self.send(line, step).await?;
-        self.answer(step).await
+        self.read_reply(step).await
     }
 
     /// Sends a line.
@@ -69,43 +77,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.write(format!("{line}\r\n").as_bytes(), step).await
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are, without a line end.
     pub(super) async fn write(&mut self, bytes: &[u8], step: Step) -> Result<(), SmtpError> {
         let sending = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        match timeout_at(self.deadline, timeout(SILENCE, sending)).await {
+        match timeout_at(self.deadline, timeout(MAX_SILENCE, sending)).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(source))) => Err(SmtpError::Broken { step, source }),
             Err(_) | Ok(Err(_)) => Err(SmtpError::Timeout(step)),
         }
     }
 
-    /// Fails if the server has hung up, or has said something that nobody has asked for. Does not wait.
+    /// Fails if the server has closed the connection or sent an unsolicited reply. Does not wait.
     pub(super) async fn check_alive(&mut self, step: Step) -> Result<(), SmtpError> {
         if self.start >= self.buffer.len() {
             self.buffer.clear();
             self.start = 0;
             match timeout(Duration::ZERO, self.stream.read_buf(&mut self.buffer)).await {
-                // Nothing: as it should be.
+                // Nothing to read: the server waits for the client.
                 Err(_) => return Ok(()),
                 Ok(Ok(0)) => return Err(SmtpError::HungUp(step)),
                 Ok(Ok(_)) => {}
                 Ok(Err(source)) => return Err(SmtpError::Broken { step, source }),
             }
         }
-        let reply = self.answer(step).await?.reply;
+        let reply = self.read_reply(step).await?.reply;
         Err(SmtpError::Refused { step, reply })
     }
 
-    /// Waits for a reply, whatever it says.
-    pub(super) async fn answer(&mut self, step: Step) -> Result<Answer, SmtpError> {
+    /// Reads a reply with any code.
+    pub(super) async fn read_reply(&mut self, step: Step) -> Result<ReplyLines, SmtpError> {
         let malformed = |what| SmtpError::Malformed { step, what };
         let mut code = None;
         let mut lines = Vec::new();
         loop {
-            let raw = self.line(step).await?;
+            let raw = self.read_line(step).await?;
             let line = Line::parse(&raw).ok_or_else(|| malformed(Malformed::NoReply))?;
             if code.is_some_and(|code| code != line.code) {
                 return Err(malformed(Malformed::Contradiction));
@@ -116,14 +124,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             code = Some(line.code);
             lines.push(line.text.to_vec());
             if line.last {
-                let reply = Reply::new(line.code, &lines, &self.secrets);
-                return Ok(Answer { reply, lines });
+                let reply = Reply::new(line.code, &lines, &self.redactor);
+                return Ok(ReplyLines { reply, lines });
             }
         }
     }
 
     /// Reads a line, without its end.
-    async fn line(&mut self, step: Step) -> Result<Vec<u8>, SmtpError> {
+    async fn read_line(&mut self, step: Step) -> Result<Vec<u8>, SmtpError> {
         let mut line = Vec::new();
         loop {
             let unread = self.buffer.get(self.start..).unwrap_or_default();
@@ -141,12 +149,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 return Ok(line);
             }
-            self.fill(step).await?;
+            self.fill_buffer(step).await?;
         }
     }
 
     /// Reads more into the empty buffer.
-    async fn fill(&mut self, step: Step) -> Result<(), SmtpError> {
+    async fn fill_buffer(&mut self, step: Step) -> Result<(), SmtpError> {
         self.buffer.clear();
         self.start = 0;
         self.buffer.reserve_exact(READ_BYTES);
@@ -154,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match timeout_at(self.deadline, timeout(self.silence, reading)).await {
             Ok(Ok(Ok(0))) => Err(SmtpError::HungUp(step)),
             Ok(Ok(Ok(_))) => Ok(()),
-            // Without TLS's own farewell: as many servers hang up.
+            // Closed without TLS's close_notify, as many servers do.
             Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(SmtpError::HungUp(step))
             }

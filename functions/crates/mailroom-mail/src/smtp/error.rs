@@ -1,4 +1,4 @@
-//! What can go wrong with an SMTP session, typed where it happens.
+//! The errors of an SMTP session, each with the step at which it happened.
 
 use std::fmt;
 use std::io;
@@ -7,14 +7,14 @@ use super::reply::Reply;
 use mailroom_net::connect::NetError;
 use mailroom_net::tls::TlsError;
 
-/// What a session was about when something happened.
+/// The step at which an error happened: what the client was waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Resolving the name and connecting.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// Waiting for the server's first line.
+    /// The server's greeting.
     Greeting,
     /// EHLO.
     Ehlo,
@@ -24,17 +24,17 @@ pub enum Step {
     Login,
     /// AUTH with an OAuth2 token.
     Token,
-    /// MAIL.
+    /// MAIL, with the return path.
     Mail,
-    /// RCPT.
+    /// RCPT, with one recipient.
     Recipient,
-    /// DATA.
+    /// DATA, before the content.
     Data,
-    /// The content, before its end.
+    /// The content, before the final dot.
     Content,
-    /// The final dot.
-    Verdict,
-    /// RSET.
+    /// The final dot (RFC 5321 §4.1.1.4, end of mail data).
+    EndOfData,
+    /// RSET, after a refused transaction.
     Reset,
 }
 
@@ -50,80 +50,80 @@ impl fmt::Display for Step {
             Self::Mail => "the answer to the sender",
             Self::Recipient => "the answer to a recipient",
             Self::Data => "the answer to DATA",
-            Self::Content => "the mail to be taken",
-            Self::Verdict => "the answer to the whole mail",
+            Self::Content => "the server to read the message",
+            Self::EndOfData => "the answer to the message",
             Self::Reset => "the answer to RSET",
         })
     }
 }
 
-/// What was wrong with what a server sent. Never what it sent.
+/// How a reply broke the protocol. Never contains what the server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// A line that is no reply.
-    #[error("it sent a line that is no SMTP reply")]
+    /// A line that is not a reply.
+    #[error("it sent a line that is not an SMTP reply")]
     NoReply,
-    /// A reply without an end.
-    #[error("it sent a reply without an end")]
+    /// A reply longer than the bound.
+    #[error("it sent a reply that is too long")]
     TooLong,
-    /// Lines of one reply with different codes.
-    #[error("it sent a reply that contradicts itself")]
+    /// A reply whose lines have different codes.
+    #[error("it sent a reply with more than one code")]
     Contradiction,
-    /// Plain text was waiting behind the answer to STARTTLS: somebody injected it (CVE-2011-0411 and its like).
+    /// Plain text followed the reply to STARTTLS: an injection (CVE-2011-0411 and similar).
     #[error("it sent data between STARTTLS and the TLS handshake")]
     Injection,
 }
 
-/// Why a session cannot go on. No variant's text holds a credential.
+/// Why an operation failed. No variant contains a credential.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
-    /// There is no connection.
+    /// The connection could not be made.
     #[error("the SMTP server cannot be reached")]
     Net(#[source] NetError),
-    /// There is no TLS.
+    /// The TLS handshake failed.
     #[error("TLS with the SMTP server failed")]
     Tls(#[source] TlsError),
-    /// The server did not answer within the deadline, or was silent for too long.
+    /// The deadline passed, or the server sent nothing for too long.
     #[error("the SMTP server did not answer in time: waiting for {0}")]
     Timeout(Step),
     /// The connection broke.
     #[error("the connection to the SMTP server broke while waiting for {step}")]
     Broken {
-        /// What for.
+        /// What the client was waiting for.
         step: Step,
-        /// How.
+        /// The error of the stream.
         #[source]
         source: io::Error,
     },
-    /// The server hung up without a word.
-    #[error("the SMTP server hung up instead of sending {0}")]
+    /// The server closed the connection without a reply.
+    #[error("the SMTP server closed the connection instead of sending {0}")]
     HungUp(Step),
-    /// The server refused.
-    #[error("the SMTP server refused, asked for {step}: {reply:?}")]
+    /// The server sent a negative reply.
+    #[error("the SMTP server refused (waiting for {step}): {reply:?}")]
     Refused {
-        /// What was asked for.
+        /// What the client was waiting for.
         step: Step,
-        /// What it said.
+        /// The server's reply.
         reply: Reply,
     },
-    /// The server sent what is no answer.
-    #[error("the SMTP server sent something else than {step}: {what}")]
+    /// The server broke the protocol.
+    #[error("the SMTP server broke the protocol (waiting for {step}): {what}")]
     Malformed {
-        /// What was asked for.
+        /// What the client was waiting for.
         step: Step,
-        /// What was wrong.
+        /// How the reply broke the protocol.
         what: Malformed,
     },
     /// The server does not offer STARTTLS.
     #[error("the SMTP server does not offer STARTTLS")]
     NoStartTls,
-    /// The server offers no login with a password.
-    #[error("the SMTP server offers no login with a password")]
+    /// The server does not offer a login with a password.
+    #[error("the SMTP server does not offer a login with a password")]
     NoPasswordLogin,
-    /// The server offers no login with a token.
-    #[error("the SMTP server offers no login with an OAuth2 token")]
+    /// The server offers neither mechanism for OAuth2 tokens.
+    #[error("the SMTP server has neither XOAUTH2 nor OAUTHBEARER")]
     NoTokenLogin,
-    /// The login or the secret holds what no login can carry.
-    #[error("the login or the secret holds a character that no login can carry")]
-    Unsendable,
+    /// The login or the secret contains a character that the mechanism cannot carry, such as NUL.
+    #[error("the login or the secret contains a character that cannot be sent")]
+    UnsendableCredential,
 }

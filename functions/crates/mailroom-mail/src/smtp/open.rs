@@ -1,4 +1,4 @@
-//! Opening a session, with all that differs between servers.
+//! Opens a session, with all that differs between servers.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use super::auth::log_in;
-use super::connection::{Answer, Connection, LOOKUP_SILENCE};
+use super::connection::{Connection, MAX_SESSION_SILENCE, ReplyLines};
 use super::error::{SmtpError, Step};
 use super::session::{Extensions, Session};
 use mailroom_net::connect::{self, AllowedHosts};
@@ -25,29 +25,30 @@ pub struct Connector {
     allowed: AllowedHosts,
 }
 
-/// What a try has found, up to where it failed.
+/// The server's response to EHLO under TLS (RFC 5321 §4.1.1.1).
 #[derive(Debug, Default)]
-pub struct Probe {
-    /// What the server says that it can do (RFC 5321 §4.1.1.1), under TLS, as it writes it.
-    pub capabilities: Vec<String>,
+pub struct EhloResponse {
+    /// The lines after the greeting, each a keyword with its parameters, as the server wrote them.
+    pub keywords: Vec<String>,
 }
 
 impl Connector {
-    /// Opens sessions by `tls`, to hosts that are public or `allowed`.
+    /// A connector that uses `tls`, and connects to hosts that are public or `allowed`.
     #[must_use]
     pub const fn new(tls: Tls, allowed: AllowedHosts) -> Self {
         Self { tls, allowed }
     }
 
-    /// Connects, begins TLS, and logs in, if there is a login.
+    /// Connects, begins TLS, sends EHLO, and logs in if a login is given.
     ///
-    /// What is learnt goes into `probe` as it comes, so that it is there whatever happens.
+    /// `ehlo` is filled before the login, so that it is known after a refused login too. `deadline` holds for the whole
+    /// session, until [`Session::set_deadline`].
     ///
     /// # Errors
     /// See [`SmtpError`].
     pub async fn open(
         &self,
-        probe: &mut Probe,
+        ehlo: &mut EhloResponse,
         server: &Server,
         login: Option<Login<'_>>,
         deadline: Instant,
@@ -56,11 +57,11 @@ impl Connector {
             .await
             .map_err(|_| SmtpError::Timeout(Step::Connect))?
             .map_err(SmtpError::Net)?;
-        let name = name(tcp.local_addr().ok());
+        let name = ehlo_name(tcp.local_addr().ok());
         let connection = match server.security {
             Security::Tls => {
                 let mut connection = Connection::new(self.handshake(server, tcp, deadline).await?, deadline);
-                greet(&mut connection).await?;
+                read_greeting(&mut connection).await?;
                 connection
             }
             Security::StartTls => {
@@ -68,7 +69,7 @@ impl Connector {
                 Connection::new(self.handshake(server, bare, deadline).await?, deadline)
             }
         };
-        introduce(probe, connection, &name, server, login).await
+        greet_and_log_in(ehlo, connection, &name, server, login).await
     }
 
     async fn handshake<S>(
@@ -88,8 +89,8 @@ impl Connector {
     }
 }
 
-/// What a client without a name of its own calls itself: its address (RFC 5321 §4.1.4).
-fn name(local: Option<SocketAddr>) -> String {
+/// The argument of EHLO: a client without a host name sends its address as a literal (RFC 5321 §4.1.4).
+fn ehlo_name(local: Option<SocketAddr>) -> String {
     match local.map(|address| address.ip().to_canonical()) {
         Some(IpAddr::V4(address)) => format!("[{address}]"),
         Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
@@ -97,24 +98,24 @@ fn name(local: Option<SocketAddr>) -> String {
     }
 }
 
-/// The answer, if the server did what it was asked.
-fn done(answer: Answer, step: Step) -> Result<Answer, SmtpError> {
+/// Turns every reply but a positive completion (2yz) into an error.
+fn require_success(answer: ReplyLines, step: Step) -> Result<ReplyLines, SmtpError> {
     if answer.reply.is_done() { Ok(answer) } else { Err(SmtpError::Refused { step, reply: answer.reply }) }
 }
 
-async fn greet<S>(connection: &mut Connection<S>) -> Result<(), SmtpError>
+async fn read_greeting<S>(connection: &mut Connection<S>) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    done(connection.answer(Step::Greeting).await?, Step::Greeting).map(drop)
+    require_success(connection.read_reply(Step::Greeting).await?, Step::Greeting).map(drop)
 }
 
-/// The keywords of EHLO's answer; its first line is a greeting.
-async fn ehlo<S>(connection: &mut Connection<S>, name: &str) -> Result<Vec<String>, SmtpError>
+/// Sends EHLO and returns the lines of the response after the first, which is a greeting.
+async fn send_ehlo<S>(connection: &mut Connection<S>, name: &str) -> Result<Vec<String>, SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let answer = done(connection.command(&format!("EHLO {name}"), Step::Ehlo).await?, Step::Ehlo)?;
+    let answer = require_success(connection.command(&format!("EHLO {name}"), Step::Ehlo).await?, Step::Ehlo)?;
     let words = |line: &Vec<u8>| {
         let line = String::from_utf8_lossy(line);
         line.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
@@ -122,22 +123,22 @@ where
     Ok(answer.lines.iter().skip(1).map(words).filter(|line| !line.is_empty()).collect())
 }
 
-/// Asks for TLS on a plain connection, and says nothing else of value on it.
+/// Sends EHLO and STARTTLS on a plain connection, and nothing else.
 pub(super) async fn start_tls<S>(mut connection: Connection<S>, name: &str) -> Result<S, SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    greet(&mut connection).await?;
-    if !ehlo(&mut connection, name).await?.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
+    read_greeting(&mut connection).await?;
+    if !send_ehlo(&mut connection, name).await?.iter().any(|line| line.eq_ignore_ascii_case("STARTTLS")) {
         return Err(SmtpError::NoStartTls);
     }
-    done(connection.command("STARTTLS", Step::StartTls).await?, Step::StartTls)?;
-    connection.into_bare_stream()
+    require_success(connection.command("STARTTLS", Step::StartTls).await?, Step::StartTls)?;
+    connection.into_plain_stream()
 }
 
-/// Says EHLO under TLS, and logs in.
-pub(super) async fn introduce<S>(
-    probe: &mut Probe,
+/// Sends EHLO under TLS, and logs in.
+pub(super) async fn greet_and_log_in<S>(
+    ehlo: &mut EhloResponse,
     mut connection: Connection<S>,
     name: &str,
     server: &Server,
@@ -146,10 +147,10 @@ pub(super) async fn introduce<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    probe.capabilities = ehlo(&mut connection, name).await?;
+    ehlo.keywords = send_ehlo(&mut connection, name).await?;
     if let Some(login) = login {
-        log_in(&mut connection, &probe.capabilities, login, server).await?;
+        log_in(&mut connection, &ehlo.keywords, login, server).await?;
     }
-    connection.silence = LOOKUP_SILENCE;
-    Ok(Session { connection, extensions: Extensions::read(&probe.capabilities), spent: false })
+    connection.silence = MAX_SESSION_SILENCE;
+    Ok(Session { connection, extensions: Extensions::read(&ehlo.keywords), spent: false })
 }

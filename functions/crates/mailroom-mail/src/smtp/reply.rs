@@ -1,18 +1,18 @@
-//! What a reply says (RFC 5321 §4.2).
+//! Replies and their lines (RFC 5321 §4.2).
 
-use mailroom_net::redact::Secrets;
+use mailroom_net::redact::Redactor;
 
-/// The most of a server's words that is kept, in characters.
+/// The most of a reply's text that is kept, in characters.
 const MAX_WORDS: usize = 300;
 
-/// What a server said: bounded, free of control characters and of our credential.
+/// A server's reply: bounded, without control characters and without the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// The three digits.
+    /// The reply code, three digits.
     pub code: u16,
     /// The enhanced status code (RFC 3463), such as `5.7.8`, if there is one.
     pub enhanced: Option<(u16, u16, u16)>,
-    /// The text after them; may be empty.
+    /// The text of all lines, without the codes; may be empty.
     pub words: String,
 }
 
@@ -34,13 +34,13 @@ impl<'a> Line<'a> {
             Some((b'-', text)) => (false, text),
             Some(_) => return None,
         };
-        // A sign is no digit, though it parses as one.
+        // `parse` would accept a sign.
         digits.iter().all(u8::is_ascii_digit).then_some(Self { code, last, text })
     }
 }
 
 impl Reply {
-    pub(super) fn new(code: u16, lines: &[Vec<u8>], secrets: &Secrets) -> Self {
+    pub(super) fn new(code: u16, lines: &[Vec<u8>], redactor: &Redactor) -> Self {
         let enhanced = lines.first().and_then(|line| enhanced(line));
         let text = lines
             .iter()
@@ -53,33 +53,33 @@ impl Reply {
             .collect::<Vec<_>>()
             .join(" ");
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let mut words = secrets.redact(clean.trim());
+        let mut words = redactor.redact(clean.trim());
         if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
             words.truncate(end);
         }
         Self { code, enhanced, words }
     }
 
-    /// Whether the command was done (RFC 5321 §4.2.1, 2yz).
+    /// Whether it is a positive completion reply (2yz, RFC 5321 §4.2.1).
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.code < 300
     }
 
-    /// Whether the server waits for more of the command (3yz).
+    /// Whether it is a positive intermediate reply (3yz): the server waits for more of the command.
     #[must_use]
-    pub const fn goes_on(&self) -> bool {
+    pub const fn is_intermediate(&self) -> bool {
         self.code >= 300 && self.code < 400
     }
 
-    /// Whether it may be different later (4yz).
+    /// Whether it is a transient negative reply (4yz): the same command may succeed later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         self.code >= 400 && self.code < 500
     }
 }
 
-/// Where an enhanced status code at the start of a text ends.
+/// The length of the enhanced status code at the start of a text, if there is one.
 fn enhanced_end(text: &str) -> Option<usize> {
     let word = text.split(' ').next()?;
     enhanced(word.as_bytes()).map(|_| word.len())
@@ -100,10 +100,10 @@ mod tests {
     use super::*;
 
     fn reply(lines: &[&str]) -> Reply {
-        let mut secrets = Secrets::default();
-        secrets.add("correct horse".into());
+        let mut redactor = Redactor::default();
+        redactor.add("correct horse".into());
         let lines: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
-        Reply::new(535, &lines, &secrets)
+        Reply::new(535, &lines, &redactor)
     }
 
     #[test]

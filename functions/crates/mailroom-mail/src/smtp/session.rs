@@ -1,4 +1,4 @@
-//! A session with an SMTP server: what it holds, and what the server offers.
+//! A session with an SMTP server, and the extensions that the server has.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio_rustls::client::TlsStream;
 use super::connection::Connection;
 use super::error::Step;
 
-/// How long a farewell may take: the server learns nothing from it that the end of the connection does not tell.
+/// How long QUIT may take: closing the connection tells the server the same.
 const QUIT_TIME: Duration = Duration::from_secs(2);
 
-/// A session that is ready for mail.
+/// A session that is ready for a mail transaction.
 pub struct Session<S = TlsStream<TcpStream>> {
     pub(super) connection: Connection<S>,
     pub(super) extensions: Extensions,
-    /// Whether the server has hung up where nothing was lost by it.
+    /// Whether the server closed the connection between two transactions, where no message was lost.
     pub(super) spent: bool,
 }
 
@@ -27,18 +27,18 @@ impl<S> std::fmt::Debug for Session<S> {
     }
 }
 
-/// What a server extensions for sending (RFC 5321 §2.2), as its answer to EHLO says.
+/// The service extensions that concern a transaction (RFC 5321 §2.2), from the response to EHLO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extensions {
-    /// The largest mail it takes, in bytes (RFC 1870), if it says so.
+    /// The largest message that the server accepts, in bytes (SIZE, RFC 1870), if it declares a limit.
     pub size: Option<u64>,
-    /// Whether it says anything about sizes.
-    pub knows_size: bool,
-    /// Several commands in one flight (RFC 2920).
+    /// Whether the server has SIZE, with or without a limit.
+    pub has_size: bool,
+    /// PIPELINING (RFC 2920): several commands in one flight.
     pub pipelining: bool,
-    /// Content that is not ASCII (RFC 6152).
+    /// 8BITMIME (RFC 6152): content that is not ASCII.
     pub eight_bit: bool,
-    /// Addresses that are not ASCII (RFC 6531).
+    /// SMTPUTF8 (RFC 6531): addresses and headers that are not ASCII.
     pub smtp_utf8: bool,
 }
 
@@ -49,7 +49,7 @@ impl Extensions {
             let mut words = line.split_ascii_whitespace();
             match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
                 "SIZE" => {
-                    extensions.knows_size = true;
+                    extensions.has_size = true;
                     // 0: no limit (RFC 1870 §4).
                     extensions.size =
                         words.next().and_then(|size| size.parse().ok()).filter(|size| *size > 0);
@@ -65,7 +65,7 @@ impl Extensions {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// What the server offers.
+    /// The server's extensions.
     #[must_use]
     pub const fn extensions(&self) -> Extensions {
         self.extensions
@@ -76,15 +76,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.connection.deadline = deadline;
     }
 
-    /// Whether the session is of no more use.
+    /// Whether the session cannot be used any more.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         self.spent
     }
 
-    /// Says goodbye, without waiting for the answer.
+    /// Sends QUIT, without waiting for the reply.
     pub async fn quit(mut self) {
-        // Nobody needs to know how it went.
+        // AllRecipientsRejected needs to know how it went.
         let _ = timeout(QUIT_TIME, self.connection.send("QUIT", Step::Login)).await;
     }
 }

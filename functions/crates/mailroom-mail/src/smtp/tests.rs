@@ -1,4 +1,4 @@
-//! Transcripts: what a server says, what we say, and what comes of it.
+//! Tests by transcript: the lines of the server, the lines of the client, and the result.
 #![allow(clippy::disallowed_methods, reason = "a test's deadline has to begin somewhere")]
 
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::error::{Malformed, SmtpError, Step};
-use super::open::{Probe, introduce, start_tls};
+use super::open::{EhloResponse, greet_and_log_in, start_tls};
 use mailroom_net::login::{Login, Secret};
 
 mod sending;
 
-/// A server that plays a transcript: `S:` lines are sent, those in a row at once; `C:` lines are what has to come. At
-/// its end it hangs up, or stays silent if the last line is `silence`.
+/// A server that plays a transcript: `S:` lines are sent, consecutive ones at once; `C:` lines are expected. At the end
+/// it closes the connection, or stays silent if the last line is `silence`.
 fn server(transcript: &str) -> DuplexStream {
     let (ours, mut theirs) = duplex(1 << 20);
     let lines: Vec<String> = transcript.lines().map(|line| line.trim_start().to_owned()).collect();
@@ -65,13 +65,14 @@ fn code(error: &SmtpError) -> ErrorCode {
 }
 
 /// Introduces us to a server, under TLS as it were.
-async fn log_in(transcript: &str, login: &str, password: &str) -> (Probe, Result<(), SmtpError>) {
+async fn log_in(transcript: &str, login: &str, password: &str) -> (EhloResponse, Result<(), SmtpError>) {
     let password = SecretString::from(password);
-    let mut probe = Probe::default();
+    let mut ehlo = EhloResponse::default();
     let login = Login { login, secret: &Secret::Password(password.clone()) };
     let connection = Connection::new(server(transcript), soon());
-    let result = introduce(&mut probe, connection, "[127.0.0.1]", &example(), Some(login)).await.map(drop);
-    (probe, result)
+    let result =
+        greet_and_log_in(&mut ehlo, connection, "[127.0.0.1]", &example(), Some(login)).await.map(drop);
+    (ehlo, result)
 }
 
 async fn begin_tls(transcript: &str) -> Result<(), SmtpError> {
@@ -88,9 +89,9 @@ const OFFERS: &str = "
 #[tokio::test(start_paused = true)]
 async fn a_password_goes_in_one_step_where_it_can() {
     let transcript = format!("{OFFERS}\nC: AUTH PLAIN AGFubgBzM2NyZXQ=\nS: 235 2.7.0 welcome\nsilence");
-    let (probe, result) = log_in(&transcript, "ann", "s3cret").await;
+    let (ehlo, result) = log_in(&transcript, "ann", "s3cret").await;
     result.unwrap();
-    assert_eq!(probe.capabilities, ["SIZE 35882577", "AUTH LOGIN PLAIN XOAUTH2", "SMTPUTF8"]);
+    assert_eq!(ehlo.keywords, ["SIZE 35882577", "AUTH LOGIN PLAIN XOAUTH2", "SMTPUTF8"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +115,7 @@ async fn a_password_of_any_script_is_sent_as_utf8() {
     let transcript = format!("{OFFERS}\nC: AUTH PLAIN AMO8AMOfw58=\nS: 235 ok\nsilence");
     log_in(&transcript, "\u{fc}", "\u{df}\u{df}").await.1.unwrap();
     let (_, result) = log_in(OFFERS, "ann", "a\0b").await;
-    assert!(matches!(result, Err(SmtpError::Unsendable)));
+    assert!(matches!(result, Err(SmtpError::UnsendableCredential)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,15 +135,15 @@ async fn each_refusal_of_a_login_says_what_to_do() {
     ] {
         let (_, result) =
             log_in(&format!("{OFFERS}\nC: AUTH PLAIN AGFubgBzM2NyZXQ=\nS: {said}"), "ann", "s3cret").await;
-        let trouble = result.unwrap_err().owner_error(&example());
-        assert_eq!(trouble.code, expected, "{said}");
-        assert!(trouble.message.contains(hint), "{}", trouble.message);
-        assert!(trouble.message.contains(&said[..3]), "{}", trouble.message);
+        let owner_error = result.unwrap_err().owner_error(&example());
+        assert_eq!(owner_error.code, expected, "{said}");
+        assert!(owner_error.message.contains(hint), "{}", owner_error.message);
+        assert!(owner_error.message.contains(&said[..3]), "{}", owner_error.message);
     }
-    let (probe, result) =
+    let (ehlo, result) =
         log_in("C: EHLO [127.0.0.1]\nS: 250-x\nS: 250 AUTH XOAUTH2\nsilence", "ann", "s").await;
     assert!(matches!(result, Err(SmtpError::NoPasswordLogin)));
-    assert_eq!(probe.capabilities, ["AUTH XOAUTH2"]);
+    assert_eq!(ehlo.keywords, ["AUTH XOAUTH2"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +174,7 @@ async fn nothing_of_value_is_said_before_tls() {
     assert_eq!(code(&error), ErrorCode::SmtpTls);
     let error = begin_tls("S: 220 ready\nC: EHLO [127.0.0.1]\nS: 250-x\nS: 250 AUTH PLAIN\nsilence").await;
     assert!(matches!(error, Err(SmtpError::NoStartTls)));
-    // What somebody put behind the answer would be taken for the server's, under TLS.
+    // A line injected behind the reply would be taken for the server's, under TLS.
     let error = begin_tls(&format!("{offer}S: 220 go\nS: 250 AUTH PLAIN\nsilence")).await.unwrap_err();
     assert!(matches!(error, SmtpError::Malformed { what: Malformed::Injection, .. }));
     assert_eq!(code(&error), ErrorCode::SmtpTls);

@@ -1,7 +1,7 @@
 //! A mail transaction (RFC 5321 §3.3): MAIL, RCPT for each recipient, DATA, the content, the final dot.
 //!
-//! The dot is a step of its own, because it is the moment from which the server has the mail: whoever sends it decides
-//! before, and takes silence after it for doubt.
+//! The final dot is a step of its own: from then on the server may have accepted the message, and without a reply
+//! nobody knows whether it did.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use super::error::{SmtpError, Step};
 use super::reply::Reply;
 use super::session::Session;
 
-/// How long a server may think about a whole mail: RFC 5321 §4.5.3.2.6 asks for ten minutes, which no function has.
-const VERDICT_TIME: Duration = Duration::from_secs(300);
+/// How long to wait for the reply to the final dot: RFC 5321 §4.5.3.2.6 asks for ten minutes, which no function has.
+const END_OF_DATA_TIME: Duration = Duration::from_secs(300);
 
 /// Bytes of content written at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Who sends a mail to whom, and what it is like.
+/// The envelope of a message (RFC 5321 §2.3.1), with what MAIL declares of its content.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    /// The return path.
+    /// The return path, given to MAIL.
     pub from: &'a str,
-    /// The recipients.
+    /// The recipients, each given to RCPT.
     pub to: &'a [String],
     /// The size of the content in bytes.
     pub bytes: u64,
@@ -30,84 +30,84 @@ pub struct Envelope<'a> {
     pub content: Content,
 }
 
-/// What a mail is made of.
+/// The bytes of a message's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// ASCII, all of it.
+    /// ASCII alone.
     Ascii,
-    /// Other bytes too.
+    /// Bytes above 127 too.
     EightBit,
 }
 
-/// What a server cannot do that a mail needs.
+/// What a message needs and the server does not support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsupported {
-    /// It takes mail up to so many bytes.
+    /// The message is larger than this many bytes, the server's limit (RFC 1870).
     TooLarge(u64),
-    /// It takes no address that is not ASCII.
+    /// An address or header is not ASCII, and the server does not have SMTPUTF8 (RFC 6531).
     International,
 }
 
-/// How far a transaction has come.
+/// How the start of a transaction ended: MAIL, RCPT and DATA.
 #[derive(Debug)]
-pub enum Begun {
-    /// The server waits for the content, for those recipients that are not among `refused`.
+pub enum TransactionStart {
+    /// The server waits for the content, for the recipients that are not in `refused`.
     Ready {
-        /// The others, each with the server's answer.
+        /// The refused recipients, each with the server's reply.
         refused: Vec<(String, Reply)>,
     },
-    /// It takes the mail for nobody.
-    Nobody {
-        /// Each recipient with the server's answer.
+    /// The server refused every recipient.
+    AllRecipientsRejected {
+        /// Each recipient with the server's reply.
         refused: Vec<(String, Reply)>,
     },
-    /// It does not take the mail, whoever it is for.
+    /// The server refused MAIL or DATA, and so the message for every recipient.
     Refused {
-        /// What it said.
+        /// The server's reply.
         reply: Reply,
-        /// Recipients that it had refused already.
+        /// The recipients refused before, each with the server's reply.
         refused: Vec<(String, Reply)>,
     },
-    /// It was not asked: it cannot take such a mail.
+    /// Nothing was sent: the server does not support such a message.
     Unsupported(Unsupported),
-    /// The session is over; 421 counts as that.
+    /// The session ended, also by a 421 reply (RFC 5321 §3.8).
     Broken {
-        /// How it ended.
+        /// How the session ended.
         error: SmtpError,
-        /// Recipients that it had refused by then. What it said to them stands.
+        /// The recipients refused before the session ended: their refusals remain valid.
         refused: Vec<(String, Reply)>,
     },
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// Begins a transaction, up to where the server waits for the content. After anything but [`Begun::Ready`] the
-    /// session is ready for the next one, unless [`Self::is_spent`].
-    pub async fn begin(&mut self, envelope: &Envelope<'_>) -> Begun {
+    /// Sends MAIL, RCPT and DATA. Unless the result is [`TransactionStart::Ready`], the session is ready for the next
+    /// transaction afterwards, except when [`Self::is_spent`].
+    pub async fn begin(&mut self, envelope: &Envelope<'_>) -> TransactionStart {
         let mut refused = Vec::new();
-        match self.begin_noting(envelope, &mut refused).await {
+        match self.try_begin(envelope, &mut refused).await {
             Ok(begun) => begun,
-            Err(error) => Begun::Broken { error, refused },
+            Err(error) => TransactionStart::Broken { error, refused },
         }
     }
 
-    async fn begin_noting(
+    async fn try_begin(
         &mut self,
         envelope: &Envelope<'_>,
         refused: &mut Vec<(String, Reply)>,
-    ) -> Result<Begun, SmtpError> {
+    ) -> Result<TransactionStart, SmtpError> {
         let extensions = self.extensions;
         // A header that is not ASCII is one that only SMTPUTF8 allows (RFC 6532 §3.1); bodies are encoded.
         let international = !envelope.from.is_ascii()
             || envelope.to.iter().any(|to| !to.is_ascii())
             || envelope.content == Content::EightBit;
         if let Some(most) = extensions.size.filter(|most| envelope.bytes > *most) {
-            return Ok(Begun::Unsupported(Unsupported::TooLarge(most)));
+            return Ok(TransactionStart::Unsupported(Unsupported::TooLarge(most)));
         }
         if international && !extensions.smtp_utf8 {
-            return Ok(Begun::Unsupported(Unsupported::International));
+            return Ok(TransactionStart::Unsupported(Unsupported::International));
         }
         let mut mail = format!("MAIL FROM:<{}>", envelope.from);
-        if extensions.knows_size {
+        if extensions.has_size {
             mail.push_str(&format!(" SIZE={}", envelope.bytes));
         }
         if envelope.content == Content::EightBit && extensions.eight_bit {
@@ -116,27 +116,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if international {
             mail.push_str(" SMTPUTF8");
         }
-        let from = self.address(mail, envelope.to, extensions.pipelining, refused).await?;
+        let from = self.send_envelope(mail, envelope.to, extensions.pipelining, refused).await?;
         if !from.is_done() {
             self.reset().await;
-            return Ok(Begun::Refused { reply: from, refused: Vec::new() });
+            return Ok(TransactionStart::Refused { reply: from, refused: Vec::new() });
         }
         if refused.len() == envelope.to.len() {
             self.reset().await;
-            return Ok(Begun::Nobody { refused: std::mem::take(refused) });
+            return Ok(TransactionStart::AllRecipientsRejected { refused: std::mem::take(refused) });
         }
-        let data = self.ask("DATA", Step::Data).await?;
+        let data = self.command("DATA", Step::Data).await?;
         let refused = std::mem::take(refused);
-        if data.goes_on() {
-            return Ok(Begun::Ready { refused });
+        if data.is_intermediate() {
+            return Ok(TransactionStart::Ready { refused });
         }
         self.reset().await;
-        Ok(Begun::Refused { reply: data, refused })
+        Ok(TransactionStart::Refused { reply: data, refused })
     }
 
-    /// Sends MAIL and RCPT, in one flight where the server takes that, and returns the answer to the sender. The
-    /// recipients that are refused are noted as they come, so that they are known whatever happens next.
-    async fn address(
+    /// Sends MAIL and RCPT, in one flight if the server has PIPELINING, and returns the reply to MAIL. Refused recipients
+    /// are added to `refused` at once, so that they are known if the session ends later.
+    async fn send_envelope(
         &mut self,
         mail: String,
         to: &[String],
@@ -152,34 +152,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if pipelining {
             let flight: Vec<String> = std::iter::once(mail).chain(recipients).collect();
             self.connection.send(&flight.join("\r\n"), Step::Mail).await?;
-            let from = self.hear(Step::Mail).await?;
+            let from = self.read_reply(Step::Mail).await?;
             for to in to {
-                let reply = self.hear(Step::Recipient).await?;
-                // Without a sender there are no recipients to refuse.
+                let reply = self.read_reply(Step::Recipient).await?;
+                // If MAIL was refused, the replies to RCPT say only that (503).
                 if from.is_done() {
                     note(to, reply);
                 }
             }
             return Ok(from);
         }
-        let from = self.ask(&mail, Step::Mail).await?;
+        let from = self.command(&mail, Step::Mail).await?;
         if from.is_done() {
             for (to, recipient) in to.iter().zip(recipients) {
-                note(to, self.ask(&recipient, Step::Recipient).await?);
+                note(to, self.command(&recipient, Step::Recipient).await?);
             }
         }
         Ok(from)
     }
 
-    /// Sends the content, but not its end: the server has nothing yet. To be called when [`Self::begin`] says so.
+    /// Sends the content without the final dot, so that the server has not accepted it yet. For use after
+    /// [`TransactionStart::Ready`].
     ///
     /// # Errors
-    /// When the session is over.
+    /// When the session ended.
     pub async fn content(&mut self, raw: &[u8]) -> Result<(), SmtpError> {
         let mut chunk = Vec::with_capacity(CHUNK + 2);
         let mut at_line_start = true;
         for byte in raw {
-            // RFC 5321 §4.5.2.
+            // Transparency: a leading dot is doubled (RFC 5321 §4.5.2).
             if at_line_start && *byte == b'.' {
                 chunk.push(b'.');
             }
@@ -196,39 +197,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.connection.write(&chunk, Step::Content).await
     }
 
-    /// Looks whether the server is still there, and waits for the rest: whoever has hung up or broken off by now has not
-    /// taken the mail. Takes no time. To be asked right before [`Self::finish`].
+    /// Checks, without waiting, that the server has neither closed the connection nor sent a reply: if it has, it did not
+    /// accept the message. For use right before [`Self::finish`].
     ///
     /// # Errors
-    /// When the session is over. The server does not have the mail.
+    /// When the session ended. The server has not accepted the message.
     pub async fn check_alive(&mut self) -> Result<(), SmtpError> {
         self.connection.check_alive(Step::Content).await
     }
 
-    /// Sends the final dot, and waits for the server's verdict.
+    /// Sends the final dot and waits for the reply.
     ///
     /// # Errors
-    /// Whatever the error is: the server may have the mail, or not.
+    /// After any error the server may or may not have accepted the message.
     pub async fn finish(&mut self) -> Result<Reply, SmtpError> {
-        self.connection.silence = VERDICT_TIME;
-        let verdict = self.connection.command(".", Step::Verdict).await;
-        self.connection.silence = super::connection::LOOKUP_SILENCE;
-        Ok(verdict?.reply)
+        self.connection.silence = END_OF_DATA_TIME;
+        let reply = self.connection.command(".", Step::EndOfData).await;
+        self.connection.silence = super::connection::MAX_SESSION_SILENCE;
+        Ok(reply?.reply)
     }
 
-    /// Forgets the transaction that was begun. A server that hangs up in place of that has said before what it thinks.
+    /// Sends RSET, to abort the transaction. If the server closes the connection instead, only the session is lost: its
+    /// refusal is known already.
     async fn reset(&mut self) {
-        self.spent |= self.ask("RSET", Step::Reset).await.is_err();
+        self.spent |= self.command("RSET", Step::Reset).await.is_err();
     }
 
-    async fn ask(&mut self, command: &str, step: Step) -> Result<Reply, SmtpError> {
+    async fn command(&mut self, command: &str, step: Step) -> Result<Reply, SmtpError> {
         self.connection.send(command, step).await?;
-        self.hear(step).await
+        self.read_reply(step).await
     }
 
-    /// A reply; with 421 the server says that it hangs up (RFC 5321 §3.8).
-    async fn hear(&mut self, step: Step) -> Result<Reply, SmtpError> {
-        let reply = self.connection.answer(step).await?.reply;
+    /// Reads a reply; 421, with which a server announces that it closes the connection (RFC 5321 §3.8), is an error.
+    async fn read_reply(&mut self, step: Step) -> Result<Reply, SmtpError> {
+        let reply = self.connection.read_reply(step).await?.reply;
         if reply.code == 421 { Err(SmtpError::Refused { step, reply }) } else { Ok(reply) }
     }
 }

@@ -6,14 +6,14 @@ use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Mailbox;
 use tokio::time::Instant;
 
-use super::super::connection_test::{Probe, look_around};
+use super::super::connection_test::{ConnectionReport, run_test};
 use super::super::error::{ImapError, Step};
-use super::super::open::greet;
+use super::super::open::read_greeting;
 use super::{Connection, code, imap_example, password, server, soon};
 use mailroom_net::login::{Login, Secret};
 
 /// Tries the server that plays `transcript`, which has to come to its end.
-async fn probe(transcript: &str, mailbox: &str) -> (Probe, Result<(), ImapError>) {
+async fn report(transcript: &str, mailbox: &str) -> (ConnectionReport, Result<(), ImapError>) {
     let password = password("secret");
     probe_as(transcript, Some(Login { login: "ann", secret: &Secret::Password(password.clone()) }), mailbox)
         .await
@@ -23,20 +23,20 @@ async fn probe_as(
     transcript: &str,
     login: Option<Login<'_>>,
     mailbox: &str,
-) -> (Probe, Result<(), ImapError>) {
+) -> (ConnectionReport, Result<(), ImapError>) {
     let (stream, playing) = server(transcript);
     let mut connection = Connection::new(stream, soon());
-    let mut probe = Probe::default();
+    let mut report = ConnectionReport::default();
     let mailbox = Mailbox::parse(mailbox).unwrap();
     let result = async {
-        let greeted = greet(&mut connection).await?;
-        look_around(&mut probe, connection, greeted, login, &imap_example(), &mailbox).await
+        let greeting = read_greeting(&mut connection).await?;
+        run_test(&mut report, connection, greeting, login, &imap_example(), &mailbox).await
     }
     .await;
     if !transcript.ends_with("silence") {
         playing.await.unwrap();
     }
-    (probe, result)
+    (report, result)
 }
 
 /// A login, after which the next command is M3.
@@ -83,7 +83,7 @@ async fn everything_is_found_and_nothing_changed() {
         S: M5 OK done
         C: M6 LOGOUT"
     );
-    let (found, result) = probe(&transcript, "INBOX").await;
+    let (found, result) = report(&transcript, "INBOX").await;
     result.unwrap();
     assert_eq!(found.capabilities, ["IMAP4REV1", "IDLE", "UIDPLUS"]);
     let names = [
@@ -115,7 +115,7 @@ async fn a_mailbox_that_is_missing_fails_beside_a_list_of_those_that_are_there()
         S: M5 OK done
         C: M6 LOGOUT"
     );
-    let (found, result) = probe(&transcript, "Nowhere").await;
+    let (found, result) = report(&transcript, "Nowhere").await;
     assert_eq!(code(&result.unwrap_err()), ErrorCode::ImapMailbox);
     assert_eq!((found.mailboxes, found.unseen), (vec!["INBOX".to_owned()], None));
 }
@@ -138,7 +138,7 @@ async fn what_a_poll_does_not_need_may_be_refused() {
         C: M6 LIST \"\" \"*\"
         S: M6 NO not for you
         C: M7 LOGOUT";
-    let (found, result) = probe(transcript, "INBOX").await;
+    let (found, result) = report(transcript, "INBOX").await;
     result.unwrap();
     assert!(found.capabilities.is_empty() && found.mailboxes.is_empty() && found.unseen.is_none());
     assert!(found.mailboxes_cut);
@@ -148,7 +148,7 @@ async fn what_a_poll_does_not_need_may_be_refused() {
 async fn a_list_that_breaks_off_in_any_way_leaves_the_rest_as_it_was() {
     for end in ["silence", "S: * BYE enough", "S: X9 OK who?", "S: * LIST () \"/\" half"] {
         let (found, result) =
-            probe(&format!("{INSIDE}{OPENED}\nS: * LIST () \"/\" INBOX\n{end}"), "INBOX").await;
+            report(&format!("{INSIDE}{OPENED}\nS: * LIST () \"/\" INBOX\n{end}"), "INBOX").await;
         result.expect(end);
         assert!(found.mailboxes_cut, "{end}");
         assert_eq!(found.mailboxes.first().map(String::as_str), Some("INBOX"), "{end}");
@@ -163,7 +163,7 @@ async fn a_login_that_is_refused_leaves_what_was_announced() {
         C: M1 LOGIN \"ann\" \"secret\"
         S: M1 NO [AUTHENTICATIONFAILED] no
         C: M2 LOGOUT";
-    let (found, result) = probe(transcript, "INBOX").await;
+    let (found, result) = report(transcript, "INBOX").await;
     assert_eq!(code(&result.unwrap_err()), ErrorCode::ImapAuth);
     assert_eq!(found.capabilities, ["IMAP4REV1", "STARTTLS"]);
 }
@@ -199,24 +199,24 @@ async fn whom_the_server_knows_already_does_not_log_in() {
         C: M4 LIST \"\" \"*\"
         S: M4 OK done
         C: M5 LOGOUT";
-    probe(transcript, "INBOX").await.1.unwrap();
+    report(transcript, "INBOX").await.1.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_has_a_bound() {
     let many: String = (0..100_000).map(|n| format!("S: * LIST () \"/\" mailbox{n}\n")).collect();
     let (found, result) =
-        probe(&format!("{INSIDE}{OPENED}\n{many}S: M5 OK done\nC: M6 LOGOUT"), "INBOX").await;
+        report(&format!("{INSIDE}{OPENED}\n{many}S: M5 OK done\nC: M6 LOGOUT"), "INBOX").await;
     result.unwrap();
     assert_eq!(found.mailboxes.len(), 1000);
     assert!(found.mailboxes_cut);
 
-    // Each has 5,000 bytes on the wire, and 3,000 as it is told.
+    // Each name has 5,000 bytes encoded, and 3,000 decoded.
     let name = "\u{fffd}".repeat(1000);
     let long: String =
         (0..100).map(|_| format!("S: * LIST () \"/\" \"{}\"\n", name.replace('\u{fffd}', "&,,0-"))).collect();
     let (found, result) =
-        probe(&format!("{INSIDE}{OPENED}\n{long}S: M5 OK done\nC: M6 LOGOUT"), "INBOX").await;
+        report(&format!("{INSIDE}{OPENED}\n{long}S: M5 OK done\nC: M6 LOGOUT"), "INBOX").await;
     result.unwrap();
     assert_eq!(found.mailboxes, vec![name; 21]);
     assert!(found.mailboxes_cut);
@@ -231,13 +231,13 @@ async fn a_server_that_hangs_after_the_login_meets_the_deadline() {
         let (stream, _playing) = server(&format!("{so_far}\nsilence"));
         let begun = Instant::now();
         let mut connection = Connection::new(stream, begun + Duration::from_secs(9));
-        let greeted = greet(&mut connection).await.unwrap();
+        let greeting = read_greeting(&mut connection).await.unwrap();
         let password = password("secret");
         let login = Some(Login { login: "ann", secret: &Secret::Password(password.clone()) });
-        let mut found = Probe::default();
+        let mut found = ConnectionReport::default();
         let inbox = Mailbox::parse("INBOX").unwrap();
         let error =
-            look_around(&mut found, connection, greeted, login, &imap_example(), &inbox).await.unwrap_err();
+            run_test(&mut found, connection, greeting, login, &imap_example(), &inbox).await.unwrap_err();
         assert!(matches!(error, ImapError::Timeout(at) if at == step), "{error:?}");
         assert_eq!(begun.elapsed().as_secs(), 9);
         assert_eq!(found.capabilities, ["IMAP4REV1", "IDLE", "UIDPLUS"]);

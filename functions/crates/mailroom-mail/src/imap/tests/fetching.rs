@@ -41,7 +41,7 @@ async fn small_messages_come_in_one_command() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_gone_is_neither_an_error_nor_an_empty_mail() {
+async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
     let mut session = session(
         "C: M3 UID FETCH 3:6 (UID BODY.PEEK[]<0.262144>)
          S: * 3 FETCH (UID 3 BODY[] NIL)
@@ -201,12 +201,12 @@ async fn with_message(
         asked
     });
     let mut connection = super::Connection::new(ours, soon());
-    let greeted = super::greet(&mut connection).await.unwrap();
+    let greeting = super::read_greeting(&mut connection).await.unwrap();
     let password = super::password("");
     let login = Login { login: "", secret: &Secret::Password(password.clone()) };
     let inbox = Mailbox::parse("INBOX").unwrap();
     let opened =
-        super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, None).await.unwrap();
+        super::log_in_and_open(connection, greeting, login, &imap_example(), &inbox, None).await.unwrap();
     (opened.session, serving)
 }
 
@@ -352,7 +352,7 @@ async fn a_mailbox_that_is_not_the_same_is_not_changed() {
     assert_eq!(code(&error), ErrorCode::ImapMailbox);
 }
 
-/// A session of a server with these capabilities, told at the login.
+/// A session with a server that lists these capabilities at the login.
 async fn able(capabilities: &str, transcript: &str) -> Session<DuplexStream> {
     let opened = OPENED.replace("M1 OK", &format!("M1 OK [CAPABILITY {capabilities}]"));
     open(&format!("{opened}\n{transcript}"), None).await.unwrap().session
@@ -395,11 +395,11 @@ async fn goodbye_is_said_and_not_waited_for() {
     let (ours, mut theirs) = duplex(1024);
     theirs.write_all(b"* PREAUTH .\r\n* 1 EXISTS\r\nM1 OK .\r\n").await.unwrap();
     let mut connection = super::Connection::new(ours, soon());
-    let greeted = super::greet(&mut connection).await.unwrap();
+    let greeting = super::read_greeting(&mut connection).await.unwrap();
     let password = super::password("");
     let login = Login { login: "", secret: &Secret::Password(password.clone()) };
     let inbox = Mailbox::parse("INBOX").unwrap();
-    super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, None)
+    super::log_in_and_open(connection, greeting, login, &imap_example(), &inbox, None)
         .await
         .unwrap()
         .session

@@ -1,4 +1,4 @@
-//! The folder for sent mail: looking into it, and filing in it.
+//! The mailbox for sent messages: searching it, and filing in it.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use tokio::io::{
 use tokio::time::{Instant, sleep};
 
 use super::super::error::{Code, ImapError, Malformed, Refusal, Step};
-use super::super::open::greet;
-use super::super::sent_mailbox::{SentFolder, log_in_and_find};
-use super::sent_mailbox::{AS_READ, AT, ID, find_until, folder, listed};
+use super::super::open::read_greeting;
+use super::super::sent_mailbox::{SentMailbox, log_in_and_find};
+use super::sent_mailbox::{AS_READ, AT, ID, find_until, listed, sent_mailbox};
 use super::{Connection, code, imap_example, password, soon};
 use mailroom_net::login::{Login, Secret};
 
-/// A folder that is found by its name: the next command is M3.
+/// A mailbox that is found by its name: the next command is M3.
 fn sent(capabilities: &str) -> String {
     listed(capabilities, "S: * LIST () \"/\" Sent")
 }
 
 /// What comes of filing a message with the server that plays `transcript` to its end.
 async fn file(transcript: &str, raw: &[u8]) -> Result<(), ImapError> {
-    let (mut folder, playing) = folder(transcript).await;
-    let result = folder.file(raw, AT).await;
-    drop(folder);
+    let (mut sent_mailbox, playing) = sent_mailbox(transcript).await;
+    let result = sent_mailbox.file(raw, AT).await;
+    drop(sent_mailbox);
     playing.await.unwrap();
     result
 }
@@ -33,9 +33,9 @@ async fn file(transcript: &str, raw: &[u8]) -> Result<(), ImapError> {
 /// What comes of looking for [`ID`] where the server answers the search with `answer`.
 async fn holds(answer: &str) -> Result<bool, ImapError> {
     let transcript = format!("{}{EXAMINED}\n{SEARCH_4}\n{answer}", sent("IDLE"));
-    let (mut folder, playing) = folder(&transcript).await;
-    let result = folder.holds(ID).await;
-    drop(folder);
+    let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+    let result = sent_mailbox.holds(ID).await;
+    drop(sent_mailbox);
     playing.await.unwrap();
     result
 }
@@ -108,28 +108,28 @@ async fn a_second_look_sees_what_has_come_meanwhile() {
         C: M7 LOGOUT",
         sent("IDLE")
     );
-    let (mut folder, playing) = folder(&transcript).await;
-    assert!(!folder.holds(ID).await.unwrap());
-    assert!(folder.holds("<b\"\\@x>").await.unwrap());
-    folder.logout().await;
+    let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+    assert!(!sent_mailbox.holds(ID).await.unwrap());
+    assert!(sent_mailbox.holds("<b\"\\@x>").await.unwrap());
+    sent_mailbox.logout().await;
     playing.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_message_id_is_not_looked_for_and_harms_nothing() {
     let transcript = format!("{}{EXAMINED}\n{SEARCH_4}\nS: * SEARCH 7\nS: M4 OK done", sent("IDLE"));
-    let (mut folder, playing) = folder(&transcript).await;
+    let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
     for id in ["", "<>", "a@b", "<a@b", "a@b>", "<a\r\nM9 LOGOUT>", "<a\0b>", "<\u{e4}@b>", "<a\tb>"] {
-        let error = folder.holds(id).await.unwrap_err();
-        assert!(matches!(error, ImapError::UnsendableId), "{id}: {error:?}");
+        let error = sent_mailbox.holds(id).await.unwrap_err();
+        assert!(matches!(error, ImapError::UnsearchableMessageId), "{id}: {error:?}");
         assert_eq!(code(&error), ErrorCode::Internal);
     }
-    assert!(folder.holds(ID).await.unwrap());
+    assert!(sent_mailbox.holds(ID).await.unwrap());
     playing.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_folder_that_cannot_be_looked_into_is_an_error_and_is_tried_again() {
+async fn a_mailbox_that_cannot_be_looked_into_is_an_error_and_is_tried_again() {
     let transcript = format!(
         "{}C: M3 EXAMINE \"Sent\"
         S: M3 NO permission denied
@@ -140,16 +140,16 @@ async fn a_folder_that_cannot_be_looked_into_is_an_error_and_is_tried_again() {
         S: M5 OK done",
         sent("IDLE")
     );
-    let (mut folder, playing) = folder(&transcript).await;
-    let error = folder.holds(ID).await.unwrap_err();
-    let trouble = error.owner_error(&imap_example());
-    assert_eq!(trouble.code, ErrorCode::ImapMailbox);
+    let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+    let error = sent_mailbox.holds(ID).await.unwrap_err();
+    let owner_error = error.owner_error(&imap_example());
+    assert_eq!(owner_error.code, ErrorCode::ImapMailbox);
     assert_eq!(
-        trouble.message,
-        "imap.example.com (port 993) refused to open the folder for sent mail: \"permission denied\". \
+        owner_error.message,
+        "imap.example.com (port 993) refused to open the mailbox for sent messages: \"permission denied\". \
          Check that the login may read it."
     );
-    assert!(folder.holds(ID).await.unwrap());
+    assert!(sent_mailbox.holds(ID).await.unwrap());
     playing.await.unwrap();
 }
 
@@ -169,9 +169,9 @@ async fn a_message_is_sent_when_the_server_asks_for_it() {
         S: M4 OK done",
         sent("IDLE")
     );
-    let (mut folder, playing) = folder(&transcript).await;
-    folder.file(b"a\r\nb", AT).await.unwrap();
-    folder.file(b"c", AT).await.unwrap();
+    let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+    sent_mailbox.file(b"a\r\nb", AT).await.unwrap();
+    sent_mailbox.file(b"c", AT).await.unwrap();
     playing.await.unwrap();
 }
 
@@ -217,11 +217,11 @@ async fn a_refusal_before_the_message_costs_neither_message_nor_session() {
             S: M4 OK done",
             sent("IDLE")
         );
-        let (mut folder, playing) = folder(&transcript).await;
-        let error = folder.file(b"hi", AT).await.unwrap_err();
+        let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+        let error = sent_mailbox.file(b"hi", AT).await.unwrap_err();
         let ImapError::Refused { step: Step::Append, reply } = &error else { panic!("{error:?}") };
         assert_eq!((reply.code, super::code(&error)), (code, expected), "{refusal}");
-        folder.file(b"hi", AT).await.unwrap();
+        sent_mailbox.file(b"hi", AT).await.unwrap();
         playing.await.unwrap();
     }
 }
@@ -234,8 +234,8 @@ async fn a_message_that_is_refused_is_an_error_in_the_servers_words() {
         let error = file(&transcript("S: M3 NO [OVERQUOTA] Quota exceeded"), b"hi").await.unwrap_err();
         assert_eq!(
             error.owner_error(&imap_example()).message,
-            "imap.example.com (port 993) cannot file the copy of a sent mail, because the mailbox is full: \
-             \"Quota exceeded\". Delete some mail, or ask the provider for more room."
+            "imap.example.com (port 993) cannot file the copy of a sent message, because the mailbox is full: \
+             \"Quota exceeded\". Delete some messages, or ask the provider for more space."
         );
         let error = file(&transcript("S: * BYE going down"), b"hi").await.unwrap_err();
         assert!(
@@ -263,18 +263,18 @@ async fn a_server_that_hangs_anywhere_meets_the_deadline() {
         (format!("{append} {{2}}\nS: * OK wait"), Step::Append),
         (format!("{append} {{2}}\nS: + go\nC: hi"), Step::Append),
     ] {
-        let (mut folder, _playing) = folder(&format!("{}{so_far}\nsilence", sent("IDLE"))).await;
+        let (mut sent_mailbox, _playing) = sent_mailbox(&format!("{}{so_far}\nsilence", sent("IDLE"))).await;
         let begun = Instant::now();
-        folder.set_deadline(begun + Duration::from_secs(9));
+        sent_mailbox.set_deadline(begun + Duration::from_secs(9));
         let error = if step == Step::Append {
-            folder.file(b"hi", AT).await.unwrap_err()
+            sent_mailbox.file(b"hi", AT).await.unwrap_err()
         } else {
-            folder.holds(ID).await.unwrap_err()
+            sent_mailbox.holds(ID).await.unwrap_err()
         };
         assert!(matches!(error, ImapError::Timeout(at) if at == step), "{so_far}: {error:?}");
         assert_eq!(begun.elapsed().as_secs(), 9, "{so_far}");
-        assert!(matches!(folder.file(b"hi", AT).await, Err(ImapError::Spent)));
-        assert!(matches!(folder.holds(ID).await, Err(ImapError::Spent)));
+        assert!(matches!(sent_mailbox.file(b"hi", AT).await, Err(ImapError::Spent)));
+        assert!(matches!(sent_mailbox.holds(ID).await, Err(ImapError::Spent)));
     }
     let begun = Instant::now();
     let list = "S: * OK [CAPABILITY IMAP4rev1] hi\nC: M1 LOGIN \"ann\" \"secret\"\nS: M1 OK [CAPABILITY X] in
@@ -284,8 +284,8 @@ async fn a_server_that_hangs_anywhere_meets_the_deadline() {
     assert_eq!(begun.elapsed().as_secs(), 9);
 }
 
-/// A folder behind a link that holds `buffer` bytes, whose server has announced `capability`, and what to play it with.
-async fn by_hand(capability: &str, buffer: usize) -> (SentFolder<DuplexStream>, BufReader<DuplexStream>) {
+/// A mailbox behind a link that buffers `buffer` bytes, on a server with `capability`; and the server's end of the link.
+async fn by_hand(capability: &str, buffer: usize) -> (SentMailbox<DuplexStream>, BufReader<DuplexStream>) {
     let (ours, theirs) = duplex(buffer);
     let mut theirs = BufReader::new(theirs);
     let greeting = format!("* PREAUTH hi\r\n* CAPABILITY IMAP4rev1 {capability}\r\nM1 OK .\r\n");
@@ -300,17 +300,17 @@ async fn by_hand(capability: &str, buffer: usize) -> (SentFolder<DuplexStream>, 
         let mut connection = Connection::new(ours, soon());
         let password = password("secret");
         let login = Login { login: "ann", secret: &Secret::Password(password.clone()) };
-        let greeted = greet(&mut connection).await.unwrap();
-        log_in_and_find(connection, greeted, login, &imap_example()).await.unwrap().unwrap()
+        let greeting = read_greeting(&mut connection).await.unwrap();
+        log_in_and_find(connection, greeting, login, &imap_example()).await.unwrap().unwrap()
     };
-    let (folder, ()) = tokio::join!(opening, playing);
-    (folder, theirs)
+    let (sent_mailbox, ()) = tokio::join!(opening, playing);
+    (sent_mailbox, theirs)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_link_is_no_silence() {
-    let (mut folder, mut theirs) = by_hand("LITERAL+", 1024).await;
-    folder.set_deadline(Instant::now() + Duration::from_secs(600));
+    let (mut sent_mailbox, mut theirs) = by_hand("LITERAL+", 1024).await;
+    sent_mailbox.set_deadline(Instant::now() + Duration::from_secs(600));
     let begun = Instant::now();
     let raw = vec![b'x'; 512 * 1024];
     let serving = async {
@@ -325,7 +325,7 @@ async fn a_slow_link_is_no_silence() {
         }
         theirs.write_all(b"M3 OK done\r\n").await.unwrap();
     };
-    let filing = async { folder.file(&raw, AT).await.unwrap() };
+    let filing = async { sent_mailbox.file(&raw, AT).await.unwrap() };
     tokio::join!(filing, serving);
     assert!(begun.elapsed().as_secs() >= 512);
 }
@@ -339,9 +339,9 @@ async fn a_server_that_stops_taking_the_message_is_heard_before_it_is_left() {
         ("* OK still here\r\n", None),
         ("", None),
     ] {
-        // It stops reading, or it hangs up.
+        // It stops reading, or it closes the connection.
         for staying in [Duration::from_secs(3600), Duration::ZERO] {
-            let (mut folder, mut theirs) = by_hand("LITERAL+", 1024).await;
+            let (mut sent_mailbox, mut theirs) = by_hand("LITERAL+", 1024).await;
             let begun = Instant::now();
             let serving = async {
                 theirs.read_exact(&mut [0; 3000]).await.unwrap();
@@ -350,9 +350,9 @@ async fn a_server_that_stops_taking_the_message_is_heard_before_it_is_left() {
                 drop(theirs);
             };
             let filing = async {
-                let error = folder.file(&raw, AT).await.unwrap_err();
+                let error = sent_mailbox.file(&raw, AT).await.unwrap_err();
                 assert!(begun.elapsed() < Duration::from_secs(40));
-                assert!(matches!(folder.holds(ID).await, Err(ImapError::Spent)));
+                assert!(matches!(sent_mailbox.holds(ID).await, Err(ImapError::Spent)));
                 error
             };
             let (error, ()) = tokio::join!(filing, serving);
@@ -378,7 +378,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let received = runtime.block_on(async {
-            let (mut folder, mut theirs) = by_hand(capability, 4096).await;
+            let (mut sent_mailbox, mut theirs) = by_hand(capability, 4096).await;
             let serving = async {
                 let mut line = String::new();
                 theirs.read_line(&mut line).await.unwrap();
@@ -391,7 +391,7 @@ proptest! {
                 theirs.write_all(b"M3 OK done\r\n").await.unwrap();
                 received
             };
-            let (result, received) = tokio::join!(folder.file(&raw, AT), serving);
+            let (result, received) = tokio::join!(sent_mailbox.file(&raw, AT), serving);
             result.unwrap();
             received
         });

@@ -87,26 +87,26 @@ async fn a_response_code_may_be_followed_by_anything() {
 }
 
 #[tokio::test]
-async fn errors_carry_nothing_of_the_mail() {
+async fn errors_carry_nothing_of_the_message() {
     let transcript = "
         C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
         S: * 3 FETCH (UID 3 BODY[]<0> {12}
         S: confidential oops
         S: M3 OK .";
     let error = session(transcript).await.fetch(&[(uid(3), 3)], 1000).await.unwrap_err();
-    let trouble = error.owner_error(&super::imap_example()).message;
-    for text in [format!("{error:?}"), error.to_string(), trouble] {
+    let owner_error = error.owner_error(&super::imap_example()).message;
+    for text in [format!("{error:?}"), error.to_string(), owner_error] {
         assert!(!text.contains("confidential") && !text.contains("oops"), "{text}");
     }
 }
 
-/// A server that says these bytes whatever it is asked, and hangs up.
+/// A server that sends these bytes and closes the connection, whatever it receives.
 fn saying(bytes: Vec<u8>) -> DuplexStream {
     let (ours, mut theirs) = duplex(1 << 20);
     tokio::spawn(async move {
         let _ = theirs.write_all(&bytes).await;
         let _ = theirs.shutdown().await;
-        // What we are told is taken in, so that we are heard to the end.
+        // It reads everything, so that no write of ours fails before its last byte is read.
         let _ = tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await;
     });
     ours
@@ -121,21 +121,21 @@ fn run(bytes: Vec<u8>) {
         let login = Login { login: "ann", secret: &Secret::Password(password.clone()) };
         let inbox = mailroom_core::server::Mailbox::parse("INBOX").unwrap();
         let mut connection = super::Connection::new(saying(bytes.clone()), soon());
-        let Ok(greeted) = super::greet(&mut connection).await else { return };
-        let mut probe = super::super::connection_test::Probe::default();
-        let _ = super::super::connection_test::look_around(
-            &mut probe,
+        let Ok(greeting) = super::read_greeting(&mut connection).await else { return };
+        let mut report = super::super::connection_test::ConnectionReport::default();
+        let _ = super::super::connection_test::run_test(
+            &mut report,
             connection,
-            greeted,
+            greeting,
             Some(login),
             &imap_example(),
             &inbox,
         )
         .await;
         let mut connection = super::Connection::new(saying(bytes), soon());
-        let Ok(greeted) = super::greet(&mut connection).await else { return };
+        let Ok(greeting) = super::read_greeting(&mut connection).await else { return };
         let Ok(mut opened) =
-            super::log_in_and_open(connection, greeted, login, &imap_example(), &inbox, Some(0)).await
+            super::log_in_and_open(connection, greeting, login, &imap_example(), &inbox, Some(0)).await
         else {
             return;
         };
@@ -149,7 +149,7 @@ fn run(bytes: Vec<u8>) {
     });
 }
 
-/// Pieces of which responses are made, so that chance meets more than "this is no greeting".
+/// Fragments of responses, so that random input gets past the greeting.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
     let known = [
         "* ",

@@ -112,7 +112,7 @@ async fn strings_are_quoted_or_sent_as_literals() {
     open_as(literals, "jürg", "schlüssel", "INBOX", None).await.unwrap();
 
     let error = open_as("S: * OK ready\nsilence", "ann", "a\0b", "INBOX", None).await.unwrap_err();
-    assert!(matches!(error, ImapError::Unsendable));
+    assert!(matches!(error, ImapError::UnsendableCredential));
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +125,7 @@ async fn a_server_that_knows_us_is_not_logged_in_to() {
     open(transcript, None).await.unwrap();
 }
 
-/// What servers greet with.
+/// What servers read_greeting with.
 #[tokio::test(start_paused = true)]
 async fn only_a_greeting_is_a_greeting() {
     let table = [
@@ -204,12 +204,12 @@ async fn the_owner_reads_the_servers_words_and_never_the_password() {
         C: M1 LOGIN \"ann\" \"secret\"
         S: M1 NO [AUTHENTICATIONFAILED] bad command: LOGIN ann secret";
     let error = open(transcript, None).await.unwrap_err();
-    let trouble = error.owner_error(&imap_example());
+    let owner_error = error.owner_error(&imap_example());
     assert_eq!(
-        trouble.message,
-        "imap.example.com (port 993) refused the login: \"bad command: LOGIN ann …\". Check login and password; many providers want an app password."
+        owner_error.message,
+        "imap.example.com (port 993) refused the login: \"bad command: LOGIN ann …\". Check login and password; many providers require an app password."
     );
-    for text in [format!("{error:?}"), error.to_string(), trouble.message] {
+    for text in [format!("{error:?}"), error.to_string(), owner_error.message] {
         assert!(!text.contains("secret"), "{text}");
     }
 }
@@ -220,8 +220,8 @@ async fn a_named_pause_is_kept() {
         S: * OK ready
         C: M1 LOGIN \"ann\" \"secret\"
         S: M1 BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds";
-    let trouble = open(transcript, None).await.unwrap_err().owner_error(&imap_example());
-    assert_eq!(trouble.retry_after, Some(Duration::from_millis(299_456)));
+    let owner_error = open(transcript, None).await.unwrap_err().owner_error(&imap_example());
+    assert_eq!(owner_error.retry_after, Some(Duration::from_millis(299_456)));
 }
 
 #[tokio::test(start_paused = true)]

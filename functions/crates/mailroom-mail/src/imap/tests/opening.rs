@@ -249,7 +249,7 @@ async fn a_server_that_drips_is_cut_off_at_the_deadline() {
         }
     });
     let mut connection = super::Connection::new(ours, super::soon());
-    let error = super::greet(&mut connection).await.map(drop).unwrap_err();
+    let error = super::read_greeting(&mut connection).await.map(drop).unwrap_err();
     assert!(matches!(error, ImapError::Timeout(Step::Greeting)));
     drop(connection);
     dripping.await.unwrap();

@@ -1,4 +1,4 @@
-//! The folder for sent mail: which one it is, and what it is called on the wire.
+//! The mailbox for sent messages: which one is chosen, and how its name is encoded.
 
 use mailroom_core::owner_error::ErrorCode;
 use time::OffsetDateTime;
@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::error::{ImapError, Step};
-use super::super::open::greet;
-use super::super::sent_mailbox::{SentFolder, log_in_and_find};
+use super::super::open::read_greeting;
+use super::super::sent_mailbox::{SentMailbox, log_in_and_find};
 use super::{Connection, code, imap_example, password, server, soon};
 use mailroom_net::login::{Login, Secret};
 
@@ -29,22 +29,22 @@ pub(super) fn logged_in(capabilities: &str) -> String {
     )
 }
 
-/// A login, after which the folder is found in this answer to LIST: the next command is M3.
+/// A login, and this answer to LIST: the next command is M3.
 pub(super) fn listed(capabilities: &str, list: &str) -> String {
     format!("{}C: M2 LIST \"\" \"*\"\n{list}\nS: M2 OK done\n", logged_in(capabilities))
 }
 
-pub(super) type Found = Result<Option<SentFolder<DuplexStream>>, ImapError>;
+pub(super) type Found = Result<Option<SentMailbox<DuplexStream>>, ImapError>;
 
 pub(super) async fn find_until(transcript: &str, deadline: Instant) -> (Found, JoinHandle<()>) {
     let (stream, playing) = server(transcript);
     let mut connection = Connection::new(stream, deadline);
     let password = password("secret");
     let result = async {
-        let greeted = greet(&mut connection).await?;
+        let greeting = read_greeting(&mut connection).await?;
         log_in_and_find(
             connection,
-            greeted,
+            greeting,
             Login { login: "ann", secret: &Secret::Password(password.clone()) },
             &imap_example(),
         )
@@ -57,15 +57,15 @@ pub(super) async fn find_until(transcript: &str, deadline: Instant) -> (Found, J
 /// The name that is found in the server that plays `transcript`, which has to come to its end.
 async fn found(transcript: &str) -> Option<String> {
     let (result, playing) = find_until(transcript, soon()).await;
-    let folder = result.unwrap();
-    let name = folder.as_ref().map(|folder| folder.name().to_owned());
-    drop(folder);
+    let sent_mailbox = result.unwrap();
+    let name = sent_mailbox.as_ref().map(|sent_mailbox| sent_mailbox.name().to_owned());
+    drop(sent_mailbox);
     playing.await.unwrap();
     name
 }
 
-/// The folder of the server that plays `transcript`.
-pub(super) async fn folder(transcript: &str) -> (SentFolder<DuplexStream>, JoinHandle<()>) {
+/// The mailbox for sent messages on the server that plays `transcript`.
+pub(super) async fn sent_mailbox(transcript: &str) -> (SentMailbox<DuplexStream>, JoinHandle<()>) {
     let (result, playing) = find_until(transcript, soon()).await;
     (result.unwrap().unwrap(), playing)
 }
@@ -188,7 +188,7 @@ async fn capabilities_are_asked_for_where_the_login_did_not_tell_and_may_be_refu
 async fn its_name_goes_back_as_it_came() {
     for (line, on_the_wire) in [
         ("(\\Sent) \"/\" &U,BTFw-", "\"&U,BTFw-\""),
-        // Not what we would have made of it.
+        // The name as the server sent it, not as we would encode it.
         ("(\\Sent) \"/\" \"&AGE-b\"", "\"&AGE-b\""),
         ("(\\Sent) \"/\" \"&broken\"", "\"&broken\""),
         ("(\\Sent) \"\\\\\" \"a \\\"b\\\"\\\\c\"", "\"a \\\"b\\\"\\\\c\""),
@@ -208,10 +208,10 @@ async fn its_name_goes_back_as_it_came() {
             S: M5 OK done",
             listed("IDLE", &format!("S: * LIST {line}"))
         );
-        let (mut folder, playing) = folder(&transcript).await;
-        assert!(!folder.holds(ID).await.unwrap());
-        folder.file(b"hi", AT).await.unwrap();
-        drop(folder);
+        let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+        assert!(!sent_mailbox.holds(ID).await.unwrap());
+        sent_mailbox.file(b"hi", AT).await.unwrap();
+        drop(sent_mailbox);
         playing.await.unwrap();
     }
 }
@@ -249,10 +249,10 @@ async fn a_name_that_cannot_be_quoted_goes_back_as_a_literal() {
         listed("LITERAL-", list)
     );
     for transcript in [waiting, at_once] {
-        let (mut folder, playing) = folder(&transcript).await;
-        assert!(folder.holds(ID).await.unwrap());
-        folder.file(b"hi", AT).await.unwrap();
-        drop(folder);
+        let (mut sent_mailbox, playing) = sent_mailbox(&transcript).await;
+        assert!(sent_mailbox.holds(ID).await.unwrap());
+        sent_mailbox.file(b"hi", AT).await.unwrap();
+        drop(sent_mailbox);
         playing.await.unwrap();
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use super::super::connection_test::Probe;
+use super::super::connection_test::ConnectionReport;
 use super::super::error::{ImapError, Malformed, Step};
 use super::super::open::{Connector, start_tls};
 use super::{Connection, Mailbox, Opened, code, password, server, soon};
@@ -144,14 +144,15 @@ async fn a_try_takes_the_same_way_to_a_server() {
     let after_starttls = said.strip_prefix(b"* OK .\r\n").unwrap();
     for (security, said) in [(Security::Tls, said.as_slice()), (Security::StartTls, after_starttls)] {
         let server = listen(Some(authority.acceptor("localhost", (2020, 2120))), security, said).await;
-        let mut found = Probe::default();
+        let mut found = ConnectionReport::default();
         let inbox = Mailbox::parse("INBOX").unwrap();
-        connector(&authority).probe(&mut found, &server, None, &inbox, soon()).await.unwrap();
+        connector(&authority).test(&mut found, &server, None, &inbox, soon()).await.unwrap();
         assert_eq!(found.capabilities, ["IMAP4REV1", "AUTH=PLAIN"]);
     }
     let server = listen(Some(authority.acceptor("example.com", (2020, 2120))), Security::Tls, said).await;
     let inbox = Mailbox::parse("INBOX").unwrap();
-    let tried = connector(&authority).probe(&mut Probe::default(), &server, None, &inbox, soon()).await;
+    let tried =
+        connector(&authority).test(&mut ConnectionReport::default(), &server, None, &inbox, soon()).await;
     assert!(matches!(tried, Err(ImapError::Tls(TlsError::WrongName))), "{tried:?}");
 }
 
@@ -182,9 +183,9 @@ async fn the_owner_is_told_what_is_wrong_with_a_certificate() {
         let server = listen(Some(acceptor), Security::Tls, said).await;
         let error = connect(&authority, &server).await.unwrap_err();
         assert!(matches!(&error, ImapError::Tls(error) if is(error)), "{error:?}");
-        let trouble = error.owner_error(&server);
-        assert_eq!(trouble.code, ErrorCode::ImapTls);
-        assert!(trouble.message.contains(sentence), "{}", trouble.message);
+        let owner_error = error.owner_error(&server);
+        assert_eq!(owner_error.code, ErrorCode::ImapTls);
+        assert!(owner_error.message.contains(sentence), "{}", owner_error.message);
     }
 }
 

@@ -3,13 +3,13 @@
 use tokio::io::DuplexStream;
 
 use super::*;
-use crate::smtp::{Begun, Content, Envelope, Extensions, Reply, Session, Unsupported};
+use crate::smtp::{Content, Envelope, Extensions, Reply, Session, TransactionStart, Unsupported};
 
 /// A session with a server that goes on with this transcript after EHLO.
 async fn session(offers: &str, transcript: &str) -> Session<DuplexStream> {
     let transcript = format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\n{offers}S: 250 OK\n{transcript}");
     let connection = Connection::new(server(&transcript), soon());
-    introduce(&mut Probe::default(), connection, "[127.0.0.1]", &example(), None).await.unwrap()
+    greet_and_log_in(&mut EhloResponse::default(), connection, "[127.0.0.1]", &example(), None).await.unwrap()
 }
 
 fn to(names: &[&str]) -> Vec<String> {
@@ -42,7 +42,7 @@ async fn one_mail_after_the_other_goes_over_a_session() {
     let ann = to(&["ann@example.org"]);
     for _ in 0..2 {
         assert!(
-            matches!(session.begin(&envelope(&ann)).await, Begun::Ready { refused } if refused.is_empty())
+            matches!(session.begin(&envelope(&ann)).await, TransactionStart::Ready { refused } if refused.is_empty())
         );
         session.content(b"Subject: x\r\n\r\n.\r\n..a").await.unwrap();
         assert_eq!(session.finish().await.unwrap().code, 250);
@@ -68,7 +68,7 @@ async fn commands_go_in_one_flight_where_the_server_takes_that() {
     .await;
     let all = to(&["j\u{f6}rg@example.org", "bob@example.org", "eve@example.org"]);
     let begun = session.begin(&Envelope { content: Content::EightBit, ..envelope(&all) }).await;
-    let Begun::Ready { refused } = begun else { panic!("{begun:?}") };
+    let TransactionStart::Ready { refused } = begun else { panic!("{begun:?}") };
     assert_eq!(said(&refused), [("bob@example.org", 451), ("eve@example.org", 550)]);
     assert_eq!(refused[1].1.words, "no such user");
 }
@@ -103,11 +103,14 @@ async fn a_session_goes_on_after_a_refusal_at_any_command() {
     )
     .await;
     let begun = session.begin(&envelope(&bob)).await;
-    assert!(matches!(begun, Begun::Refused { ref reply, .. } if reply.code == 550), "{begun:?}");
+    assert!(matches!(begun, TransactionStart::Refused { ref reply, .. } if reply.code == 550), "{begun:?}");
     let begun = session.begin(&envelope(&bob)).await;
-    assert!(matches!(begun, Begun::Nobody { ref refused } if refused.len() == 2), "{begun:?}");
+    assert!(
+        matches!(begun, TransactionStart::AllRecipientsRejected { ref refused } if refused.len() == 2),
+        "{begun:?}"
+    );
     let begun = session.begin(&envelope(&bob)).await;
-    let Begun::Refused { reply, refused } = begun else { panic!("{begun:?}") };
+    let TransactionStart::Refused { reply, refused } = begun else { panic!("{begun:?}") };
     assert_eq!((reply.code, said(&refused)), (452, vec![("eve@example.org", 550)]));
 }
 
@@ -115,20 +118,23 @@ async fn a_session_goes_on_after_a_refusal_at_any_command() {
 async fn a_server_is_not_asked_for_what_it_cannot_do() {
     let mut session = session("S: 250-SIZE 99\n", "").await;
     let ann = to(&["ann@example.org"]);
-    assert!(matches!(session.begin(&envelope(&ann)).await, Begun::Unsupported(Unsupported::TooLarge(99))));
+    assert!(matches!(
+        session.begin(&envelope(&ann)).await,
+        TransactionStart::Unsupported(Unsupported::TooLarge(99))
+    ));
     let international = to(&["j\u{f6}rg@example.org"]);
     let small = Envelope { bytes: 9, ..envelope(&international) };
-    assert!(matches!(session.begin(&small).await, Begun::Unsupported(Unsupported::International)));
+    assert!(matches!(session.begin(&small).await, TransactionStart::Unsupported(Unsupported::International)));
 }
 
 #[test]
 fn offers_are_read_as_servers_write_them() {
     let read = |lines: &[&str]| Extensions::read(&to(lines));
     assert_eq!(read(&["SIZE 0", "pipelining"]).size, None);
-    assert!(read(&["size"]).knows_size && read(&["PIPELINING"]).pipelining);
+    assert!(read(&["size"]).has_size && read(&["PIPELINING"]).pipelining);
     assert_eq!(
         read(&["SIZE 99999999999999999999999", "SMTPUTF8X"]),
-        Extensions { knows_size: true, ..Extensions::default() }
+        Extensions { has_size: true, ..Extensions::default() }
     );
 }
 
@@ -144,17 +150,17 @@ async fn a_goodbye_in_the_middle_ends_the_session_and_names_the_step() {
         (format!("{mail}{rcpt}{data}"), Step::Data),
     ] {
         for (end, expected) in
-            [("S: 421 4.3.2 closing", "refused"), ("S: hello", "malformed"), ("", "hung up")]
+            [("S: 421 4.3.2 closing", "refused"), ("S: hello", "malformed"), ("", "closed")]
         {
             let mut session = session("", &format!("{transcript}{end}")).await;
             let begun = session.begin(&envelope(&ann)).await;
-            let Begun::Broken { error, .. } = begun else { panic!("{begun:?}") };
+            let TransactionStart::Broken { error, .. } = begun else { panic!("{begun:?}") };
             let (name, at) = if let SmtpError::Refused { step, .. } = &error {
                 ("refused", *step)
             } else if let SmtpError::Malformed { step, .. } = &error {
                 ("malformed", *step)
             } else if let SmtpError::HungUp(step) = &error {
-                ("hung up", *step)
+                ("closed", *step)
             } else {
                 panic!("{error:?}")
             };
@@ -171,14 +177,14 @@ async fn silence_ends_at_every_step_and_a_verdict_may_take_its_time() {
     let mut quiet = session("", &format!("{mail}silence")).await;
     assert!(matches!(
         quiet.begin(&envelope(&ann)).await,
-        Begun::Broken { error: SmtpError::Timeout(Step::Mail), .. }
+        TransactionStart::Broken { error: SmtpError::Timeout(Step::Mail), .. }
     ));
     let mut slow = session("", &format!("{ready}C: x\nC: .\nsilence")).await;
     slow.set_deadline(Instant::now() + Duration::from_secs(3600));
-    assert!(matches!(slow.begin(&envelope(&ann)).await, Begun::Ready { .. }));
+    assert!(matches!(slow.begin(&envelope(&ann)).await, TransactionStart::Ready { .. }));
     slow.content(b"x\r\n").await.unwrap();
     let begun = Instant::now();
-    assert!(matches!(slow.finish().await, Err(SmtpError::Timeout(Step::Verdict))));
+    assert!(matches!(slow.finish().await, Err(SmtpError::Timeout(Step::EndOfData))));
     assert!(begun.elapsed() >= Duration::from_secs(299), "{:?}", begun.elapsed());
 }
 
@@ -192,16 +198,16 @@ async fn who_leaves_or_breaks_off_before_the_dot_is_heard_in_time() {
         S: 354 go on
         C: x\n";
     let ann = to(&["ann@example.org"]);
-    for (end, heard) in [("S: 451 4.3.1 disk full", "refused"), ("", "hung up"), ("silence", "nothing")] {
+    for (end, heard) in [("S: 451 4.3.1 disk full", "refused"), ("", "closed"), ("silence", "nothing")] {
         let mut session = session("", &format!("{ready}{end}")).await;
-        assert!(matches!(session.begin(&envelope(&ann)).await, Begun::Ready { .. }));
+        assert!(matches!(session.begin(&envelope(&ann)).await, TransactionStart::Ready { .. }));
         session.content(b"x\r\n").await.unwrap();
         tokio::task::yield_now().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         let said = match session.check_alive().await {
             Ok(()) => "nothing",
             Err(SmtpError::Refused { step: Step::Content, .. }) => "refused",
-            Err(SmtpError::HungUp(Step::Content)) => "hung up",
+            Err(SmtpError::HungUp(Step::Content)) => "closed",
             Err(error) => panic!("{error:?}"),
         };
         assert_eq!(said, heard);
@@ -214,7 +220,9 @@ async fn with_token(offer: &str, transcript: &str) -> Result<(), SmtpError> {
     let transcript =
         format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\nS: 250 AUTH {offer}\n{transcript}");
     let connection = Connection::new(server(&transcript), soon());
-    introduce(&mut Probe::default(), connection, "[127.0.0.1]", &example(), Some(login)).await.map(drop)
+    greet_and_log_in(&mut EhloResponse::default(), connection, "[127.0.0.1]", &example(), Some(login))
+        .await
+        .map(drop)
 }
 
 #[tokio::test]
@@ -253,7 +261,7 @@ async fn what_was_said_to_recipients_before_the_end_of_a_session_stands() {
     )
     .await;
     let begun = session.begin(&envelope(&all)).await;
-    let Begun::Broken { refused, .. } = begun else { panic!("{begun:?}") };
+    let TransactionStart::Broken { refused, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(said(&refused), [("ann@example.org", 550)]);
 }
 
@@ -262,7 +270,7 @@ async fn a_server_that_refuses_and_leaves_has_refused() {
     let ann = to(&["ann@example.org"]);
     let mut session = session("", "C: MAIL FROM:<support@example.com>\nS: 550 5.7.1 not you").await;
     let begun = session.begin(&envelope(&ann)).await;
-    assert!(matches!(begun, Begun::Refused { ref reply, .. } if reply.code == 550), "{begun:?}");
+    assert!(matches!(begun, TransactionStart::Refused { ref reply, .. } if reply.code == 550), "{begun:?}");
     assert!(session.is_spent());
 }
 
@@ -271,5 +279,5 @@ async fn a_header_in_another_script_needs_what_addresses_in_it_need() {
     let ann = to(&["ann@example.org"]);
     let other = Envelope { content: Content::EightBit, ..envelope(&ann) };
     let mut without = session("S: 250-8BITMIME\n", "").await;
-    assert!(matches!(without.begin(&other).await, Begun::Unsupported(Unsupported::International)));
+    assert!(matches!(without.begin(&other).await, TransactionStart::Unsupported(Unsupported::International)));
 }
