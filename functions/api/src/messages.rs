@@ -126,11 +126,11 @@ fn sender(profile: &Profile) -> Result<EmailAddress, ApiError> {
     let conflict = |field: &str, problem: &str, detail: &str| {
         Err(ApiError::Conflict(detail.to_owned(), Problems::one(field, problem)))
     };
-    if profile.smtp.is_none() {
+    if profile.settings.smtp.is_none() {
         let detail = "This profile names no SMTP server to send through.";
         return conflict("smtp_host", "is required to send; add it to the profile first", detail);
     }
-    match EmailAddress::parse(profile.auth.login()) {
+    match EmailAddress::parse(profile.settings.auth.login()) {
         Ok(address) => Ok(address),
         Err(_) => {
             let detail = "This profile's login is not an address that a message can come from.";

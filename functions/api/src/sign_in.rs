@@ -122,7 +122,7 @@ impl SignIns {
         match self.complete(request).await {
             Ok(profile) => {
                 info!(profile.id = %profile.id, "a person signed in for profile {}", profile.id);
-                let done = format!("Mailroom can now use the mailbox {}.", profile.auth.login());
+                let done = format!("Mailroom can now use the mailbox {}.", profile.settings.auth.login());
                 let sentences = [done.as_str(), "You can close this page."];
                 Response::page(200, page(PageKind::Success, "Signed in", &sentences))
             }
@@ -140,7 +140,7 @@ impl SignIns {
         let sign_in = self.table.take_sign_in(&key).await?;
         let sign_in = sign_in.filter(|sign_in| sign_in.expires_at > clock::now()).ok_or(Refusal::TooLate)?;
         let profile = self.table.get(sign_in.profile).await?.ok_or(Refusal::Changed)?;
-        let Auth::Oauth2(client) = &profile.auth else { return Err(Refusal::Changed) };
+        let Auth::Oauth2(client) = &profile.settings.auth else { return Err(Refusal::Changed) };
         if client.grant != Grant::AuthorizationCode || settings_digest(client) != sign_in.settings {
             return Err(Refusal::Changed);
         }
@@ -163,11 +163,12 @@ impl SignIns {
         );
         let SignedIn { refresh_token, authorization } = signed_in.await.map_err(Refusal::Provider)?;
         let settings = sign_in.settings;
-        let stored =
-            self.sign(profile, Some((refresh_token, authorization)), |profile| match &profile.auth {
+        let stored = self.sign(profile, Some((refresh_token, authorization)), |profile| {
+            match &profile.settings.auth {
                 Auth::Oauth2(client) => settings_digest(client) == settings,
                 Auth::Plain { .. } => false,
-            });
+            }
+        });
         stored.await?.ok_or(Refusal::Changed)
     }
 
@@ -220,8 +221,8 @@ impl SignIns {
                         warn!(profile.id = %current.id, error = %Chain(&error), "the claim on profile {} was not released and expires by itself", current.id);
                     }
                     let stored = stored?;
-                    if stored.listen {
-                        self.schedules.joined(stored.refresh_interval).await?;
+                    if stored.settings.listen {
+                        self.schedules.joined(stored.settings.refresh_interval).await?;
                     }
                     return Ok(Some(stored));
                 }
@@ -272,7 +273,7 @@ fn signed_in_with(profile: &Profile) -> Result<&Oauth2, ApiError> {
     let conflict = |detail: &str, field: &str, problem: &str| {
         Err(ApiError::Conflict(detail.to_owned(), Problems::one(field, problem)))
     };
-    match &profile.auth {
+    match &profile.settings.auth {
         Auth::Oauth2(client) if client.grant == Grant::AuthorizationCode => Ok(client),
         Auth::Oauth2(_) => conflict(
             "This profile needs no sign-in: its client has access by itself.",

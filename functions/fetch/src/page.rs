@@ -77,7 +77,7 @@ impl<'a> PageIngest<'a> {
     {
         let bytes = page.iter().map(PendingMessage::cost).fold(0, u64::saturating_add);
         let memory = memory.take(bytes.min(MAX_FETCHED_BYTES)).await;
-        let limit = profile.max_message_bytes.min(MAX_FETCHED_BYTES);
+        let limit = profile.settings.max_message_bytes.min(MAX_FETCHED_BYTES);
         let messages = match isolation {
             Isolation::Pages | Isolation::OneByOne => fetch(mailbox, page, limit).await?,
             Isolation::Quarantine => {
@@ -187,7 +187,7 @@ fn quarantine(
             }
             Some(_) | None => {
                 let digest = Digest::of_place(
-                    profile.mailbox.as_str(),
+                    profile.settings.mailbox.as_str(),
                     uid_validity.map(UidValidity::get),
                     pending.uid.get(),
                 );
@@ -268,11 +268,15 @@ impl<H: Handover> Store<'_, H> {
         truncate(FlowJob {
             version: 1,
             job_id: JobId::new(profile.id, digest),
-            flow_schema_id: profile.flow_schema_id.as_ref().map_or_else(String::new, ToString::to_string),
+            flow_schema_id: profile
+                .settings
+                .flow_schema_id
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
             profile_id: profile.id.to_string(),
-            profile_name: profile.name.clone(),
-            login: profile.auth.login().to_owned(),
-            mailbox: profile.mailbox.as_str().to_owned(),
+            profile_name: profile.settings.name.clone(),
+            login: profile.settings.auth.login().to_owned(),
+            mailbox: profile.settings.mailbox.as_str().to_owned(),
             uid_validity: self.uid_validity.map(UidValidity::get),
             uid: pending.uid.get(),
             received_at: pending.arrived,

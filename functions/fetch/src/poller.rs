@@ -293,8 +293,8 @@ where
         list_above: Option<u32>,
         end: Instant,
     ) -> Result<Opened<M::Stream>, ImapError> {
-        let login = Login { login: profile.auth.login(), secret };
-        self.mailboxes.open(server, login, &profile.mailbox, list_above, end).await
+        let login = Login { login: profile.settings.auth.login(), secret };
+        self.mailboxes.open(server, login, &profile.settings.mailbox, list_above, end).await
     }
 }
 

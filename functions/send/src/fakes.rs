@@ -14,7 +14,7 @@ use mailroom_core::outbound::ports::{
 };
 use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::PortError;
-use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
 use mailroom_core::server::{Host, Mailbox, Security, Server};
 use mailroom_lambda::clock;
 use mailroom_net::clock::Clock;
@@ -134,19 +134,21 @@ fn server(host: &str, port: u16) -> Server {
 pub(crate) fn profile() -> Profile {
     Profile {
         id: ProfileId::parse(PROFILE).unwrap(),
-        name: "Support".to_owned(),
-        description: String::new(),
-        listen: false,
-        mailbox: Mailbox::parse("INBOX").unwrap(),
-        imap: Some(server("imap.example.com", 993)),
-        smtp: Some(server("smtp.example.com", 465)),
-        flow_schema_id: None,
-        refresh_interval: RefreshInterval::from_seconds(300).unwrap(),
-        auth: Auth::Plain { login: "support@example.com".to_owned() },
-        include_seen: false,
-        start_from: StartFrom::Now,
-        after_fetch: AfterFetch::Keep,
-        max_message_bytes: 1,
+        settings: Settings {
+            name: "Support".to_owned(),
+            description: String::new(),
+            listen: false,
+            mailbox: Mailbox::parse("INBOX").unwrap(),
+            imap: Some(server("imap.example.com", 993)),
+            smtp: Some(server("smtp.example.com", 465)),
+            flow_schema_id: None,
+            refresh_interval: RefreshInterval::from_seconds(300).unwrap(),
+            auth: Auth::Plain { login: "support@example.com".to_owned() },
+            include_seen: false,
+            start_from: StartFrom::Now,
+            after_fetch: AfterFetch::Keep,
+            max_message_bytes: 1,
+        },
         version: 1,
         secret_version: None,
         authorization: None,
@@ -278,7 +280,7 @@ impl SendQueues for World {
 
 impl LoginSecrets for World {
     async fn login_secret(&self, profile: &Profile, _: Instant) -> Result<Secret, Failure> {
-        assert_ne!(profile.auth.login(), PANIC, "a scripted panic");
+        assert_ne!(profile.settings.auth.login(), PANIC, "a scripted panic");
         Ok(Secret::AccessToken("first".to_owned().into()))
     }
 

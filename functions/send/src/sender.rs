@@ -375,7 +375,7 @@ impl<'a, P: Ports> Sender<'a, P> {
 
     /// The address that the profile sends from.
     fn from(&self) -> Result<EmailAddress, SendError> {
-        EmailAddress::parse(self.profile.auth.login()).map_err(|_| {
+        EmailAddress::parse(self.profile.settings.auth.login()).map_err(|_| {
             invalid("The profile's login is not an email address that a message could come from.")
         })
     }

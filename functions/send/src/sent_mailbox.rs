@@ -105,7 +105,7 @@ impl<M: SentMailboxSession> SentMailbox<M> {
         P::Imap: SentMailboxes<Mailbox = M>,
     {
         let State::Closed = self.state else { return Ok(()) };
-        let Some(server) = &profile.imap else {
+        let Some(server) = &profile.settings.imap else {
             self.state = State::Absent;
             return Ok(());
         };
@@ -119,7 +119,7 @@ impl<M: SentMailboxSession> SentMailbox<M> {
             }
             Err(Failure::Port(error)) => return Err(error),
         };
-        let login = Login { login: profile.auth.login(), secret: &secret };
+        let login = Login { login: profile.settings.auth.login(), secret: &secret };
         match services.imap.open(server, login, deadline).await {
             Ok(Some(mailbox)) => self.state = State::Open(Box::new(mailbox)),
             Ok(None) => {
@@ -149,7 +149,9 @@ pub(crate) fn is_copy_wanted(save_to_sent: SaveToSent, profile: &Profile) -> boo
     match save_to_sent {
         SaveToSent::Always => true,
         SaveToSent::Never => false,
-        SaveToSent::Auto => !profile.smtp.as_ref().is_some_and(|server| files_own_sent_copy(&server.host)),
+        SaveToSent::Auto => {
+            !profile.settings.smtp.as_ref().is_some_and(|server| files_own_sent_copy(&server.host))
+        }
     }
 }
 

@@ -91,7 +91,7 @@ async fn open<P: Ports>(
     profile: &Profile,
     end: Instant,
 ) -> Result<<P::Smtp as SmtpServers>::Transport, Failure> {
-    let Some(server) = &profile.smtp else {
+    let Some(server) = &profile.settings.smtp else {
         let message = "The profile names no SMTP server: add smtp_host to it.";
         return Err(Failure::Owner(OwnerError::new(ErrorCode::HostNotAllowed, message)));
     };
@@ -112,7 +112,7 @@ async fn open<P: Ports>(
 }
 
 fn login<'a>(profile: &'a Profile, secret: &'a Secret) -> Login<'a> {
-    Login { login: profile.auth.login(), secret }
+    Login { login: profile.settings.auth.login(), secret }
 }
 
 /// Stores the health of the profile's sending, if it has changed.

@@ -9,7 +9,7 @@ use time::macros::{date, datetime};
 fn from_now_announces_only_what_comes_later() {
     let world = World::new();
     world.deliver(&mail("old"));
-    let profile = world.profile(|profile| profile.start_from = StartFrom::Now);
+    let profile = world.profile(|profile| profile.settings.start_from = StartFrom::Now);
     assert_eq!(world.status(profile).state, State::Pending);
 
     world.poll();
@@ -24,7 +24,7 @@ fn from_now_announces_only_what_comes_later() {
 #[test]
 fn from_now_is_right_for_an_empty_mailbox_too() {
     let world = World::new();
-    world.profile(|profile| profile.start_from = StartFrom::Now);
+    world.profile(|profile| profile.settings.start_from = StartFrom::Now);
     world.poll();
     world.deliver(&mail("first"));
     world.poll();
@@ -37,7 +37,7 @@ fn all_announces_everything_in_its_order() {
     for subject in ["one", "two", "three"] {
         world.deliver(&mail(subject));
     }
-    let profile = world.profile(|profile| profile.start_from = StartFrom::All);
+    let profile = world.profile(|profile| profile.settings.start_from = StartFrom::All);
     world.poll();
     let jobs = world.jobs();
     let uids: Vec<u32> = jobs.iter().map(|job| job.uid).collect();
@@ -52,7 +52,7 @@ fn a_date_leaves_older_mail_alone() {
     client.append("INBOX", "", Some(datetime!(2026-10-30 12:00 UTC)), &mail("October"));
     client.append("INBOX", "", Some(datetime!(2026-11-02 12:00 UTC)), &mail("November"));
     client.append("INBOX", "", Some(datetime!(2026-10-31 12:00 UTC)), &mail("moved here late"));
-    world.profile(|profile| profile.start_from = StartFrom::Date(date!(2026 - 11 - 01)));
+    world.profile(|profile| profile.settings.start_from = StartFrom::Date(date!(2026 - 11 - 01)));
     world.poll();
     assert_eq!(world.subjects(), ["November"]);
 

@@ -21,7 +21,8 @@ fn status_beside_a_healthy_profile(script: Script) -> Status {
     let world = World::new();
     let hostile = ScriptedImap::start(world.handle(), world.servers().certificates(), script);
     let port = hostile.address().port();
-    let profile = world.profile(|profile| profile.imap = Some(server("127.0.0.1", port, Security::Tls)));
+    let profile =
+        world.profile(|profile| profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls)));
     world.deliver(&mail("healthy"));
     let healthy = world.profile(|_| {});
 
@@ -155,7 +156,8 @@ fn a_mail_that_a_server_leaves_out_of_its_answer_is_not_lost() {
     let script = one_mail().on_some("UID FETCH", 1, 1, vec![Step::say("{tag} OK fetched\r\n")]);
     let forgetful = ScriptedImap::start(world.handle(), world.servers().certificates(), script);
     let port = forgetful.address().port();
-    let profile = world.profile(|profile| profile.imap = Some(server("127.0.0.1", port, Security::Tls)));
+    let profile =
+        world.profile(|profile| profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls)));
     world.poll();
     assert!(world.subjects().is_empty());
     let status = world.status(profile);

@@ -16,7 +16,7 @@ fn mail_read_before_us_is_left_alone() {
     let mut client = world.other_client();
     client.append("INBOX", "\\Seen", None, &mail("read"));
     client.append("INBOX", "", None, &mail("unread"));
-    world.profile(|profile| profile.include_seen = false);
+    world.profile(|profile| profile.settings.include_seen = false);
     world.poll();
     assert_eq!(world.subjects(), ["unread"]);
 
@@ -31,7 +31,7 @@ fn mail_read_before_us_counts_where_the_profile_wants_it() {
     let mut client = world.other_client();
     client.append("INBOX", "\\Seen", None, &mail("read"));
     client.append("INBOX", "", None, &mail("unread"));
-    world.profile(|profile| profile.include_seen = true);
+    world.profile(|profile| profile.settings.include_seen = true);
     world.poll();
     let mut subjects = world.subjects();
     subjects.sort();
@@ -70,7 +70,7 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
     client.create("Support");
     client.append("Support", "", None, &mail("one"));
     client.append("Support", "", None, &mail("two"));
-    let profile = world.profile(|profile| profile.mailbox = Mailbox::parse("Support").unwrap());
+    let profile = world.profile(|profile| profile.settings.mailbox = Mailbox::parse("Support").unwrap());
     world.poll();
     assert_eq!(world.jobs().len(), 2);
     let before = world.stored(profile).cursor.unwrap().uid_validity;
@@ -96,7 +96,7 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
 fn a_mailbox_that_does_not_exist_is_its_owners_to_fix() {
     let world = World::new();
     let mut client = world.other_client();
-    let profile = world.profile(|profile| profile.mailbox = Mailbox::parse("Suport").unwrap());
+    let profile = world.profile(|profile| profile.settings.mailbox = Mailbox::parse("Suport").unwrap());
     world.poll();
     let status = world.status(profile);
     assert_eq!(status.state, State::Misconfigured);
@@ -120,7 +120,7 @@ fn a_mailbox_is_named_as_people_write_it() {
         let mut client = world.other_client();
         client.create(name);
         client.append(name, "", None, &mail("found"));
-        world.profile(|profile| profile.mailbox = Mailbox::parse(name).unwrap());
+        world.profile(|profile| profile.settings.mailbox = Mailbox::parse(name).unwrap());
         world.poll();
         let jobs = world.jobs();
         assert_eq!(jobs.len(), 1, "{name}");

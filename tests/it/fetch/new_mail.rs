@@ -31,7 +31,7 @@ fn a_job_says_what_the_mail_says_and_points_to_it() {
     let world = World::new();
     let raw = mail("a question");
     world.other_client().append("INBOX", "", None, &raw);
-    let id = world.profile(|profile| profile.name = "Front desk".to_owned());
+    let id = world.profile(|profile| profile.settings.name = "Front desk".to_owned());
     world.poll();
 
     let jobs = world.jobs();
@@ -113,7 +113,7 @@ fn an_idle_check_takes_five_round_trips() {
     let far_away = RttProxy::start(world.handle(), dovecot, Duration::from_millis(40));
     let port = far_away.address().port();
     world.deliver(&mail("first"));
-    world.profile(|profile| profile.imap = Some(server("127.0.0.1", port, Security::Tls)));
+    world.profile(|profile| profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls)));
     world.poll();
     assert_eq!(world.subjects(), ["first"]);
 
@@ -140,7 +140,7 @@ fn a_poll_leaves_no_trace_in_the_mailbox() {
 fn mail_is_marked_seen_where_the_profile_says_so() {
     let world = World::new();
     world.deliver(&mail("one"));
-    world.profile(|profile| profile.after_fetch = AfterFetch::MarkSeen);
+    world.profile(|profile| profile.settings.after_fetch = AfterFetch::MarkSeen);
     world.poll();
     assert_eq!(world.subjects(), ["one"]);
     let mut client = world.other_client();
@@ -154,7 +154,7 @@ fn mail_is_moved_where_the_profile_says_so() {
     let mut client = world.other_client();
     client.create("Done");
     world.deliver(&mail("one"));
-    world.profile(|profile| profile.after_fetch = AfterFetch::Move(Mailbox::parse("Done").unwrap()));
+    world.profile(|profile| profile.settings.after_fetch = AfterFetch::Move(Mailbox::parse("Done").unwrap()));
     world.poll();
     assert_eq!(world.subjects(), ["one"]);
     client.select("Done");

@@ -13,7 +13,7 @@ fn status_with(leaf: Leaf) -> Status {
     let host = leaf.address().to_string();
     let port = world.servers().dovecot().ports().imaps;
     let profile = world.profile(|profile| {
-        profile.imap = Some(server(&host, port, Security::Tls));
+        profile.settings.imap = Some(server(&host, port, Security::Tls));
     });
     let healthy = world.profile(|_| {});
     world.poll();
@@ -47,7 +47,7 @@ fn starttls_is_as_good_as_implicit_tls() {
     let world = World::new();
     let port = world.servers().dovecot().ports().imap;
     world.deliver(&mail("fine"));
-    world.profile(|profile| profile.imap = Some(server("localhost", port, Security::StartTls)));
+    world.profile(|profile| profile.settings.imap = Some(server("localhost", port, Security::StartTls)));
     world.poll();
     assert_eq!(world.subjects(), ["fine"]);
 }
@@ -57,7 +57,8 @@ fn starttls_verifies_certificates_too() {
     let world = World::new();
     let port = world.servers().dovecot().ports().imap;
     let host = Leaf::Expired.address().to_string();
-    let profile = world.profile(|profile| profile.imap = Some(server(&host, port, Security::StartTls)));
+    let profile =
+        world.profile(|profile| profile.settings.imap = Some(server(&host, port, Security::StartTls)));
     world.poll();
     assert_refused(&world.status(profile), ErrorCode::ImapTls, State::Misconfigured);
 }
@@ -89,7 +90,8 @@ fn a_profile_without_a_password_asks_for_one() {
 fn a_server_that_is_not_there_is_tried_again() {
     let world = World::new();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let profile = world.profile(|profile| profile.imap = Some(server("127.0.0.1", nobody, Security::Tls)));
+    let profile =
+        world.profile(|profile| profile.settings.imap = Some(server("127.0.0.1", nobody, Security::Tls)));
     world.poll();
     let status = world.status(profile);
     assert_refused(&status, ErrorCode::ImapConnect, State::Failing);
@@ -100,7 +102,7 @@ fn a_server_that_is_not_there_is_tried_again() {
 fn a_private_host_is_not_connected_to() {
     let world = World::new();
     for host in ["10.0.0.1", "169.254.169.254", "192.168.1.1"] {
-        let profile = world.profile(|profile| profile.imap = Some(server(host, 993, Security::Tls)));
+        let profile = world.profile(|profile| profile.settings.imap = Some(server(host, 993, Security::Tls)));
         world.poll();
         assert_refused(&world.status(profile), ErrorCode::HostNotAllowed, State::Misconfigured);
     }

@@ -21,8 +21,9 @@ fn interval(seconds: u32) -> RefreshInterval {
 fn many_profiles_are_polled_through_the_queue() {
     let world = World::new();
     world.deliver(&mail("to all"));
-    let profiles: Vec<ProfileId> =
-        (0..=BATCH).map(|_| world.profile(|profile| profile.refresh_interval = interval(60))).collect();
+    let profiles: Vec<ProfileId> = (0..=BATCH)
+        .map(|_| world.profile(|profile| profile.settings.refresh_interval = interval(60)))
+        .collect();
     let planned = world.lambda().invoke(json!({"refresh_interval": 60}), TIME);
     assert_eq!(planned, Outcome::Answered(json!({"batchItemFailures": []})));
 
@@ -42,7 +43,7 @@ fn many_profiles_are_polled_through_the_queue() {
 #[test]
 fn an_interval_below_a_minute_gets_its_rounds_from_the_queue() {
     let world = World::new();
-    world.profile(|profile| profile.refresh_interval = interval(10));
+    world.profile(|profile| profile.settings.refresh_interval = interval(10));
     let planned = world.lambda().invoke(json!({"refresh_interval": 10}), TIME);
     assert_eq!(planned, Outcome::Answered(json!({"batchItemFailures": []})));
     let attributes = world.aws().call(
@@ -112,7 +113,7 @@ fn a_flow_schema_sends_its_jobs_to_its_own_queue() {
     let schema = FlowSchema { id: id.clone(), name: "Orders".to_owned(), queue_url: Some(queue.clone()) };
     world.handle().block_on(world.table().put_flow_schema(&schema)).unwrap();
     world.deliver(&mail("an order"));
-    world.profile(|profile| profile.flow_schema_id = Some(id));
+    world.profile(|profile| profile.settings.flow_schema_id = Some(id));
     world.poll();
     assert!(world.jobs().is_empty());
     let orders = world.aws().drain(&queue);
@@ -124,7 +125,7 @@ fn a_flow_schema_sends_its_jobs_to_its_own_queue() {
 fn a_profile_that_does_not_listen_is_not_polled() {
     let world = World::new();
     world.deliver(&mail("unheard"));
-    world.profile(|profile| profile.listen = false);
+    world.profile(|profile| profile.settings.listen = false);
     world.poll();
     assert!(world.jobs().is_empty());
 }

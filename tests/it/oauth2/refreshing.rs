@@ -107,7 +107,7 @@ fn an_edit_during_the_rotation_of_a_token_loses_neither() {
     }
     world.lambda().killer().kill();
     poll_is_fine(&world, profile);
-    assert_eq!(world.stored(profile).name, "Name 4");
+    assert_eq!(world.stored(profile).settings.name, "Name 4");
 }
 
 #[test]

@@ -34,9 +34,9 @@ fn a_profile_without_a_mailbox_sends_without_copies() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     let profile = world.sender(&smtp, |profile| {
-        profile.listen = false;
-        profile.imap = None;
-        profile.flow_schema_id = None;
+        profile.settings.listen = false;
+        profile.settings.imap = None;
+        profile.settings.flow_schema_id = None;
     });
     let id = world.submit(profile, &hello());
     world.send_all();
@@ -49,7 +49,8 @@ fn an_unreachable_sent_mailbox_never_has_the_message_sent_again() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     // Nobody listens there.
-    let profile = world.sender(&smtp, |profile| profile.imap = Some(server("127.0.0.1", 9, Security::Tls)));
+    let profile =
+        world.sender(&smtp, |profile| profile.settings.imap = Some(server("127.0.0.1", 9, Security::Tls)));
     let id = world.submit(profile, &hello());
     world.send_all();
     let sent = world.message(profile, &id);

@@ -202,7 +202,7 @@ fn a_refused_recipient_does_not_stop_the_others() {
 fn a_wrong_password_is_shown_and_the_message_waits_for_the_right_one() {
     let world = World::new();
     let smtp = world.smtp_server(&Options { mechanisms: vec![Mechanism::Plain], ..Options::default() });
-    let profile = world.sender(&smtp, |profile| profile.listen = false);
+    let profile = world.sender(&smtp, |profile| profile.settings.listen = false);
     world.set_password(profile, "wrong-7d1f");
     let id = world.submit(profile, &hello());
     for _ in 0..5 {

@@ -76,7 +76,7 @@ fn a_profile_that_cannot_send_says_why() {
     assert_eq!(refused.fields(), ["smtp_host"]);
     let smtp = world.smtp_server(&Options::default());
     let nameless = world.sender(&smtp, |profile| {
-        profile.auth = mailroom_core::profile::Auth::Plain { login: "support".to_owned() };
+        profile.settings.auth = mailroom_core::profile::Auth::Plain { login: "support".to_owned() };
     });
     assert_eq!(world.post_message(nameless, &[], &hello()).expect(409).fields(), ["auth.login"]);
     let nobody = ProfileId::new(Ulid::generate());
@@ -176,7 +176,7 @@ fn a_message_waits_for_its_server_and_goes_with_its_profile() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     let profile = world.sender(&smtp, |profile| {
-        profile.smtp =
+        profile.settings.smtp =
             Some(mailroom_tests::world::server("127.0.0.1", 9, mailroom_core::server::Security::Tls))
     });
     let id = world.submit(profile, &hello());

@@ -43,7 +43,7 @@ fn starttls_and_tls_and_each_login_with_a_password_are_taken() {
         for security in [Security::StartTls, Security::Tls] {
             let port = if security == Security::Tls { smtp.submissions() } else { smtp.submission() };
             let profile = world.sender(&smtp, |profile| {
-                profile.smtp = Some(server(&smtp.address().to_string(), port, security));
+                profile.settings.smtp = Some(server(&smtp.address().to_string(), port, security));
             });
             let id = world.submit(profile, &hello());
             world.send_all();
@@ -193,7 +193,8 @@ fn another_real_server_takes_it_in_one_flight_and_delivers_it() {
     let world = World::new();
     let ports = world.servers().dovecot().ports();
     for (port, security) in [(ports.submission, Security::StartTls), (ports.submissions, Security::Tls)] {
-        let profile = world.profile(|profile| profile.smtp = Some(server("127.0.0.1", port, security)));
+        let profile =
+            world.profile(|profile| profile.settings.smtp = Some(server("127.0.0.1", port, security)));
         // It comes back to the mailbox of the profile, which the guard has no objection to: it is no answer.
         let mut message = hello();
         message["to"] = json!([{"address": world.login()}]);
@@ -214,7 +215,8 @@ fn a_server_with_everything_gets_it_in_one_flight_and_in_utf8() {
     for (port, security) in
         [(postfix.submission(), Security::StartTls), (postfix.submissions(), Security::Tls)]
     {
-        let profile = world.profile(|profile| profile.smtp = Some(server("127.0.0.1", port, security)));
+        let profile =
+            world.profile(|profile| profile.settings.smtp = Some(server("127.0.0.1", port, security)));
         let mut message = hello();
         message["to"] = json!([{"address": "jörg@müller.example"}, {"address": "ann@example.org"}]);
         let id = world.submit(profile, &message);

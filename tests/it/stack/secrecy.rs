@@ -14,7 +14,7 @@ fn a_password_that_works_is_in_no_output() {
         ScriptedImap::start(world.handle(), world.servers().certificates(), Script::with(&[&mail("hi")]));
     let port = friendly.address().port();
     let profile = world.profile_with_password(CANARY, |profile| {
-        profile.imap = Some(server("127.0.0.1", port, Security::Tls))
+        profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls))
     });
     world.poll();
     assert_eq!(world.status(profile).state, State::Ok);
@@ -37,7 +37,7 @@ fn a_server_that_repeats_the_password_does_not_give_it_away() {
     let talkative = ScriptedImap::start(world.handle(), world.servers().certificates(), script);
     let port = talkative.address().port();
     let profile = world.profile_with_password(CANARY, |profile| {
-        profile.imap = Some(server("127.0.0.1", port, Security::Tls))
+        profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls))
     });
     world.poll();
     assert_eq!(world.status(profile).state, State::Misconfigured);

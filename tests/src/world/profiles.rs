@@ -1,7 +1,7 @@
 //! Profiles, written to the table and the secrets as the API would, and what a scenario does to them.
 
 use mailroom_core::ports::Credential;
-use mailroom_core::profile::{Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::profile::{Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
 use mailroom_core::server::Security;
 use mailroom_local::dovecot::Dovecot;
 use secrecy::SecretString;
@@ -83,10 +83,11 @@ impl World {
         let auth = Auth::Plain { login: self.login.clone() };
         let flow_schema = flow_schema().id;
         let now = OffsetDateTime::now_utc();
-        Profile {
+        let settings = Settings {
             refresh_interval: RefreshInterval::from_seconds(INTERVAL).expect("an interval"),
             start_from: StartFrom::All,
-            ..Profile::listening(id, "Support", imap, auth, flow_schema, now)
-        }
+            ..Settings::listening("Support", imap, auth, flow_schema)
+        };
+        Profile::new(id, settings, now)
     }
 }

@@ -26,7 +26,7 @@ impl World {
     pub fn sender(&self, smtp: &SmtpServer, change: impl FnOnce(&mut Profile)) -> ProfileId {
         self.profile(|profile| {
             let host = smtp.address().to_string();
-            profile.smtp = Some(server(&host, smtp.submission(), Security::StartTls));
+            profile.settings.smtp = Some(server(&host, smtp.submission(), Security::StartTls));
             change(profile);
         })
     }

@@ -11,7 +11,8 @@ use mailroom_aws::grants::GrantStore;
 use mailroom_aws::secrets::Secrets;
 use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
 use mailroom_contract::problem::{Problems, read};
-use mailroom_contract::profile::{Described, ProfileBody, patched, settings, tried};
+use mailroom_contract::profile::{Described, ProfileBody};
+use mailroom_contract::settings::{patched, settings, tried};
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Credential, Credentials as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
@@ -49,11 +50,11 @@ impl ConnectionTests {
         let body = read_settings(request.required_json()?)?;
         let Described { profile, credential, .. } =
             body.describe(ProfileId::new(clock::new_ulid()), clock::now());
-        if credential.is_none() && needs_secret(&profile.auth) {
-            return Err(ApiError::Fields(Problems::one(secret_field(&profile.auth), "is required")));
+        if credential.is_none() && needs_secret(&profile.settings.auth) {
+            return Err(ApiError::Fields(Problems::one(secret_field(&profile.settings.auth), "is required")));
         }
         let (deadline, provider_end) = (clock::instant() + TEST_TIME, clock::instant() + TOKEN_TIME);
-        let access = self.access(&profile.auth, credential.as_ref(), provider_end).await;
+        let access = self.access(&profile.settings.auth, credential.as_ref(), provider_end).await;
         self.test(&profile, access, deadline).await
     }
 
@@ -76,7 +77,7 @@ impl ConnectionTests {
             (None, Some(version)) => self.secrets.credential(current.id, version).await?,
             (None, None) => None,
         };
-        let access = self.access(&profile.auth, credential.as_ref(), provider_end).await;
+        let access = self.access(&profile.settings.auth, credential.as_ref(), provider_end).await;
         self.test(&profile, access, deadline).await
     }
 
@@ -148,16 +149,24 @@ impl ConnectionTests {
         access: &Result<Secret, OwnerError>,
         deadline: Instant,
     ) -> Result<TestReport, ApiError> {
-        if profile.imap.is_none() && profile.smtp.is_none() {
+        if profile.settings.imap.is_none() && profile.settings.smtp.is_none() {
             let mut problems =
                 Problems::one("imap_host", "or smtp_host is required: there is nothing to test");
             problems.add("smtp_host", "or imap_host is required: there is nothing to test");
             return Err(ApiError::Fields(problems));
         }
-        let imap: OptionFuture<_> =
-            profile.imap.as_ref().map(|server| self.test_imap(profile, server, access, deadline)).into();
-        let smtp: OptionFuture<_> =
-            profile.smtp.as_ref().map(|server| self.test_smtp(profile, server, access, deadline)).into();
+        let imap: OptionFuture<_> = profile
+            .settings
+            .imap
+            .as_ref()
+            .map(|server| self.test_imap(profile, server, access, deadline))
+            .into();
+        let smtp: OptionFuture<_> = profile
+            .settings
+            .smtp
+            .as_ref()
+            .map(|server| self.test_smtp(profile, server, access, deadline))
+            .into();
         let (imap, smtp) = join(imap, smtp).await;
         Ok(TestReport { imap, smtp })
     }
@@ -172,7 +181,7 @@ impl ConnectionTests {
         let begun = clock::instant();
         let mut found = imap::ConnectionReport::default();
         let login = login(profile, access);
-        let tried = self.imap.test(&mut found, server, login, &profile.mailbox, deadline).await;
+        let tried = self.imap.test(&mut found, server, login, &profile.settings.mailbox, deadline).await;
         let error = tried.map_err(|error| error.owner_error(server)).and(admitted(access)).err();
         ImapReport {
             ok: error.is_none(),
@@ -222,7 +231,7 @@ fn read_settings(settings: Value) -> Result<ProfileBody, ApiError> {
 
 fn login<'a>(profile: &'a Profile, access: &'a Result<Secret, OwnerError>) -> Option<Login<'a>> {
     let access = access.as_ref().ok()?;
-    Some(Login { login: profile.auth.login(), secret: access })
+    Some(Login { login: profile.settings.auth.login(), secret: access })
 }
 
 fn millis(begun: Instant) -> u64 {

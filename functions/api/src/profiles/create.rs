@@ -29,8 +29,8 @@ impl Profiles {
         let Described { mut profile, credential, discovery } =
             body.describe(ProfileId::new(clock::new_ulid()), clock::now());
         let mut problems = Problems::default();
-        if credential.is_none() && needs_secret(&profile.auth) {
-            problems.add(secret_field(&profile.auth), "is required");
+        if credential.is_none() && needs_secret(&profile.settings.auth) {
+            problems.add(secret_field(&profile.settings.auth), "is required");
         }
         join(self.hosts.check(&profile, discovery.as_ref(), &mut problems), self.sweep_drafts()).await;
         problems.none_or().map_err(ApiError::Fields)?;
@@ -54,8 +54,8 @@ impl Profiles {
             profile.secret_version = Some(self.secrets.store(profile.id, credential).await?);
         }
         self.table.create(profile).await?;
-        if profile.listen {
-            self.schedules.joined(profile.refresh_interval).await?;
+        if profile.settings.listen {
+            self.schedules.joined(profile.settings.refresh_interval).await?;
         }
         // A request that deletes a flow schema looks for profiles after that, so one of the two sees the other.
         self.require_flow_schema(profile).await
@@ -95,7 +95,7 @@ impl Profiles {
 
     /// Refuses a profile that names an unknown flow schema.
     pub(crate) async fn require_flow_schema(&self, profile: &Profile) -> Result<(), ApiError> {
-        let Some(id) = &profile.flow_schema_id else { return Ok(()) };
+        let Some(id) = &profile.settings.flow_schema_id else { return Ok(()) };
         if self.table.flow_schema(id).await?.is_some() {
             return Ok(());
         }

@@ -27,7 +27,8 @@ impl Hosts {
         discovery: Option<&Discovery>,
         problems: &mut Problems,
     ) {
-        let servers = [("imap_host", profile.imap.as_ref()), ("smtp_host", profile.smtp.as_ref())];
+        let servers =
+            [("imap_host", profile.settings.imap.as_ref()), ("smtp_host", profile.settings.smtp.as_ref())];
         let mut hosts: Vec<(&str, &Host)> =
             servers.iter().filter_map(|(field, server)| Some((*field, &server.as_ref()?.host))).collect();
         hosts.extend(discovery.map(|discovery| ("auth.discovery_url", &discovery.host)));

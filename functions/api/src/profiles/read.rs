@@ -54,7 +54,7 @@ impl Profiles {
     pub(crate) async fn fetch(&self, id: &str) -> Result<Response, ApiError> {
         let profile = find(&self.table, id).await?;
         let conflict = |detail: String| ApiError::Conflict(detail, Problems::default());
-        if !profile.listen {
+        if !profile.settings.listen {
             let detail =
                 "This profile does not listen, so there is nothing to fetch; set listen to true first.";
             return Err(conflict(detail.to_owned()));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use mailroom_aws::dynamodb::Editor;
 use mailroom_contract::problem::{Problems, read};
-use mailroom_contract::profile::{Described, ProfileBody, patched, settings};
+use mailroom_contract::profile::{Described, ProfileBody};
+use mailroom_contract::settings::{patched, settings};
 use mailroom_core::edit::{Edit, edit};
 use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::{
@@ -86,17 +87,19 @@ impl Profiles {
         let Described { profile: mut wanted, credential, discovery } =
             change.settings(current)?.describe(current.id, clock::now());
         let mut problems = Problems::default();
-        let same_kind = discriminant(&wanted.auth) == discriminant(&current.auth);
+        let same_kind = discriminant(&wanted.settings.auth) == discriminant(&current.settings.auth);
         wanted.secret_version = current.secret_version.clone().filter(|_| same_kind);
         if let (Auth::Oauth2(wanted), Auth::Oauth2(before), None) =
-            (&mut wanted.auth, &current.auth, &credential)
+            (&mut wanted.settings.auth, &current.settings.auth, &credential)
         {
             // The secret stays, if there is one.
             wanted.confidential = before.confidential;
         }
-        if credential.is_none() && needs_secret(&wanted.auth) && !has_secret(&wanted) {
-            let problems =
-                Problems::one(secret_field(&wanted.auth), "is required: no secret of this type is stored");
+        if credential.is_none() && needs_secret(&wanted.settings.auth) && !has_secret(&wanted) {
+            let problems = Problems::one(
+                secret_field(&wanted.settings.auth),
+                "is required: no secret of this type is stored",
+            );
             return Err(ApiError::Conflict(
                 "Another type of login needs its own secret.".to_owned(),
                 problems,
@@ -187,10 +190,13 @@ impl Profiles {
     /// Keeps the schedules in step with a change that is stored.
     async fn changed(&self, before: &Profile, Edit { profile, .. }: Edit) -> Result<Response, ApiError> {
         // Always, not only when it changed: so a repeat completes a change that a crash cut short.
-        if profile.listen {
-            self.schedules.joined(profile.refresh_interval).await?;
+        if profile.settings.listen {
+            self.schedules.joined(profile.settings.refresh_interval).await?;
         }
-        if before.listen && !(profile.listen && before.refresh_interval == profile.refresh_interval) {
+        if before.settings.listen
+            && !(profile.settings.listen
+                && before.settings.refresh_interval == profile.settings.refresh_interval)
+        {
             self.leave(before).await;
         }
         Ok(Response::profile(200, profile))
@@ -199,15 +205,15 @@ impl Profiles {
     /// Removes the schedule of an interval that a profile has left, if it was the last. A schedule too many does no
     /// harm: the next plan that finds no profile removes it.
     pub(crate) async fn leave(&self, profile: &Profile) {
-        if let Err(error) = self.schedules.left(profile.refresh_interval).await {
-            warn!(profile.id = %profile.id, interval = profile.refresh_interval.seconds(), error = %Chain(&error), "the schedule of an interval that profile {} left was not removed; the next plan does it", profile.id);
+        if let Err(error) = self.schedules.left(profile.settings.refresh_interval).await {
+            warn!(profile.id = %profile.id, interval = profile.settings.refresh_interval.seconds(), error = %Chain(&error), "the schedule of an interval that profile {} left was not removed; the next plan does it", profile.id);
         }
     }
 }
 
 /// Whether the change voids the sign-in.
 fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
-    match (&current.auth, &wanted.auth) {
+    match (&current.settings.auth, &wanted.settings.auth) {
         (Auth::Oauth2(before), Auth::Oauth2(after)) => before.is_another_sign_in(after),
         (Auth::Plain { .. }, Auth::Plain { .. }) => false,
         (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => true,
@@ -216,7 +222,7 @@ fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
 
 /// Whether the stored secret would hold something that the changed profile cannot use.
 fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
-    let stored = match &current.auth {
+    let stored = match &current.settings.auth {
         Auth::Plain { .. } => current.secret_version.is_some(),
         Auth::Oauth2(_) => current.authorization.is_some(),
     };
@@ -225,7 +231,7 @@ fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
 
 /// Whether the profile's kind of secret is stored.
 const fn has_secret(profile: &Profile) -> bool {
-    match &profile.auth {
+    match &profile.settings.auth {
         Auth::Plain { .. } => profile.secret_version.is_some(),
         Auth::Oauth2(client) => client.confidential && profile.secret_version.is_some(),
     }

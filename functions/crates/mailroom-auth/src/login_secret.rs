@@ -14,7 +14,7 @@ impl<G: Grants + 'static> Tokens<G> {
     /// # Errors
     /// See [`OauthError`].
     pub async fn login_secret(&self, profile: &Profile, deadline: Instant) -> Result<Secret, OauthError> {
-        match &profile.auth {
+        match &profile.settings.auth {
             Auth::Plain { .. } => {
                 let stored = match &profile.secret_version {
                     Some(version) => self.grants().credential(profile.id, version).await?,

@@ -176,7 +176,7 @@ pub async fn unattended(
 
 impl<G: Grants> Shared<G> {
     async fn obtain(&self, profile: &Profile, deadline: Instant) -> Result<TokenResponse, OauthError> {
-        let Auth::Oauth2(settings) = &profile.auth else { return Err(OauthError::NoSecret) };
+        let Auth::Oauth2(settings) = &profile.settings.auth else { return Err(OauthError::NoSecret) };
         match settings.grant {
             Grant::AuthorizationCode => self.refresh(profile, settings, deadline).await,
             Grant::ClientCredentials | Grant::JwtBearer => {

@@ -18,6 +18,7 @@ pub mod profile;
 pub mod profile_view;
 pub mod route;
 pub mod send_request;
+pub mod settings;
 pub mod sign_in;
 
 #[cfg(test)]

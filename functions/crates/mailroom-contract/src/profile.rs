@@ -3,20 +3,18 @@
 use std::num::NonZeroU16;
 
 use deserr::{Deserr, ValuePointerRef};
-use mailroom_core::health::{State, Status};
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::ports::{ClientCredential, Credential};
-use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
 use mailroom_core::provider::Grant;
 use mailroom_core::server::{Mailbox, Security, Server};
 use serde::Serialize;
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::field::{
     ClientId, ClientSecret, Day, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login,
-    MailboxName, MessageBytes, Name, Port, Scope, Secret, Start, start_text,
+    MailboxName, MessageBytes, Name, Port, Scope, Secret, Start,
 };
 use crate::problem::Problems;
 
@@ -81,7 +79,7 @@ pub struct ProfileBody {
     #[schema(default = json!({"action": "keep"}))]
     pub after_fetch: AfterFetchBody,
     /// Larger mail becomes a job of its headers (bytes).
-    #[deserr(default = MessageBytes(Profile::DEFAULT_MAX_MESSAGE_BYTES))]
+    #[deserr(default = MessageBytes(Settings::DEFAULT_MAX_MESSAGE_BYTES))]
     #[schema(default = 26214400)]
     pub max_message_bytes: MessageBytes,
 }
@@ -232,10 +230,7 @@ impl ProfileBody {
             host.map(|host| Server { host: host.0, port: port.0, security })
         };
         let (auth, credential, discovery) = self.auth.describe();
-        let status =
-            Status { state: if self.listen { State::Pending } else { State::Off }, ..Status::default() };
-        let profile = Profile {
-            id,
+        let settings = Settings {
             name: self.name.0,
             description: self.description.0,
             listen: self.listen,
@@ -263,16 +258,8 @@ impl ProfileBody {
                 AfterFetchBody::Move { mailbox } => AfterFetch::Move(mailbox.0),
             },
             max_message_bytes: self.max_message_bytes.0,
-            version: 1,
-            secret_version: None,
-            authorization: None,
-            created_at: now,
-            updated_at: now,
-            cursor: None,
-            status,
-            sending: None,
         };
-        Described { profile, credential, discovery }
+        Described { profile: Profile::new(id, settings, now), credential, discovery }
     }
 }
 
@@ -332,87 +319,4 @@ impl From<Grant> for GrantBody {
             Grant::JwtBearer => Self::JwtBearer,
         }
     }
-}
-
-/// The settings of a profile as its owner would write them, without secrets: what a patch is applied to.
-#[must_use]
-pub fn settings(profile: &Profile) -> Value {
-    let mut settings = json!({
-        "name": profile.name,
-        "description": profile.description,
-        "listen": profile.listen,
-        "mailbox": profile.mailbox.as_str(),
-        "refresh_interval": profile.refresh_interval.seconds(),
-        "auth": match &profile.auth {
-            Auth::Plain { login } => json!({"type": "plain", "login": login}),
-            Auth::Oauth2(client) => json!({
-                "type": "oauth2", "grant": GrantBody::from(client.grant), "login": client.login,
-                "client_id": client.client_id, "discovery_url": client.discovery_url, "scopes": client.scopes,
-                "client_secret_expires_on": client.client_secret_expires_on.map(|day| day.to_string()),
-            }),
-        },
-        "include_seen": profile.include_seen,
-        "start_from": start_text(profile.start_from),
-        "after_fetch": match &profile.after_fetch {
-            AfterFetch::Keep => json!({"action": "keep"}),
-            AfterFetch::MarkSeen => json!({"action": "mark_seen"}),
-            AfterFetch::Move(mailbox) => json!({"action": "move", "mailbox": mailbox.as_str()}),
-        },
-        "max_message_bytes": profile.max_message_bytes,
-    });
-    let Value::Object(members) = &mut settings else { return settings };
-    for (protocol, server) in [("imap", &profile.imap), ("smtp", &profile.smtp)] {
-        if let Some(server) = server {
-            members.insert(format!("{protocol}_host"), json!(server.host.as_str()));
-            members.insert(format!("{protocol}_port"), json!(server.port));
-            members.insert(format!("{protocol}_security"), json!(SecurityBody::from(server.security)));
-        }
-    }
-    if let Some(id) = &profile.flow_schema_id {
-        members.insert("flow_schema_id".to_owned(), json!(id.as_str()));
-    }
-    settings
-}
-
-/// Settings to be tried, made whole: what a test does not depend on may be left out.
-#[must_use]
-pub fn tried(settings: Value) -> Value {
-    let mut settings = settings;
-    if let Value::Object(members) = &mut settings {
-        members.entry("name").or_insert_with(|| json!("-"));
-        // Whether it listens makes no difference to a test, but for what is required.
-        if members.get("listen").is_none_or(Value::is_boolean) {
-            members.insert("listen".to_owned(), json!(false));
-        }
-    }
-    settings
-}
-
-/// Applies a merge patch (RFC 7396) to a profile's settings.
-///
-/// Two members depend on others: an `auth` of another type replaces all of the old one but its login, and an
-/// `after_fetch` of another action all of the old one. A port that changes without its security takes its usual one.
-#[must_use]
-pub fn patched(profile: &Profile, patch: Value) -> Value {
-    let mut settings = settings(profile);
-    if let (Value::Object(members), Value::Object(changes)) = (&mut settings, &patch) {
-        let differs = |members: &serde_json::Map<String, Value>, object: &str, tag: &str| {
-            let new = changes.get(object).and_then(|change| change.get(tag));
-            new.is_some_and(|new| members.get(object).and_then(|old| old.get(tag)) != Some(new))
-        };
-        if differs(members, "auth", "type") {
-            members.insert("auth".to_owned(), json!({"login": profile.auth.login()}));
-        }
-        if differs(members, "after_fetch", "action") {
-            members.remove("after_fetch");
-        }
-        for protocol in ["imap", "smtp"] {
-            let security = format!("{protocol}_security");
-            if changes.contains_key(&format!("{protocol}_port")) && !changes.contains_key(&security) {
-                members.remove(&security);
-            }
-        }
-    }
-    crate::patch::merge(&mut settings, patch);
-    settings
 }

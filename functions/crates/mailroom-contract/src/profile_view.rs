@@ -1,7 +1,7 @@
 //! Profiles as they are shown.
 
 use mailroom_core::health::State;
-use mailroom_core::owner_error::{ErrorClass, ErrorCode};
+use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::{AfterFetch, Auth, Profile};
 use mailroom_core::server::Server;
 use mailroom_core::warning::{Warning, WarningCode, warnings};
@@ -265,23 +265,23 @@ impl ProfileView {
             }
             None => (None, None, None),
         };
-        let (imap_host, imap_port, imap_security) = parts(profile.imap);
-        let (smtp_host, smtp_port, smtp_security) = parts(profile.smtp);
+        let (imap_host, imap_port, imap_security) = parts(profile.settings.imap);
+        let (smtp_host, smtp_port, smtp_security) = parts(profile.settings.smtp);
         Self {
             id: profile.id.to_string(),
-            name: profile.name,
-            description: profile.description,
-            listen: profile.listen,
-            mailbox: profile.mailbox.as_str().to_owned(),
+            name: profile.settings.name,
+            description: profile.settings.description,
+            listen: profile.settings.listen,
+            mailbox: profile.settings.mailbox.as_str().to_owned(),
             imap_host,
             imap_port,
             imap_security,
             smtp_host,
             smtp_port,
             smtp_security,
-            flow_schema_id: profile.flow_schema_id.map(|id| id.to_string()),
-            refresh_interval: profile.refresh_interval.seconds(),
-            auth: match profile.auth {
+            flow_schema_id: profile.settings.flow_schema_id.map(|id| id.to_string()),
+            refresh_interval: profile.settings.refresh_interval.seconds(),
+            auth: match profile.settings.auth {
                 Auth::Plain { login } => AuthView::Plain { login, password_set: secret },
                 Auth::Oauth2(client) => AuthView::Oauth2 {
                     grant: client.grant.into(),
@@ -293,14 +293,14 @@ impl ProfileView {
                     scopes: client.scopes,
                 },
             },
-            include_seen: profile.include_seen,
-            start_from: start_text(profile.start_from),
-            after_fetch: match profile.after_fetch {
+            include_seen: profile.settings.include_seen,
+            start_from: start_text(profile.settings.start_from),
+            after_fetch: match profile.settings.after_fetch {
                 AfterFetch::Keep => AfterFetchView::Keep,
                 AfterFetch::MarkSeen => AfterFetchView::MarkSeen,
                 AfterFetch::Move(mailbox) => AfterFetchView::Move { mailbox: mailbox.as_str().to_owned() },
             },
-            max_message_bytes: profile.max_message_bytes,
+            max_message_bytes: profile.settings.max_message_bytes,
             version: profile.version,
             created_at: profile.created_at,
             updated_at: profile.updated_at,
@@ -309,13 +309,16 @@ impl ProfileView {
     }
 }
 
-impl StateView {
-    const fn of_class(class: ErrorClass) -> Self {
-        match class {
-            ErrorClass::Transient => Self::Failing,
-            ErrorClass::Throttled => Self::Throttled,
-            ErrorClass::Owner => Self::Misconfigured,
-            ErrorClass::Authorization => Self::ReauthorizationRequired,
+impl From<State> for StateView {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Ok => Self::Ok,
+            State::Failing => Self::Failing,
+            State::Throttled => Self::Throttled,
+            State::Misconfigured => Self::Misconfigured,
+            State::ReauthorizationRequired => Self::ReauthorizationRequired,
+            State::Off => Self::Off,
         }
     }
 }
@@ -323,30 +326,13 @@ impl StateView {
 impl StatusView {
     fn of(profile: &Profile, now: OffsetDateTime) -> Self {
         let status = &profile.status;
-        let state = match status.state {
-            _ if !profile.listen => StateView::Off,
-            // Stored when it was paused; it listens again.
-            State::Pending | State::Off => StateView::Pending,
-            State::Ok => StateView::Ok,
-            State::Failing => StateView::Failing,
-            State::Throttled => StateView::Throttled,
-            State::Misconfigured => StateView::Misconfigured,
-            State::ReauthorizationRequired => StateView::ReauthorizationRequired,
-        };
-        // An error of sending shows where there is none with polls.
-        let sending = profile.sending_error().map(|sending| &sending.error);
-        let (state, error) = match (&status.error, sending) {
-            (Some(error), _) => (state, Some(error)),
-            (None, Some(error)) if !profile.listen => (state, Some(error)),
-            (None, Some(error)) => (StateView::of_class(error.code.class()), Some(error)),
-            (None, None) => (state, None),
-        };
+        let health = profile.health();
         Self {
-            state,
+            state: health.state.into(),
             last_success_at: status.last_success_at,
             last_message_at: status.last_message_at,
             not_before: status.not_before,
-            error: error.map(|error| ErrorView {
+            error: health.error.map(|error| ErrorView {
                 code: error.code,
                 message: error.message.clone(),
                 since: error.since,
@@ -354,9 +340,7 @@ impl StatusView {
             }),
             uid_validity: profile.cursor.and_then(|cursor| cursor.uid_validity).map(|value| value.get()),
             last_uid: profile.cursor.map(|cursor| cursor.last_uid),
-            // A sign-in that the provider does not accept any more is none.
-            authorized: profile.is_authorized()
-                && error.is_none_or(|error| error.code != ErrorCode::Oauth2Grant),
+            authorized: profile.can_log_in(),
             warnings: warnings(profile, now).into_iter().map(WarningView::from).collect(),
         }
     }

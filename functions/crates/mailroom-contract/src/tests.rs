@@ -7,7 +7,8 @@ use time::macros::datetime;
 
 use crate::openapi::document;
 use crate::problem::{Problems, read};
-use crate::profile::{ProfileBody, settings};
+use crate::profile::ProfileBody;
+use crate::settings::settings;
 
 /// A validator of one of the document's schemas.
 pub(crate) fn validator(schema: &str) -> jsonschema::Validator {
@@ -211,7 +212,7 @@ proptest! {
         if let Ok(mut profile) = taken(&body) {
             let shown = settings(&profile);
             // Whether there is a secret is not told by what is sent again.
-            if let Auth::Oauth2(client) = &mut profile.auth {
+            if let Auth::Oauth2(client) = &mut profile.settings.auth {
                 client.confidential = false;
             }
             prop_assert_eq!(taken(&shown), Ok(profile));

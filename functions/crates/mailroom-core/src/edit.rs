@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::health::{State, Status};
 use crate::oauth2::Authorization;
-use crate::profile::{Auth, Profile};
+use crate::profile::{Auth, Profile, Settings};
 
 /// Whether the cursor of before still means something after an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Edit {
 /// A change of anything that a poll depends on clears the error and the pause, so that the very next poll tries it.
 #[must_use]
 pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
-    let authorization = match (&current.auth, &wanted.auth) {
+    let authorization = match (&current.settings.auth, &wanted.settings.auth) {
         (Auth::Oauth2(before), Auth::Oauth2(after)) if !before.is_another_sign_in(after) => {
             current.authorization.clone()
         }
@@ -68,15 +68,18 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
         ..wanted
     };
     let only_words = Profile {
-        name: current.name.clone(),
-        description: current.description.clone(),
+        settings: Settings {
+            name: current.settings.name.clone(),
+            description: current.settings.description.clone(),
+            ..profile.settings.clone()
+        },
         version: current.version,
         updated_at: current.updated_at,
         ..profile.clone()
     } == *current;
     if !only_words {
         profile.status = Status {
-            state: if profile.listen { State::Pending } else { State::Off },
+            state: if profile.settings.listen { State::Pending } else { State::Off },
             not_before: None,
             error: None,
             ..profile.status
@@ -88,8 +91,8 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
 /// Whether both name the same mailbox. Another port or another way to TLS leads to the same server.
 fn is_same_place(one: &Profile, other: &Profile) -> bool {
     let place = |profile: &Profile| {
-        let host = profile.imap.as_ref().map(|server| server.host.clone());
-        (host, profile.mailbox.clone(), profile.auth.login().to_owned())
+        let host = profile.settings.imap.as_ref().map(|server| server.host.clone());
+        (host, profile.settings.mailbox.clone(), profile.settings.auth.login().to_owned())
     };
     place(one) == place(other)
 }
@@ -105,7 +108,7 @@ mod tests {
     use crate::health::StandingError;
     use crate::inbound::cursor::Cursor;
     use crate::owner_error::ErrorCode;
-    use crate::profile::{Auth, ProfileId, RefreshInterval};
+    use crate::profile::{Auth, ProfileId, RefreshInterval, Settings};
     use crate::server::{Host, Mailbox, Security, Server};
 
     const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
@@ -119,7 +122,7 @@ mod tests {
         let auth = Auth::Plain { login: "a".to_owned() };
         let flow = FlowSchemaId::parse("flow").unwrap();
         let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
-        let mut profile = Profile::listening(id, "Support", imap, auth, flow, NOW);
+        let mut profile = Profile::new(id, Settings::listening("Support", imap, auth, flow), NOW);
         profile.cursor = Some(Cursor { uid_validity: None, last_uid: 7, newest: NOW, floor: None });
         profile.status = Status {
             state: State::Misconfigured,
@@ -144,8 +147,8 @@ mod tests {
 
     #[test]
     fn words_change_nothing_else() {
-        let Edit { profile, place } = edited(|profile| profile.name = "Sales".to_owned());
-        assert_eq!((place, profile.version, profile.name.as_str()), (Place::Same, 2, "Sales"));
+        let Edit { profile, place } = edited(|profile| profile.settings.name = "Sales".to_owned());
+        assert_eq!((place, profile.version, profile.settings.name.as_str()), (Place::Same, 2, "Sales"));
         assert_eq!((profile.status, profile.cursor), (current().status, current().cursor));
         assert_eq!((profile.created_at, profile.updated_at), (NOW, NOW + time::Duration::HOUR));
     }
@@ -155,9 +158,9 @@ mod tests {
         type Change = fn(&mut Profile);
         let changes: [Change; 4] = [
             |profile| profile.secret_version = Some("2".to_owned()),
-            |profile| profile.refresh_interval = RefreshInterval::from_seconds(60).unwrap(),
-            |profile| profile.flow_schema_id = Some(FlowSchemaId::parse("other").unwrap()),
-            |profile| profile.imap.as_mut().unwrap().port = NonZeroU16::new(143).unwrap(),
+            |profile| profile.settings.refresh_interval = RefreshInterval::from_seconds(60).unwrap(),
+            |profile| profile.settings.flow_schema_id = Some(FlowSchemaId::parse("other").unwrap()),
+            |profile| profile.settings.imap.as_mut().unwrap().port = NonZeroU16::new(143).unwrap(),
         ];
         for change in changes {
             let Edit { profile, place } = edited(change);
@@ -166,16 +169,18 @@ mod tests {
             assert_eq!(profile.status.last_success_at, Some(NOW));
             assert_eq!(profile.cursor, current().cursor);
         }
-        assert_eq!(edited(|profile| profile.listen = false).profile.status.state, State::Off);
+        assert_eq!(edited(|profile| profile.settings.listen = false).profile.status.state, State::Off);
     }
 
     #[test]
     fn another_mailbox_begins_anew() {
         type Change = fn(&mut Profile);
         let changes: [Change; 3] = [
-            |profile| profile.mailbox = Mailbox::parse("Orders").unwrap(),
-            |profile| profile.imap.as_mut().unwrap().host = Host::parse("other.example.com").unwrap(),
-            |profile| profile.auth = Auth::Plain { login: "b".to_owned() },
+            |profile| profile.settings.mailbox = Mailbox::parse("Orders").unwrap(),
+            |profile| {
+                profile.settings.imap.as_mut().unwrap().host = Host::parse("other.example.com").unwrap()
+            },
+            |profile| profile.settings.auth = Auth::Plain { login: "b".to_owned() },
         ];
         for change in changes {
             let Edit { profile, place } = edited(change);
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_pause_keeps_the_place() {
-        let paused = edited(|profile| profile.listen = false);
+        let paused = edited(|profile| profile.settings.listen = false);
         assert_eq!((paused.place, paused.profile.cursor), (Place::Same, current().cursor));
     }
 }

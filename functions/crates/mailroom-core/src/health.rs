@@ -23,7 +23,29 @@ pub enum State {
     Off,
 }
 
-/// The error that stands, and since when.
+impl State {
+    /// The state of a profile whose current error is of this class.
+    #[must_use]
+    pub const fn of(class: ErrorClass) -> Self {
+        match class {
+            ErrorClass::Transient => Self::Failing,
+            ErrorClass::Throttled => Self::Throttled,
+            ErrorClass::Owner => Self::Misconfigured,
+            ErrorClass::Authorization => Self::ReauthorizationRequired,
+        }
+    }
+}
+
+/// What the owner is shown of a profile: one state and one error, of its polls and its sends together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health<'a> {
+    /// The state.
+    pub state: State,
+    /// The current error, if there is one. An error of polls comes before one of sends.
+    pub error: Option<&'a StandingError>,
+}
+
+/// The current error, and since when it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandingError {
     /// What kind.
@@ -162,14 +184,14 @@ fn after_failure(status: &Status, trouble: &OwnerError, now: OffsetDateTime) -> 
         .retry_after
         .and_then(|pause| Duration::try_from(pause).ok())
         .map(|pause| pause.min(MAX_BACKOFF));
-    let (state, pause) = match trouble.code.class() {
-        ErrorClass::Transient => (State::Failing, Some(asked.unwrap_or_else(|| backoff(count)))),
-        ErrorClass::Throttled => (State::Throttled, Some(asked.unwrap_or(DEFAULT_THROTTLE))),
-        ErrorClass::Owner => (State::Misconfigured, (count >= PATIENCE).then_some(OWNER_PAUSE)),
-        ErrorClass::Authorization => (State::ReauthorizationRequired, Some(OWNER_PAUSE)),
+    let pause = match trouble.code.class() {
+        ErrorClass::Transient => Some(asked.unwrap_or_else(|| backoff(count))),
+        ErrorClass::Throttled => Some(asked.unwrap_or(DEFAULT_THROTTLE)),
+        ErrorClass::Owner => (count >= PATIENCE).then_some(OWNER_PAUSE),
+        ErrorClass::Authorization => Some(OWNER_PAUSE),
     };
     Status {
-        state,
+        state: State::of(trouble.code.class()),
         not_before: pause.map(|pause| now.saturating_add(pause)),
         error: Some(StandingError {
             code: trouble.code,

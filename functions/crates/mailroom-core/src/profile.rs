@@ -6,10 +6,11 @@ use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
 use crate::flow::FlowSchemaId;
-use crate::health::{Sending, Status};
+use crate::health::{Health, Sending, State, Status};
 use crate::inbound::cursor::Cursor;
 use crate::invalid::Invalid;
 use crate::oauth2::{Authorization, Oauth2};
+use crate::owner_error::ErrorCode;
 use crate::provider::Grant;
 use crate::server::{Mailbox, Server};
 
@@ -112,16 +113,14 @@ impl RefreshInterval {
     }
 }
 
-/// The settings and state of one mailbox.
+/// What a mailbox's owner describes, and edits as a whole or in part. It holds no secret.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Profile {
-    /// Our id.
-    pub id: ProfileId,
+pub struct Settings {
     /// What the owner calls it: 1–100 characters.
     pub name: String,
     /// The owner's notes: at most 1000 characters.
     pub description: String,
-    /// Whether inbound mail is fetched.
+    /// Whether inbound messages are fetched.
     pub listen: bool,
     /// The mailbox that is polled.
     pub mailbox: Mailbox,
@@ -129,25 +128,59 @@ pub struct Profile {
     pub imap: Option<Server>,
     /// The SMTP server; required to send.
     pub smtp: Option<Server>,
-    /// The flow schema that each mail starts; required while `listen` is true.
+    /// The flow schema that each message starts; required while `listen` is true.
     pub flow_schema_id: Option<FlowSchemaId>,
     /// How often it is polled.
     pub refresh_interval: RefreshInterval,
     /// What we log in as.
     pub auth: Auth,
-    /// Whether mail that someone has read before us counts.
+    /// Whether messages that were read before the poll count.
     pub include_seen: bool,
     /// What counts as new at the first poll.
     pub start_from: StartFrom,
-    /// What happens to a mail after the hand-over.
+    /// What happens to a message after the hand-over.
     pub after_fetch: AfterFetch,
-    /// A larger mail (bytes, RFC822.SIZE) becomes a headers-only job.
+    /// A larger message (bytes, RFC822.SIZE) becomes a headers-only job.
     pub max_message_bytes: u64,
+}
+
+impl Settings {
+    /// The default of `max_message_bytes`: 25 MiB, what the large providers accept.
+    pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 26_214_400;
+
+    /// Settings that listen to INBOX of `imap`, with the default of everything else.
+    #[must_use]
+    pub fn listening(name: &str, imap: Server, auth: Auth, flow_schema_id: FlowSchemaId) -> Self {
+        Self {
+            name: name.to_owned(),
+            description: String::new(),
+            listen: true,
+            mailbox: Mailbox::inbox(),
+            imap: Some(imap),
+            smtp: None,
+            flow_schema_id: Some(flow_schema_id),
+            refresh_interval: RefreshInterval::DEFAULT,
+            auth,
+            include_seen: false,
+            start_from: StartFrom::Now,
+            after_fetch: AfterFetch::Keep,
+            max_message_bytes: Self::DEFAULT_MAX_MESSAGE_BYTES,
+        }
+    }
+}
+
+/// One mailbox: what its owner describes, and the state that edits, sign-ins, polls and sends leave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// Our id.
+    pub id: ProfileId,
+    /// What the owner describes.
+    pub settings: Settings,
     /// Counts the owner's edits; the `ETag`.
     pub version: u64,
     /// The version of the profile's secret; `None` until one is stored.
     pub secret_version: Option<String>,
-    /// What stands of a sign-in; `None` until somebody has signed in.
+    /// The state of a sign-in; `None` until a person has signed in.
     pub authorization: Option<Authorization>,
     /// When the profile was made.
     pub created_at: OffsetDateTime,
@@ -162,55 +195,55 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The default of `max_message_bytes`: 25 MiB, what the large providers accept.
-    pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 26_214_400;
-
-    /// A new profile that listens to INBOX of `imap`, with the default of everything that is not said here.
+    /// A new profile with these settings: not yet polled, without a secret.
     #[must_use]
-    pub fn listening(
-        id: ProfileId,
-        name: &str,
-        imap: Server,
-        auth: Auth,
-        flow_schema_id: FlowSchemaId,
-        now: OffsetDateTime,
-    ) -> Self {
+    pub fn new(id: ProfileId, settings: Settings, now: OffsetDateTime) -> Self {
+        let state = if settings.listen { State::Pending } else { State::Off };
         Self {
             id,
-            name: name.to_owned(),
-            description: String::new(),
-            listen: true,
-            mailbox: Mailbox::inbox(),
-            imap: Some(imap),
-            smtp: None,
-            flow_schema_id: Some(flow_schema_id),
-            refresh_interval: RefreshInterval::DEFAULT,
-            auth,
-            include_seen: false,
-            start_from: StartFrom::Now,
-            after_fetch: AfterFetch::Keep,
-            max_message_bytes: Self::DEFAULT_MAX_MESSAGE_BYTES,
+            settings,
             version: 1,
             secret_version: None,
             authorization: None,
             created_at: now,
             updated_at: now,
             cursor: None,
-            status: Status::default(),
+            status: Status { state, ..Status::default() },
             sending: None,
         }
     }
 
-    /// The trouble with sending that stands: not what was seen before the last edit.
+    /// The current error of sending: not one that was seen before the last edit.
     #[must_use]
     pub fn sending_error(&self) -> Option<&Sending> {
         self.sending.as_ref().filter(|sending| sending.version == self.version)
     }
 
+    /// What the owner is shown: a profile that does not listen is `Off`, whatever its sends meet; an error of sends shows
+    /// where polls have none.
+    #[must_use]
+    pub fn health(&self) -> Health<'_> {
+        let error = self.status.error.as_ref().or(self.sending_error().map(|sending| &sending.error));
+        let state = match (self.status.state, &self.status.error, error) {
+            _ if !self.settings.listen => State::Off,
+            (_, None, Some(of_sends)) => State::of(of_sends.code.class()),
+            // Stored while it did not listen; it listens again.
+            (State::Off, _, _) => State::Pending,
+            (state, _, _) => state,
+        };
+        Health { state, error }
+    }
+
+    /// Whether a login can be tried: it has a secret or a sign-in, which the provider has not been seen to refuse.
+    #[must_use]
+    pub fn can_log_in(&self) -> bool {
+        self.is_authorized() && self.health().error.is_none_or(|error| error.code != ErrorCode::Oauth2Grant)
+    }
+
     /// Whether there is what a login needs: a password, a client's own access, or a sign-in.
     #[must_use]
     pub const fn is_authorized(&self) -> bool {
-        match &self.auth {
+        match &self.settings.auth {
             Auth::Oauth2(Oauth2 { grant: Grant::AuthorizationCode, .. }) => self.authorization.is_some(),
             Auth::Plain { .. } | Auth::Oauth2(_) => self.secret_version.is_some(),
         }

@@ -33,7 +33,7 @@ pub enum WarningCode {
 /// What will break within [`WARNED_AHEAD`], or has, by what is known at `now`.
 #[must_use]
 pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
-    let Auth::Oauth2(client) = &profile.auth else { return Vec::new() };
+    let Auth::Oauth2(client) = &profile.settings.auth else { return Vec::new() };
     let near = |due: &Date| *due <= (now + WARNED_AHEAD).date();
     let mut warnings = Vec::new();
     if let Some(due) = client.client_secret_expires_on.filter(near) {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::flow::FlowSchemaId;
     use crate::oauth2::Authorization;
-    use crate::profile::ProfileId;
+    use crate::profile::{ProfileId, Settings};
     use crate::provider::Grant;
     use crate::server::{Security, Server};
 
@@ -98,8 +98,11 @@ mod tests {
             client_secret_expires_on: expires_on,
         });
         let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
-        let mut profile =
-            Profile::listening(id, "Support", imap, auth, FlowSchemaId::parse("flow").unwrap(), NOW);
+        let mut profile = Profile::new(
+            id,
+            Settings::listening("Support", imap, auth, FlowSchemaId::parse("flow").unwrap()),
+            NOW,
+        );
         profile.authorization = Some(Authorization { since: refreshed_at, refreshed_at, expires_at: None });
         profile
     }

@@ -16,7 +16,7 @@ use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::ports::{Credential, Credentials, FlowQueue, Forgotten, Hold, Lease};
-use mailroom_core::profile::Auth;
+use mailroom_core::profile::{Auth, Settings};
 use mailroom_core::server::{Host, Security, Server};
 use mailroom_lambda::clock;
 use mailroom_mail::imap::Connector;
@@ -51,7 +51,7 @@ impl Profiles for Ports {
         shard: u8,
         _: Option<&Range>,
     ) -> Result<Listening, PortError> {
-        let there = |profile: &&Profile| shard == 0 && profile.refresh_interval == interval;
+        let there = |profile: &&Profile| shard == 0 && profile.settings.refresh_interval == interval;
         Ok(Listening { profiles: self.0.profiles.iter().filter(there).cloned().collect(), unreadable: 0 })
     }
 
@@ -113,7 +113,7 @@ impl Profiles for Ports {
 impl Credentials for Ports {
     async fn credential(&self, id: ProfileId, _: &str) -> Result<Option<Credential>, PortError> {
         let profile = self.get(id).await?;
-        assert!(profile.is_none_or(|profile| profile.auth.login() != PANIC), "for the test");
+        assert!(profile.is_none_or(|profile| profile.settings.auth.login() != PANIC), "for the test");
         Ok(None)
     }
 }
@@ -198,11 +198,11 @@ fn profile(n: u32, login: &str, seconds: u32) -> Profile {
         security: Security::Tls,
     };
     let auth = Auth::Plain { login: login.to_owned() };
-    Profile {
+    let settings = Settings {
         refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
-        secret_version: Some("1".to_owned()),
-        ..Profile::listening(id, "Support", imap, auth, FlowSchemaId::parse("flow").unwrap(), clock::now())
-    }
+        ..Settings::listening("Support", imap, auth, FlowSchemaId::parse("flow").unwrap())
+    };
+    Profile { secret_version: Some("1".to_owned()), ..Profile::new(id, settings, clock::now()) }
 }
 
 /// Has the function handle one event, and returns what its ports remember with its answer.

@@ -50,7 +50,7 @@ async fn a_panic_has_only_its_own_profiles_messages_delivered_again() {
     let world = World::new();
     let mut other = profile();
     other.id = ProfileId::parse(OTHER).unwrap();
-    other.auth = mailroom_core::profile::Auth::Plain { login: PANIC.to_owned() };
+    other.settings.auth = mailroom_core::profile::Auth::Plain { login: PANIC.to_owned() };
     world.state().profiles.insert(other.id, other);
     assert_eq!(handle(&world, &[body(OTHER, "a"), body(PROFILE, "b")]).await, ["0"]);
     assert_eq!(world.state().sent_to.len(), 1);

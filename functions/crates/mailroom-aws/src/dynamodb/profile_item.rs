@@ -9,7 +9,7 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::inbound::schedule::{SHARDS, sort_key};
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::outbound::message::EmailAddress;
-use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, StartFrom};
+use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
 use mailroom_core::provider::Grant;
 use mailroom_core::server::{Host, Mailbox, Security, Server};
 use serde::{Deserialize, Serialize};
@@ -56,10 +56,10 @@ fn shard(id: ProfileId) -> u8 {
 fn search(profile: &Profile) -> String {
     let host = |server: &Option<Server>| server.as_ref().map(|server| server.host.as_str().to_owned());
     let lines = [
-        Some(profile.name.clone()),
-        Some(profile.auth.login().to_owned()),
-        host(&profile.imap),
-        host(&profile.smtp),
+        Some(profile.settings.name.clone()),
+        Some(profile.settings.auth.login().to_owned()),
+        host(&profile.settings.imap),
+        host(&profile.settings.smtp),
     ];
     lower_case(&lines.into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
@@ -253,37 +253,37 @@ impl AuthItem {
 
 impl From<&Profile> for ProfileItem {
     fn from(profile: &Profile) -> Self {
-        let listening = profile.listen;
+        let listening = profile.settings.listen;
         Self {
             pk: profile_key(profile.id),
             sk: PROFILE.to_owned(),
-            poll_key: listening.then(|| poll_key(profile.refresh_interval, shard(profile.id))),
+            poll_key: listening.then(|| poll_key(profile.settings.refresh_interval, shard(profile.id))),
             poll_sort: listening.then(|| sort_key(profile)),
             list_key: Some(PROFILES.to_owned()),
             list_sort: Some(profile.id.to_string()),
             search: Some(search(profile)),
-            address: EmailAddress::parse(profile.auth.login()).ok().map(|address| address.key()),
+            address: EmailAddress::parse(profile.settings.auth.login()).ok().map(|address| address.key()),
             id: profile.id.to_string(),
-            name: profile.name.clone(),
-            description: profile.description.clone(),
-            listen: profile.listen,
-            mailbox: profile.mailbox.as_str().to_owned(),
-            imap: profile.imap.as_ref().map(ServerItem::from),
-            smtp: profile.smtp.as_ref().map(ServerItem::from),
-            flow_schema_id: profile.flow_schema_id.as_ref().map(FlowSchemaId::to_string),
-            refresh_interval: profile.refresh_interval.seconds(),
-            auth: match &profile.auth {
+            name: profile.settings.name.clone(),
+            description: profile.settings.description.clone(),
+            listen: profile.settings.listen,
+            mailbox: profile.settings.mailbox.as_str().to_owned(),
+            imap: profile.settings.imap.as_ref().map(ServerItem::from),
+            smtp: profile.settings.smtp.as_ref().map(ServerItem::from),
+            flow_schema_id: profile.settings.flow_schema_id.as_ref().map(FlowSchemaId::to_string),
+            refresh_interval: profile.settings.refresh_interval.seconds(),
+            auth: match &profile.settings.auth {
                 Auth::Plain { login } => AuthItem::Plain { login: login.clone() },
                 Auth::Oauth2(client) => AuthItem::of_client(client),
             },
-            include_seen: profile.include_seen,
-            start_from: start_from_text(profile.start_from),
-            after_fetch: match &profile.after_fetch {
+            include_seen: profile.settings.include_seen,
+            start_from: start_from_text(profile.settings.start_from),
+            after_fetch: match &profile.settings.after_fetch {
                 AfterFetch::Keep => AfterFetchItem::Keep,
                 AfterFetch::MarkSeen => AfterFetchItem::MarkSeen,
                 AfterFetch::Move(mailbox) => AfterFetchItem::Move { mailbox: mailbox.as_str().to_owned() },
             },
-            max_message_bytes: profile.max_message_bytes,
+            max_message_bytes: profile.settings.max_message_bytes,
             version: profile.version,
             secret_version: profile.secret_version.clone(),
             authorization: profile.authorization.as_ref().map(AuthorizationItem::from),
@@ -304,55 +304,57 @@ impl ProfileItem {
     pub(crate) fn read(self) -> Result<Profile, Unreadable> {
         Ok(Profile {
             id: ProfileId::parse(&self.id).map_err(invalid("id"))?,
-            name: self.name,
-            description: self.description,
-            listen: self.listen,
-            mailbox: Mailbox::parse(&self.mailbox).map_err(invalid("mailbox"))?,
-            imap: self.imap.map(|server| server.read("imap")).transpose()?,
-            smtp: self.smtp.map(|server| server.read("smtp")).transpose()?,
-            flow_schema_id: self
-                .flow_schema_id
-                .map(|id| FlowSchemaId::parse(&id))
-                .transpose()
-                .map_err(invalid("flow_schema_id"))?,
-            refresh_interval: RefreshInterval::from_seconds(self.refresh_interval)
-                .map_err(invalid("refresh_interval"))?,
-            auth: match self.auth {
-                AuthItem::Plain { login } => Auth::Plain { login },
-                AuthItem::Oauth2 {
-                    grant,
-                    login,
-                    client_id,
-                    discovery_url,
-                    scopes,
-                    public,
-                    client_secret_expires_on,
-                } => Auth::Oauth2(Oauth2 {
-                    grant: match grant {
-                        GrantItem::AuthorizationCode => Grant::AuthorizationCode,
-                        GrantItem::ClientCredentials => Grant::ClientCredentials,
-                        GrantItem::JwtBearer => Grant::JwtBearer,
-                    },
-                    login,
-                    client_id,
-                    discovery_url,
-                    scopes,
-                    confidential: !public,
-                    client_secret_expires_on: client_secret_expires_on
-                        .map(|date| read_date("auth", &date))
-                        .transpose()?,
-                }),
+            settings: Settings {
+                name: self.name,
+                description: self.description,
+                listen: self.listen,
+                mailbox: Mailbox::parse(&self.mailbox).map_err(invalid("mailbox"))?,
+                imap: self.imap.map(|server| server.read("imap")).transpose()?,
+                smtp: self.smtp.map(|server| server.read("smtp")).transpose()?,
+                flow_schema_id: self
+                    .flow_schema_id
+                    .map(|id| FlowSchemaId::parse(&id))
+                    .transpose()
+                    .map_err(invalid("flow_schema_id"))?,
+                refresh_interval: RefreshInterval::from_seconds(self.refresh_interval)
+                    .map_err(invalid("refresh_interval"))?,
+                auth: match self.auth {
+                    AuthItem::Plain { login } => Auth::Plain { login },
+                    AuthItem::Oauth2 {
+                        grant,
+                        login,
+                        client_id,
+                        discovery_url,
+                        scopes,
+                        public,
+                        client_secret_expires_on,
+                    } => Auth::Oauth2(Oauth2 {
+                        grant: match grant {
+                            GrantItem::AuthorizationCode => Grant::AuthorizationCode,
+                            GrantItem::ClientCredentials => Grant::ClientCredentials,
+                            GrantItem::JwtBearer => Grant::JwtBearer,
+                        },
+                        login,
+                        client_id,
+                        discovery_url,
+                        scopes,
+                        confidential: !public,
+                        client_secret_expires_on: client_secret_expires_on
+                            .map(|date| read_date("auth", &date))
+                            .transpose()?,
+                    }),
+                },
+                include_seen: self.include_seen,
+                start_from: read_start_from(&self.start_from)?,
+                after_fetch: match self.after_fetch {
+                    AfterFetchItem::Keep => AfterFetch::Keep,
+                    AfterFetchItem::MarkSeen => AfterFetch::MarkSeen,
+                    AfterFetchItem::Move { mailbox } => {
+                        AfterFetch::Move(Mailbox::parse(&mailbox).map_err(invalid("after_fetch"))?)
+                    }
+                },
+                max_message_bytes: self.max_message_bytes,
             },
-            include_seen: self.include_seen,
-            start_from: read_start_from(&self.start_from)?,
-            after_fetch: match self.after_fetch {
-                AfterFetchItem::Keep => AfterFetch::Keep,
-                AfterFetchItem::MarkSeen => AfterFetch::MarkSeen,
-                AfterFetchItem::Move { mailbox } => {
-                    AfterFetch::Move(Mailbox::parse(&mailbox).map_err(invalid("after_fetch"))?)
-                }
-            },
-            max_message_bytes: self.max_message_bytes,
             version: self.version,
             secret_version: self.secret_version,
             authorization: self.authorization.map(AuthorizationItem::read).transpose()?,

@@ -1,6 +1,6 @@
 //! What owners do with their profiles: make, change and remove them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -28,32 +28,16 @@ const SWEPT: i32 = 25;
 /// Batches of a removal on their way at the same time: some thousand items a second, and room for everybody else.
 const BATCHES_AT_ONCE: usize = 8;
 
-/// The attributes that an edit sets, or removes where the profile has none. All others belong to the polls.
-const SETTINGS: [&str; 23] = [
-    "poll_key",
-    "poll_sort",
-    "list_key",
-    "list_sort",
-    "search",
-    "address",
-    "name",
-    "description",
-    "listen",
-    "mailbox",
-    "imap",
-    "smtp",
-    "flow_schema_id",
-    "refresh_interval",
-    "auth",
-    "include_seen",
-    "start_from",
-    "after_fetch",
-    "max_message_bytes",
-    "version",
-    "secret_version",
-    "authorization",
-    "updated_at",
-];
+/// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
+/// profile's item is one of its settings.
+const STATE: [&str; 10] =
+    ["PK", "SK", "id", "created_at", "cursor", "status", "sending", "lease_until", "fence", "tries"];
+
+/// The attributes that an edit from one item to another sets, or removes where the new item has none.
+fn settings<'a>(before: &'a Item, after: &'a Item) -> BTreeSet<&'a str> {
+    let names = before.keys().chain(after.keys()).map(String::as_str);
+    names.filter(|name| !STATE.contains(name)).collect()
+}
 
 /// Those of them that make no difference to a poll.
 const WORDS: [&str; 5] = ["name", "description", "search", "version", "updated_at"];
@@ -104,8 +88,8 @@ impl Table {
     /// Registers the interval of a profile that is about to be stored. Whoever dies before the schedule is there has
     /// left a note of it, and a repair makes it.
     async fn announce(&self, profile: &Profile) -> Result<(), PortError> {
-        let interval = profile.refresh_interval;
-        if !profile.listen || interval == RefreshInterval::DEFAULT {
+        let interval = profile.settings.refresh_interval;
+        if !profile.settings.listen || interval == RefreshInterval::DEFAULT {
             return Ok(());
         }
         self.register(interval, profile.updated_at).await
@@ -150,13 +134,17 @@ impl Table {
     /// # Errors
     /// [`PortError::Lost`] when the profile is no longer at `current`'s version, or claimed by someone else.
     pub async fn update(&self, current: &Profile, edit: &Edit, by: Editor<'_>) -> Result<(), PortError> {
-        if !(current.listen && current.refresh_interval == edit.profile.refresh_interval) {
+        if !(current.settings.listen
+            && current.settings.refresh_interval == edit.profile.settings.refresh_interval)
+        {
             self.announce(&edit.profile).await?;
         }
         let item = to_item(ProfileItem::from(&edit.profile))?;
         let mut update = by.condition(self.update_item(current.id), current);
         let (mut set, mut remove) = (Vec::new(), vec![CLAIM.to_owned()]);
-        for name in SETTINGS {
+        let before = to_item(ProfileItem::from(current))?;
+        let settings = settings(&before, &item);
+        for &name in &settings {
             update = update.expression_attribute_names(format!("#{name}"), name);
             match item.get(name) {
                 Some(value) => {
@@ -166,11 +154,10 @@ impl Table {
                 None => remove.push(format!("#{name}")),
             }
         }
-        let before = to_item(ProfileItem::from(current))?;
         let concerns_polls = |name: &&str| !WORDS.contains(name) && item.get(*name) != before.get(*name);
         // After words alone, a status that a poll has written meanwhile still holds. After anything else it tells of
         // settings that are gone.
-        if SETTINGS.iter().any(concerns_polls) || edit.profile.status != current.status {
+        if settings.iter().any(concerns_polls) || edit.profile.status != current.status {
             set.push("#status = :status".to_owned());
             update = update
                 .expression_attribute_names("#status", "status")

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use mailroom_core::flow::FlowSchemaId;
-use mailroom_core::profile::{Auth, Profile, ProfileId};
+use mailroom_core::profile::{Auth, Profile, ProfileId, Settings};
 use mailroom_core::server::{Host, Security, Server};
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -359,8 +359,11 @@ async fn a_crash_while_joining_is_repaired() {
     let id = ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap();
     let auth = Auth::Plain { login: "a".to_owned() };
     let flow = FlowSchemaId::parse("flow").unwrap();
-    let profile =
-        Profile { refresh_interval: interval(), ..Profile::listening(id, "Support", imap, auth, flow, NOW) };
+    let profile = Profile::new(
+        id,
+        Settings { refresh_interval: interval(), ..Settings::listening("Support", imap, auth, flow) },
+        NOW,
+    );
     for lives in 0..5 {
         let world = Arc::<Mutex<World>>::default();
         let (joiner, repairer, planner) = (Actor::at(&world), Actor::at(&world), Actor::at(&world));

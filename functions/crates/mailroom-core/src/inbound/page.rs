@@ -64,7 +64,7 @@ impl Page {
     pub(crate) fn new(profile: &Profile, messages: Vec<PendingMessage>, isolation: Isolation) -> Self {
         Self {
             profile: profile.id,
-            after_fetch: profile.after_fetch.clone(),
+            after_fetch: profile.settings.after_fetch.clone(),
             messages,
             isolation,
             fetched: Vec::new(),
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use crate::flow::FlowSchemaId;
     use crate::inbound::plan::Extent;
-    use crate::profile::Auth;
+    use crate::profile::{Auth, Settings};
     use crate::server::{Host, Security, Server};
 
     fn uid(n: u32) -> Uid {
@@ -209,10 +209,11 @@ mod tests {
         };
         let auth = Auth::Plain { login: "ann".to_owned() };
         let flow = FlowSchemaId::parse("flow").unwrap();
-        let profile = Profile {
+        let settings = Settings {
             after_fetch: AfterFetch::MarkSeen,
-            ..Profile::listening(id(), "Support", server, auth, flow, datetime!(2026-11-01 12:00 UTC))
+            ..Settings::listening("Support", server, auth, flow)
         };
+        let profile = Profile::new(id(), settings, datetime!(2026-11-01 12:00 UTC));
         let pending = |n| PendingMessage { uid: uid(n), extent: Extent::Whole, size: 10, arrived: None };
         let uids = || (1..).take(texts.len());
         let mut page = Page::new(&profile, uids().map(pending).collect(), Isolation::Pages);

@@ -107,10 +107,10 @@ impl Selection {
     #[must_use]
     pub const fn of(profile: &Profile) -> Self {
         Self {
-            start_from: profile.start_from,
+            start_from: profile.settings.start_from,
             created_at: profile.created_at,
-            include_seen: profile.include_seen,
-            max_message_bytes: profile.max_message_bytes,
+            include_seen: profile.settings.include_seen,
+            max_message_bytes: profile.settings.max_message_bytes,
         }
     }
 

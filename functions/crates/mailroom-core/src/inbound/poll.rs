@@ -111,7 +111,7 @@ impl Poll {
             error: None,
             profile,
         };
-        match poll.profile.imap.clone() {
+        match poll.profile.settings.imap.clone() {
             Some(server) => poll.state = State::Open(server),
             None => {
                 let why = "The profile listens but names no IMAP host.";
@@ -139,7 +139,7 @@ impl Poll {
         match &self.state {
             State::Open(server) => Step::Open {
                 server,
-                list_above: plan::list_above(self.profile.cursor.as_ref(), self.profile.start_from),
+                list_above: plan::list_above(self.profile.cursor.as_ref(), self.profile.settings.start_from),
             },
             State::List { above } => Step::List { above: *above },
             State::Lease { until } => Step::Lease { until: *until },
@@ -237,7 +237,7 @@ impl Poll {
             return;
         };
         self.backlog = Backlog::new(work, Isolation::after(lease.tries));
-        match self.profile.flow_schema_id.clone() {
+        match self.profile.settings.flow_schema_id.clone() {
             Some(flow_schema) => self.state = State::FindQueue(flow_schema),
             None => {
                 let why = "a listening profile names no flow schema".to_owned();

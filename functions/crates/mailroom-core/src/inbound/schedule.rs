@@ -137,14 +137,14 @@ impl PollRequest {
 /// The sort key of a profile in the index, as [`Range`] has it.
 #[must_use]
 pub fn sort_key(profile: &Profile) -> String {
-    let host = profile.imap.as_ref().map_or("", |server| server.host.as_str());
+    let host = profile.settings.imap.as_ref().map_or("", |server| server.host.as_str());
     format!("{host}#{}", profile.id)
 }
 
 /// Whether a profile is polled at `now`: it listens, and no pause is due.
 #[must_use]
 pub fn is_due(profile: &Profile, now: OffsetDateTime) -> bool {
-    profile.listen && profile.status.not_before.is_none_or(|until| until <= now)
+    profile.settings.listen && profile.status.not_before.is_none_or(|until| until <= now)
 }
 
 /// The delays after which an interval below a minute is planned again, since its schedule fires once a minute.

@@ -1,4 +1,5 @@
 //! What is written is read back, and stays small.
+use mailroom_core::profile::Settings;
 
 use std::collections::HashMap;
 
@@ -18,23 +19,25 @@ use super::*;
 fn profile() -> Profile {
     Profile {
         id: ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap(),
-        name: "Support".to_owned(),
-        description: String::new(),
-        listen: true,
-        mailbox: Mailbox::parse("INBOX").unwrap(),
-        imap: Some(Server {
-            host: Host::parse("imap.example.com").unwrap(),
-            port: NonZeroU16::new(993).unwrap(),
-            security: Security::Tls,
-        }),
-        smtp: None,
-        flow_schema_id: Some(FlowSchemaId::parse("add-to-queue").unwrap()),
-        refresh_interval: RefreshInterval::DEFAULT,
-        auth: Auth::Plain { login: "support@example.com".to_owned() },
-        include_seen: false,
-        start_from: StartFrom::Now,
-        after_fetch: AfterFetch::Keep,
-        max_message_bytes: Profile::DEFAULT_MAX_MESSAGE_BYTES,
+        settings: Settings {
+            name: "Support".to_owned(),
+            description: String::new(),
+            listen: true,
+            mailbox: Mailbox::parse("INBOX").unwrap(),
+            imap: Some(Server {
+                host: Host::parse("imap.example.com").unwrap(),
+                port: NonZeroU16::new(993).unwrap(),
+                security: Security::Tls,
+            }),
+            smtp: None,
+            flow_schema_id: Some(FlowSchemaId::parse("add-to-queue").unwrap()),
+            refresh_interval: RefreshInterval::DEFAULT,
+            auth: Auth::Plain { login: "support@example.com".to_owned() },
+            include_seen: false,
+            start_from: StartFrom::Now,
+            after_fetch: AfterFetch::Keep,
+            max_message_bytes: Settings::DEFAULT_MAX_MESSAGE_BYTES,
+        },
         version: 7,
         secret_version: Some("8b1c4f0e-0000-4000-8000-000000000000".to_owned()),
         authorization: None,
@@ -65,28 +68,31 @@ fn a_profile_comes_back_as_it_was() {
     let plain = profile();
     assert_eq!(there_and_back(&plain), plain);
     let full = Profile {
-        description: "notes".to_owned(),
-        listen: false,
-        imap: None,
-        smtp: plain.imap.clone().map(|server| Server { security: Security::StartTls, ..server }),
-        flow_schema_id: None,
-        auth: Auth::Oauth2(Oauth2 {
-            grant: Grant::JwtBearer,
-            login: "a@b.c".to_owned(),
-            client_id: "id".to_owned(),
-            discovery_url: "https://issuer.example".to_owned(),
-            scopes: vec!["one".to_owned()],
-            confidential: false,
-            client_secret_expires_on: Some(date!(2027 - 11 - 01)),
-        }),
+        settings: Settings {
+            description: "notes".to_owned(),
+            listen: false,
+            imap: None,
+            smtp: plain.settings.imap.clone().map(|server| Server { security: Security::StartTls, ..server }),
+            flow_schema_id: None,
+            auth: Auth::Oauth2(Oauth2 {
+                grant: Grant::JwtBearer,
+                login: "a@b.c".to_owned(),
+                client_id: "id".to_owned(),
+                discovery_url: "https://issuer.example".to_owned(),
+                scopes: vec!["one".to_owned()],
+                confidential: false,
+                client_secret_expires_on: Some(date!(2027 - 11 - 01)),
+            }),
+            include_seen: true,
+            start_from: StartFrom::Date(date!(2026 - 11 - 01)),
+            after_fetch: AfterFetch::Move(Mailbox::parse("Done").unwrap()),
+            ..plain.settings.clone()
+        },
         authorization: Some(Authorization {
             since: datetime!(2026-10-01 0:00 UTC),
             refreshed_at: datetime!(2026-11-01 0:00 UTC),
             expires_at: Some(datetime!(2027-11-01 0:00 UTC)),
         }),
-        include_seen: true,
-        start_from: StartFrom::Date(date!(2026 - 11 - 01)),
-        after_fetch: AfterFetch::Move(Mailbox::parse("Done").unwrap()),
         cursor: Some(Cursor {
             uid_validity: None,
             last_uid: 0,
@@ -111,7 +117,10 @@ fn a_profile_comes_back_as_it_was() {
 
 #[test]
 fn a_profile_that_does_not_listen_is_not_in_the_index() {
-    let item = ProfileItem::from(&Profile { listen: false, ..profile() });
+    let item = ProfileItem::from(&Profile {
+        settings: Settings { listen: false, ..profile().settings },
+        ..profile()
+    });
     assert_eq!((item.poll_key, item.poll_sort), (None, None));
 }
 
@@ -146,7 +155,7 @@ fn the_first_version_ever_stored_is_still_read() {
     });
     let profile = serde_json::from_value::<ProfileItem>(stored).unwrap().read().unwrap();
     assert_eq!(
-        (profile.status, profile.cursor, profile.after_fetch),
+        (profile.status, profile.cursor, profile.settings.after_fetch),
         (Status::default(), None, AfterFetch::Keep)
     );
 }
@@ -274,11 +283,14 @@ prop_compose! {
     ) -> Profile {
         Profile {
             id: ProfileId::new(ulid::Ulid::from(id)),
+            settings: Settings {
             name, description, listen, mailbox, imap, smtp, flow_schema_id,
             refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
             auth, include_seen, start_from,
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
-            max_message_bytes, version, secret_version, authorization: None, created_at, updated_at, cursor, status,
+            max_message_bytes,
+            },
+            version, secret_version, authorization: None, created_at, updated_at, cursor, status,
             sending: sent.error.map(|error| Sending { error, not_before: sent.not_before, version }),
         }
     }
@@ -295,12 +307,12 @@ proptest! {
         let item = ProfileItem::from(&profile);
         prop_assert_eq!(item.list_key.as_deref(), Some("PROFILE"));
         prop_assert_eq!(item.list_sort, Some(profile.id.to_string()));
-        prop_assert_eq!(item.poll_key.is_some(), profile.listen);
+        prop_assert_eq!(item.poll_key.is_some(), profile.settings.listen);
         let search = item.search.unwrap();
-        let half: String = profile.name.chars().take(profile.name.chars().count() / 2).collect();
+        let half: String = profile.settings.name.chars().take(profile.settings.name.chars().count() / 2).collect();
         prop_assert!(search.contains(&lower_case(&half)));
-        prop_assert!(search.contains(&lower_case(profile.auth.login())));
-        for server in profile.imap.iter().chain(&profile.smtp) {
+        prop_assert!(search.contains(&lower_case(profile.settings.auth.login())));
+        for server in profile.settings.imap.iter().chain(&profile.settings.smtp) {
             prop_assert!(search.contains(server.host.as_str()));
         }
     }

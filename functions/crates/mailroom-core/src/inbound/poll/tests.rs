@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use self::world::{Fault, Kind, MESSAGE, POLL_TIME, Stored, T0, World, name, profile, uid};
 use super::*;
 use crate::health::State as Health;
-use crate::profile::StartFrom;
+use crate::profile::{Settings, StartFrom};
 
 fn nothing(_: &Step<'_>) -> Fault {
     Fault::Nothing
@@ -77,7 +77,7 @@ fn another_runs_lease_ends_the_poll() {
 
 #[test]
 fn a_profile_without_a_host_is_its_owners_to_fix() {
-    let profile = Profile { imap: None, ..profile() };
+    let profile = Profile { settings: Settings { imap: None, ..profile().settings }, ..profile() };
     let poll = Poll::new(profile, Invocation::Shared, Moment { now: T0, left: POLL_TIME });
     assert!(matches!(poll.next(), Step::Record { status, .. } if status.state == Health::Misconfigured));
 }
@@ -99,7 +99,8 @@ fn a_profile_that_was_edited_is_polled_again() {
 #[test]
 fn a_mailbox_without_uidnext_is_listed_as_a_whole_once() {
     let now = Moment { now: T0, left: POLL_TIME };
-    let profile = Profile { start_from: StartFrom::Now, ..profile() };
+    let profile =
+        Profile { settings: Settings { start_from: StartFrom::Now, ..profile().settings }, ..profile() };
     let mut poll = Poll::new(profile, Invocation::Shared, now);
     let state = MailboxState { uid_validity: None, uid_next: None, exists: 20_000 };
     poll.tell(Ok(Event::Opened(state, None)), now);

@@ -10,7 +10,7 @@ use super::super::*;
 use crate::inbound::cursor::{Uid, UidValidity};
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::plan::Listed;
-use crate::profile::{AfterFetch, Auth, ProfileId, StartFrom};
+use crate::profile::{AfterFetch, Auth, ProfileId, Settings, StartFrom};
 use crate::server::{Host, Security};
 
 pub(super) const T0: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
@@ -31,11 +31,12 @@ pub(super) fn profile() -> Profile {
     let auth = Auth::Plain { login: "ann".to_owned() };
     let flow = FlowSchemaId::parse("flow").unwrap();
     let id = ProfileId::new(Ulid::from(7));
-    Profile {
+    let settings = Settings {
         start_from: StartFrom::All,
         after_fetch: AfterFetch::MarkSeen,
-        ..Profile::listening(id, "Support", server, auth, flow, T0)
-    }
+        ..Settings::listening("Support", server, auth, flow)
+    };
+    Profile::new(id, settings, T0)
 }
 
 /// A message in the mailbox.

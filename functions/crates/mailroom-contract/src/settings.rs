@@ -1,0 +1,69 @@
+//! Settings as JSON: what a profile has, and what a patch or a test makes of them.
+
+use mailroom_core::profile::Profile;
+use serde_json::{Value, json};
+
+use crate::profile_view::ProfileView;
+
+/// What is shown of a profile and is not a setting.
+const NOT_SETTINGS: [&str; 5] = ["id", "version", "created_at", "updated_at", "status"];
+
+/// What is shown in place of secrets.
+const SECRETS_SET: [&str; 2] = ["password_set", "client_secret_set"];
+
+/// The settings of a profile as its owner would write them, without secrets: what a patch is applied to.
+///
+/// They are what is shown of the profile ([`ProfileView`]), less what is not a setting.
+#[must_use]
+pub fn settings(profile: &Profile) -> Value {
+    let view = ProfileView::of(profile.clone(), profile.updated_at);
+    let Ok(Value::Object(mut members)) = serde_json::to_value(view) else { return Value::Null };
+    members.retain(|name, value| !NOT_SETTINGS.contains(&name.as_str()) && !value.is_null());
+    if let Some(Value::Object(auth)) = members.get_mut("auth") {
+        auth.retain(|name, value| !SECRETS_SET.contains(&name.as_str()) && !value.is_null());
+    }
+    Value::Object(members)
+}
+
+/// Settings to be tried, made whole: what a test does not depend on may be left out.
+#[must_use]
+pub fn tried(settings: Value) -> Value {
+    let mut settings = settings;
+    if let Value::Object(members) = &mut settings {
+        members.entry("name").or_insert_with(|| json!("-"));
+        // Whether it listens makes no difference to a test, but for what is required.
+        if members.get("listen").is_none_or(Value::is_boolean) {
+            members.insert("listen".to_owned(), json!(false));
+        }
+    }
+    settings
+}
+
+/// Applies a merge patch (RFC 7396) to a profile's settings.
+///
+/// Two members depend on others: an `auth` of another type replaces all of the old one but its login, and an
+/// `after_fetch` of another action all of the old one. A port that changes without its security takes its usual one.
+#[must_use]
+pub fn patched(profile: &Profile, patch: Value) -> Value {
+    let mut settings = settings(profile);
+    if let (Value::Object(members), Value::Object(changes)) = (&mut settings, &patch) {
+        let differs = |members: &serde_json::Map<String, Value>, object: &str, tag: &str| {
+            let new = changes.get(object).and_then(|change| change.get(tag));
+            new.is_some_and(|new| members.get(object).and_then(|old| old.get(tag)) != Some(new))
+        };
+        if differs(members, "auth", "type") {
+            members.insert("auth".to_owned(), json!({"login": profile.settings.auth.login()}));
+        }
+        if differs(members, "after_fetch", "action") {
+            members.remove("after_fetch");
+        }
+        for protocol in ["imap", "smtp"] {
+            let security = format!("{protocol}_security");
+            if changes.contains_key(&format!("{protocol}_port")) && !changes.contains_key(&security) {
+                members.remove(&security);
+            }
+        }
+    }
+    crate::patch::merge(&mut settings, patch);
+    settings
+}
