@@ -15,7 +15,9 @@ mod body;
 mod charset;
 mod date;
 mod encoded_word;
+mod flowed;
 mod header;
+mod html_text;
 mod kind;
 mod limits;
 mod multipart;
@@ -26,7 +28,7 @@ mod transfer;
 
 use std::borrow::Cow;
 
-use mailroom_core::inbound::job::{Digest, Kind, MessageContent};
+use mailroom_core::inbound::job::{Digest, Kind, MessageContent, TextSource};
 
 use self::body::Bodies;
 use self::header::{Block, line_at, name_of};
@@ -77,8 +79,7 @@ fn examine(raw: &[u8]) -> (Mail<'_>, Vec<&'static str>) {
     let bodies = Bodies::of(tree);
     let mut content = headers(&block);
     content.truncated |= bodies.cut || tree_cut;
-    content.text = bodies.text;
-    content.html = bodies.html;
+    bodies_of(&mut content, bodies.text, bodies.html);
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     content.sha256 = Digest::of(raw).to_hex();
     let doubts = [
@@ -90,6 +91,20 @@ fn examine(raw: &[u8]) -> (Mail<'_>, Vec<&'static str>) {
     ];
     let doubts = doubts.into_iter().filter_map(|(doubt, words)| doubt.then_some(words)).collect();
     (Mail { kind, content, parts: bodies.parts }, doubts)
+}
+
+/// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.
+fn bodies_of(content: &mut MessageContent, text: Option<String>, html: Option<String>) {
+    let blank = text.as_ref().is_none_or(|text| text.trim().is_empty());
+    let made = html.as_deref().filter(|_| blank).map(html_text::text).filter(|made| !made.is_empty());
+    content.text_source = match (&made, &text) {
+        (Some(_), _) => Some(TextSource::Html),
+        (None, Some(_)) => Some(TextSource::Plain),
+        (None, None) => None,
+    };
+    content.text = made.or(text);
+    content.truncated |= content.text.as_mut().is_some_and(|text| charset::cut(text, limits::MAX_BODY_BYTES));
+    content.html = html;
 }
 
 /// Reads the header block of a mail of `size` bytes (RFC822.SIZE) that is too large to be fetched.
