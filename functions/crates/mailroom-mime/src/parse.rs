@@ -22,6 +22,7 @@ mod kind;
 mod limits;
 mod multipart;
 mod param;
+mod reply_text;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -96,6 +97,7 @@ fn examine(raw: &[u8]) -> (Mail<'_>, Vec<&'static str>) {
 /// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.
 fn bodies_of(content: &mut MessageContent, text: Option<String>, html: Option<String>) {
     let blank = text.as_ref().is_none_or(|text| text.trim().is_empty());
+    content.reply_text = reply_text::of(text.as_deref(), html.as_deref());
     let made = html.as_deref().filter(|_| blank).map(html_text::text).filter(|made| !made.is_empty());
     content.text_source = match (&made, &text) {
         (Some(_), _) => Some(TextSource::Html),
