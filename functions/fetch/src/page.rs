@@ -212,7 +212,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> PageIngest<'a, P, G, H> 
                 let (kind, content) = self.store_parts(&folder, &raw).await?;
                 (kind, content, Some(raw))
             }
-            Body::Header(header) => (Kind::Oversize, parse::read_headers(&header, mail.todo.size), None),
+            Body::Header(header) => (Kind::Oversize, parse::parse_header(&header, mail.todo.size), None),
             Body::Quarantined(raw) => {
                 warn!(profile.id = %self.profile.id, imap.uid = mail.todo.uid.get(), "a mail is quarantined");
                 let content = MessageContent {
@@ -236,7 +236,7 @@ impl<'a, P: Profiles, G: Grants + 'static, H: Handover> PageIngest<'a, P, G, H> 
 
     /// Reads a mail and stores its attachments.
     async fn store_parts(&self, folder: &str, raw: &[u8]) -> Result<(Kind, MessageContent), Failure> {
-        let parse::Mail { kind, mut content, parts } = parse::read(raw);
+        let parse::ParsedMessage { kind, mut content, parts, defects: _ } = parse::parse_message(raw);
         for (n, part) in parts.into_iter().enumerate() {
             let key = format!("{folder}/{n}");
             let size = u64::try_from(part.bytes.len()).unwrap_or(u64::MAX);
@@ -313,6 +313,7 @@ fn automated_sender(job: &FlowJob) -> Option<(MessageId, AutomatedSender)> {
     };
     let machine = match job.kind {
         Kind::AutoReply => AutomatedSender::AutoReply,
+        Kind::Message | Kind::Oversize if job.message.auto_submitted.is_some() => AutomatedSender::AutoReply,
         Kind::Bounce => AutomatedSender::Bounce,
         Kind::Message | Kind::Oversize if job.message.headers.iter().any(no_return) => {
             AutomatedSender::NullSender

@@ -1,4 +1,4 @@
-//! From an outbound message to the bytes of a mail (RFC 5322, RFC 2045): made by lettre, from what was checked before.
+//! From an outbound message to its bytes (RFC 5322, RFC 2045): written by lettre, from what was checked before.
 //!
 //! The same message gives the same bytes but for the boundaries of its parts. All of it is ASCII, unless an address is
 //! not (RFC 6532); lines end in CRLF and have at most 998 bytes.
@@ -13,45 +13,45 @@ use lettre::message::header::{
     References,
 };
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
-use lettre::{Address, Message as Mail};
+use lettre::{Address, Message as LettreMessage};
 use mailroom_core::outbound::message::{
     Correspondent, Disposition, EmailAddress, Line, Message, MessageId, Origin,
 };
 use time::OffsetDateTime;
 
-/// References that are told: the first, which names the conversation, and the last of them. Programs look at no more,
-/// and some refuse longer fields.
+/// Ids in `References`: the first, which names the conversation, and the latest. Programs look at no more, and some
+/// refuse longer fields.
 const MAX_REFERENCES: usize = 21;
 
-/// What a message does not say of itself.
+/// What the sender adds to a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp<'a> {
-    /// The address that it comes from.
+    /// The `From` address.
     pub from: &'a EmailAddress,
-    /// Its Message-ID.
+    /// The `Message-ID` field.
     pub message_id: &'a MessageId,
-    /// Its Date.
+    /// The `Date` field.
     pub date: OffsetDateTime,
 }
 
-/// A message that cannot be made into a mail. What is checked before never is one.
+/// A message that cannot be written. Those that were checked before all can.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
-    /// An address that the library does not take.
-    #[error("an address cannot be written in a mail")]
+    /// lettre refuses an address.
+    #[error("an address cannot be written in a message")]
     Address(#[source] lettre::address::AddressError),
-    /// A media type that the library does not take.
-    #[error("a media type cannot be written in a mail")]
+    /// lettre refuses a media type.
+    #[error("a media type cannot be written in a message")]
     MediaType,
-    /// Attachments whose bytes are not there.
-    #[error("an attachment has no bytes")]
+    /// There are fewer or more contents than attachments.
+    #[error("the contents do not match the attachments")]
     Missing,
-    /// Whatever else the library refuses.
-    #[error("the mail cannot be put together")]
+    /// lettre refuses something else.
+    #[error("the message cannot be composed")]
     Build(#[source] lettre::error::Error),
 }
 
-/// Makes a mail. `contents` are the bytes of the attachments, in their order.
+/// Composes a message. `contents` are the bytes of the attachments, in their order.
 ///
 /// # Errors
 /// See [`ComposeError`].
@@ -64,19 +64,19 @@ pub fn compose(
         return Err(ComposeError::Missing);
     }
     let builder = head(message, stamp)?;
-    let mail = match body(message, contents)? {
+    let composed = match body(message, contents)? {
         Part::Single(part) => builder.singlepart(part),
         Part::Multi(part) => builder.multipart(part),
     };
-    Ok(mail.map_err(ComposeError::Build)?.formatted())
+    Ok(composed.map_err(ComposeError::Build)?.formatted())
 }
 
-/// The header.
+/// The header fields, in a builder.
 fn head(message: &Message, stamp: &Stamp<'_>) -> Result<MessageBuilder, ComposeError> {
     let from = mailbox(message.from_name.as_ref(), stamp.from)?;
-    // The library wants one; who receives the mail is said to the server by ourselves.
+    // lettre wants an envelope; the SMTP session names the real recipients.
     let envelope = Envelope::new(Some(from.email.clone()), vec![from.email.clone()]);
-    let mut builder = Mail::builder()
+    let mut builder = LettreMessage::builder()
         .envelope(envelope.map_err(ComposeError::Build)?)
         .date(SystemTime::from(stamp.date))
         .from(from)
@@ -99,7 +99,7 @@ fn head(message: &Message, stamp: &Stamp<'_>) -> Result<MessageBuilder, ComposeE
         builder = builder.header(References::from(references));
     }
     if message.origin == Origin::Automatic {
-        // RFC 3834 §5: what answers is replied, what comes by itself is generated.
+        // RFC 3834 §5: a response is `auto-replied`, what a program writes on its own `auto-generated`.
         let word = if message.in_reply_to.is_some() { "auto-replied" } else { "auto-generated" };
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
         builder = builder.raw_header(HeaderValue::new(name, word.to_owned()));
@@ -107,7 +107,7 @@ fn head(message: &Message, stamp: &Stamp<'_>) -> Result<MessageBuilder, ComposeE
     Ok(builder)
 }
 
-/// The conversation so far (RFC 5322 §3.6.4): what was given, and at its end what is answered.
+/// The `References` field (RFC 5322 §3.6.4): the ids given, and the id that is answered at the end.
 fn references(message: &Message) -> String {
     let mut ids: Vec<&MessageId> = message.references.iter().collect();
     ids.extend(message.in_reply_to.iter().filter(|id| message.references.last() != Some(*id)));
@@ -121,7 +121,7 @@ fn correspondent(one: &Correspondent) -> Result<Mailbox, ComposeError> {
 }
 
 fn mailbox(name: Option<&Line>, address: &EmailAddress) -> Result<Mailbox, ComposeError> {
-    // One blank for several: of those between words in other scripts, the library would leave none.
+    // One space for several: lettre leaves none of those between words in other scripts.
     let name = name.map(|name| name.as_str().split_whitespace().collect::<Vec<_>>().join(" "));
     let name = name.filter(|name| !name.is_empty());
     let address = Address::new(address.local(), address.domain()).map_err(ComposeError::Address)?;
@@ -146,7 +146,7 @@ fn encoded(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A part of a mail.
+/// A part, or several in a multipart.
 enum Part {
     Single(SinglePart),
     Multi(MultiPart),
@@ -161,7 +161,7 @@ impl Part {
     }
 }
 
-/// The body: what can be left out of mixed(alternative(text, related(html, images)), files).
+/// The body: what is needed of mixed(alternative(text, related(html, images)), files).
 fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError> {
     let mut images = Vec::new();
     let mut files = Vec::new();
@@ -180,7 +180,7 @@ fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError>
         };
         let kind =
             ContentType::parse(attachment.content_type.as_str()).map_err(|_| ComposeError::MediaType)?;
-        // Always: as 7bit a file would have its line ends changed on the way.
+        // Base64 always: in 7bit a file's line ends would change on the way.
         let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64);
         list.push(part.header(kind).body(body.map_err(|_| ComposeError::Missing)?));
     }
@@ -209,7 +209,7 @@ fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError>
     Ok(Part::Multi(files.into_iter().fold(mixed, MultiPart::singlepart)))
 }
 
-/// A text with the line ends of mail.
+/// A text whose lines end in CRLF.
 fn with_crlf(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
 }

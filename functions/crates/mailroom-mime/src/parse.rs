@@ -1,97 +1,100 @@
-//! A mail's bytes to a job's content (RFC 5322, RFC 2045–2049).
+//! A message's bytes to a job's content (RFC 5322, RFC 2045–2049).
 //!
-//! Nothing is refused: mail that is broken, empty or no mail at all still gives what can be had of it. Nothing runs
-//! away: one pass over the bytes, no recursion, and the bounds of [`limits`].
+//! Nothing is refused: bytes that are broken, empty or not a message at all still give what can be read of them.
+//! Nothing runs away: one pass over the bytes, no recursion, and the bounds of [`limits`].
 //!
-//! Read in this order: [`field`] (a header block), [`structure`] (from lines to parts), [`body`] (which part is the
-//! text), [`kind`] (mail from people, machines and mail servers); below them [`word`] (encoded words), [`param`]
-//! (parameters), [`people`] (addresses, ids), [`date`], [`transfer`] and [`charset`] (bytes to text).
+//! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
+//! text), [`kind`] (who wrote it: a person, a program, a mail server); below them [`addresses`], [`ids`] and [`date`]
+//! (fields), [`encoded_word`] and [`param`] (what stands in fields), [`transfer`], [`charset`] and [`stateful`] (bytes
+//! to text).
 //!
-//! mail-parser stays inside this module. It reads address lists and charsets; [`structure`] says why the parts are
-//! found without it.
+//! mail-parser stays inside [`charset`], which takes its table of names; the others say why they do without it.
 
 mod addresses;
 mod body;
 mod charset;
 mod date;
 mod encoded_word;
+mod facts;
 mod flowed;
 mod header;
 mod html_text;
+mod ids;
 mod kind;
 mod limits;
 mod multipart;
 mod param;
 mod reply_text;
+mod stateful;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
-use std::borrow::Cow;
-
 use mailroom_core::inbound::job::{Digest, Kind, MessageContent, TextSource};
 
 use self::body::Bodies;
+pub use self::body::Part;
 use self::header::{Block, line_at, name_of};
+use self::ids::Ids;
 use self::multipart::{Head, Tree};
 
-/// A mail, decoded.
+/// A message, decoded.
 #[derive(Debug)]
-pub struct Mail<'a> {
+pub struct ParsedMessage<'a> {
     /// `Message`, `AutoReply` or `Bounce`.
     pub kind: Kind,
-    /// All but `attachments`: those are known once [`Mail::parts`] are stored.
+    /// All but `attachments`: those are known once [`ParsedMessage::parts`] are stored.
     pub content: MessageContent,
-    /// What is not text or HTML body, in the mail's order.
+    /// What is not text or HTML body, in the message's order.
     pub parts: Vec<Part<'a>>,
+    /// What was not understood.
+    pub defects: Vec<Defect>,
 }
 
-/// A part that becomes an attachment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<'a> {
-    /// Decoded (RFC 2231, RFC 2047), without path and control characters, at most 255 bytes.
-    pub filename: Option<String>,
-    /// `type/subtype`, lower case.
-    pub content_type: String,
-    /// Without angle brackets.
-    pub content_id: Option<String>,
-    /// Whether it is meant to be shown in the body.
-    pub inline: bool,
-    /// Decoded from its transfer encoding; text is still in its charset.
-    pub bytes: Cow<'a, [u8]>,
+/// What of a message was not understood. Its job is made all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Defect {
+    /// No `From` address, and it is not a bounce.
+    NoSender,
+    /// A multipart has no boundary, never begins, or does not end.
+    BrokenMultipart,
+    /// A transfer encoding has bytes that do not belong there.
+    BrokenTransferEncoding,
+    /// A body is in a charset that is not known.
+    UnknownCharset,
+    /// A limit left something out.
+    Truncated,
 }
 
-/// Reads a mail.
+/// Reads a message.
 #[must_use]
-pub fn read(raw: &[u8]) -> Mail<'_> {
-    examine(raw).0
-}
-
-/// Reads a mail, and says what of it was not understood.
-///
-/// Understood fully is a mail with a sender (or a report), multiparts that begin and end, transfer encodings without
-/// foreign bytes, known charsets, and nothing cut.
-fn examine(raw: &[u8]) -> (Mail<'_>, Vec<&'static str>) {
-    let block = Block::read(raw, beginning(raw), |_| false);
+pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
+    let mut block = Block::read(raw, beginning(raw), |_| false);
     let head = Head::read(&block, "text/plain");
     let tree = Tree::read(raw, head.clone(), block.body);
-    let kind = kind::of(&block, &head, &tree);
+    block.settle(tree.charset().as_deref());
+    let (kind, auto_submitted) = kind::of(&block, &head, &tree);
+    // Of a message from a person, a report in a part is one that is passed on.
+    let report =
+        (kind != Kind::Message).then(|| facts::Report::of(&tree, head.kind.raw("report-type"))).flatten();
     let (tree_cut, broken) = (tree.cut, tree.broken);
     let bodies = Bodies::of(tree);
     let mut content = headers(&block);
+    content.auto_submitted = auto_submitted;
+    facts::fill(&mut content, &block, kind, report);
     content.truncated |= bodies.cut || tree_cut;
     bodies_of(&mut content, bodies.text, bodies.html);
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     content.sha256 = Digest::of(raw).to_hex();
-    let doubts = [
-        (content.from.is_empty() && kind != Kind::Bounce, "no sender"),
-        (broken, "broken multipart"),
-        (bodies.foreign, "broken transfer encoding"),
-        (bodies.unknown, "unknown charset"),
-        (content.truncated, "cut"),
+    let defects = [
+        (content.from.is_empty() && kind != Kind::Bounce, Defect::NoSender),
+        (broken, Defect::BrokenMultipart),
+        (bodies.foreign, Defect::BrokenTransferEncoding),
+        (bodies.unknown, Defect::UnknownCharset),
+        (content.truncated, Defect::Truncated),
     ];
-    let doubts = doubts.into_iter().filter_map(|(doubt, words)| doubt.then_some(words)).collect();
-    (Mail { kind, content, parts: bodies.parts }, doubts)
+    let defects = defects.into_iter().filter_map(|(found, defect)| found.then_some(defect)).collect();
+    ParsedMessage { kind, content, parts: bodies.parts, defects }
 }
 
 /// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.
@@ -109,18 +112,22 @@ fn bodies_of(content: &mut MessageContent, text: Option<String>, html: Option<St
     content.html = html;
 }
 
-/// Reads the header block of a mail of `size` bytes (RFC822.SIZE) that is too large to be fetched.
+/// Reads the header block of a message of `size` bytes (RFC822.SIZE) that is too large to be fetched.
 ///
 /// There are no bodies, and so it is `truncated`. The digest is [`Digest::of_oversize`].
 #[must_use]
-pub fn read_headers(header_block: &[u8], size: u64) -> MessageContent {
+pub fn parse_header(header_block: &[u8], size: u64) -> MessageContent {
     let block = Block::read(header_block, beginning(header_block), |_| false);
-    MessageContent {
+    let mut content = MessageContent {
         truncated: true,
         size,
         sha256: Digest::of_oversize(header_block, size).to_hex(),
+        auto_submitted: kind::auto_submitted(&block),
         ..headers(&block)
-    }
+    };
+    let report = facts::Report::named(Head::read(&block, "text/plain").kind.raw("report-type"));
+    facts::fill(&mut content, &block, Kind::Oversize, report);
+    content
 }
 
 /// Where the header block begins: behind empty lines and the envelope line of an mbox file, which some servers and
@@ -141,23 +148,20 @@ fn beginning(raw: &[u8]) -> usize {
 /// What the header block says.
 fn headers(block: &Block<'_>) -> MessageContent {
     let (headers, mut truncated) = block.listed();
-    let mut people = |name| {
+    let mut addresses = |name| {
         let (addresses, cut) = addresses::addresses(block, name);
         truncated |= cut;
         addresses
     };
-    let (from, sender, reply_to) = (people("From"), people("Sender"), people("Reply-To"));
-    let (to, cc, bcc) = (people("To"), people("Cc"), people("Bcc"));
-    let mut ids = |name| {
-        let (ids, cut) = addresses::ids(block, name);
-        truncated |= cut;
-        ids
-    };
-    let (in_reply_to, references) = (ids("In-Reply-To"), ids("References"));
+    let (from, sender, reply_to) = (addresses("From"), addresses("Sender"), addresses("Reply-To"));
+    let (to, cc, bcc) = (addresses("To"), addresses("Cc"), addresses("Bcc"));
+    let own = Ids::own(block);
+    let (in_reply_to, references) = (Ids::read(block, "In-Reply-To"), Ids::read(block, "References"));
+    truncated |= own.cut || in_reply_to.cut || references.cut;
     MessageContent {
-        message_id: addresses::message_id(block),
-        in_reply_to,
-        references,
+        message_id: own.ids.into_iter().next(),
+        in_reply_to: in_reply_to.ids,
+        references: references.ids,
         date: block.first("Date").as_deref().and_then(date::parse),
         subject: block.all("Subject").next().map(header::Field::decoded),
         from,

@@ -224,6 +224,10 @@ pub struct MessageContent {
     pub text: Option<String>,
     /// The HTML body, decoded to UTF-8, not sanitized.
     pub html: Option<String>,
+    /// The keyword of the `Auto-Submitted` field (RFC 3834 §5): `auto-generated` for what a program wrote on its own.
+    /// `None` without the field and for `no`, and in jobs older than it.
+    #[serde(default)]
+    pub auto_submitted: Option<String>,
     /// Whether something was left out because of its length or number; `raw` is whole.
     pub truncated: bool,
     /// All header fields in order: name, and value decoded and unfolded.

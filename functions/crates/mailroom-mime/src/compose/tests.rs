@@ -44,7 +44,7 @@ fn composed(message: &Message, contents: Vec<Vec<u8>>) -> Vec<u8> {
     compose(message, &stamp, contents).unwrap()
 }
 
-/// What holds of every mail that we send.
+/// What holds of every composed message.
 fn assert_sound(raw: &[u8]) {
     for line in raw.split_inclusive(|byte| *byte == b'\n') {
         assert!(line.ends_with(b"\r\n") || !line.contains(&b'\n'), "a bare line feed");
@@ -55,11 +55,11 @@ fn assert_sound(raw: &[u8]) {
 }
 
 fn names(raw: &[u8]) -> Vec<String> {
-    parse::read(raw).content.headers.into_iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
+    parse::parse_message(raw).content.headers.into_iter().map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
 #[test]
-fn a_plain_mail_is_what_it_says() {
+fn a_plain_message_is_written_as_it_is_read() {
     let raw = composed(&message(), Vec::new());
     assert_sound(&raw);
     insta::assert_snapshot!(String::from_utf8(raw).unwrap().replace("\r\n", "\n"));
@@ -81,7 +81,7 @@ fn images_files_and_both_bodies_come_back_as_they_were() {
         source: Source::Bytes(Vec::new()),
         disposition,
     };
-    let mail = Message {
+    let message = Message {
         html: Some("<p>Gr\u{fc}\u{df}e <img src=\"cid:logo@x\"></p>".to_owned()),
         attachments: vec![
             file("\u{dc}bersicht \"neu\"; 100 %.csv", Disposition::Attachment),
@@ -90,11 +90,11 @@ fn images_files_and_both_bodies_come_back_as_they_were() {
         ..message()
     };
     let bytes = vec![b"a,b\r1\n.\r\n..\r\n".to_vec(), vec![0, 255, 13, 10, 46]];
-    let raw = composed(&mail, bytes.clone());
+    let raw = composed(&message, bytes.clone());
     assert_sound(&raw);
-    let read = parse::read(&raw);
+    let read = parse::parse_message(&raw);
     assert_eq!(read.content.text.as_deref(), Some("Hello\n.\nBye"));
-    assert_eq!(read.content.html, mail.html);
+    assert_eq!(read.content.html, message.html);
     let parts: Vec<_> = read.parts.iter().map(|part| (part.filename.clone().unwrap(), part.inline)).collect();
     assert_eq!(
         parts,
@@ -107,23 +107,23 @@ fn images_files_and_both_bodies_come_back_as_they_were() {
 #[test]
 fn long_conversations_keep_their_first_and_their_last_messages() {
     let id = |n: usize| MessageId::parse(&format!("<{n}.{}@example.org>", "x".repeat(200))).unwrap();
-    let mail = Message { references: (0..60).map(id).collect(), in_reply_to: Some(id(60)), ..message() };
-    let raw = composed(&mail, Vec::new());
+    let long = Message { references: (0..60).map(id).collect(), in_reply_to: Some(id(60)), ..message() };
+    let raw = composed(&long, Vec::new());
     assert_sound(&raw);
-    let read = parse::read(&raw).content;
+    let read = parse::parse_message(&raw).content;
     assert_eq!(read.in_reply_to, [id(60).as_str()]);
     let kept: Vec<String> = std::iter::once(0).chain(41..=60).map(|n| id(n).as_str().to_owned()).collect();
     assert_eq!(read.references, kept);
     let longest = MessageId::parse(&"x".repeat(MessageId::MAX_BYTES)).unwrap();
     let raw = composed(&Message { in_reply_to: Some(longest.clone()), ..message() }, Vec::new());
     assert_sound(&raw);
-    assert_eq!(parse::read(&raw).content.references, [longest.as_str()]);
+    assert_eq!(parse::parse_message(&raw).content.references, [longest.as_str()]);
 }
 
 #[test]
-fn automatic_mail_says_that_it_is() {
+fn automatic_messages_say_that_they_are() {
     let automatic = Message { origin: Origin::Automatic, ..message() };
-    let text = |mail: &Message| String::from_utf8(composed(mail, Vec::new())).unwrap();
+    let text = |message: &Message| String::from_utf8(composed(message, Vec::new())).unwrap();
     assert!(text(&automatic).contains("Auto-Submitted: auto-generated\r\n"));
     let answer = Message { in_reply_to: Some(MessageId::parse("<a@b>").unwrap()), ..automatic };
     assert!(text(&answer).contains("Auto-Submitted: auto-replied\r\n"));
@@ -141,15 +141,15 @@ fn addresses_of_every_kind_are_written_as_they_go_over_the_wire() {
         "ann@m\u{fc}ller.example",
         "a+b.c!#$%&'*/=?^_`{|}~-@x-y.example",
     ] {
-        let mail = Message { to: vec![to(None, text)], ..message() };
-        let raw = composed(&mail, Vec::new());
+        let message = Message { to: vec![to(None, text)], ..message() };
+        let raw = composed(&message, Vec::new());
         assert_sound(&raw);
         let read = String::from_utf8(raw).unwrap();
         assert!(read.contains(&format!("To: {}\r\n", address(text).wire())), "{read}");
     }
 }
 
-/// Texts that might be trouble in a header.
+/// Texts that a header field may fail to carry.
 fn header_text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~]{0,80}",
@@ -169,7 +169,7 @@ fn header_text() -> impl Strategy<Value = String> {
     .prop_filter("one line", |text| Line::parse(text, 1000).is_ok())
 }
 
-/// Folding may make one blank of several; nobody sees the difference.
+/// Folding may make one space of several, which no reader shows.
 fn blanks(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -183,7 +183,7 @@ proptest! {
         html in prop::option::of("\\PC{0,200}"), bytes in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let text = text.replace('\0', "");
-        let mail = Message {
+        let message = Message {
             to: vec![to(Some(&name), "ann@example.org")],
             from_name: Some(line(&name)),
             subject: line(&subject),
@@ -197,14 +197,14 @@ proptest! {
             }],
             ..message()
         };
-        let raw = composed(&mail, vec![bytes.clone()]);
+        let raw = composed(&message, vec![bytes.clone()]);
         assert_sound(&raw);
         prop_assert!(raw.is_ascii());
         let mut found = names(&raw);
         found.sort();
         let fields = ["content-type", "date", "from", "message-id", "mime-version", "subject", "to"];
         prop_assert_eq!(found, fields);
-        let read = parse::read(&raw);
+        let read = parse::parse_message(&raw);
         prop_assert_eq!(blanks(read.content.subject.as_deref().unwrap_or_default()), blanks(&subject));
         let from = &read.content.from[0];
         prop_assert_eq!(blanks(from.name.as_deref().unwrap_or_default()), blanks(&name));

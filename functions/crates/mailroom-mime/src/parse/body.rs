@@ -1,9 +1,30 @@
-//! Which parts are the mail's text, and which are attachments.
+//! Which parts are the message's text, and which are attachments.
+
+use std::borrow::Cow;
 
 use super::flowed::{self, Space};
 use super::limits::{MAX_BODY_BYTES, MAX_ID_BYTES};
-use super::multipart::{Leaf, Tree};
-use super::{Part, charset, param};
+use super::multipart::{Group, Leaf, Tree};
+use super::transfer::Decoded;
+use super::{charset, param};
+
+const RELATED: &str = "multipart/related";
+const HTML: &str = "text/html";
+
+/// A part that becomes an attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Decoded (RFC 2231, RFC 2047), without a path and control characters, at most 255 bytes.
+    pub filename: Option<String>,
+    /// `type/subtype`, lower case.
+    pub content_type: String,
+    /// Without angle brackets.
+    pub content_id: Option<String>,
+    /// Whether it is meant to be shown in the body.
+    pub inline: bool,
+    /// Decoded from its transfer encoding; text is still in its charset.
+    pub bytes: Cow<'a, [u8]>,
+}
 
 /// The bodies and the other parts.
 #[derive(Debug, Default)]
@@ -15,7 +36,7 @@ pub(super) struct Bodies<'a> {
     pub(super) cut: bool,
     /// Whether a transfer encoding has bytes that do not belong there.
     pub(super) foreign: bool,
-    /// Whether a body is in a charset that nobody knows.
+    /// Whether a body is in a charset that is not known.
     pub(super) unknown: bool,
 }
 
@@ -28,14 +49,16 @@ enum Role {
 }
 
 impl<'a> Bodies<'a> {
-    /// Sorts the parts of a mail.
+    /// Sorts the parts of a message.
     pub(super) fn of(tree: Tree<'a>) -> Self {
         let mut bodies = Self::default();
-        for leaf in tree.leaves {
-            match role(&leaf) {
-                Role::Text => bodies.add_text(&leaf),
-                Role::Html => bodies.add_html(&leaf),
-                Role::Attachment => bodies.attach(&leaf),
+        let roots = roots(&tree);
+        for (n, leaf) in tree.leaves.iter().enumerate() {
+            let group = leaf.group.and_then(|group| tree.groups.get(group));
+            match role(leaf, group, roots.contains(&n)) {
+                Role::Text => bodies.add_text(leaf),
+                Role::Html => bodies.add_html(leaf),
+                Role::Attachment => bodies.attach(leaf, group),
             }
         }
         bodies
@@ -65,16 +88,21 @@ impl<'a> Bodies<'a> {
         // No transfer encoding takes more than three bytes for one, but for line breaks.
         let encoded = leaf.body.get(..MAX_BODY_BYTES * 4).unwrap_or(leaf.body);
         self.cut |= encoded.len() < leaf.body.len();
-        let (bytes, sound) = leaf.head.transfer.decode(encoded);
+        let Decoded { bytes, sound, rest } = leaf.head.transfer.decode_text(encoded);
         let named = leaf.head.kind.text("charset").or_else(|| own_charset(&bytes));
-        let decoded = charset::decode(&bytes, named.as_deref());
+        let mut decoded = charset::decode(&bytes, named.as_deref());
+        if !rest.is_empty() {
+            // A list's footer is text as well, in a charset that nothing names.
+            decoded.text.push('\n');
+            decoded.text.push_str(&charset::guess(rest, None));
+        }
         self.foreign |= !sound;
         self.unknown |= !decoded.known;
         charset::clean_body(&decoded.text)
     }
 
-    fn attach(&mut self, leaf: &Leaf<'a>) {
-        let (bytes, sound) = leaf.decoded();
+    fn attach(&mut self, leaf: &Leaf<'a>, group: Option<&Group>) {
+        let Decoded { bytes, sound, .. } = leaf.decoded();
         self.foreign |= !sound;
         let mut content_id = leaf.head.content_id.clone();
         if let Some(id) = &mut content_id {
@@ -84,10 +112,35 @@ impl<'a> Bodies<'a> {
             filename: filename(leaf),
             content_type: leaf.head.media_type().to_owned(),
             content_id,
-            inline: is_shown(leaf),
+            inline: is_shown(leaf, group),
             bytes,
         });
     }
+}
+
+/// The leaves that are the root of their `multipart/related` (RFC 2387 §3.2): the one that `start` names; without it the
+/// first part, and where that is not HTML, the first HTML that is not a file: programs write the images first.
+fn roots(tree: &Tree<'_>) -> Vec<usize> {
+    let mut roots = Vec::new();
+    for (n, group) in tree.groups.iter().enumerate().filter(|(_, group)| group.media_type == RELATED) {
+        let mut leaves = tree.leaves.iter().enumerate().filter(|(_, leaf)| leaf.group == Some(n));
+        let started = group
+            .start
+            .as_ref()
+            .and_then(|start| leaves.clone().find(|(_, leaf)| leaf.head.content_id.as_ref() == Some(start)));
+        if let Some((leaf, _)) = started {
+            roots.push(leaf);
+            continue;
+        }
+        let first = leaves.clone().find(|(_, leaf)| leaf.first);
+        roots.extend(first.map(|(leaf, _)| leaf));
+        if !group.nests && first.is_none_or(|(_, leaf)| leaf.head.media_type() != HTML) {
+            let html =
+                leaves.find(|(_, leaf)| leaf.head.media_type() == HTML && written_name(leaf).is_none());
+            roots.extend(html.map(|(leaf, _)| leaf));
+        }
+    }
+    roots
 }
 
 /// Adds a part's text to what is there, on a new line; an empty part adds nothing. Whether something was cut.
@@ -110,40 +163,45 @@ fn join(all: &mut Option<String>, text: &str) -> bool {
 }
 
 /// The rule of JMAP (RFC 8621 §4.1.4): text that is not an attachment by its disposition, and has no filename unless
-/// it is the first of its multipart.
+/// it is the first of its multipart, or one of several forms of the same body (RFC 2046 §5.1.4).
 ///
 /// Unlike JMAP's, a text stands only for itself: HTML is never shown as text, nor text as HTML.
-fn role(leaf: &Leaf<'_>) -> Role {
+fn role(leaf: &Leaf<'_>, group: Option<&Group>, is_root: bool) -> Role {
     let role = match leaf.head.media_type() {
         "text/plain" => Role::Text,
-        "text/html" => Role::Html,
+        HTML => Role::Html,
         // A text in a markup of its own is better read than not (RFC 2046 §4.1.4), where it is all there is.
-        "text/enriched" | "text/richtext" | "text/markdown" if leaf.first && leaf.parent.is_empty() => {
-            Role::Text
-        }
+        "text/enriched" | "text/richtext" | "text/markdown" if leaf.first && group.is_none() => Role::Text,
         _ => Role::Attachment,
     };
     let attached = leaf.head.disposition.as_ref().is_some_and(|disposition| disposition.value != "inline");
     let named = written_name(leaf).is_some();
-    let related = leaf.parent == "multipart/related";
-    if attached || (!leaf.first && (related || named)) { Role::Attachment } else { role }
+    let body = match group.map(|group| group.media_type.as_str()) {
+        Some(RELATED) => is_root,
+        Some("multipart/alternative") => true,
+        Some(_) | None => leaf.first || !named,
+    };
+    if body && !attached { role } else { Role::Attachment }
 }
 
 /// Whether the part is meant to be shown in the body: it says so, or it says nothing and is the companion of an HTML
 /// body (RFC 2387) or another form of it (RFC 2046 §5.1.4).
-fn is_shown(leaf: &Leaf<'_>) -> bool {
+fn is_shown(leaf: &Leaf<'_>, group: Option<&Group>) -> bool {
     match &leaf.head.disposition {
         Some(disposition) => disposition.value == "inline",
-        None => matches!(leaf.parent.as_str(), "multipart/related" | "multipart/alternative"),
+        None => {
+            group.is_some_and(|group| [RELATED, "multipart/alternative"].contains(&group.media_type.as_str()))
+        }
     }
 }
 
+/// The name that the part was given; a blank one is none.
 fn written_name(leaf: &Leaf<'_>) -> Option<String> {
     let disposition = leaf.head.disposition.as_ref().and_then(|disposition| disposition.text("filename"));
     disposition.or_else(|| leaf.head.kind.text("name"))
 }
 
-/// The name to store a part by. An enclosed message is a file of its own to people.
+/// The name to store a part by. An enclosed message is a file of its own.
 fn filename(leaf: &Leaf<'_>) -> Option<String> {
     let name = written_name(leaf).as_deref().and_then(param::filename);
     let message = matches!(leaf.head.media_type(), "message/rfc822" | "message/global");

@@ -1,13 +1,15 @@
 //! Bytes to UTF-8 by the name of a charset, and text without what breaks its readers.
 
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, WINDOWS_1252};
 use mail_parser::decoders::charsets::map::charset_decoder;
 
-/// Charsets that the decoder knows by name and answers with one U+FFFD, because browsers refuse them.
-const REFUSED: [&str; 5] = ["hz-gb-2312", "iso-2022-kr", "csiso2022kr", "iso-2022-cn", "iso-2022-cn-ext"];
+use super::stateful;
 
 /// Names in use that the decoder's table lacks.
-const ALIASES: [(&str, &str); 13] = [
+const ALIASES: [(&str, &str); 14] = [
     ("utf8", "utf-8"),
+    ("cp65001", "utf-8"),
     ("unicode", "utf-16"),
     ("cp932", "shift_jis"),
     ("ms932", "shift_jis"),
@@ -26,53 +28,125 @@ const ALIASES: [(&str, &str); 13] = [
 const NO_CHARSET: [&str; 8] =
     ["", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "default", "unknown"];
 
-/// Text, and whether the charset was one we know.
+/// How many bytes a charset is detected from.
+const MAX_DETECTED_BYTES: usize = 16 * 1024;
+
+/// Text, and whether its charset is one we know.
 pub(super) struct Decoded {
     pub(super) text: String,
     pub(super) known: bool,
 }
 
-/// Decodes `bytes`. Without a charset, or with one that nobody knows: UTF-8 if they are that, else windows-1252,
-/// which has a character for nearly every byte. US-ASCII is taken for no charset, as 8-bit mail often bears it.
+/// Decodes `bytes`. Without a charset, with an unknown one, and with US-ASCII, which 8-bit text often bears: as
+/// [`guess`] does.
 pub(super) fn decode(bytes: &[u8], charset: Option<&str>) -> Decoded {
     let label = charset.map(normal).unwrap_or_default();
     if NO_CHARSET.contains(&label.as_str()) {
-        return Decoded { text: guess(bytes), known: !label.contains("unknown") };
+        return Decoded { text: guess(bytes, None), known: !label.contains("unknown") };
     }
     let name = ALIASES.iter().find(|(alias, _)| *alias == label).map_or(label.as_str(), |(_, name)| *name);
-    let text = if name == "utf-8" {
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    } else if REFUSED.contains(&name) {
-        None
-    } else {
-        charset_decoder(name.as_bytes()).map(|decoder| decoder(bytes))
+    let text = match stateful_decoder(name) {
+        Some(decoder) => Some(decoder(bytes)),
+        None if stateful::has_escapes(bytes) => Some(stateful::iso_2022(bytes)),
+        None if name == "utf-8" => Some(String::from_utf8_lossy(bytes).into_owned()),
+        None => charset_decoder(name.as_bytes()).map(|decoder| decoder(bytes)),
     };
     match text {
-        Some(text) if is_mislabelled(&text, bytes, name) => Decoded { text: guess(bytes), known: true },
+        Some(text) if is_mislabelled(&text, bytes, name) => Decoded { text: guess(bytes, None), known: true },
         Some(text) => Decoded { text: text.trim_start_matches('\u{feff}').to_owned(), known: true },
-        None => Decoded { text: guess(bytes), known: false },
+        None => Decoded { text: guess(bytes, None), known: false },
     }
 }
 
-/// Whether the bytes are plainly in another charset than the mail says: some do not decode, and they are UTF-8, or
-/// are called UTF-8 and hold not one character of it.
+/// The decoder of a charset with states, by its name in lower case.
+fn stateful_decoder(name: &str) -> Option<fn(&[u8]) -> String> {
+    match name {
+        "hz-gb-2312" | "hz" => Some(stateful::hz),
+        "utf-7" | "csutf7" | "unicode-2-0-utf-7" | "x-unicode-2-0-utf-7" => Some(stateful::utf_7),
+        "csiso2022jp" | "csiso2022jp2" | "csiso2022kr" | "jis" | "cp50220" | "cp50221" | "cp50222" => {
+            Some(stateful::iso_2022)
+        }
+        _ if name.starts_with("iso-2022-") => Some(stateful::iso_2022),
+        _ => None,
+    }
+}
+
+/// Whether the bytes are plainly in another charset than the message says: some do not decode, and they are UTF-8, or
+/// are called UTF-8 and hold not one character of it. 7-bit bytes prove nothing.
 fn is_mislabelled(text: &str, bytes: &[u8], name: &str) -> bool {
     let foreign = |c: char| c == char::REPLACEMENT_CHARACTER;
     text.contains(foreign)
         && if name == "utf-8" {
             text.chars().all(|c| c.is_ascii() || foreign(c))
         } else {
-            std::str::from_utf8(bytes).is_ok()
+            !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok()
         }
 }
 
-/// UTF-8 if `bytes` are that, else windows-1252.
-pub(super) fn guess(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
-        Err(_) => charset_decoder(b"windows-1252")
-            .map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decoder| decoder(bytes)),
+/// The text of bytes that say no charset: ISO-2022 by its escape sequences, UTF-8 if they are that but for a few,
+/// then the charset `likely`, then what detection is sure of, and windows-1252 at last, which has a character for
+/// nearly every byte and is right more often than any guess (measured on 11,216 public messages).
+pub(super) fn guess(bytes: &[u8], likely: Option<&'static Encoding>) -> String {
+    if stateful::has_escapes(bytes) {
+        return stateful::iso_2022(bytes);
     }
+    if is_nearly_utf_8(bytes) {
+        return String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned();
+    }
+    let likely = likely.filter(|likely| decodes(likely, bytes)).or_else(|| detect(bytes));
+    likely.unwrap_or(WINDOWS_1252).decode_without_bom_handling(bytes).0.into_owned()
+}
+
+/// The charset that `bytes` are in, where they tell.
+///
+/// A script of its own shows in a few letters; between Latin charsets only longer text tells.
+pub(super) fn detect(bytes: &[u8]) -> Option<&'static Encoding> {
+    let bytes = bytes.get(..MAX_DETECTED_BYTES).unwrap_or(bytes);
+    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    let letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    if high < 4 {
+        return None;
+    }
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(bytes, true);
+    let found = detector.guess(None, Utf8Detection::Deny);
+    // In Latin text most letters are ASCII, and many accents are no sign of another script.
+    let evident = if high * 2 > letters { high >= 4 } else { high >= 24 };
+    (found != WINDOWS_1252 && evident && decodes(found, bytes)).then_some(found)
+}
+
+/// The charset of this name, for [`guess`]. UTF-8 and US-ASCII say nothing of bytes that are neither.
+pub(super) fn named(charset: &str) -> Option<&'static Encoding> {
+    let label = normal(charset);
+    let label = ALIASES.iter().find(|(alias, _)| *alias == label).map_or(label.as_str(), |(_, name)| *name);
+    if NO_CHARSET.contains(&label) {
+        return None;
+    }
+    Encoding::for_label_no_replacement(label.as_bytes()).filter(|encoding| *encoding != encoding_rs::UTF_8)
+}
+
+/// Whether all but a few bytes are characters of `encoding`.
+fn decodes(encoding: &'static Encoding, bytes: &[u8]) -> bool {
+    let (text, _) = encoding.decode_without_bom_handling(bytes);
+    let (mut bad, mut good) = (0_usize, 0_usize);
+    for c in text.chars().filter(|c| !c.is_ascii()) {
+        if c == char::REPLACEMENT_CHARACTER || ('\u{80}'..'\u{a0}').contains(&c) {
+            bad += 1;
+        } else {
+            good += 1;
+        }
+    }
+    bad * 8 <= good
+}
+
+/// Whether `bytes` are UTF-8, or hold at least two of its characters for each byte that is none.
+fn is_nearly_utf_8(bytes: &[u8]) -> bool {
+    let (mut bad, mut good) = (0_usize, 0_usize);
+    for chunk in bytes.utf8_chunks() {
+        bad += chunk.invalid().len();
+        good += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+    }
+    bad == 0 || good >= bad * 2
 }
 
 /// The name without quotes, spaces and a language (RFC 2231 §5), lower case.

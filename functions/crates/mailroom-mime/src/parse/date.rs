@@ -22,11 +22,11 @@ pub(super) fn parse(value: &str) -> Option<OffsetDateTime> {
         }
     }
     let day = Date::from_calendar_date(parts.year?, parts.month?, parts.day?).ok()?;
-    let date = day.with_time(parts.time?).assume_offset(parts.offset.unwrap_or(UtcOffset::UTC));
+    let date = day.with_time(parts.clock()?).assume_offset(parts.offset.unwrap_or(UtcOffset::UTC));
     Some(date).filter(is_likely)
 }
 
-/// Mail is younger than 1900, and a year of five digits is none.
+/// A year before 1900 is a mistake, and RFC 3339 cannot write one of five digits.
 fn is_likely(date: &OffsetDateTime) -> bool {
     (1900..=9999).contains(&date.year())
 }
@@ -57,16 +57,40 @@ struct Parts {
     year: Option<i32>,
     time: Option<Time>,
     offset: Option<UtcOffset>,
+    half: Option<Half>,
+}
+
+/// The half of the day that a 12-hour clock shows.
+#[derive(Clone, Copy)]
+enum Half {
+    Morning,
+    Afternoon,
 }
 
 impl Parts {
+    /// The time on a 24-hour clock.
+    fn clock(&self) -> Option<Time> {
+        let time = self.time?;
+        match (self.half, time.hour()) {
+            (Some(Half::Afternoon), hour @ 1..=11) => time.replace_hour(hour + 12).ok(),
+            (Some(Half::Morning), 12) => time.replace_hour(0).ok(),
+            (Some(Half::Morning | Half::Afternoon) | None, _) => Some(time),
+        }
+    }
+
     fn take(&mut self, token: &str) {
+        if let Some(half) = half(token) {
+            self.half = self.half.or(Some(half));
+            return;
+        }
         if token.starts_with(['+', '-']) {
             self.offset = self.offset.or_else(|| offset(token));
-        } else if token.contains(':') {
-            // `10:00:00+0100`: the zone without a space.
-            let end = token.find(['+', '-']).unwrap_or(token.len());
+        } else if token.contains(':') && token.starts_with(|c: char| c.is_ascii_digit()) {
+            // `10:00:00+0100` and `06:09PM`: the zone and the half of the day without a space.
+            let end =
+                token.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(token.len());
             let (clock, zone) = token.split_at(end);
+            self.half = self.half.or_else(|| half(zone));
             self.time = self.time.or_else(|| time(clock));
             self.offset = self.offset.or_else(|| offset(zone));
         } else if token.starts_with(|c: char| c.is_ascii_digit()) {
@@ -75,6 +99,11 @@ impl Parts {
             self.month = month(token);
         } else if let Some(hours) = zone(token) {
             self.offset = self.offset.or_else(|| UtcOffset::from_hms(hours, 0, 0).ok());
+        } else if let Some((name, sign)) = token.find(['+', '-']).and_then(|at| token.split_at_checked(at)) {
+            // `GMT+0200`
+            if zone(name) == Some(0) {
+                self.offset = self.offset.or_else(|| offset(sign));
+            }
         }
     }
 
@@ -102,12 +131,25 @@ fn time(clock: &str) -> Option<Time> {
     Time::from_hms(hour, minute, if second == 60 { 59 } else { second }).ok()
 }
 
-/// `+hhmm` or `+hh:mm`.
+/// `AM` or `PM`, with or without full stops.
+fn half(token: &str) -> Option<Half> {
+    match token.replace('.', "").to_ascii_lowercase().as_str() {
+        "am" => Some(Half::Morning),
+        "pm" => Some(Half::Afternoon),
+        _ => None,
+    }
+}
+
+/// `+hhmm` or `+hh:mm`; `+hmm` and `+hh` from those who drop zeros.
 fn offset(token: &str) -> Option<UtcOffset> {
     let digits: String = token.chars().filter(char::is_ascii_digit).collect();
     let sign = if token.starts_with('-') { -1 } else { 1 };
-    let number = (digits.len() == 4).then(|| digits.parse::<i32>().ok())??;
-    let minutes = number / 100 * 60 + number % 100;
+    let number = digits.parse::<i32>().ok()?;
+    let minutes = match digits.len() {
+        1 | 2 => number * 60,
+        3 | 4 => number / 100 * 60 + number % 100,
+        _ => return None,
+    };
     // No zone is a day away, and RFC 3339 has no way to write one.
     (minutes < 24 * 60).then(|| UtcOffset::from_whole_seconds(sign * minutes * 60).ok())?
 }

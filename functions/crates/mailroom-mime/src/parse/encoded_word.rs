@@ -2,9 +2,9 @@
 //!
 //! mail-parser decodes each word by itself, so that a character split over two words (forbidden by §5, and done by
 //! many) comes out as two U+FFFD. Here words in a row of one charset are one run of bytes.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+//!
+//! Words are decoded wherever they stand, glued to plain text and in quotes too (§5 forbids both): what people see
+//! otherwise is noise.
 
 use super::charset;
 use super::transfer::{base64, hex_pair};
@@ -25,12 +25,9 @@ pub(super) fn decode(text: &str) -> String {
     })
 }
 
-/// The text with each run of encoded words written as one word in UTF-8, for a parser that decodes word by word.
-pub(super) fn in_utf8(text: &str) -> String {
-    pieces(text).into_iter().fold(String::with_capacity(text.len()), |out, piece| match piece {
-        Piece::Plain(plain) => out + plain,
-        Piece::Words(words) => out + "=?UTF-8?B?" + &STANDARD.encode(charset::clean_line(&words)) + "?=",
-    })
+/// How many bytes of `text` are the encoded word that it starts with. Nothing in a word is syntax.
+pub(super) fn length(text: &str) -> Option<usize> {
+    Word::parse(text).map(|word| text.len() - word.rest.len())
 }
 
 fn pieces(text: &str) -> Vec<Piece<'_>> {
@@ -119,12 +116,13 @@ impl<'a> Word<'a> {
         if charset.is_empty() || charset.contains(char::is_whitespace) {
             return None;
         }
-        let (data, rest) = body.split_once("?=")?;
-        let bytes = match encoding {
-            "b" | "B" => base64(data.as_bytes()).0,
-            "q" | "Q" => q(data.as_bytes()),
+        let decode: fn(&[u8]) -> Vec<u8> = match encoding {
+            "b" | "B" => |data| base64(data).0,
+            "q" | "Q" => q,
             _ => return None,
         };
+        let (data, rest) = body.split_once("?=")?;
+        let bytes = decode(data.as_bytes());
         Some(Self { charset, bytes, rest })
     }
 }

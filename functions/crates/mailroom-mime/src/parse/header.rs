@@ -1,7 +1,40 @@
 //! A header block, field by field (RFC 5322 §2.2), read leniently.
 
-use super::limits::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_HEADER_BYTES};
+use encoding_rs::Encoding;
+
+use super::limits::{MAX_FIELD_BYTES, MAX_FIELDS, MAX_HEADER_BYTES, MAX_STRAY_LINES};
+use super::param::Params;
 use super::{charset, encoded_word};
+
+/// Fields that a line which is no field is passed over for: other words before a colon may be a body's.
+const KNOWN_FIELDS: [&str; 22] = [
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "date",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "received",
+    "return-path",
+    "delivered-to",
+    "mime-version",
+    "precedence",
+    "importance",
+    "user-agent",
+    "comments",
+    "keywords",
+    "auto-submitted",
+    "envelope-to",
+];
+
+/// How the names of other fields begin.
+const KNOWN_PREFIXES: [&str; 9] =
+    ["x-", "content-", "list-", "resent-", "arc-", "dkim-", "authentication-", "received-", "thread-"];
 
 /// A header field as it came.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +43,8 @@ pub(super) struct Field<'a> {
     pub(super) name: &'a str,
     /// What follows the colon, folds included, up to [`MAX_FIELD_BYTES`].
     raw: &'a [u8],
+    /// The charset of raw 8-bit text that is not UTF-8, where it is known.
+    charset: Option<&'static Encoding>,
 }
 
 impl Field<'_> {
@@ -19,13 +54,13 @@ impl Field<'_> {
     }
 
     /// The value on one line (RFC 5322 §2.2.3), encoded words as they are. Raw 8-bit text is UTF-8 (RFC 6532) if it
-    /// is valid UTF-8, else windows-1252, which is what those mean who write no charset.
+    /// can be, else in the charset of the body, else what detection says of the whole header.
     pub(super) fn unfolded(&self) -> String {
-        let text = charset::guess(self.raw);
+        let text = charset::guess(self.raw, self.charset);
         charset::clean_line(&text.replace("\r\n", "").replace('\n', ""))
     }
 
-    /// The value for people: unfolded, encoded words decoded, no control characters.
+    /// The value as it is read: unfolded, encoded words decoded, no control characters.
     pub(super) fn decoded(&self) -> String {
         charset::clean_line(&encoded_word::decode(&self.unfolded()))
     }
@@ -39,45 +74,136 @@ pub(super) struct Block<'a> {
     pub(super) body: usize,
     /// Whether fields were left out or cut.
     pub(super) cut: bool,
+    /// The boundary of the first `Content-Type`.
+    boundary: Option<String>,
+}
+
+/// A field whose end is not found yet.
+struct Open<'a> {
+    name: &'a str,
+    from: usize,
+    to: usize,
+}
+
+impl Open<'_> {
+    /// Whether a line without white space before it goes on with this field, as some programs write it: a parameter
+    /// after a semicolon, an address after a comma, an id after an id, an encoded word after another.
+    fn continues(&self, data: &[u8], line: &[u8]) -> bool {
+        let so_far = data.get(self.from..self.to).unwrap_or_default().trim_ascii_end();
+        let is = |names: &[&str]| names.iter().any(|name| self.name.eq_ignore_ascii_case(name));
+        if is(&["Content-Type", "Content-Disposition"]) {
+            let name = line.iter().position(|byte| *byte == b'=').and_then(|at| line.get(..at));
+            let named = name.is_some_and(|name| {
+                !name.is_empty()
+                    && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"*-".contains(byte))
+            });
+            return so_far.ends_with(b";") && named;
+        }
+        if is(&["To", "Cc", "Bcc", "From", "Reply-To"]) {
+            let spaced = line.iter().position(|byte| *byte == b':').is_none();
+            return so_far.ends_with(b",") && line.contains(&b'@') && spaced;
+        }
+        if is(&["References", "In-Reply-To", "Message-ID"]) {
+            return line.starts_with(b"<") && line.trim_ascii_end().ends_with(b">");
+        }
+        so_far.ends_with(b"?=") && line.starts_with(b"=?")
+    }
+}
+
+/// Where a known field begins behind some lines that are none, if one does before the header ends.
+fn known_field_after(data: &[u8], mut at: usize, ends: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    for _ in 0..MAX_STRAY_LINES {
+        let (line, next) = line_at(data, at).filter(|(line, _)| !line.is_empty() && !ends(line))?;
+        if name_of(line).is_some_and(|(name, _)| is_known(name)) {
+            return Some(at);
+        }
+        at = next;
+    }
+    None
+}
+
+fn is_known(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    KNOWN_FIELDS.contains(&name.as_str()) || KNOWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 impl<'a> Block<'a> {
     /// Reads the block at `start` of `data`, up to the line that `ends` it, the empty line, or the end.
     ///
-    /// A line that is no field is passed over if a field follows it, and is the first line of the body otherwise: a
-    /// mail that lacks the empty line keeps its text.
+    /// Also ended by a boundary that it has just declared. A line that is no field continues a field that is not
+    /// finished, or is passed over if a known field follows before the empty line; else it is the first line of the
+    /// body: a message that lacks the empty line keeps its text.
     pub(super) fn read(data: &'a [u8], start: usize, ends: impl Fn(&[u8]) -> bool) -> Self {
         let mut block = Self { body: data.len(), ..Self::default() };
-        let mut open: Option<(&'a str, usize, usize)> = None;
+        let mut open: Option<Open<'a>> = None;
         let mut at = start;
         while let Some((line, next)) = line_at(data, at) {
             if line.is_empty() || ends(line) {
                 block.body = if line.is_empty() { next } else { at };
                 break;
             }
-            if line.starts_with(b" ") || line.starts_with(b"\t") {
-                open = open.map(|(name, from, _)| (name, from, next));
+            let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+            if folded || open.as_ref().is_some_and(|open| open.continues(data, line)) {
+                open = open.map(|open| Open { to: next, ..open });
             } else if let Some((name, length)) = name_of(line) {
-                block.push(data, open.replace((name, at + length, next)));
-            } else if line_at(data, next).is_none_or(|(after, _)| name_of(after).is_none()) {
-                block.body = at;
-                break;
+                block.push(data, open.replace(Open { name, from: at + length, to: next }));
+            } else {
+                if line.starts_with(b"--") {
+                    block.push(data, open.take());
+                    if block.declares(line) {
+                        block.body = at;
+                        break;
+                    }
+                }
+                let Some(field) = known_field_after(data, next, &ends) else {
+                    block.body = at;
+                    break;
+                };
+                at = field;
+                continue;
             }
             at = next;
         }
         block.push(data, open);
+        block.settle(None);
         block
     }
 
-    fn push(&mut self, data: &'a [u8], field: Option<(&'a str, usize, usize)>) {
-        let Some((name, from, to)) = field else { return };
+    fn push(&mut self, data: &'a [u8], field: Option<Open<'a>>) {
+        let Some(Open { name, from, to }) = field else { return };
         if self.fields.len() == MAX_FIELDS {
             self.cut = true;
             return;
         }
         self.cut |= to - from > MAX_FIELD_BYTES;
         let raw = data.get(from..to.min(from + MAX_FIELD_BYTES)).unwrap_or_default();
-        self.fields.push(Field { name, raw });
+        let field = Field { name, raw, charset: None };
+        if self.boundary.is_none() && field.is("Content-Type") {
+            self.boundary = Params::parse(&field.unfolded()).exact("boundary");
+        }
+        self.fields.push(field);
+    }
+
+    /// Whether `line` is the boundary of the multipart that this header begins.
+    fn declares(&self, line: &[u8]) -> bool {
+        let text = line.strip_prefix(b"--").map(<[u8]>::trim_ascii_end);
+        self.boundary.as_ref().is_some_and(|boundary| text == Some(boundary.as_bytes()))
+    }
+
+    /// Settles the charset of raw 8-bit text: that of the body, by its own `Content-Type` or by `body` where the
+    /// parts name it, else what detection says of all fields together.
+    pub(super) fn settle(&mut self, body: Option<&str>) {
+        let is_raw = |field: &&Field<'_>| !field.raw.is_ascii();
+        if !self.fields.iter().any(|field| is_raw(&field)) {
+            return;
+        }
+        let own = self.first("Content-Type").and_then(|value| Params::parse(&value).text("charset"));
+        let named = own.as_deref().and_then(charset::named).or_else(|| body.and_then(charset::named));
+        let charset = named.or_else(|| {
+            let raw: Vec<&[u8]> = self.fields.iter().filter(is_raw).map(|field| field.raw).collect();
+            charset::detect(&raw.concat())
+        });
+        self.fields.iter_mut().for_each(|field| field.charset = charset);
     }
 
     /// The fields called `name`, in order.
@@ -121,7 +247,8 @@ pub(super) fn line_at(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
 pub(super) fn name_of(line: &[u8]) -> Option<(&str, usize)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = line.get(..colon)?.trim_ascii_end();
-    let sound = !name.is_empty() && name.iter().all(|byte| (33..=126).contains(byte));
+    let sound =
+        !name.is_empty() && !name.starts_with(b"=?") && name.iter().all(|byte| (33..=126).contains(byte));
     if !sound {
         return None;
     }

@@ -4,45 +4,15 @@
 //! hundred thousand elements inside each other cost what they cost side by side.
 
 mod elements;
+mod line;
 mod region;
 
 use html5gum::emitters::default::DefaultEmitter;
 use html5gum::{StartTag, Token, Tokenizer};
 
 use self::elements::{Break, break_of, is_skipped, is_void};
+pub(super) use self::line::{Line, Role};
 use self::region::{Region, Regions};
-
-/// Marks before a quoted line at most: deeper quotes are as deep to the reader.
-const MAX_MARKS: usize = 9;
-
-/// A line of text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Line {
-    /// Without its break, white space collapsed.
-    pub(super) text: String,
-    /// How many `blockquote`s it stands in, [`MAX_MARKS`] at most.
-    pub(super) depth: usize,
-    /// What the elements around it say.
-    pub(super) role: Role,
-}
-
-/// What the markup around a line says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Role {
-    /// Nothing.
-    #[default]
-    Plain,
-    /// In a `blockquote` that no mail client has marked: people indent with it, too.
-    Indented,
-    /// A client quotes.
-    Quoted,
-    /// The client's line about who is quoted.
-    Attribution,
-    /// From here to the end is what a client of the Outlook family appends.
-    History,
-    /// A client's signature.
-    Signature,
-}
 
 /// The text of an HTML document, quoted lines marked by `>`.
 pub(super) fn text(html: &str) -> String {

@@ -1,14 +1,15 @@
-//! What a mail is: from people, from a machine that answers mail, or a report that mail did not arrive.
+//! What a message is: a message, an automatic reply, or a report that a message did not arrive.
 //!
-//! The standards come first (RFC 3464, RFC 3834, RFC 8098), then what systems write that do not follow them: for
-//! automatic replies the list kept by jpmckinney/multi_mail ("Detecting autoresponders"), for bounces the formats of
-//! Exim, qmail and their like. Only fields, types and the opening words of a mail that a mail server wrote are looked
+//! The standards come first (RFC 3464, RFC 3834, RFC 5965, RFC 8098), then what systems write that do not follow them:
+//! for automatic replies the list kept by jpmckinney/multi_mail ("Detecting autoresponders"), for bounces the formats
+//! of Exim, qmail and their like. A bounce needs a report in its standard form, or a mail server as its sender and that
+//! server's words, or the returned message. Only fields, types and the opening of what a mail server wrote are looked
 //! at, never what a person wrote: people quote bounces, and write about holidays.
 
 use mailroom_core::inbound::job::Kind;
 
 use super::addresses;
-use super::header::Block;
+use super::header::{Block, Field};
 use super::multipart::{Head, Leaf, Tree};
 
 /// How much of a part is searched for a report's words.
@@ -35,23 +36,31 @@ const AUTO_REPLY_VALUES: [(&str, &str); 7] = [
     ("Delivered-To", "autoresponder"),
 ];
 
-/// How Exchange begins the subject of an automatic reply, in the languages it ships most.
-const AUTO_REPLY_SUBJECTS: [&str; 11] = [
-    "automatic reply:",
+/// How Exchange begins the subject of an automatic reply, in the languages it ships most. Followed by a colon, or by
+/// what Exchange 2003 wrote before it.
+const AUTO_REPLY_SUBJECTS: [&str; 18] = [
+    "automatic reply",
     "out of office",
-    "automatische antwort:",
+    "out of office autoreply",
+    "automatische antwort",
     "abwesenheitsnotiz",
     "réponse automatique",
-    "respuesta automática:",
-    "resposta automática:",
-    "risposta automatica:",
-    "automatisch antwoord:",
-    "autosvar:",
-    "automatiskt svar:",
+    "absence du bureau",
+    "respuesta automática",
+    "fuera de la oficina",
+    "resposta automática",
+    "risposta automatica",
+    "fuori sede",
+    "automatisch antwoord",
+    "autosvar",
+    "automatiskt svar",
+    "automaattinen vastaus",
+    "autoodpowiedź",
+    "автоответ",
 ];
 
 /// Subjects and opening words of mail servers whose reports are no multipart/report.
-const BOUNCE_WORDS: [&str; 23] = [
+const BOUNCE_WORDS: [&str; 35] = [
     "undeliver",
     "undelivered mail",
     "failure notice",
@@ -75,9 +84,22 @@ const BOUNCE_WORDS: [&str; 23] = [
     "user unknown",
     "this is the qmail-send program",
     "created automatically by mail delivery software",
+    "delivery report",
+    "delivery problem",
+    "delivery error",
+    "delivery status",
+    "failure delivery",
+    "mail failure",
+    "mail failed",
+    "mail not delivered",
+    "rejected mail",
+    "error report",
+    "processing error",
+    "too many hops",
 ];
 
-/// Subjects that no person writes: Exim, Postfix, Gmail and Exchange, sendmail. They count whoever sends them.
+/// Subjects that no person writes: Exim, Postfix, Gmail and Exchange, sendmail. They count from any sender that returns
+/// the message.
 const BOUNCE_SUBJECTS: [&str; 5] = [
     "mail delivery failed: returning message to sender",
     "undelivered mail returned to sender",
@@ -86,46 +108,139 @@ const BOUNCE_SUBJECTS: [&str; 5] = [
     "returned mail: user unknown",
 ];
 
-/// Words of the same servers for a mail that they go on trying to deliver.
-const DELAY_WORDS: [&str; 6] = [
+/// Signs of the message that is returned, or of the server's answer that is quoted, in the text of a report.
+const RETURNED: [&str; 12] = [
+    "message-id:",
+    "received: from",
+    "return-path:",
+    "original message",
+    "copy of the message",
+    "copy of your message",
+    "message headers",
+    " 550",
+    " 554",
+    " 551",
+    " 5.1.",
+    "diagnostic",
+];
+
+/// Words of the same servers for a message that they go on trying to deliver.
+const DELAY_WORDS: [&str; 11] = [
     "delayed",
     "notification (delay)",
     "still trying",
     "will be retried",
     "will continue to try",
     "could not send message for past",
+    "not yet been delivered",
+    "delivery status notification: warning",
+    "will keep trying",
+    "warning message only",
+    "do not need to resend",
 ];
 
-/// What a mail is.
-pub(super) fn of(block: &Block<'_>, head: &Head, tree: &Tree<'_>) -> Kind {
-    if let Some(kind) = report(head, tree) {
-        return kind;
-    }
-    if block.all("X-Failed-Recipients").next().is_some() {
-        return Kind::Bounce;
-    }
-    if let Some(kind) = written_report(block, tree) {
-        return kind;
-    }
-    if is_auto_reply(block) { Kind::AutoReply } else { Kind::Message }
+/// Words of a report that is final, whatever it says of earlier delays.
+const FINAL_WORDS: [&str; 8] = [
+    "permanent",
+    "giving up",
+    "gave up",
+    "fatal error",
+    "will not be retried",
+    "delivery failed",
+    "undeliverable",
+    "could not be delivered",
+];
+
+/// What a message is, and what wrote it if that was a program.
+pub(super) fn of(block: &Block<'_>, head: &Head, tree: &Tree<'_>) -> (Kind, Option<String>) {
+    let sender = Sender::of(block);
+    let kind = report(sender, head, tree)
+        .or_else(|| written_report(sender, block, tree))
+        .unwrap_or(if is_auto_reply(sender, block) { Kind::AutoReply } else { Kind::Message });
+    (kind, auto_submitted(block))
 }
 
-/// A report in its standard form (RFC 6522). One about a mail that is only delayed, or that arrived, is no bounce:
-/// RFC 3464 §2.3.3 keeps `delayed` apart from `failed`, and a flow that gives an address up must not do so for an
-/// hour's delay. It is the automatic answer of a server, and so an `AutoReply`; as is a read receipt (RFC 8098).
-fn report(head: &Head, tree: &Tree<'_>) -> Option<Kind> {
-    if head.media_type() != "multipart/report" {
-        return None;
-    }
-    let part = |name: &str| tree.leaves.iter().find(|leaf| leaf.head.media_type() == name);
-    let named = head.kind.raw("report-type").unwrap_or_default().to_ascii_lowercase();
-    let status = part("message/delivery-status").or_else(|| part("message/global-delivery-status"));
-    let receipt = part("message/disposition-notification");
-    match (status, named.as_str()) {
-        (Some(status), _) => {
-            let (bytes, _) = status.head.transfer.decode(searched(status.body));
-            Some(if has_failed(&bytes) { Kind::Bounce } else { Kind::AutoReply })
+/// Whether a program answers a message, by its fields.
+pub(super) fn is_response(block: &Block<'_>) -> bool {
+    is_auto_reply(Sender::of(block), block)
+}
+
+/// The keyword of `Auto-Submitted` (RFC 3834 §5) in lower case, `None` for `no`:
+/// `auto-replied (vacation)` and `auto-replied; owner-email=…` are `auto-replied`.
+pub(super) fn auto_submitted(block: &Block<'_>) -> Option<String> {
+    let value = block.first("Auto-Submitted")?.to_ascii_lowercase();
+    let keyword = value.split([';', ' ', '\t', '(']).find(|word| !word.is_empty())?;
+    let token = keyword.len() <= 64 && keyword.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    (keyword != "no" && token).then(|| keyword.to_owned())
+}
+
+/// Who a message says it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    /// A mail server, by a name that no person has: `MAILER-DAEMON`, or the null address in `From`.
+    Daemon,
+    /// `postmaster` and its like: a server, or the person who runs it.
+    Postmaster {
+        /// Whether the return path is null.
+        null_path: bool,
+    },
+    /// Another address, with a null return path: vacation programs, cron, and reports in a server's own words.
+    NullPath,
+    /// Any other address.
+    Other,
+}
+
+impl Sender {
+    fn of(block: &Block<'_>) -> Self {
+        let (from, _) = addresses::addresses(block, "From");
+        let first = from.iter().find_map(|from| from.address.as_deref().or(from.name.as_deref()));
+        let local = first.map(|address| address.split('@').next().unwrap_or(address).to_ascii_lowercase());
+        let local = local.unwrap_or_default();
+        let path = block.first("Return-Path").map(|path| path.replace([' ', '\t'], "").to_ascii_lowercase());
+        let null_path = path.is_some_and(|path| path == "<>" || path.starts_with("<mailer-daemon"));
+        let null_from = block.first("From").is_some_and(|from| from.replace([' ', '\t'], "").ends_with("<>"));
+        let named = [
+            "mailer-daemon",
+            "mailer_daemon",
+            "mailerdaemon",
+            "mail-daemon",
+            "maildaemon",
+            "mail.delivery.system",
+        ];
+        if null_from || local == "mdaemon" || named.iter().any(|name| local.contains(name)) {
+            return Self::Daemon;
         }
+        match local.as_str() {
+            "postmaster" | "mailadm" | "ndr" | "bounce" | "bounces" => Self::Postmaster { null_path },
+            _ if null_path => Self::NullPath,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A report in its standard form (RFC 6522), or a delivery status from a mail server in another multipart.
+///
+/// One about a message that is only delayed, that arrived, or that could be delivered is no bounce: RFC 3464 §2.3.3
+/// keeps `delayed` apart from `failed`, and a flow that gives an address up must not do so for an hour's delay. It is
+/// the automatic answer of a server, and so an `AutoReply`; as are a read receipt (RFC 8098) and a complaint
+/// (RFC 5965), which must not be answered.
+fn report(sender: Sender, head: &Head, tree: &Tree<'_>) -> Option<Kind> {
+    let part = |name: &str| tree.leaves.iter().find(|leaf| leaf.head.media_type() == name);
+    let status = part("message/delivery-status").or_else(|| part("message/global-delivery-status"));
+    let failed = |status: &Leaf<'_>| {
+        let failed = has_failed(&status.head.transfer.decode(searched(status.body)).bytes);
+        if failed { Kind::Bounce } else { Kind::AutoReply }
+    };
+    if head.media_type() != "multipart/report" {
+        return status.filter(|_| sender != Sender::Other).map(failed);
+    }
+    let named = head.kind.raw("report-type").unwrap_or_default().to_ascii_lowercase();
+    let receipt = part("message/disposition-notification");
+    let complaint = part("message/feedback-report").is_some();
+    match (status, named.as_str()) {
+        (_, "feedback-report") => Some(Kind::AutoReply),
+        (_, _) if complaint => Some(Kind::AutoReply),
+        (Some(status), _) => Some(failed(status)),
         (None, "delivery-status") => Some(Kind::Bounce),
         (None, _) if receipt.is_some_and(is_refusal) => Some(Kind::Bounce),
         (None, "disposition-notification") => Some(Kind::AutoReply),
@@ -133,11 +248,11 @@ fn report(head: &Head, tree: &Tree<'_>) -> Option<Kind> {
     }
 }
 
-/// Whether a receipt is a refusal: deleted by a machine, unread. Sieve's `reject` (RFC 5429 §2.1) may speak so, and
+/// Whether a receipt is a refusal: deleted by a program, unread. Sieve's `reject` (RFC 5429 §2.1) may speak so, and
 /// Dovecot does: `Disposition: automatic-action/MDN-sent-automatically; deleted`.
 fn is_refusal(receipt: &Leaf<'_>) -> bool {
-    let (bytes, _) = receipt.head.transfer.decode(searched(receipt.body));
-    let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+    let decoded = receipt.head.transfer.decode(searched(receipt.body));
+    let text = String::from_utf8_lossy(&decoded.bytes).to_ascii_lowercase();
     text.lines().any(|line| {
         line.strip_prefix("disposition:").is_some_and(|disposition| {
             disposition.trim().starts_with("automatic-action/") && disposition.contains("deleted")
@@ -145,8 +260,8 @@ fn is_refusal(receipt: &Leaf<'_>) -> bool {
     })
 }
 
-/// Whether a delivery report tells of a failure (RFC 3464 §2.3.3): an action that is none of the harmless ones, or no
-/// action that can be read.
+/// Whether a delivery report tells of a failure (RFC 3464 §2.3.3): an action that is not harmless, or none that can be
+/// read. `deliverable` is Postfix's answer to `sendmail -bv`.
 fn has_failed(status: &[u8]) -> bool {
     let text = String::from_utf8_lossy(status);
     let mut actions = text.lines().filter_map(|line| {
@@ -154,84 +269,119 @@ fn has_failed(status: &[u8]) -> bool {
         name.trim().eq_ignore_ascii_case("action").then(|| value.trim().to_ascii_lowercase())
     });
     let harmless = |action: &String| {
-        ["delayed", "delivered", "relayed", "expanded"].iter().any(|harmless| action.starts_with(harmless))
+        ["delayed", "delivered", "deliverable", "relayed", "expanded"]
+            .iter()
+            .any(|harmless| action.starts_with(harmless))
     };
     let Some(first) = actions.next() else { return true };
     !harmless(&first) || !actions.all(|action| harmless(&action))
 }
 
-/// A report in a server's own words: from a sender that is no person, with words that are no one's else.
-fn written_report(block: &Block<'_>, tree: &Tree<'_>) -> Option<Kind> {
-    let (from, _) = addresses::addresses(block, "From");
-    let local = from.iter().find_map(|from| {
-        let address = from.address.as_deref().or(from.name.as_deref())?;
-        Some(address.split('@').next().unwrap_or(address).to_ascii_lowercase())
-    });
-    let local = local.unwrap_or_default();
-    let daemon = local.contains("mailer-daemon") || local.contains("mailer_daemon");
-    let server = daemon
-        || matches!(local.as_str(), "postmaster" | "mail-daemon" | "maildaemon" | "mdaemon" | "mailerdaemon");
-    let nobody = block.first("Return-Path").is_some_and(|path| {
-        let path = path.replace([' ', '\t'], "").to_ascii_lowercase();
-        path == "<>" || path.starts_with("<mailer-daemon")
-    });
-    let subject = block.all("Subject").next().map(super::header::Field::decoded).unwrap_or_default();
-    if BOUNCE_SUBJECTS.iter().any(|known| subject.to_lowercase().starts_with(known)) {
-        return Some(Kind::Bounce);
-    }
-    if !server && !nobody {
+/// A report in a server's own words.
+fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<Kind> {
+    let subject = subject(block);
+    let says = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let recipients = block.all("X-Failed-Recipients").next().is_some();
+    let called = recipients || says(&subject, &BOUNCE_WORDS);
+    if !called && matches!(sender, Sender::Other | Sender::NullPath) {
         return None;
     }
-    let opening = tree.leaves.first().map(|leaf| leaf.head.transfer.decode(searched(leaf.body)).0);
-    let opening = opening.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let words = format!("{subject}\n{opening}").to_lowercase().replace(['\r', '\n'], " ");
-    let speaks = |of: &[&str]| of.iter().any(|word| words.contains(word));
-    let reports = speaks(&BOUNCE_WORDS);
-    let certain = daemon || (server && nobody);
-    if !reports && !certain {
+    let opening = tree.leaves.first().map(|leaf| leaf.head.transfer.decode(searched(leaf.body)).bytes);
+    let opening = opening.map(|bytes| String::from_utf8_lossy(&bytes).to_lowercase()).unwrap_or_default();
+    let opening = opening.replace(['\r', '\n'], " ");
+    let quotes_header = ["message-id:", "subject:", "from:"].iter().all(|field| opening.contains(field));
+    let encloses = quotes_header
+        || tree.leaves.iter().any(|leaf| {
+            matches!(
+                leaf.head.media_type(),
+                "message/rfc822" | "text/rfc822-headers" | "message/rfc822-headers"
+            )
+        });
+    let returned = encloses || recipients || says(&opening, &RETURNED);
+    let known = BOUNCE_SUBJECTS.iter().any(|known| subject.starts_with(known));
+    // What answers with this keyword and is not a daemon is a program of a person's.
+    let answers = auto_submitted(block).as_deref() == Some("auto-replied");
+    let list = block.all("List-Id").next().is_some();
+    let reports = match sender {
+        Sender::Daemon => {
+            returned
+                || says(&subject, &BOUNCE_WORDS)
+                || says(&opening, &BOUNCE_WORDS)
+                || says(&subject, &DELAY_WORDS)
+        }
+        Sender::Postmaster { null_path } => {
+            says(&subject, &BOUNCE_WORDS)
+                || (null_path && !answers && (returned || says(&opening, &BOUNCE_WORDS)))
+        }
+        Sender::NullPath => !answers && encloses && (known || recipients || says(&subject, &BOUNCE_WORDS)),
+        Sender::Other => !answers && !list && encloses && (known || recipients),
+    };
+    if !reports {
         return None;
     }
-    let subject = subject.to_lowercase();
-    let delayed = DELAY_WORDS.iter().any(|word| subject.contains(word));
+    let delayed = says(&subject, &DELAY_WORDS)
+        || (says(&opening, &DELAY_WORDS) && !says(&subject, &FINAL_WORDS) && !says(&opening, &FINAL_WORDS));
     Some(if delayed { Kind::AutoReply } else { Kind::Bounce })
 }
 
-/// An automatic reply by its fields.
+/// An automatic reply by its fields: a response to a message (RFC 3834 §5).
 ///
-/// Not enough by themselves: `X-Auto-Response-Suppress`, which asks others not to answer; `Precedence: bulk` and
-/// `junk`, which newsletters and alerts share with vacation programs. Mail of a list stays mail, unless it says that
-/// it is a reply.
-fn is_auto_reply(block: &Block<'_>) -> bool {
-    let list = block.all("List-Id").next().is_some();
-    // `Auto-Submitted: auto-replied (vacation)` and `auto-replied; owner-email=…` (RFC 3834 §5).
-    let submitted = block.first("Auto-Submitted").unwrap_or_default().to_ascii_lowercase();
-    let submitted = submitted.split([';', ' ', '(']).next().unwrap_or_default();
-    if submitted == "auto-replied" {
+/// Not enough by themselves: `Auto-Submitted: auto-generated`, which is a program's own message;
+/// `X-Auto-Response-Suppress`, which asks others not to answer; `Precedence: bulk` and `junk`, which newsletters and
+/// alerts share with vacation programs. A message of a list is one, unless it says that it is a reply.
+fn is_auto_reply(sender: Sender, block: &Block<'_>) -> bool {
+    let submitted = auto_submitted(block);
+    if submitted.as_deref() == Some("auto-replied") {
         return true;
     }
-    if list {
+    if block.all("List-Id").next().is_some() {
         return false;
-    }
-    if !submitted.is_empty() && submitted != "no" {
-        return true;
     }
     let by_field = AUTO_REPLY_FIELDS.iter().any(|name| {
         block
             .first(name)
             .is_some_and(|value| !value.eq_ignore_ascii_case("no") && !value.eq_ignore_ascii_case("false"))
     });
-    let by_value = AUTO_REPLY_VALUES
-        .iter()
-        .any(|(name, wanted)| block.all(name).any(|field| field.unfolded().eq_ignore_ascii_case(wanted)));
-    by_field || by_value || is_exchange_reply(block)
+    let is =
+        |name: &str, wanted: &str| block.all(name).any(|field| field.unfolded().eq_ignore_ascii_case(wanted));
+    let by_value = AUTO_REPLY_VALUES.iter().any(|(name, wanted)| is(name, wanted));
+    if by_field || by_value || is_exchange_reply(block) || is_notes_reply(block) {
+        return true;
+    }
+    // A vacation program that follows RFC 3834 §3.3 and says no more: newsletters can be unsubscribed from.
+    let bulk = ["bulk", "junk"].iter().any(|value| is("Precedence", value));
+    let newsletter = block.all("List-Unsubscribe").next().is_some();
+    submitted.is_none() && sender == Sender::NullPath && bulk && !newsletter
 }
 
-/// Exchange before 2010, and behind gateways that drop `Auto-Submitted`: both what it asks for and what it is called.
+/// Exchange, which calls its automatic replies `auto-generated`, and gateways drop even that: what the subject says, and
+/// a sign that a server wrote it. Servers ask that nothing at all answers (`All`); for people's messages behind its
+/// rules Exchange writes `DR, OOF, AutoReply`.
 fn is_exchange_reply(block: &Block<'_>) -> bool {
-    let subject =
-        block.all("Subject").next().map(super::header::Field::decoded).unwrap_or_default().to_lowercase();
-    block.all("X-Auto-Response-Suppress").next().is_some()
-        && AUTO_REPLY_SUBJECTS.iter().any(|beginning| subject.starts_with(beginning))
+    let subject = subject(block);
+    let called = AUTO_REPLY_SUBJECTS.iter().any(|beginning| {
+        subject.strip_prefix(beginning).is_some_and(|rest| rest.trim_start().starts_with(':'))
+    });
+    let has = |name: &str, value: &str| {
+        block.all(name).any(|field| field.unfolded().to_ascii_lowercase().contains(value))
+    };
+    called
+        && (has("X-Auto-Response-Suppress", "all")
+            || has("X-MimeOLE", "microsoft exchange")
+            || has("X-MS-Exchange-Generated-Message-Source", "rules")
+            || has("Auto-Submitted", "auto-generated"))
+}
+
+/// Notes and Domino: `AUTO: Ann Miller is out of the office (returning 11/09/2026)`.
+fn is_notes_reply(block: &Block<'_>) -> bool {
+    let subject = subject(block);
+    let notes = block.all("X-MIMETrack").next().is_some();
+    subject.starts_with("auto:") && (notes || subject.contains("is out of the office"))
+}
+
+/// The subject in lower case.
+fn subject(block: &Block<'_>) -> String {
+    block.all("Subject").next().map(Field::decoded).unwrap_or_default().to_lowercase()
 }
 
 fn searched(body: &[u8]) -> &[u8] {

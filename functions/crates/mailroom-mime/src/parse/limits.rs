@@ -1,9 +1,9 @@
-//! What is read of one mail at most. Real mail stays far below; what is above is cut and flagged, and is whole in the
-//! raw mail.
+//! What is read of one message at most. Real messages stay far below; what is above is cut and flagged, and is whole in
+//! the raw message.
 
 use mailroom_core::inbound::job::FlowJob;
 
-/// Parts of a mail, multiparts included. A digest of a busy list has a few hundred.
+/// Parts of a message, multiparts included. A digest of a busy list has a few hundred.
 pub(super) const MAX_PARTS: usize = 1000;
 
 /// Multiparts inside each other. Clients nest five at most; a deeper one is kept unopened, as an attachment.
@@ -11,6 +11,9 @@ pub(super) const MAX_DEPTH: usize = 50;
 
 /// Fields of a header block; the rest is not listed.
 pub(super) const MAX_FIELDS: usize = 1000;
+
+/// Lines in a row in a header that are no fields, behind which a field is looked for.
+pub(super) const MAX_STRAY_LINES: usize = 100;
 
 /// Bytes of one header field: some 1,500 addresses. Bounds what a field can cost to decode.
 pub(super) const MAX_FIELD_BYTES: usize = 64 * 1024;

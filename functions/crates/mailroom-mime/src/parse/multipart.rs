@@ -1,16 +1,14 @@
-//! A mail's parts (RFC 2046 §5.1), found in one pass over its lines.
+//! A message's parts (RFC 2046 §5.1), found in one pass over its lines.
 //!
-//! mail-parser's own `MessageParser` is not used: a mail that is a few megabytes of nested `message/rfc822` makes it
+//! mail-parser's own `MessageParser` is not used: a message that is a few megabytes of nested `message/rfc822` makes it
 //! overflow the stack when it is freed, which ends the process (measured with 0.11.9: 100,000 levels, 3 MB); multiparts
 //! without their boundary cost it a scan to the end each (10,000 in 490 kB: 2.2 s); and a million tiny parts take
 //! 168 MiB. Here enclosed messages stay closed, each line is looked at once, and parts, depth and lines are bounded.
 
-use std::borrow::Cow;
-
 use super::header::{Block, line_at};
 use super::limits::{MAX_BOUNDARY_BYTES, MAX_DEPTH, MAX_PARTS};
 use super::param::Params;
-use super::transfer::Transfer;
+use super::transfer::{Decoded, Transfer};
 
 /// What a part's header says.
 #[derive(Debug, Clone)]
@@ -37,7 +35,7 @@ impl Head {
             let file = kind.value != "text" && (disposition.is_some() || kind.raw("name").is_some());
             (if file { "application/octet-stream" } else { "text/plain" }).clone_into(&mut kind.value);
         }
-        let content_id = block.first("Content-ID").map(|id| id.replace(['<', '>'], "").trim().to_owned());
+        let content_id = block.first("Content-ID").map(|id| id_of(&id));
         Self {
             kind,
             disposition,
@@ -73,23 +71,35 @@ pub(super) struct Leaf<'a> {
     pub(super) head: Head,
     /// As it came: still encoded.
     pub(super) body: &'a [u8],
-    /// The type of the multipart around it; empty for a mail of one part.
-    pub(super) parent: String,
+    /// The multipart around it, among [`Tree::groups`]; none for a message of one part.
+    pub(super) group: Option<usize>,
     /// Whether it is the first of its multipart.
     pub(super) first: bool,
 }
 
+/// A multipart, as its parts see it.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// `multipart/…`.
+    pub(super) media_type: String,
+    /// The Content-ID of the root of a `multipart/related` (RFC 2387 §3.2).
+    pub(super) start: Option<String>,
+    /// Whether one of its parts is a multipart.
+    pub(super) nests: bool,
+}
+
 impl<'a> Leaf<'a> {
-    /// The part's bytes, and whether all of them made sense.
-    pub(super) fn decoded(&self) -> (Cow<'a, [u8]>, bool) {
+    /// The part's bytes.
+    pub(super) fn decoded(&self) -> Decoded<'a> {
         self.head.transfer.decode(self.body)
     }
 }
 
-/// All parts of a mail.
+/// All parts of a message.
 #[derive(Debug, Default)]
 pub(super) struct Tree<'a> {
     pub(super) leaves: Vec<Leaf<'a>>,
+    pub(super) groups: Vec<Group>,
     /// Whether a limit left something out.
     pub(super) cut: bool,
     /// Whether a multipart has no boundary, never begins, or does not end.
@@ -103,28 +113,45 @@ struct Open {
     /// Where its body begins.
     body: usize,
     children: usize,
+    /// Among [`Tree::groups`].
+    group: usize,
 }
 
 /// A part whose end is not found yet.
 struct Pending {
     head: Head,
     body: usize,
-    parent: String,
+    place: Place,
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    group: Option<usize>,
     first: bool,
 }
 
+/// The whole message, or a multipart that turned out to be a text.
+const ALONE: Place = Place { group: None, first: true };
+
 impl<'a> Tree<'a> {
-    /// Finds the parts of the mail with this `head`, whose body begins at `body`.
+    /// Finds the parts of the message with this `head`, whose body begins at `body`.
     pub(super) fn read(raw: &'a [u8], head: Head, body: usize) -> Self {
         let multipart = head.is_multipart();
         let boundary = head.boundary();
         let tree = Walk::over(raw, head.clone(), boundary, body);
-        // A mail that lost its boundary, or has another than it says, still shows one.
+        // A message that lost its boundary, or has another than it says, still shows one.
         let lost = multipart && tree.broken && tree.leaves.len() == 1;
         match lost.then(|| apparent_boundary(raw.get(body..).unwrap_or_default())).flatten() {
             Some(boundary) => Self { broken: true, ..Walk::over(raw, head, Some(boundary), body) },
             None => tree,
         }
+    }
+
+    /// The charset that the first text names.
+    pub(super) fn charset(&self) -> Option<String> {
+        let text = self.leaves.iter().find(|leaf| leaf.head.media_type().starts_with("text/"));
+        text.and_then(|leaf| leaf.head.kind.text("charset"))
     }
 }
 
@@ -139,7 +166,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn over(raw: &'a [u8], head: Head, boundary: Option<String>, body: usize) -> Tree<'a> {
         let mut walk = Self { raw, tree: Tree::default(), open: Vec::new(), pending: None, parts: 0 };
-        walk.enter(head, boundary, body, String::new(), true);
+        walk.enter(head, boundary, body, ALONE);
         walk.run(body);
         walk.tree
     }
@@ -176,48 +203,57 @@ impl<'a> Walk<'a> {
         let open = &self.open;
         let block = Block::read(self.raw, at, |line| delimiter(open, line).is_some());
         let Some(parent) = self.open.last_mut() else { return block.body };
-        let kind = parent.head.media_type().to_owned();
-        let default = if kind == "multipart/digest" { "message/rfc822" } else { "text/plain" };
-        let first = parent.children == 0;
+        let digest = parent.head.media_type() == "multipart/digest";
+        let default = if digest { "message/rfc822" } else { "text/plain" };
+        let place = Place { group: Some(parent.group), first: parent.children == 0 };
         parent.children += 1;
         self.tree.cut |= block.cut;
         let head = Head::read(&block, default);
         let boundary = head.boundary();
-        self.enter(head, boundary, block.body, kind, first);
+        self.enter(head, boundary, block.body, place);
         block.body
     }
 
-    fn enter(&mut self, head: Head, boundary: Option<String>, body: usize, parent: String, first: bool) {
+    fn enter(&mut self, head: Head, boundary: Option<String>, body: usize, place: Place) {
         self.parts += 1;
         match boundary {
             Some(boundary) if self.open.len() < MAX_DEPTH => {
-                self.open.push(Open { head, boundary, body, children: 0 });
+                if let Some(group) = place.group.and_then(|group| self.tree.groups.get_mut(group)) {
+                    group.nests = true;
+                }
+                let group = self.tree.groups.len();
+                self.tree.groups.push(Group {
+                    media_type: head.media_type().to_owned(),
+                    start: head.kind.exact("start").map(|id| id_of(&id)).filter(|id| !id.is_empty()),
+                    nests: false,
+                });
+                self.open.push(Open { head, boundary, body, children: 0, group });
             }
             Some(_) => {
                 self.tree.cut = true;
-                self.pending = Some(Pending { head, body, parent, first });
+                self.pending = Some(Pending { head, body, place });
             }
             None if head.is_multipart() => {
                 self.tree.broken = true;
-                self.pending = Some(Pending { head: shown(head), body, parent, first });
+                self.pending = Some(Pending { head: shown(head), body, place });
             }
-            None => self.pending = Some(Pending { head, body, parent, first }),
+            None => self.pending = Some(Pending { head, body, place }),
         }
     }
 
     /// Ends the part that is being read, and all multiparts from `depth` on, before the boundary line at `end`.
     fn leave(&mut self, depth: usize, end: usize) {
-        if let Some(Pending { head, body, parent, first }) = self.pending.take() {
+        if let Some(Pending { head, body, place: Place { group, first } }) = self.pending.take() {
             let body = content(self.raw, body, end);
-            self.tree.leaves.push(Leaf { head, body, parent, first });
+            self.tree.leaves.push(Leaf { head, body, group, first });
         }
         for open in self.open.drain(depth..) {
             if open.children == 0 {
                 // A multipart in which its own boundary never comes: what is there is shown as it is.
                 self.tree.broken = true;
                 let body = content(self.raw, open.body, end);
-                let head = shown(open.head);
-                self.tree.leaves.push(Leaf { head, body, parent: String::new(), first: true });
+                let Place { group, first } = ALONE;
+                self.tree.leaves.push(Leaf { head: shown(open.head), body, group, first });
             }
         }
     }
@@ -239,6 +275,11 @@ fn apparent_boundary(body: &[u8]) -> Option<String> {
         }
     }
     None
+}
+
+/// A Content-ID without its angle brackets.
+fn id_of(value: &str) -> String {
+    value.replace(['<', '>'], "").trim().to_owned()
 }
 
 /// The head of a multipart that cannot be opened, as that of a text.

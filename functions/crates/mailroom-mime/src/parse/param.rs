@@ -62,13 +62,14 @@ impl Params {
         self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter decoded: the extended forms of RFC 2231 first, which say their charset, then the plain one, in
-    /// which encoded words are forbidden (RFC 2047 §5) and common.
+    /// A parameter decoded: the extended forms of RFC 2231 first, which say their charset, then the plain one. Encoded
+    /// words are forbidden in all of them (RFC 2047 §5), and common. `None` where it is blank.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.extended(name).or_else(|| self.raw(name).map(encoded_word::decode))
+        let text = self.extended(name).or_else(|| self.raw(name).map(str::to_owned));
+        text.map(|text| encoded_word::decode(&text)).filter(|text| !text.trim().is_empty())
     }
 
-    /// A parameter that is no text for people, such as a boundary: never taken for encoded words.
+    /// A parameter that is never shown, such as a boundary: never taken for encoded words.
     pub(super) fn exact(&self, name: &str) -> Option<String> {
         self.raw(name).map(str::to_owned).or_else(|| self.extended(name))
     }
@@ -91,9 +92,7 @@ impl Params {
         if sections.is_empty() {
             return None;
         }
-        let any_encoded = sections.values().any(|(encoded, _)| *encoded);
-        let joined = join(sections.into_values());
-        Some(if any_encoded { joined } else { encoded_word::decode(&joined) })
+        Some(join(sections.into_values()))
     }
 
     /// `type/subtype`; `None` where the value is not of that form.
@@ -190,9 +189,19 @@ fn value_of(text: &str) -> (String, &str) {
     (value, "")
 }
 
+/// Whether slashes in a name separate folders: `Order 225/2385.pdf` is a name, and its numbers tell files apart.
+fn is_path(name: &str) -> bool {
+    let drive = name.as_bytes().get(1) == Some(&b':');
+    name.starts_with(['/', '\\', '.', '~']) || drive || name.contains("..") || name.contains('\\')
+}
+
 /// A filename that can do no harm: no path, no control or direction characters, no more than a file system takes.
 pub(super) fn filename(decoded: &str) -> Option<String> {
-    let base = decoded.rsplit(['/', '\\']).next().unwrap_or_default();
+    let base = if is_path(decoded) {
+        decoded.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
+    } else {
+        decoded.replace(['/', '\\'], "_")
+    };
     // U+202A–202E and U+2066–2069 turn the reading direction, and with it `exe.fdp` into a harmless look.
     let turns =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -4,31 +4,21 @@
 //! Nothing that was written now may get lost; that something else stays is the lesser evil. So a line goes only for a
 //! reason: a quote mark, a mail client's markup, a header block, a line that says who wrote when, a signature's
 //! delimiter. [`history`] knows header blocks and dividers, [`attribution`] the lines about who wrote, [`closing`]
-//! signatures and disclaimers, [`words`] what all of that is called in the languages that people write.
+//! signatures and disclaimers, [`labels`] and [`words`] what all of that is called in the languages that people write.
 //!
 //! Each line is looked at a bounded number of times, and each look has a bounded length.
 
 mod attribution;
 mod closing;
 mod history;
+mod labels;
+mod line;
 #[cfg(test)]
 mod tests;
 mod words;
 
+use self::line::Line;
 use super::html_text::{self, Role};
-
-/// A line, and what its quote mark or its markup says of it.
-#[derive(Debug, Clone, Copy)]
-struct Line<'a> {
-    text: &'a str,
-    role: Role,
-}
-
-impl Line<'_> {
-    fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
-    }
-}
 
 /// What a body holds of its author.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,25 +1,27 @@
-//! What is read of real mail, of hostile mail, and of a corpus.
+//! What is read of real messages, of hostile ones, and of a corpus.
 
+mod cases;
 mod corpus;
 mod hostile;
 mod kinds;
+mod siblings;
 mod whole;
 
 use mailroom_core::inbound::job::Address;
 
-use super::{Mail, Part, read};
+use super::{ParsedMessage, Part, parse_message};
 
 fn text(raw: &str) -> String {
-    read(raw.as_bytes()).content.text.unwrap_or_default()
+    parse_message(raw.as_bytes()).content.text.unwrap_or_default()
 }
 
 fn subject(value: &[u8]) -> String {
     let raw = [b"Subject: ", value, b"\n\n"].concat();
-    read(&raw).content.subject.unwrap_or_default()
+    parse_message(&raw).content.subject.unwrap_or_default()
 }
 
 /// `name <address>` per address.
-fn people(addresses: &[Address]) -> Vec<String> {
+fn shown(addresses: &[Address]) -> Vec<String> {
     let show = |a: &Address| {
         format!("{} <{}>", a.name.as_deref().unwrap_or("-"), a.address.as_deref().unwrap_or("-"))
     };
@@ -29,7 +31,7 @@ fn people(addresses: &[Address]) -> Vec<String> {
 /// The name that a part with these header fields gets.
 fn filename(fields: &str) -> Option<String> {
     let raw = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{fields}\n\nx\n--b--\n");
-    let Mail { parts, .. } = read(raw.as_bytes());
+    let ParsedMessage { parts, .. } = parse_message(raw.as_bytes());
     let [Part { filename, .. }] = parts.as_slice() else { panic!("one part wanted: {parts:?}") };
     filename.clone()
 }
@@ -75,24 +77,24 @@ fn addresses_are_flat_and_decoded() {
         ("<>", vec![]),
     ] {
         let raw = format!("To: {value}\n\n");
-        assert_eq!(people(&read(raw.as_bytes()).content.to), wanted, "{value}");
+        assert_eq!(shown(&parse_message(raw.as_bytes()).content.to), wanted, "{value}");
     }
 }
 
 #[test]
 fn recipients_of_all_fields_of_a_name_count() {
-    assert_eq!(people(&read(b"To: a@b.c\nTo: d@e.f\n\n").content.to), ["- <a@b.c>", "- <d@e.f>"]);
+    assert_eq!(shown(&parse_message(b"To: a@b.c\nTo: d@e.f\n\n").content.to), ["- <a@b.c>", "- <d@e.f>"]);
 }
 
 #[test]
 fn message_ids_are_in_order_and_without_brackets() {
     let raw = b"Message-ID: <1@a>\nIn-Reply-To: Your message of Monday <2@a>\nReferences: <3@a>\r\n <4@a><2@\r\n a>\n\n";
-    let content = read(raw).content;
+    let content = parse_message(raw).content;
     assert_eq!(content.message_id.as_deref(), Some("1@a"));
     assert_eq!(content.in_reply_to, ["2@a"]);
     assert_eq!(content.references, ["3@a", "4@a", "2@a"]);
 
-    let bare = read(b"Message-ID: 1@a\nIn-Reply-To: my letter\nReferences: 3@a 4@a\n\n").content;
+    let bare = parse_message(b"Message-ID: 1@a\nIn-Reply-To: my letter\nReferences: 3@a 4@a\n\n").content;
     assert_eq!(bare.message_id.as_deref(), Some("1@a"));
     assert_eq!(bare.in_reply_to, Vec::<String>::new());
     assert_eq!(bare.references, ["3@a", "4@a"]);
@@ -116,7 +118,11 @@ fn dates_are_right_or_missing() {
         ("", None),
     ] {
         let raw = format!("Date: {value}\n\n");
-        assert_eq!(read(raw.as_bytes()).content.date.map(|d| d.to_string()).as_deref(), wanted, "{value}");
+        assert_eq!(
+            parse_message(raw.as_bytes()).content.date.map(|d| d.to_string()).as_deref(),
+            wanted,
+            "{value}"
+        );
     }
 }
 
@@ -158,7 +164,7 @@ fn filenames_are_decoded_and_harmless() {
 fn bodies_are_decoded_by_charset_or_by_what_the_bytes_are() {
     let body = |charset: &str, bytes: &[u8]| {
         let raw = [format!("Content-Type: text/plain; charset={charset}\n\n").as_bytes(), bytes].concat();
-        read(&raw).content.text.unwrap()
+        parse_message(&raw).content.text.unwrap()
     };
     for (charset, bytes, wanted) in [
         ("utf-8", &b"caf\xc3\xa9"[..], "café"),
@@ -184,7 +190,7 @@ fn bodies_are_decoded_by_charset_or_by_what_the_bytes_are() {
 #[test]
 fn html_may_name_its_charset_itself() {
     let raw = b"Content-Type: text/html\n\n<meta charset=\"koi8-r\"><p>\xf0\xd2\xc9";
-    assert!(read(raw).content.html.unwrap().ends_with("При"));
+    assert!(parse_message(raw).content.html.unwrap().ends_with("При"));
 }
 
 #[test]
@@ -192,7 +198,7 @@ fn transfer_encodings_forgive() {
     for (encoding, body, wanted) in [
         ("base64", "aGVs\nbG8=", "hello"),
         ("base64", "aGVsbG8", "hello"),
-        ("BASE64", "aGVs*bG8=\n____\nA list's footer", "hello"),
+        ("BASE64", "aGVs*bG8=\n____\nA list's footer", "hello\n____\nA list's footer"),
         ("base64", "aGVsbG8=aGVsbG8=", "hellohello"),
         ("quoted-printable", "a=3Db =\nc=20\nd   \n=ZZ=", "a=b c \nd\n=ZZ"),
         ("x-uuencode", "begin 644 a\n%:&5L;&\\\n`\nend\n", "hello"),

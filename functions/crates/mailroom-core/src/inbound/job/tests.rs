@@ -48,6 +48,7 @@ fn full() -> FlowJob {
             bcc: vec![],
             text: Some("Hello\n".to_owned()),
             html: Some("<p>Hello".to_owned()),
+            auto_submitted: Some("auto-generated".to_owned()),
             truncated: false,
             headers: vec![("Received".to_owned(), "from a by b".to_owned())],
             attachments: vec![Attachment {
@@ -103,7 +104,8 @@ fn jobs_are_what_the_schema_says() {
 }
 
 /// Fields that jobs of version 1 have had for some of its time only.
-const ADDED: [&str; 8] = [
+const ADDED: [&str; 9] = [
+    "auto_submitted",
     "text_source",
     "reply_text",
     "automatic",
@@ -212,4 +214,12 @@ fn profiles_do_not_share_conversations() {
     let of = |n| ConversationId::new(profile(n), &[], &[], Some("1@a"), Digest::of(b"mail"));
     assert_ne!(of(1), of(2));
     assert_eq!(of(1).as_str().len(), 32);
+}
+
+#[test]
+fn a_job_older_than_auto_submitted_is_read_and_valid() {
+    let mut value = serde_json::to_value(bare()).unwrap();
+    value["message"].as_object_mut().unwrap().remove("auto_submitted").unwrap();
+    assert!(validator().is_valid(&value));
+    assert_eq!(serde_json::from_value::<FlowJob>(value).unwrap(), bare());
 }

@@ -1,6 +1,6 @@
 //! Elements by which mail clients mark what is quoted, a signature, or nothing to see.
 
-use super::{MAX_MARKS, Role};
+use super::line::{MAX_MARKS, Role};
 
 /// Regions inside each other. Threads have some dozen; deeper ones count as part of the last.
 const MAX_REGIONS: usize = 200;
@@ -53,7 +53,7 @@ const SIGNATURE: [&str; 8] = [
     "protonmail_signature_block",
     "ms-outlook-mobile-signature",
     "yahoo-signature",
-    "lineBreakAtBeginningOfSignature",
+    "linebreakatbeginningofsignature",
     "x_signature",
 ];
 
@@ -79,7 +79,7 @@ impl Region {
             return Some(Self::Hidden);
         }
         let names = format!("{class} {id}").to_ascii_lowercase();
-        let called = |known: &[&str]| known.iter().any(|known| names.contains(&known.to_ascii_lowercase()));
+        let called = |known: &[&str]| known.iter().any(|known| names.contains(known));
         let role = if called(&HISTORY) {
             Role::History
         } else if called(&QUOTED) {

@@ -1,7 +1,8 @@
 //! Lines that say who wrote what follows: `On 1 May 2026, Ann <ann@example.org> wrote:`.
 
+use super::line::Line;
 use super::words::{OPENERS, VERBS, VERBS_UNSPACED};
-use super::{Line, Role};
+use crate::parse::html_text::Role;
 
 /// Lines of one attribution. Clients wrap it once or twice.
 const MAX_LINES: usize = 4;

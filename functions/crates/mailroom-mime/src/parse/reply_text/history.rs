@@ -1,7 +1,7 @@
 //! Header blocks as Outlook and its like write them above an older message, and the dividers of others.
 
-use super::Line;
-use super::words::{BEGINNINGS, DIVIDERS, LABELS};
+use super::labels::{BEGINNINGS, DIVIDERS, LABELS, Label};
+use super::line::Line;
 
 /// Lines of a header block: seven fields, and what long recipients take.
 const MAX_LINES: usize = 14;
@@ -11,18 +11,6 @@ const MAX_LABEL_BYTES: usize = 48;
 
 /// Bytes of a divider.
 const MAX_DIVIDER_BYTES: usize = 200;
-
-/// What a field of a header block says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Label {
-    From,
-    /// When it was sent, by a word that only mail has.
-    Sent,
-    Date,
-    To,
-    Cc,
-    Subject,
-}
 
 /// The end of the divider or header block that begins at `at`, if one does.
 pub(super) fn block(lines: &[Line<'_>], at: usize) -> Option<usize> {
@@ -34,7 +22,7 @@ pub(super) fn block(lines: &[Line<'_>], at: usize) -> Option<usize> {
     header(lines, at)
 }
 
-/// `-----Original Message-----` and `Begin forwarded message:`, in any language of [`super::words`].
+/// `-----Original Message-----` and `Begin forwarded message:`, in any language of [`super::labels`].
 fn is_divider(text: &str) -> bool {
     let text = text.trim();
     if text.len() > MAX_DIVIDER_BYTES {

@@ -1,9 +1,7 @@
 //! What mail clients write around a quote, in the languages they speak. All in lower case.
 
-use super::history::Label;
-
 /// What an attribution says that a person did. Each stands between spaces.
-pub(super) const VERBS: [&str; 48] = [
+pub(super) const VERBS: &[&str] = &[
     "wrote",
     "writes",
     "sent",
@@ -11,7 +9,6 @@ pub(super) const VERBS: [&str; 48] = [
     "geschrieben",
     "schreibt",
     "a écrit",
-    "ha écrit",
     "écrit",
     "écrivait",
     "escribió",
@@ -27,7 +24,6 @@ pub(super) const VERBS: [&str; 48] = [
     "napisał",
     "napisała",
     "napisał a",
-    "napisał y",
     "pisze",
     "написал",
     "написала",
@@ -55,7 +51,7 @@ pub(super) const VERBS: [&str; 48] = [
 ];
 
 /// The same in languages that write no spaces, or join the word to a name.
-pub(super) const VERBS_UNSPACED: [&str; 12] = [
+pub(super) const VERBS_UNSPACED: &[&str] = &[
     "のメール",
     "書きました",
     "さんは書き",
@@ -71,7 +67,7 @@ pub(super) const VERBS_UNSPACED: [&str; 12] = [
 ];
 
 /// What an attribution begins with before its date.
-pub(super) const OPENERS: [&str; 28] = [
+pub(super) const OPENERS: &[&str] = &[
     "on",
     "am",
     "le",
@@ -102,273 +98,8 @@ pub(super) const OPENERS: [&str; 28] = [
     "friday",
 ];
 
-/// The fields of a header block.
-pub(super) const LABELS: [(Label, &[&str]); 6] = [
-    (
-        Label::From,
-        &[
-            "from",
-            "von",
-            "de",
-            "da",
-            "van",
-            "od",
-            "от",
-            "от кого",
-            "від",
-            "fra",
-            "från",
-            "lähettäjä",
-            "差出人",
-            "送信者",
-            "送信元",
-            "发件人",
-            "發件人",
-            "寄件者",
-            "寄件人",
-            "发自",
-            "feladó",
-            "kimden",
-            "gönderen",
-            "보낸 사람",
-            "보낸사람",
-            "expéditeur",
-            "remitente",
-            "mittente",
-            "absender",
-            "remetente",
-            "afzender",
-            "nadawca",
-            "отправитель",
-            "відправник",
-        ],
-    ),
-    (
-        Label::Sent,
-        &[
-            "sent",
-            "gesendet",
-            "gesendet am",
-            "envoyé",
-            "envoyé le",
-            "enviado",
-            "enviado el",
-            "enviado em",
-            "enviada em",
-            "enviada",
-            "inviato",
-            "data invio",
-            "verzonden",
-            "wysłano",
-            "wysłane",
-            "data wysłania",
-            "отправлено",
-            "надіслано",
-            "відправлено",
-            "sendt",
-            "skickat",
-            "lähetetty",
-            "送信日時",
-            "发送时间",
-            "發送時間",
-            "寄件日期",
-            "发送日期",
-            "odesláno",
-            "gönderildi",
-            "gönderme tarihi",
-            "보낸 날짜",
-            "보낸날짜",
-            "fecha de envío",
-            "date d'envoi",
-            "date sent",
-            "küldve",
-            "elküldve",
-        ],
-    ),
-    (
-        Label::Date,
-        &[
-            "date",
-            "datum",
-            "fecha",
-            "data",
-            "дата",
-            "dato",
-            "日期",
-            "日付",
-            "日時",
-            "날짜",
-            "päivämäärä",
-            "päiväys",
-            "message du",
-            "时间",
-            "時間",
-            "dátum",
-            "tarih",
-        ],
-    ),
-    (
-        Label::To,
-        &[
-            "to",
-            "an",
-            "à",
-            "a",
-            "para",
-            "aan",
-            "do",
-            "кому",
-            "til",
-            "till",
-            "宛先",
-            "收件人",
-            "收件者",
-            "받는 사람",
-            "받는사람",
-            "vastaanottaja",
-            "címzett",
-            "komu",
-            "kime",
-            "destinataire",
-            "destinatario",
-            "destinatário",
-            "empfänger",
-            "ontvanger",
-            "adresat",
-            "pour",
-        ],
-    ),
-    (
-        Label::Cc,
-        &[
-            "cc",
-            "bcc",
-            "kopie",
-            "kopia",
-            "copie",
-            "copie à",
-            "копия",
-            "копія",
-            "kopi",
-            "抄送",
-            "副本",
-            "참조",
-            "másolatot kap",
-            "reply-to",
-            "antwort an",
-        ],
-    ),
-    (
-        Label::Subject,
-        &[
-            "subject",
-            "betreff",
-            "objet",
-            "asunto",
-            "oggetto",
-            "assunto",
-            "onderwerp",
-            "temat",
-            "тема",
-            "emne",
-            "ämne",
-            "aihe",
-            "件名",
-            "主题",
-            "主旨",
-            "主題",
-            "标题",
-            "tárgy",
-            "předmět",
-            "konu",
-            "제목",
-            "sujet",
-        ],
-    ),
-];
-
-/// What stands between the dashes above an older message.
-pub(super) const DIVIDERS: [&str; 52] = [
-    "original message",
-    "forwarded message",
-    "forwarded by",
-    "original email",
-    "original appointment",
-    "reply message",
-    "ursprüngliche nachricht",
-    "originalnachricht",
-    "original-nachricht",
-    "weitergeleitete nachricht",
-    "message d'origine",
-    "message d’origine",
-    "message original",
-    "message transféré",
-    "courriel original",
-    "mensaje original",
-    "mensaje reenviado",
-    "mensaje original",
-    "messaggio originale",
-    "messaggio inoltrato",
-    "mensagem original",
-    "mensagem encaminhada",
-    "mensagem reencaminhada",
-    "oorspronkelijk bericht",
-    "doorgestuurd bericht",
-    "wiadomość oryginalna",
-    "oryginalna wiadomość",
-    "wiadomość przekazana",
-    "przekazana wiadomość",
-    "treść przekazanej wiadomości",
-    "исходное сообщение",
-    "пересылаемое сообщение",
-    "перенаправленное сообщение",
-    "пересланное сообщение",
-    "конец пересылаемого",
-    "вихідне повідомлення",
-    "початкове повідомлення",
-    "оригінальне повідомлення",
-    "переслане повідомлення",
-    "元のメッセージ",
-    "転送メッセージ",
-    "転送されたメッセージ",
-    "オリジナルメッセージ",
-    "original message text",
-    "原始邮件",
-    "原始郵件",
-    "转发的邮件",
-    "转发邮件",
-    "轉寄郵件",
-    "oprindelig",
-    "opprinnelig",
-    "ursprungligt",
-];
-
-/// The line above a forwarded message of clients that draw no dashes: Apple Mail.
-pub(super) const BEGINNINGS: [&str; 20] = [
-    "begin forwarded message",
-    "anfang der weitergeleiteten nachricht",
-    "anfang der weitergeleiteten e-mail",
-    "début du message réexpédié",
-    "début du message transféré",
-    "inicio del mensaje reenviado",
-    "inizio messaggio inoltrato",
-    "início da mensagem reencaminhada",
-    "início da mensagem encaminhada",
-    "begin doorgestuurd bericht",
-    "początek przekazanej wiadomości",
-    "начало переадресованного сообщения",
-    "початок переадресованого повідомлення",
-    "початок листа, що пересилається",
-    "転送されたメッセージ",
-    "下面是被转发的邮件",
-    "开始转发的邮件",
-    "開始轉寄郵件",
-    "videresendt besked",
-    "vidarebefordrat brev",
-];
-
 /// How the lines of phones and programs begin.
-pub(super) const SENT_FROM: [&str; 62] = [
+pub(super) const SENT_FROM: &[&str] = &[
     "sent from my ",
     "sent from outlook",
     "sent from mail",
@@ -434,10 +165,10 @@ pub(super) const SENT_FROM: [&str; 62] = [
 ];
 
 /// How such lines end where the verb comes last.
-pub(super) const SENT_FROM_ENDS: [&str; 4] = ["から送信", "のiphoneから", "を入手", "傳送"];
+pub(super) const SENT_FROM_ENDS: &[&str] = &["から送信", "のiphoneから", "を入手", "傳送"];
 
 /// How a gateway's warning begins.
-pub(super) const WARNINGS: [&str; 8] = [
+pub(super) const WARNINGS: &[&str] = &[
     "caution",
     "external email",
     "external sender",
@@ -449,7 +180,7 @@ pub(super) const WARNINGS: [&str; 8] = [
 ];
 
 /// Titles of disclaimers.
-pub(super) const DISCLAIMER_TITLES: [&str; 9] = [
+pub(super) const DISCLAIMER_TITLES: &[&str] = &[
     "disclaimer",
     "confidentiality notice",
     "confidentiality",
@@ -462,7 +193,7 @@ pub(super) const DISCLAIMER_TITLES: [&str; 9] = [
 ];
 
 /// Words of which a disclaimer has three.
-pub(super) const DISCLAIMER_WORDS: [&str; 44] = [
+pub(super) const DISCLAIMER_WORDS: &[&str] = &[
     "confidential",
     "privileged",
     "intended recipient",
@@ -510,4 +241,4 @@ pub(super) const DISCLAIMER_WORDS: [&str; 44] = [
 ];
 
 /// Words of a list's footer.
-pub(super) const FOOTER_WORDS: [&str; 5] = ["mailing list", "mailman", "listinfo", "unsubscribe", "lists."];
+pub(super) const FOOTER_WORDS: &[&str] = &["mailing list", "mailman", "listinfo", "unsubscribe", "lists."];

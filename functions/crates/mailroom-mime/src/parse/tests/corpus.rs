@@ -1,4 +1,4 @@
-//! All mail of the folder that `MAILROOM_CORPUS` names: read, and held against the job's schema.
+//! All messages of the folder that `MAILROOM_CORPUS` names: read, and held against the job's schema.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use mailroom_core::inbound::truncate::fit;
 use mailroom_core::profile::ProfileId;
 use time::macros::datetime;
 
-use super::super::examine;
+use super::super::{Defect, parse_message};
 
 #[expect(clippy::disallowed_methods, reason = "names a folder of the machine that tests")]
 fn corpus() -> Vec<PathBuf> {
@@ -26,9 +26,9 @@ fn corpus() -> Vec<PathBuf> {
     files
 }
 
-/// The job of a mail as the fetch function would make it, and what of the mail was not understood.
-fn job(raw: &[u8]) -> (FlowJob, Vec<&'static str>) {
-    let (mail, doubts) = examine(raw);
+/// The job of a message as the fetch function would make it, and what of the message was not understood.
+fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
+    let mail = parse_message(raw);
     let profile = ProfileId::parse("01JDC0000000000000000000ZZ").unwrap();
     let digest = Digest::of(raw);
     let mut message = mail.content;
@@ -62,12 +62,12 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<&'static str>) {
         message,
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
     };
-    (fit(job), doubts)
+    (fit(job), mail.defects)
 }
 
-/// "Fully" is what `examine` says: the rest are jobs all the same.
+/// A message with defects is a job all the same.
 #[test]
-fn every_mail_of_the_corpus_is_a_job() {
+fn every_message_of_the_corpus_is_a_job() {
     let schema = serde_json::from_str(FLOW_JOB_SCHEMA).unwrap();
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     let files = corpus();
@@ -75,7 +75,7 @@ fn every_mail_of_the_corpus_is_a_job() {
     let mut fully = 0;
     for file in &files {
         let raw = std::fs::read(file).unwrap();
-        let (job, doubts) = job(&raw);
+        let (job, defects) = job(&raw);
         let name = file.file_name().unwrap().to_string_lossy();
         let json = serde_json::to_string(&job).unwrap();
         assert!(json.len() <= FlowJob::MAX_BYTES, "{name}: {} bytes", json.len());
@@ -83,9 +83,9 @@ fn every_mail_of_the_corpus_is_a_job() {
         let errors: Vec<String> =
             validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert_eq!(errors, Vec::<String>::new(), "{name}");
-        fully += usize::from(doubts.is_empty());
-        if !doubts.is_empty() {
-            eprintln!("{name}: {}", doubts.join(", "));
+        fully += usize::from(defects.is_empty());
+        if !defects.is_empty() {
+            eprintln!("{name}: {defects:?}");
         }
     }
     eprintln!("parsed fully {fully} of {}", files.len());

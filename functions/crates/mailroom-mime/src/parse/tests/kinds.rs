@@ -1,23 +1,23 @@
-//! Mail from people, from machines, and from mail servers.
+//! Messages, automatic replies, and reports of mail servers.
 
 use mailroom_core::inbound::job::Kind::{self, AutoReply, Bounce, Message};
 
-use super::super::read;
+use super::super::parse_message;
 
 fn kind(raw: &str) -> Kind {
-    read(raw.as_bytes()).kind
+    parse_message(raw.as_bytes()).kind
 }
 
 #[test]
-fn fields_tell_automatic_replies_from_mail() {
+fn fields_tell_automatic_replies_from_messages() {
     for (fields, wanted) in [
         ("Subject: Hello", Message),
         ("Auto-Submitted: no", Message),
         ("Auto-Submitted: auto-replied", AutoReply),
         ("Auto-Submitted: auto-replied (vacation)", AutoReply),
         ("Auto-Submitted: auto-replied; owner-email=\"a@b.c\"", AutoReply),
-        ("Auto-Submitted: auto-generated", AutoReply),
-        ("auto-submitted: AUTO-NOTIFIED", AutoReply),
+        ("Auto-Submitted: auto-generated", Message),
+        ("auto-submitted: AUTO-NOTIFIED", Message),
         ("X-Autoreply: yes", AutoReply),
         ("X-Autoreply: no", Message),
         ("X-Autorespond:", AutoReply),
@@ -36,7 +36,8 @@ fn fields_tell_automatic_replies_from_mail() {
         ("X-Auto-Response-Suppress: All\nSubject: =?utf-8?q?R=C3=A9ponse_automatique=C2=A0?=: x", AutoReply),
         ("Subject: Out of office on Friday", Message),
         ("Return-Path: <>\nFrom: ann@example.org\nSubject: On holiday", Message),
-        ("X-Failed-Recipients: a@b.c", Bounce),
+        ("X-Failed-Recipients: a@b.c", Message),
+        ("From: Mailer-Daemon@b.c\nX-Failed-Recipients: a@b.c", Bounce),
     ] {
         assert_eq!(kind(&format!("{fields}\n\nbody")), wanted, "{fields}");
     }
@@ -74,7 +75,7 @@ fn servers_tell_of_failures_in_their_own_words() {
         let raw = format!("From: {from}\nSubject: {subject}\n\n{text}\n");
         assert_eq!(kind(&raw), wanted, "{from}: {subject}");
     }
-    assert_eq!(kind("Return-Path: <>\nFrom: postmaster@a.example\nSubject: x\n\nx"), Bounce);
+    assert_eq!(kind("Return-Path: <>\nFrom: postmaster@a.example\nSubject: x\n\nx"), Message);
 }
 
 fn report(kind: &str, part: &str, body: &str) -> String {
@@ -113,12 +114,145 @@ fn receipts_are_automatic_unless_they_refuse() {
     assert_eq!(receipt("manual-action/MDN-sent-manually; displayed"), AutoReply);
     assert_eq!(receipt("manual-action/MDN-sent-automatically; deleted"), AutoReply);
     assert_eq!(receipt("automatic-action/MDN-sent-automatically; deleted"), Bounce);
-    assert_eq!(kind(&report("feedback-report", "message/feedback-report", "x")), Message);
+    assert_eq!(kind(&report("feedback-report", "message/feedback-report", "x")), AutoReply);
 }
 
 #[test]
-fn a_forwarded_bounce_is_mail() {
+fn a_forwarded_bounce_is_a_message() {
     let raw = "From: ann@example.org\nSubject: Fwd: bounce\nContent-Type: multipart/mixed; boundary=b\n\n\
         --b\n\nLook\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n--b--\n";
     assert_eq!(kind(raw), Message);
+}
+
+/// One message, with its fields and its text.
+fn labelled() -> Vec<(Kind, String)> {
+    let cases: serde_json::Value =
+        serde_json::from_str(include_str!("fixtures/cases/expected.json")).unwrap();
+    let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/parse/tests/fixtures/cases"));
+    let mut all: Vec<(Kind, String)> = Vec::new();
+    for case in cases.as_array().unwrap() {
+        let Some(kind) = case["expect"].get("kind") else { continue };
+        let kind = kind.as_array().map_or(kind, |choices| &choices[0]);
+        let raw = std::fs::read(folder.join(case["file"].as_str().unwrap())).unwrap();
+        all.push((
+            serde_json::from_value(kind.clone()).unwrap(),
+            raw.iter().map(|byte| char::from(*byte)).collect(),
+        ));
+    }
+    let own = [
+        // Programs that write on their own, and people whose words sound like a server's.
+        (
+            Message,
+            "Return-Path: <>\nFrom: Shop <info@shop.example>\nSubject: Your parcel could not be delivered",
+            "We returned the parcel.",
+        ),
+        (
+            Message,
+            "Return-Path: <>\nFrom: backup@a.example\nSubject: Undelivered: 3 files\nAuto-Submitted: auto-generated",
+            "550 files were not delivered",
+        ),
+        (
+            Message,
+            "From: jira@a.example\nAuto-Submitted: auto-generated\nPrecedence: bulk\nSubject: [JIRA] (X-1) Failure notice",
+            "Ann commented",
+        ),
+        (
+            Message,
+            "From: forms@a.example\nAuto-Submitted: auto-generated\nReply-To: ann@b.example\nSubject: Contact",
+            "I would like to know",
+        ),
+        (Message, "From: alerts@a.example\nAuto-Submitted: auto-notified\nSubject: Disk full", "95 %"),
+        (Message, "From: postmaster@a.example\nSubject: Our new server", "It could not be delivered before."),
+        (
+            Message,
+            "From: Ann <ann@a.example>\nSubject: Re: Undelivered Mail Returned to Sender",
+            "What is this?\n> From: b\n> Subject: c\n> Message-ID: <d>",
+        ),
+        (
+            Message,
+            "From: ann@a.example\nX-Auto-Response-Suppress: DR, OOF, AutoReply\nSubject: Out of office: who is there?",
+            "Whom do we call?",
+        ),
+        (
+            Message,
+            "Return-Path: <>\nPrecedence: bulk\nList-Unsubscribe: <http://a.example>\nFrom: news@a.example\nSubject: News",
+            "News",
+        ),
+        (Message, "From: ann@a.example\nSubject: RE: Automatic reply: Invoice\nIn-Reply-To: <1@a>", "Thanks"),
+        // Responses.
+        (
+            AutoReply,
+            "From: ann@a.example\nAuto-Submitted: auto-generated\nX-Auto-Response-Suppress: All\nIn-Reply-To: <1@a>\nSubject: Automatic reply: Invoice",
+            "I am away. Undelivered mail waits.",
+        ),
+        (
+            AutoReply,
+            "From: ann@a.example\nAuto-Submitted: auto-replied\nPrecedence: bulk\nX-Autoreply: yes\nSubject: Re: Invoice",
+            "Away",
+        ),
+        (
+            AutoReply,
+            "Return-Path: <>\nFrom: postmaster@a.example\nAuto-Submitted: auto-replied (vacation)\nSubject: Away",
+            "The message you sent waits.",
+        ),
+        (
+            AutoReply,
+            "From: Mailer-Daemon@a.example\nAuto-Submitted: auto-replied\nSubject: Warning: message 1abc delayed 24 hours",
+            "Message-ID: <1@a>",
+        ),
+        (
+            AutoReply,
+            "From: ann@a.example\nX-MIMETrack: Itemize by SMTP Server\nSubject: AUTO: Ann Miller ist au\u{df}er Haus",
+            "x",
+        ),
+        (
+            AutoReply,
+            "From: ann@a.example\nX-MimeOLE: Produced By Microsoft Exchange V6.5\nSubject: Abwesenheitsnotiz: Ihre Rechnung",
+            "x",
+        ),
+        // Failures in a server's own words.
+        (
+            Bounce,
+            "From: MAILER-DAEMON@a.example\nSubject: failure notice",
+            "Hi. This is the qmail-send program at a.example.",
+        ),
+        (
+            Bounce,
+            "Return-Path: <>\nFrom: Mailer-Daemon@a.example\nAuto-Submitted: auto-replied\nX-Failed-Recipients: b@b.example\nSubject: Mail delivery failed: returning message to sender",
+            "This message was created automatically by mail delivery software.",
+        ),
+        (Bounce, "From: \"Mail System\" <>\nSubject: Mail Error", "550 5.1.1 unknown user"),
+        (
+            Bounce,
+            "Return-Path: <>\nFrom: gw@a.example\nSubject: Undelivered Mail Returned to Sender",
+            "The message:\nFrom: us@b.example\nSubject: Offer\nMessage-ID: <1@b>",
+        ),
+        (Bounce, "From: postmaster@a.example\nSubject: Undeliverable: Invoice", ""),
+    ];
+    all.extend(own.map(|(kind, fields, text)| (kind, format!("{fields}\n\n{text}\n"))));
+    all
+}
+
+/// Rows are what a message is, columns what it is taken for.
+#[test]
+fn no_message_is_taken_for_another_kind() {
+    let kinds = [Message, AutoReply, Bounce];
+    let mut table = [[0_u32; 3]; 3];
+    let at = |kind: Kind| kinds.iter().position(|known| *known == kind).unwrap();
+    let mut wrong = Vec::new();
+    for (wanted, raw) in labelled() {
+        let found = kind(&raw);
+        table[at(wanted)][at(found)] += 1;
+        if found != wanted {
+            wrong.push(format!(
+                "{wanted:?} taken for {found:?}: {}",
+                raw.chars().take(200).collect::<String>()
+            ));
+        }
+    }
+    eprintln!("{:>10} {:>8} {:>10} {:>7}", "", "message", "auto_reply", "bounce");
+    for (kind, [message, auto_reply, bounce]) in kinds.iter().zip(table) {
+        eprintln!("{:>10} {message:>8} {auto_reply:>10} {bounce:>7}", format!("{kind:?}"));
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::super::{Mail, read};
+use super::super::{ParsedMessage, parse_message};
 
-/// What a reader sees of a mail, the parts' bytes shortened.
+/// What a flow receives of a message, the parts' bytes shortened.
 fn shown(raw: &str) -> serde_json::Value {
-    let Mail { kind, content, parts } = read(raw.as_bytes());
+    let ParsedMessage { kind, content, parts, .. } = parse_message(raw.as_bytes());
     let parts: Vec<_> = parts
         .iter()
         .map(|part| {
