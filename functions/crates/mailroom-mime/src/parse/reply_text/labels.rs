@@ -250,11 +250,14 @@ pub(super) const DIVIDERS: &[&str] = &[
     "oprindelig",
     "opprinnelig",
     "ursprungligt",
+    "vidarebefordrat",
+    "videresendt",
 ];
 
 /// The line above a forwarded message of clients that draw no dashes: Apple Mail.
 pub(super) const BEGINNINGS: &[&str] = &[
     "begin forwarded message",
+    "forwarded message",
     "anfang der weitergeleiteten nachricht",
     "anfang der weitergeleiteten e-mail",
     "début du message réexpédié",
