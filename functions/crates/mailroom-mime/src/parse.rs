@@ -15,18 +15,22 @@ mod body;
 mod charset;
 mod date;
 mod encoded_word;
+mod facts;
+mod flowed;
 mod header;
+mod html_text;
 mod ids;
 mod kind;
 mod limits;
 mod multipart;
 mod param;
+mod reply_text;
 mod stateful;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
-use mailroom_core::inbound::job::{Digest, Kind, MessageContent};
+use mailroom_core::inbound::job::{Digest, Kind, MessageContent, TextSource};
 
 use self::body::Bodies;
 pub use self::body::Part;
@@ -70,13 +74,16 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     let tree = Tree::read(raw, head.clone(), block.body);
     block.settle(tree.charset().as_deref());
     let (kind, auto_submitted) = kind::of(&block, &head, &tree);
+    // Of a message from a person, a report in a part is one that is passed on.
+    let report =
+        (kind != Kind::Message).then(|| facts::Report::of(&tree, head.kind.raw("report-type"))).flatten();
     let (tree_cut, broken) = (tree.cut, tree.broken);
     let bodies = Bodies::of(tree);
     let mut content = headers(&block);
     content.auto_submitted = auto_submitted;
+    facts::fill(&mut content, &block, kind, report);
     content.truncated |= bodies.cut || tree_cut;
-    content.text = bodies.text;
-    content.html = bodies.html;
+    bodies_of(&mut content, bodies.text, bodies.html);
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     content.sha256 = Digest::of(raw).to_hex();
     let defects = [
@@ -90,19 +97,37 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     ParsedMessage { kind, content, parts: bodies.parts, defects }
 }
 
+/// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.
+fn bodies_of(content: &mut MessageContent, text: Option<String>, html: Option<String>) {
+    let blank = text.as_ref().is_none_or(|text| text.trim().is_empty());
+    content.reply_text = reply_text::of(text.as_deref(), html.as_deref());
+    let made = html.as_deref().filter(|_| blank).map(html_text::text).filter(|made| !made.is_empty());
+    content.text_source = match (&made, &text) {
+        (Some(_), _) => Some(TextSource::Html),
+        (None, Some(_)) => Some(TextSource::Plain),
+        (None, None) => None,
+    };
+    content.text = made.or(text);
+    content.truncated |= content.text.as_mut().is_some_and(|text| charset::cut(text, limits::MAX_BODY_BYTES));
+    content.html = html;
+}
+
 /// Reads the header block of a message of `size` bytes (RFC822.SIZE) that is too large to be fetched.
 ///
 /// There are no bodies, and so it is `truncated`. The digest is [`Digest::of_oversize`].
 #[must_use]
 pub fn parse_header(header_block: &[u8], size: u64) -> MessageContent {
     let block = Block::read(header_block, beginning(header_block), |_| false);
-    MessageContent {
+    let mut content = MessageContent {
         truncated: true,
         size,
         sha256: Digest::of_oversize(header_block, size).to_hex(),
         auto_submitted: kind::auto_submitted(&block),
         ..headers(&block)
-    }
+    };
+    let report = facts::Report::named(Head::read(&block, "text/plain").kind.raw("report-type"));
+    facts::fill(&mut content, &block, Kind::Oversize, report);
+    content
 }
 
 /// Where the header block begins: behind empty lines and the envelope line of an mbox file, which some servers and

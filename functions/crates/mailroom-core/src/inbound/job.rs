@@ -223,7 +223,7 @@ pub struct MessageContent {
     pub cc: Vec<Address>,
     /// `Bcc`.
     pub bcc: Vec<Address>,
-    /// The plain text body in UTF-8, `format=flowed` left as it is.
+    /// The plain text body, decoded to UTF-8, `format=flowed` unwrapped; made from the HTML where there is no other.
     pub text: Option<String>,
     /// The HTML body in UTF-8, not sanitized.
     pub html: Option<String>,
@@ -241,6 +241,95 @@ pub struct MessageContent {
     pub size: u64,
     /// The message's [`Digest`] in hexadecimal.
     pub sha256: String,
+    /// Where `text` comes from; none without one.
+    #[serde(default)]
+    pub text_source: Option<TextSource>,
+    /// What was written in this message: no quoted history, signature or disclaimer. None where nothing is left, or
+    /// it cannot be told.
+    #[serde(default)]
+    pub reply_text: Option<String>,
+    /// Why a program wrote it; none for people.
+    #[serde(default)]
+    pub automatic: Option<Automatic>,
+    /// Whether an automatic answer is in order (RFC 3834 §2); none where the header was not read.
+    #[serde(default)]
+    pub answerable: Option<bool>,
+    /// The address it was delivered to: the topmost of Delivered-To, X-Original-To and Envelope-To.
+    #[serde(default)]
+    pub delivered_to: Option<String>,
+    /// What follows the first `+` in the local part of the address it came to (RFC 5233).
+    #[serde(default)]
+    pub subaddress: Option<String>,
+    /// The mailing list that sent it.
+    #[serde(default)]
+    pub list: Option<MailingList>,
+    /// `Importance`, or else `X-Priority` or `Priority`.
+    #[serde(default)]
+    pub importance: Option<Importance>,
+}
+
+/// Which body a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextSource {
+    /// A `text/plain` part.
+    Plain,
+    /// The HTML, where no part is plain text.
+    Html,
+}
+
+/// That a program wrote a message, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Automatic {
+    /// The narrowest reason that the header proves.
+    pub reason: AutomaticReason,
+}
+
+/// Why a program wrote a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutomaticReason {
+    /// It answers a message by itself (RFC 3834 §5 `auto-replied`).
+    Vacation,
+    /// A read receipt (RFC 8098).
+    Receipt,
+    /// A message is late, and still on its way (RFC 3464 §2.3.3 `delayed`).
+    Delay,
+    /// Any other delivery report (RFC 3464).
+    DeliveryReport,
+    /// A complaint (RFC 5965).
+    Complaint,
+    /// Something that a program tells on its own (RFC 3834 §5 `auto-generated`).
+    Generated,
+    /// A mailing list passed it on (RFC 2919) or it is bulk.
+    List,
+}
+
+/// A mailing list's header fields (RFC 2369, RFC 2919, RFC 8058).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailingList {
+    /// `List-Id` without angle brackets.
+    pub id: Option<String>,
+    /// The first URI of `List-Post`; none where nobody may post.
+    pub post: Option<String>,
+    /// The URIs of `List-Unsubscribe`, in order.
+    pub unsubscribe: Vec<String>,
+    /// Whether a POST to the first `https` URI unsubscribes without a question (RFC 8058).
+    pub one_click: bool,
+}
+
+/// How important its sender calls a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Importance {
+    /// Urgent.
+    High,
+    /// As any other.
+    Normal,
+    /// Can wait.
+    Low,
 }
 
 /// A part that is stored as an object of its own.

@@ -2,11 +2,11 @@
 //!
 //! What is cut first is what a flow misses least, or finds again: the raw message has everything. The order:
 //!
-//! 1. the HTML body, down to [`HTML_KEPT`]; then the text, down to [`TEXT_KEPT`]
+//! 1. the HTML body, down to [`HTML_KEPT`]; then the text and the reply text, down to [`TEXT_KEPT`]
 //! 2. header fields: long values, then fields from the end (`Received` and what flows route by stand at the top)
 //! 3. addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last
 //! 4. attachments beyond [`ATTACHMENTS_KEPT`]
-//! 5. the rest of the HTML body, then of the text
+//! 5. the rest of the HTML body, then of the text, then of the reply text
 //! 6. names and ids that are longer than any valid one
 //! 7. the rest of every list
 //!
@@ -63,6 +63,7 @@ pub fn truncate(mut job: FlowJob) -> FlowJob {
 fn cut_bodies(cutter: &mut Cutter, message: &mut MessageContent, html: usize, text: usize) {
     cutter.cut_option(&mut message.html, html);
     cutter.cut_option(&mut message.text, text);
+    cutter.cut_option(&mut message.reply_text, text);
 }
 
 fn cut_headers(cutter: &mut Cutter, message: &mut MessageContent) {
@@ -112,6 +113,13 @@ fn cut_names(cutter: &mut Cutter, job: &mut FlowJob) {
     }
     cutter.cut_option(&mut message.subject, NAME_KEPT);
     cutter.cut_option(&mut message.message_id, NAME_KEPT);
+    cutter.cut_option(&mut message.delivered_to, NAME_KEPT);
+    cutter.cut_option(&mut message.subaddress, NAME_KEPT);
+    if let Some(list) = &mut message.list {
+        for uri in list.unsubscribe.iter_mut().rev().chain(&mut list.post).chain(&mut list.id) {
+            cutter.cut(uri, NAME_KEPT);
+        }
+    }
     let names = [&mut job.profile_name, &mut job.mailbox, &mut job.login, &mut message.sha256];
     for name in names {
         cutter.cut(name, NAME_KEPT);
@@ -133,6 +141,9 @@ fn cut_lists(cutter: &mut Cutter, message: &mut MessageContent) {
     cutter.drop_tail(&mut message.references, 0);
     cutter.drop_tail(&mut message.in_reply_to, 0);
     cutter.drop_tail(&mut message.attachments, 0);
+    if let Some(list) = &mut message.list {
+        cutter.drop_tail(&mut list.unsubscribe, 0);
+    }
     cut_addresses(cutter, message, 0);
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::flowed::{self, Space};
 use super::limits::{MAX_BODY_BYTES, MAX_ID_BYTES};
 use super::multipart::{Group, Leaf, Tree};
 use super::transfer::Decoded;
@@ -65,6 +66,14 @@ impl<'a> Bodies<'a> {
 
     fn add_text(&mut self, leaf: &Leaf<'_>) {
         let text = self.body(leaf, |_| None);
+        let is = |name, value: &str| {
+            leaf.head.kind.raw(name).is_some_and(|named| named.eq_ignore_ascii_case(value))
+        };
+        let text = if is("format", "flowed") {
+            flowed::unwrap(&text, if is("delsp", "yes") { Space::Deleted } else { Space::Kept })
+        } else {
+            text.as_str().into()
+        };
         self.cut |= join(&mut self.text, &text);
     }
 

@@ -160,6 +160,11 @@ pub(super) fn of(block: &Block<'_>, head: &Head, tree: &Tree<'_>) -> (Kind, Opti
     (kind, auto_submitted(block))
 }
 
+/// Whether a program answers a message, by its fields.
+pub(super) fn is_response(block: &Block<'_>) -> bool {
+    is_auto_reply(Sender::of(block), block)
+}
+
 /// The keyword of `Auto-Submitted` (RFC 3834 §5) in lower case, `None` for `no`:
 /// `auto-replied (vacation)` and `auto-replied; owner-email=…` are `auto-replied`.
 pub(super) fn auto_submitted(block: &Block<'_>) -> Option<String> {

@@ -7,7 +7,7 @@ use time::macros::datetime;
 use ulid::Ulid;
 
 use super::*;
-use crate::inbound::job::{ConversationId, Digest, JobId, Kind, ObjectRef};
+use crate::inbound::job::{ConversationId, Digest, JobId, Kind, MailingList, ObjectRef};
 use crate::profile::ProfileId;
 
 fn small() -> FlowJob {
@@ -123,7 +123,8 @@ prop_compose! {
 
 prop_compose! {
     fn content()(ids in (option::of(text(300_000)), list(text(500)), list(text(500))), subject in option::of(text(300_000)),
-                 people in vec(people(), 6), bodies in (option::of(text(400_000)), option::of(text(400_000))),
+                 people in vec(people(), 6), bodies in (option::of(text(400_000)), option::of(text(400_000)), option::of(text(400_000))),
+                 list in option::of((option::of(text(300_000)), list(text(500)))), delivered in option::of(text(300_000)),
                  headers in list((text(500), text(500))), attachments in list(attachment()), sha256 in text(300_000))
                  -> MessageContent {
         let mut people = people.into_iter();
@@ -131,7 +132,10 @@ prop_compose! {
         MessageContent {
             message_id: ids.0, in_reply_to: ids.1, references: ids.2, date: None, subject,
             from: next(), sender: next(), reply_to: next(), to: next(), cc: next(), bcc: next(),
-            text: bodies.0, html: bodies.1, auto_submitted: None, truncated: false, headers, attachments, size: 1, sha256,
+            text: bodies.0, html: bodies.1, truncated: false, headers, attachments, size: 1, sha256,
+            reply_text: bodies.2, subaddress: delivered.clone(), delivered_to: delivered,
+            list: list.map(|(id, unsubscribe)| MailingList { post: id.clone(), id, unsubscribe, one_click: true }),
+            ..MessageContent::default()
         }
     }
 }
