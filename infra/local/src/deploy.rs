@@ -1,5 +1,5 @@
 //! Deploys `infra/template.yaml` to an emulator as it would be deployed to AWS: code to a bucket, the template to
-//! CloudFormation, the names of what came of it from the stack's outputs.
+//! CloudFormation, the names of its resources from the stack's outputs.
 
 mod cloudformation;
 mod function_url;

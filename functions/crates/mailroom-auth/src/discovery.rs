@@ -332,7 +332,7 @@ fn lifetime(answer: &Response) -> Duration {
     lifetime.clamp(least, most)
 }
 
-/// What is quoted of somebody else's document.
+/// The most that is quoted of a provider's document.
 fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

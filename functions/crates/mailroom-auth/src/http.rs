@@ -144,7 +144,7 @@ impl Http {
         self.send(endpoint, request.map_err(HttpError::Unsendable)?, deadline).await
     }
 
-    /// Sends a request that somebody else has composed, to the endpoint it is for.
+    /// Sends a request that the `oauth2` crate composed, to its endpoint.
     pub(crate) async fn send_composed(
         &self,
         endpoint: &Endpoint,

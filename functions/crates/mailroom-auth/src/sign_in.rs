@@ -1,6 +1,6 @@
 //! A person's consent: from the first address to the refresh token.
 //!
-//! Whoever asks for a sign-in gets a ticket. All else comes from it, so that nothing that could be misused is stored or
+//! A request for a sign-in returns a ticket. All else comes from it, so that nothing that could be misused is stored or
 //! sent to the provider: the state that names the sign-in (its digest is the stored key), the PKCE verifier, the nonce. The
 //! browser that opens the ticket's address keeps it in a cookie, and only with it can the sign-in be completed.
 
@@ -174,7 +174,7 @@ fn consent_at(
             query.append_pair("login_hint", &settings.login);
         }
         match provider.provider_kind {
-            // Without both there is no second refresh token for somebody who has consented before.
+            // Without both there is no second refresh token for a person who has consented before.
             Provider::Google => {
                 query.append_pair("access_type", "offline").append_pair("prompt", "consent");
             }
@@ -195,7 +195,7 @@ fn consent_at(
 pub struct SignedIn {
     /// The refresh token.
     pub refresh_token: SecretString,
-    /// What stands of it.
+    /// The state of the sign-in, for the profile.
     pub authorization: Authorization,
 }
 
@@ -205,7 +205,7 @@ pub enum SignInError {
     /// The provider, or what the profile says of it.
     #[error(transparent)]
     Provider(#[from] OauthError),
-    /// Somebody else has signed in.
+    /// Another person has signed in.
     #[error("another account has signed in")]
     OtherAccount {
         /// Who, by the id token.

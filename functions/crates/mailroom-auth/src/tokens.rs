@@ -2,7 +2,7 @@
 //!
 //! A provider may end a refresh token with its use, and the whole sign-in with a second use of it. So a profile's is used
 //! under a claim that one process has at a time; within a process, one task has it. What comes of a use is stored before
-//! anything else happens, by a task that goes on when whoever waits for it has given up.
+//! anything else happens, by a task that goes on when its caller has given up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -300,7 +300,7 @@ impl<G: Grants> Shared<G> {
     ) -> Result<TokenResponse, OauthError> {
         let now = self.discovery.now();
         let client = Client::new(self.discovery.http(), provider, settings, credential, now)?;
-        // All of its time: whoever waits may have less, and the answer must not be lost for that.
+        // All of its time: its caller may have less, and the answer must not be lost for that.
         client.refresh(token, scopes, self.discovery.instant() + REQUEST_TIME).await
     }
 }

@@ -275,7 +275,7 @@ impl Deserr<Problems> for Interval {
     }
 }
 
-/// The size (bytes) up to which a mail is fetched whole.
+/// The size (bytes) up to which a message is fetched whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = u64, minimum = 1024, maximum = 41943040, example = 26214400)]
 pub struct MessageBytes(pub u64);

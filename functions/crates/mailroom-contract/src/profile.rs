@@ -29,7 +29,7 @@ pub struct ProfileBody {
     #[deserr(default)]
     #[schema(inline = false, default = "")]
     pub description: Description,
-    /// Whether inbound mail is fetched; `false`: it only sends.
+    /// Whether inbound messages are fetched; `false`: it only sends.
     #[deserr(default = true)]
     #[schema(default = true)]
     pub listen: bool,
@@ -57,7 +57,7 @@ pub struct ProfileBody {
     /// How TLS begins; by default `tls` on port 465, else `starttls`.
     #[deserr(default)]
     pub smtp_security: Option<SecurityBody>,
-    /// The flow that each mail starts; required while `listen` is true.
+    /// The flow that each message starts; required while `listen` is true.
     #[deserr(default)]
     pub flow_schema_id: Option<FlowId>,
     /// How often it is polled.
@@ -66,19 +66,19 @@ pub struct ProfileBody {
     pub refresh_interval: Interval,
     /// What to log in with.
     pub auth: AuthBody,
-    /// Whether mail counts that someone has read before us.
+    /// Whether messages that were read before the poll count.
     #[deserr(default)]
     #[schema(default = false)]
     pub include_seen: bool,
-    /// Which mail counts at the first poll.
+    /// Which messages count at the first poll.
     #[deserr(default = Start(StartFrom::Now))]
     #[schema(default = "now")]
     pub start_from: Start,
-    /// What is done to a mail once its job is handed over.
+    /// What is done to a message once its job is handed over.
     #[deserr(default = AfterFetchBody::Keep {})]
     #[schema(default = json!({"action": "keep"}))]
     pub after_fetch: AfterFetchBody,
-    /// Larger mail becomes a job of its headers (bytes).
+    /// Larger messages become jobs of their headers (bytes).
     #[deserr(default = MessageBytes(Settings::DEFAULT_MAX_MESSAGE_BYTES))]
     #[schema(default = 26214400)]
     pub max_message_bytes: MessageBytes,
@@ -136,7 +136,7 @@ pub enum AuthBody {
         login: Login,
         /// The client's id.
         client_id: ClientId,
-        /// What the client proves itself with. A public client that somebody signs in with has none.
+        /// What the client proves itself with. A public client that a person signs in with has none.
         #[deserr(default)]
         #[schema(write_only)]
         client_secret: Option<ClientSecret>,
@@ -169,7 +169,7 @@ pub enum GrantBody {
     JwtBearer,
 }
 
-/// What is done to a mail once its job is handed over.
+/// What is done to a message once its job is handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserr, ToSchema)]
 #[deserr(error = Problems, tag = "action", deny_unknown_fields)]
 #[serde(tag = "action", rename_all = "snake_case")]

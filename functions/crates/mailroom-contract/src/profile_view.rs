@@ -24,7 +24,7 @@ pub struct ProfileView {
     pub name: String,
     /// Your notes.
     pub description: String,
-    /// Whether inbound mail is fetched.
+    /// Whether inbound messages are fetched.
     pub listen: bool,
     /// The IMAP mailbox that is polled.
     pub mailbox: String,
@@ -40,19 +40,19 @@ pub struct ProfileView {
     pub smtp_port: Option<u16>,
     /// How TLS begins.
     pub smtp_security: Option<SecurityBody>,
-    /// The flow that each mail starts.
+    /// The flow that each message starts.
     pub flow_schema_id: Option<String>,
     /// Seconds between two polls.
     pub refresh_interval: u32,
     /// What is logged in with.
     pub auth: AuthView,
-    /// Whether mail counts that someone has read before us.
+    /// Whether messages that were read before the poll count.
     pub include_seen: bool,
-    /// Which mail counts at the first poll.
+    /// Which messages count at the first poll.
     pub start_from: String,
-    /// What is done to a mail once its job is handed over.
+    /// What is done to a message once its job is handed over.
     pub after_fetch: AfterFetchView,
-    /// Larger mail becomes a job of its headers (bytes).
+    /// Larger messages become jobs of their headers (bytes).
     pub max_message_bytes: u64,
     /// Counts the changes of the settings; the `ETag`.
     pub version: u64,
@@ -100,7 +100,7 @@ pub enum AuthView {
     },
 }
 
-/// What is done to a mail once its job is handed over.
+/// What is done to a message once its job is handed over.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[schema(as = StoredAfterFetch)]
@@ -126,7 +126,7 @@ pub struct StatusView {
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_success_at: Option<OffsetDateTime>,
-    /// When mail was last handed over.
+    /// When a message was last handed over.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_message_at: Option<OffsetDateTime>,

@@ -11,7 +11,7 @@ use crate::profile::{Auth, Profile, Settings};
 pub enum Place {
     /// It is the same mailbox of the same login on the same server: the cursor stays, and so does a run that is at it.
     Same,
-    /// It is another mailbox: it begins anew at `start_from`, and a run that still reads the old one must not move the
+    /// It is another mailbox: it begins again at `start_from`, and a run that still reads the old one must not move the
     /// new cursor.
     Another,
 }
@@ -41,7 +41,7 @@ pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
     edited(current, Profile { authorization, ..wanted }, now)
 }
 
-/// A profile after somebody has signed in, or out: an edit, so that the next poll tries it at once.
+/// A profile after a sign-in or a sign-out: an edit, so that the next poll tries it at once.
 #[must_use]
 pub fn signed(
     current: &Profile,

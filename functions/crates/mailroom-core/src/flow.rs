@@ -1,4 +1,4 @@
-//! The flow schema: what a mail starts.
+//! The flow schema: what a message starts.
 
 use std::fmt;
 

@@ -108,13 +108,13 @@ pub const DEFAULT_THROTTLE: Duration = Duration::minutes(5);
 /// The longest backoff of a transient trouble, and the longest pause that a server may ask for.
 pub const MAX_BACKOFF: Duration = Duration::minutes(15);
 
-/// The pause between tries of what only its owner can mend.
+/// The pause between tries of what only its owner can fix.
 pub const OWNER_PAUSE: Duration = Duration::hours(1);
 
 /// What a poll came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The mailbox was read to where it is handled; `handed_over` mails became jobs.
+    /// The mailbox was read to where it is handled; `handed_over` messages became jobs.
     Success {
         /// How many.
         handed_over: usize,
@@ -132,10 +132,10 @@ pub fn after(status: &Status, outcome: &Outcome, now: OffsetDateTime) -> Option<
     }
 }
 
-/// What stands of sending after a session with the SMTP server was opened, or was not; `current` as it is stored.
+/// The state of sending after a session with the SMTP server was opened, or was not; `current` as it is stored.
 /// `None` where there is nothing to write.
 ///
-/// Only what its owner has to mend makes a pause for all of a profile's mail: everything else is a matter of each mail.
+/// Only what its owner has to fix pauses all of a profile's messages: everything else is a matter of each message.
 #[must_use]
 pub fn after_opening(
     current: Option<&Sending>,

@@ -34,10 +34,10 @@ impl Oauth2 {
     }
 }
 
-/// What stands of a sign-in. The refresh token itself is in the profile's secret.
+/// The state of a sign-in. The refresh token itself is in the profile's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorization {
-    /// When somebody signed in.
+    /// When a person signed in.
     pub since: OffsetDateTime,
     /// When the refresh token was last used: providers forget one that rests for too long.
     pub refreshed_at: OffsetDateTime,

@@ -22,7 +22,7 @@ pub enum ErrorCode {
     ImapProtocol,
     /// The IMAP server did not answer in time.
     ImapTimeout,
-    /// The OpenID provider cannot be used for now: its discovery document, or another answer of it, cannot be had.
+    /// The OpenID provider cannot be used for now: its discovery document, or another answer of it, is unavailable.
     Oauth2Discovery,
     /// The OAuth2 grant is gone: someone has to sign in again.
     Oauth2Grant,
@@ -48,16 +48,16 @@ pub enum ErrorCode {
     Internal,
 }
 
-/// Who can mend a trouble, and so what it does to the profile's state.
+/// Who can fix an error, and so what it does to the profile's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// It goes away by itself: retried with backoff, never paused.
     Transient,
     /// The server named a pause, or one is due: wait, then go on as before.
     Throttled,
-    /// Only a change of the profile, or at the mail server, mends it.
+    /// Only a change of the profile, or at the mail server, fixes it.
     Owner,
-    /// Only a new sign-in mends it.
+    /// Only a new sign-in fixes it.
     Authorization,
 }
 
@@ -85,7 +85,7 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// Who can mend it. Exhaustive on purpose: a new code has to be decided here.
+    /// Who can fix it. Exhaustive on purpose: a new code has to be decided here.
     #[must_use]
     pub const fn class(self) -> ErrorClass {
         match self {
@@ -111,7 +111,7 @@ impl ErrorCode {
     }
 }
 
-/// One failure of a profile, as its owner reads it. Never holds a secret, a mail's content or a Rust type's name.
+/// One failure of a profile, as its owner reads it. Never holds a secret, a message's content or a Rust type's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnerError {
     /// What kind of failure.

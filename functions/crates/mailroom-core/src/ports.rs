@@ -194,7 +194,7 @@ pub enum Credential {
     Client(ClientCredential),
 }
 
-/// What an OAuth2 client proves itself with, and what somebody has granted to it. Access tokens are never stored.
+/// What an OAuth2 client proves itself with, and what a person has granted to it. Access tokens are never stored.
 #[derive(Debug, Clone, Default)]
 pub struct ClientCredential {
     /// The client's secret or private key; a public client has none (RFC 6749 §2.1).
@@ -245,7 +245,7 @@ pub trait Grants: Credentials {
         authorization: &Authorization,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Ends the claim, and notes what stands of the sign-in, if something is to be noted.
+    /// Ends the claim, and notes the state of the sign-in, if there is one to note.
     fn unclaim(
         &self,
         id: ProfileId,

@@ -73,7 +73,7 @@ pub enum StartFrom {
     Date(Date),
 }
 
-/// What is done to a mail once its job is handed over.
+/// What is done to a message once its job is handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterFetch {
     /// Nothing: a poll never changes the mailbox.

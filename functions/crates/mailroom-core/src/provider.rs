@@ -94,7 +94,7 @@ const OWN_COPIES: [&str; 10] = [
     "zoho.in",
 ];
 
-/// Whether whoever sends through this host finds a copy among their sent mail anyway.
+/// Whether the provider at this host files a copy of what is sent through it by itself.
 #[must_use]
 pub fn files_own_sent_copy(host: &Host) -> bool {
     let host = host.as_str();

@@ -1,6 +1,6 @@
 //! The claim on a profile whose secret is about to be changed.
 //!
-//! A secret keeps its newest version and the one before; older ones are deleted at the service's leisure. So whoever puts
+//! A secret keeps its newest version and the one before; older ones are deleted at the service's leisure. So a request that puts
 //! a version and then fails to have the profile name it pushes the version that the profile does name closer to its end.
 //! Under a claim nobody fails: no other edit gets in between. What dies under a claim leaves the profile with the
 //! version before the newest, which is kept, and the claim runs out.
@@ -29,7 +29,7 @@ pub struct Claim {
 pub enum Editor<'a> {
     /// Anyone, at this time: only if nobody has a claim.
     Anyone(OffsetDateTime),
-    /// Whoever has this claim, which ends with the edit.
+    /// The holder of this claim, which ends with the edit.
     Claimant(&'a Claim),
 }
 
@@ -84,7 +84,7 @@ impl Table {
         Ok(claim)
     }
 
-    /// Has a profile name a new version of its secret, notes what stands of its sign-in, and ends the claim. No edit: its
+    /// Has a profile name a new version of its secret, notes the state of its sign-in, and ends the claim. No edit: its
     /// owner's version stays.
     pub(crate) async fn name_secret(
         &self,
@@ -108,7 +108,7 @@ impl Table {
         Ok(())
     }
 
-    /// Notes what stands of a sign-in, and ends the claim.
+    /// Notes the state of a sign-in, and ends the claim.
     pub(crate) async fn note_refresh(
         &self,
         id: ProfileId,

@@ -85,7 +85,7 @@ impl Table {
         Ok(())
     }
 
-    /// Registers the interval of a profile that is about to be stored. Whoever dies before the schedule is there has
+    /// Registers the interval of a profile that is about to be stored. A request that dies before the schedule is there has
     /// left a note of it, and a repair makes it.
     async fn announce(&self, profile: &Profile) -> Result<(), PortError> {
         let interval = profile.settings.refresh_interval;

@@ -1,4 +1,4 @@
-//! Sign-ins that somebody has begun, and that a provider has not answered yet.
+//! Sign-ins that were begun, and that a provider has not answered yet.
 
 use std::collections::HashMap;
 
@@ -78,7 +78,7 @@ impl Table {
     }
 
     /// Takes a sign-in out: it is completed once. Where the answer to that is lost on the way it is gone too; then
-    /// somebody has to begin again.
+    /// the person has to begin again.
     ///
     /// # Errors
     /// When the service fails.

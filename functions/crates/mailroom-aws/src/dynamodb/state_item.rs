@@ -183,7 +183,7 @@ impl SendingItem {
     }
 }
 
-/// What stands of a sign-in.
+/// The state of a sign-in, as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AuthorizationItem {
     since: i64,

@@ -85,7 +85,7 @@ fn new_auth_schema(auth: Value) -> Value {
                 properties.insert("password".to_owned(), json!({"$ref": "#/components/schemas/Secret"}));
             }
         } else {
-            // A client that somebody signs in with may be a public one.
+            // A client that a person signs in with may be public.
             let signed_in = json!({"properties": {"grant": {"const": "authorization_code"}}});
             members.insert("anyOf".to_owned(), json!([present(&["client_secret"]), signed_in]));
         }

@@ -79,7 +79,7 @@ impl Writer {
             return;
         }
         if name.contains(&b'@') {
-            // An address in angle brackets that somebody forgot to escape.
+            // An address in angle brackets that its author forgot to escape.
             self.text(&format!("<{}>", String::from_utf8_lossy(name)));
             return;
         }
