@@ -109,7 +109,7 @@ impl DeserializeError for Problems {
                 merged.add(name_of(location.push_key(field)), "is required");
             }
             ErrorKind::UnknownKey { key, accepted } => {
-                let message = format!("is no field here; there are {}", accepted.join(", "));
+                let message = format!("is not a field here; the fields are: {}", accepted.join(", "));
                 merged.add(name_of(location.push_key(key)), message);
             }
             ErrorKind::UnknownValue { accepted, .. } => {
