@@ -77,8 +77,8 @@ fn the_way_back_is_taken_once_in_time_and_by_the_browser_that_set_out() {
     // A state that was made up, and none at all.
     let forged = format!("{}?state={}&code=abc", world.redirect_uri(), "x".repeat(43));
     assert!(agent.open(&forged, None).text.contains("was started in another browser"));
-    assert!(agent.open(&world.redirect_uri(), None).text.contains("is none of a sign-in"));
-    assert!(agent.open(&format!("{url}x"), None).text.contains("is none of a sign-in"));
+    assert!(agent.open(&world.redirect_uri(), None).text.contains("not the address of a sign-in"));
+    assert!(agent.open(&format!("{url}x"), None).text.contains("not the address of a sign-in"));
 
     // None of it has harmed the sign-in. It ends it, once.
     let done = agent.open(&back, None);

@@ -18,14 +18,22 @@ fn what_a_machine_has_written_is_not_answered_unless_it_is_asked_for() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     let profile = world.sender(&smtp, |_| {});
-    let head = "From: Ann <ann@example.org>\r\nTo: support@example.com\r\n";
-    for (name, fields, kind) in [
-        ("vacation", "Auto-Submitted: auto-replied\r\n", Kind::AutoReply),
-        ("bounce", "Return-Path: <>\r\nX-Failed-Recipients: bob@example.org\r\n", Kind::Bounce),
-        ("null", "Return-Path: <>\r\n", Kind::Message),
-        ("person", "Return-Path: <ann@example.org>\r\n", Kind::Message),
+    let ann = "From: Ann <ann@example.org>\r\n";
+    // As Exim writes it.
+    let daemon = "Return-Path: <>\r\nX-Failed-Recipients: bob@example.org\r\nAuto-Submitted: auto-replied\r\n\
+                  From: Mail Delivery System <Mailer-Daemon@example.org>\r\n";
+    let report = "This message was created automatically by mail delivery software.\r\n\r\n\
+                  A message that you sent could not be delivered to one or more of its\r\nrecipients.";
+    for (name, fields, text, kind) in [
+        ("vacation", format!("Auto-Submitted: auto-replied\r\n{ann}"), "x", Kind::AutoReply),
+        ("bounce", daemon.to_owned(), report, Kind::Bounce),
+        ("null", format!("Return-Path: <>\r\n{ann}"), "x", Kind::Message),
+        ("generated", format!("Auto-Submitted: auto-generated\r\n{ann}"), "x", Kind::Message),
+        ("person", format!("Return-Path: <ann@example.org>\r\n{ann}"), "x", Kind::Message),
     ] {
-        let raw = format!("{fields}{head}Subject: {name}\r\nMessage-ID: <{name}@example.org>\r\n\r\nx\r\n");
+        let raw = format!(
+            "{fields}To: support@example.com\r\nSubject: {name}\r\nMessage-ID: <{name}@example.org>\r\n\r\n{text}\r\n"
+        );
         world.other_client().append("INBOX", "", None, raw.as_bytes());
         world.poll();
         let job = world.jobs().remove(0);

@@ -56,7 +56,7 @@ fn hostile_input_gets_an_answer_and_never_a_header() {
     }
     foreign["attachments"] = json!([{"filename": "a", "key": format!("mail/{profile}/nothing/0")}]);
     let refused = world.post_message(profile, &[], &foreign).expect(422);
-    assert!(refused.text.contains("is not there"), "{}", refused.text);
+    assert!(refused.text.contains("does not exist"), "{}", refused.text);
     let huge = format!("{{\"text\": \"{}\"}}", "x".repeat(6 * 1024 * 1024 + 1));
     let path = format!("/profiles/{profile}/messages");
     let refused = world.api().call("POST", &path, &[], Some(huge.as_bytes()));
