@@ -63,7 +63,7 @@ fn what_a_machine_has_written_is_not_answered_unless_it_is_asked_for() {
         );
     }
     world.send_all();
-    assert_eq!(smtp.received().len(), 4);
+    assert_eq!(smtp.received().len(), 5);
 }
 
 #[test]

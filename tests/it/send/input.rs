@@ -159,7 +159,7 @@ fn flows_may_use_the_queue_themselves() {
         (Some("failed"), Some("message_invalid"))
     );
     let why = wrong["error"]["message"].as_str().unwrap();
-    assert!(why.contains("subject must be one line") && why.contains("colour is no field"), "{why}");
+    assert!(why.contains("subject must be one line") && why.contains("colour is not a field"), "{why}");
     // What names no profile, or none that is there, lies among the dead letters.
     let queue = &world.stack().queues.send;
     world.aws().send(queue, "{");
