@@ -178,7 +178,9 @@ where
         error!(profile.id = %profile.id, "the profile's task panicked");
         let why = "Mailroom failed while it read this mailbox, and tries again by itself.";
         let outcome = Outcome::Failure(OwnerError::new(ErrorCode::Internal, why));
-        let Some(status) = health::after(&profile.status, &outcome, self.clock.now()) else { return Ok(()) };
+        let Some(status) = health::after_poll(&profile.status, &outcome, self.clock.now()) else {
+            return Ok(());
+        };
         match self.profiles.record(profile.id, profile.version, &status).await {
             Ok(()) | Err(PortError::Lost) => Ok(()),
             Err(error) => Err(error),

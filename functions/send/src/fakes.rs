@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mailroom_core::health::Sending;
+use mailroom_core::health::SendingChange;
 use mailroom_core::outbound::delivery::{Delivery, SmtpReply};
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
@@ -236,11 +236,12 @@ impl Deliveries for World {
         &self,
         id: ProfileId,
         version: u64,
-        sending: Option<&Sending>,
+        change: &SendingChange,
     ) -> Result<(), PortError> {
         let mut state = self.state();
         let profile = state.profiles.get_mut(&id).filter(|profile| profile.version == version);
-        profile.ok_or(PortError::Lost)?.sending = sending.cloned();
+        let profile = profile.ok_or(PortError::Lost)?;
+        profile.note_sending(change.clone());
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A profile's session with its SMTP server: one for all messages of the batch, opened when the first needs it.
 
 use mailroom_core::error_chain::Chain;
-use mailroom_core::health::after_opening;
+use mailroom_core::health::{SendingChange, after_smtp_open};
 use mailroom_core::outbound::ports::Deliveries as _;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::PortError;
@@ -121,12 +121,13 @@ async fn record<P: Ports>(services: &Services<P>, profile: &mut Profile, opened:
         warn!(profile.id = %profile.id, code = ?error.code, "the SMTP server cannot be used: {error}");
     }
     let now = services.clock.now();
-    let Some(sending) = after_opening(profile.sending.as_ref(), profile.version, opened, now) else {
+    let change = after_smtp_open(profile.sending.as_ref(), profile.version, opened, now);
+    if change == SendingChange::Unchanged {
         return;
-    };
-    match services.table.record_sending(profile.id, profile.version, sending.as_ref()).await {
+    }
+    match services.table.record_sending(profile.id, profile.version, &change).await {
         // Lost: the profile was edited meanwhile, so the result is no longer about it.
-        Ok(()) | Err(PortError::Lost) => profile.sending = sending,
+        Ok(()) | Err(PortError::Lost) => profile.note_sending(change),
         Err(error) => {
             warn!(profile.id = %profile.id, error = %Chain(&error), "the profile's sending health could not be stored");
         }

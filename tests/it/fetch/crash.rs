@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::job::{Digest, Kind};
 use mailroom_tests::aws_proxy::{Call, Fault};
 use mailroom_tests::lambda::Outcome;
@@ -55,7 +55,7 @@ fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
     assert_eq!(subjects, BTreeSet::from(["one", "two", "three"]), "no message is lost");
     assert_eq!(jobs.len(), 3, "no message is announced twice");
     assert_eq!(world.ledger(profile).len(), 3);
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     world
 }
 
@@ -159,7 +159,7 @@ fn a_mail_that_kills_the_function_three_times_is_quarantined() {
     world.deliver(&mail("next"));
     world.poll();
     assert_eq!(world.subjects(), ["next"]);
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 }
 
 /// Has one call fail, and sees to it that this poll or the next makes good for it.
@@ -175,7 +175,7 @@ fn fails(moment: Moment, fault: Fault) {
     world.poll();
     subjects.extend(world.subjects());
     assert_eq!(subjects, ["one"]);
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 }
 
 #[test]

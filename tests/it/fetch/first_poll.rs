@@ -1,6 +1,6 @@
 //! What counts as new when a mailbox is polled for the first time.
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::profile::StartFrom;
 use mailroom_tests::world::{World, mail};
 use time::macros::{date, datetime};
@@ -10,11 +10,11 @@ fn from_now_announces_only_what_comes_later() {
     let world = World::new();
     world.deliver(&mail("old"));
     let profile = world.profile(|profile| profile.settings.start_from = StartFrom::Now);
-    assert_eq!(world.status(profile).state, State::Pending);
+    assert_eq!(world.status(profile).state, ProfileState::Pending);
 
     world.poll();
     assert!(world.jobs().is_empty());
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 
     world.deliver(&mail("new"));
     world.poll();

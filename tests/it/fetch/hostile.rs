@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use mailroom_core::health::{State, Status};
+use mailroom_core::health::{ProfileState, Status};
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Security;
 use mailroom_tests::lambda::Outcome;
@@ -28,7 +28,7 @@ fn status_beside_a_healthy_profile(script: Script) -> Status {
 
     let outcome = world.poll_within(Duration::from_secs(12));
     assert_eq!(outcome, Outcome::Answered(json!({"batchItemFailures": []})), "{:?}", hostile.commands());
-    assert_eq!(world.status(healthy).state, State::Ok);
+    assert_eq!(world.status(healthy).state, ProfileState::Ok);
     assert!(world.subjects().contains(&"healthy".to_owned()));
     let memory = world.lambda().peak_memory();
     assert!(memory < MEMORY, "{} MiB", memory / 1024 / 1024);
@@ -49,13 +49,13 @@ fn one_mail() -> Script {
 #[test]
 fn the_scripted_server_is_healthy_when_nothing_is_scripted() {
     let status = status_beside_a_healthy_profile(one_mail());
-    assert_eq!((status.state, status.error), (State::Ok, None));
+    assert_eq!((status.state, status.error), (ProfileState::Ok, None));
 }
 
 #[test]
 fn a_server_without_uidnext_is_read_all_the_same() {
     let status = status_beside_a_healthy_profile(one_mail().without_uid_next());
-    assert_eq!((status.state, status.error), (State::Ok, None));
+    assert_eq!((status.state, status.error), (ProfileState::Ok, None));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn bye_at_the_greeting_is_no_reason_to_pause_the_profile() {
     let status = status_beside_a_healthy_profile(
         one_mail().on(GREETING, vec![Step::say("* BYE come back later\r\n"), Step::Close]),
     );
-    assert_eq!(status.state, State::Failing, "{status:?}");
+    assert_eq!(status.state, ProfileState::Failing, "{status:?}");
     assert!(status.error.unwrap().message.contains("come back later"));
 }
 
@@ -92,14 +92,14 @@ fn bye_in_the_middle_is_a_protocol_error() {
 #[test]
 fn a_lost_connection_is_a_transient_error() {
     let status = status_beside_a_healthy_profile(one_mail().on("EXAMINE", vec![Step::Close]));
-    assert_eq!(status.state, State::Failing, "{status:?}");
+    assert_eq!(status.state, ProfileState::Failing, "{status:?}");
 }
 
 #[test]
 fn a_connection_lost_in_a_literal_hands_over_nothing() {
     let steps = vec![Step::say("* 1 FETCH (UID 1 BODY[] {1000}\r\nSubject: half a"), Step::Close];
     let status = status_beside_a_healthy_profile(one_mail().on_some("UID FETCH", 1, usize::MAX, steps));
-    assert_eq!(status.state, State::Failing, "{status:?}");
+    assert_eq!(status.state, ProfileState::Failing, "{status:?}");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_refused_fetch_is_no_empty_mailbox() {
 fn throttling_pauses_for_as_long_as_the_server_asks() {
     let steps = vec![Step::say("{tag} NO [THROTTLED] too many requests\r\n")];
     let status = status_beside_a_healthy_profile(one_mail().on("EXAMINE", steps));
-    assert_eq!(status.state, State::Throttled, "{status:?}");
+    assert_eq!(status.state, ProfileState::Throttled, "{status:?}");
     assert!(status.not_before.is_some());
 }
 

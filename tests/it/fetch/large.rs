@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::job::Kind;
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::world::{World, mail};
@@ -37,7 +37,7 @@ fn a_mail_of_sixty_megabytes_is_a_job_with_its_headers() {
 
     world.poll();
     assert!(world.jobs().is_empty());
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_backlog_is_handed_over_in_several_invocations_each_mail_once() {
     assert_eq!(subjects.len(), MAILS);
     assert_eq!(subjects.iter().collect::<BTreeSet<_>>().len(), MAILS);
     assert_eq!(world.ledger(profile).len(), MAILS);
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     let memory = world.lambda().peak_memory();
     assert!(memory < MEMORY, "{} MiB", memory / 1024 / 1024);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Mailbox;
 use mailroom_tests::aws_proxy::Fault;
@@ -57,7 +57,7 @@ fn mail_deleted_between_listing_and_fetching_is_no_error() {
     assert!(matches!(poll.wait(), Outcome::Answered(_)));
 
     assert_eq!(world.subjects(), ["stays", "stays too"]);
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     world.deliver(&mail("next"));
     world.poll();
     assert_eq!(world.subjects(), ["next"]);
@@ -99,7 +99,7 @@ fn a_mailbox_that_does_not_exist_is_its_owners_to_fix() {
     let profile = world.profile(|profile| profile.settings.mailbox = Mailbox::parse("Suport").unwrap());
     world.poll();
     let status = world.status(profile);
-    assert_eq!(status.state, State::Misconfigured);
+    assert_eq!(status.state, ProfileState::Misconfigured);
     let error = status.error.unwrap();
     assert_eq!(error.code, ErrorCode::ImapMailbox);
     assert!(error.message.contains("Suport"), "{}", error.message);
@@ -110,7 +110,7 @@ fn a_mailbox_that_does_not_exist_is_its_owners_to_fix() {
     world.poll();
     assert_eq!(world.subjects(), ["found"]);
     let status = world.status(profile);
-    assert_eq!((status.state, status.error), (State::Ok, None));
+    assert_eq!((status.state, status.error), (ProfileState::Ok, None));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Errors that a profile's owner has to know of, with real servers.
 
-use mailroom_core::health::{State, Status};
+use mailroom_core::health::{ProfileState, Status};
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Security;
 use mailroom_local::certificates::Leaf;
@@ -17,29 +17,29 @@ fn status_with(leaf: Leaf) -> Status {
     });
     let healthy = world.profile(|_| {});
     world.poll();
-    assert_eq!(world.status(healthy).state, State::Ok);
+    assert_eq!(world.status(healthy).state, ProfileState::Ok);
     assert_eq!(world.subjects(), ["fine"], "the healthy profile's job alone");
     world.status(profile)
 }
 
-fn assert_refused(status: &Status, code: ErrorCode, state: State) {
+fn assert_refused(status: &Status, code: ErrorCode, state: ProfileState) {
     assert_eq!(status.state, state, "{status:?}");
     assert_eq!(status.error.as_ref().unwrap().code, code, "{status:?}");
 }
 
 #[test]
 fn an_expired_certificate_is_refused() {
-    assert_refused(&status_with(Leaf::Expired), ErrorCode::ImapTls, State::Misconfigured);
+    assert_refused(&status_with(Leaf::Expired), ErrorCode::ImapTls, ProfileState::Misconfigured);
 }
 
 #[test]
 fn a_certificate_of_an_unknown_authority_is_refused() {
-    assert_refused(&status_with(Leaf::Foreign), ErrorCode::ImapTls, State::Misconfigured);
+    assert_refused(&status_with(Leaf::Foreign), ErrorCode::ImapTls, ProfileState::Misconfigured);
 }
 
 #[test]
 fn a_certificate_for_another_host_is_refused() {
-    assert_refused(&status_with(Leaf::OtherHost), ErrorCode::ImapTls, State::Misconfigured);
+    assert_refused(&status_with(Leaf::OtherHost), ErrorCode::ImapTls, ProfileState::Misconfigured);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn starttls_verifies_certificates_too() {
     let profile =
         world.profile(|profile| profile.settings.imap = Some(server(&host, port, Security::StartTls)));
     world.poll();
-    assert_refused(&world.status(profile), ErrorCode::ImapTls, State::Misconfigured);
+    assert_refused(&world.status(profile), ErrorCode::ImapTls, ProfileState::Misconfigured);
 }
 
 #[test]
@@ -69,12 +69,12 @@ fn a_wrong_password_is_told_and_a_new_one_fixes_it() {
     world.deliver(&mail("waiting"));
     let profile = world.profile_with_password("wrong", |_| {});
     world.poll();
-    assert_refused(&world.status(profile), ErrorCode::ImapAuth, State::Misconfigured);
+    assert_refused(&world.status(profile), ErrorCode::ImapAuth, ProfileState::Misconfigured);
     assert!(world.jobs().is_empty());
 
     world.set_password(profile, world.password());
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     assert_eq!(world.subjects(), ["waiting"]);
 }
 
@@ -83,7 +83,7 @@ fn a_profile_without_a_password_asks_for_one() {
     let world = World::new();
     let profile = world.profile(|profile| profile.secret_version = None);
     world.poll();
-    assert_refused(&world.status(profile), ErrorCode::SecretMissing, State::Misconfigured);
+    assert_refused(&world.status(profile), ErrorCode::SecretMissing, ProfileState::Misconfigured);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_server_that_is_not_there_is_tried_again() {
         world.profile(|profile| profile.settings.imap = Some(server("127.0.0.1", nobody, Security::Tls)));
     world.poll();
     let status = world.status(profile);
-    assert_refused(&status, ErrorCode::ImapConnect, State::Failing);
+    assert_refused(&status, ErrorCode::ImapConnect, ProfileState::Failing);
     assert!(status.not_before.is_some());
 }
 
@@ -104,6 +104,6 @@ fn a_private_host_is_not_connected_to() {
     for host in ["10.0.0.1", "169.254.169.254", "192.168.1.1"] {
         let profile = world.profile(|profile| profile.settings.imap = Some(server(host, 993, Security::Tls)));
         world.poll();
-        assert_refused(&world.status(profile), ErrorCode::HostNotAllowed, State::Misconfigured);
+        assert_refused(&world.status(profile), ErrorCode::HostNotAllowed, ProfileState::Misconfigured);
     }
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mailroom_core::flow::{FlowSchema, FlowSchemaId};
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::schedule::{BATCH, PollRequest};
 use mailroom_core::profile::{ProfileId, RefreshInterval};
 use mailroom_tests::lambda::Outcome;
@@ -37,7 +37,7 @@ fn many_profiles_are_polled_through_the_queue() {
         thread::sleep(Duration::from_millis(500));
     }
     assert_eq!(jobs.len(), profiles.len());
-    assert!(profiles.iter().all(|profile| world.status(*profile).state == State::Ok));
+    assert!(profiles.iter().all(|profile| world.status(*profile).state == ProfileState::Ok));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_profile_that_cannot_be_read_leaves_the_others_alone() {
     world.spoil(spoilt);
     let healthy = world.profile(|_| {});
     world.poll();
-    assert_eq!(world.status(healthy).state, State::Ok);
+    assert_eq!(world.status(healthy).state, ProfileState::Ok);
     assert_eq!(world.subjects(), ["fine"]);
 }
 

@@ -1,6 +1,6 @@
 //! A real browser, through the provider's own pages.
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_tests::browser::Browser;
 use mailroom_tests::openid::Mechanism;
 use mailroom_tests::secret_scan;
@@ -50,7 +50,7 @@ fn a_browser_signs_in_and_mail_comes_in_and_goes_out_by_token() {
 
         world.deliver_to(mechanism, &mail("By browser"));
         world.poll();
-        assert_eq!(world.status(profile).state, State::Ok, "{:?}", world.status(profile));
+        assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
         assert_eq!(world.subjects(), ["By browser"]);
         let out = json!({"to": [{"address": "ann@example.org"}], "subject": "Out", "text": "."});
         let id = world.submit(profile, &out);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response};
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_tests::http::{Reply, serve};
 use mailroom_tests::openid::{Client, Mechanism};
@@ -171,7 +171,7 @@ fn a_provider_that_is_down_is_waited_for_and_asks_nobody_to_act() {
         let profile = world.make(&world.token_settings(Mechanism::Xoauth2, &client, &auth));
         world.poll();
         let status = world.status(profile);
-        assert_eq!(status.state, State::Failing, "{status:?}");
+        assert_eq!(status.state, ProfileState::Failing, "{status:?}");
         let error = status.error.unwrap();
         assert_eq!(error.code, ErrorCode::Oauth2Discovery);
         assert!(error.message.contains("Mailroom tries again by itself."), "{error:?}");

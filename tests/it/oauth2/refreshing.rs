@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
 use mailroom_tests::aws_proxy::{Call, Fault};
@@ -23,7 +23,7 @@ fn refreshed(world: &World) -> u64 {
 
 fn poll_is_fine(world: &World, profile: ProfileId) {
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok, "{:?}", world.status(profile));
+    assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_sign_in_that_was_taken_back_asks_for_another_and_gets_it() {
     world.open_id().revoke(&client, token.expose_secret());
     world.poll();
     let status = world.status(profile);
-    assert_eq!(status.state, State::ReauthorizationRequired, "{status:?}");
+    assert_eq!(status.state, ProfileState::ReauthorizationRequired, "{status:?}");
     let error = status.error.unwrap();
     assert_eq!(error.code, ErrorCode::Oauth2Grant);
     assert!(error.message.contains("invalid_grant") && error.message.contains("Sign in again"), "{error:?}");
@@ -129,7 +129,7 @@ fn two_functions_that_refresh_one_rotating_token_at_once_end_with_one_that_works
         for answer in answers {
             assert_eq!(answer, Outcome::Answered(json!({"batchItemFailures": []})), "race {race}");
         }
-        assert_eq!(world.status(profile).state, State::Ok, "race {race}: {:?}", world.status(profile));
+        assert_eq!(world.status(profile).state, ProfileState::Ok, "race {race}: {:?}", world.status(profile));
     }
     other.killer().kill();
     let (good, bad) = (refreshed(&world), world.open_id().requests("refresh_token 400"));
@@ -170,9 +170,9 @@ fn a_function_that_dies_over_a_refresh_costs_a_sign_in_only_while_the_new_token_
         world.poll();
         let state = world.status(profile).state;
         if survives {
-            assert_eq!(state, State::Ok, "{told}: {:?}", world.status(profile));
+            assert_eq!(state, ProfileState::Ok, "{told}: {:?}", world.status(profile));
         } else {
-            assert_eq!(state, State::ReauthorizationRequired, "{told}");
+            assert_eq!(state, ProfileState::ReauthorizationRequired, "{told}");
             assert_eq!(world.sign_in(profile, world.login()).status, 200);
         }
     }
@@ -189,7 +189,7 @@ fn answers_of_aws_that_are_lost_cost_no_sign_in() {
             world.poll();
             assert_eq!(
                 world.status(profile).state,
-                State::Ok,
+                ProfileState::Ok,
                 "{operation} {fault:?}: {:?}",
                 world.status(profile)
             );

@@ -1,6 +1,6 @@
 //! A person signs in, and from then on the mailbox is used with tokens. Every way it can go wrong has its own sentence.
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_tests::openid::Mechanism;
 use mailroom_tests::world::{World, mail};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn mail_comes_in_and_goes_out_with_the_tokens_of_a_sign_in() {
         let profile = world.make(&world.token_settings(mechanism, &world.sign_in_client(), &json!({})));
         world.poll();
         let before = world.status(profile);
-        assert_eq!(before.state, State::ReauthorizationRequired, "{before:?}");
+        assert_eq!(before.state, ProfileState::ReauthorizationRequired, "{before:?}");
         assert!(before.error.unwrap().message.contains("Nobody has signed in"));
 
         let page = world.sign_in(profile, world.login());
@@ -25,7 +25,7 @@ fn mail_comes_in_and_goes_out_with_the_tokens_of_a_sign_in() {
         world.deliver_to(mechanism, &mail("By token"));
         world.poll();
         assert_eq!(world.subjects(), ["By token"], "{:?} {}", world.status(profile), world.lambda().log());
-        assert_eq!(world.status(profile).state, State::Ok);
+        assert_eq!(world.status(profile).state, ProfileState::Ok);
 
         let out = json!({"to": [{"address": world.login()}], "subject": "Out", "text": "."});
         let id = world.submit(profile, &out);
@@ -53,7 +53,7 @@ fn a_public_client_signs_in_without_a_secret() {
     let page = world.sign_in(profile, world.login());
     assert_eq!(page.status, 200, "{}", page.text);
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     let shown = world.api().get(&format!("/profiles/{profile}")).expect(200).body;
     assert_eq!(shown["auth"]["client_secret_set"], json!(false));
 }
@@ -94,7 +94,7 @@ fn the_way_back_is_taken_once_in_time_and_by_the_browser_that_set_out() {
     world.expire_sign_ins();
     assert!(world.agent().open(&url, None).text.contains("has expired"));
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 }
 
 #[test]
@@ -158,11 +158,11 @@ fn signing_out_gives_the_token_back_and_forgets_it() {
     assert!(secret.refresh_token.is_none() && secret.secret.is_some());
     let _ = world.api().delete(&path).expect(409);
     world.poll();
-    assert_eq!(world.status(profile).state, State::ReauthorizationRequired);
+    assert_eq!(world.status(profile).state, ProfileState::ReauthorizationRequired);
     // And the way back.
     assert_eq!(world.sign_in(profile, world.login()).status, 200);
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn an_edit_keeps_a_sign_in_unless_it_was_for_somebody_else() {
     assert!(authorized(&json!({"name": "Renamed"})));
     assert!(authorized(&json!({"auth": {"client_secret": client.secret}})));
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     assert!(!authorized(&json!({"auth": {"login": "else@example.com"}})));
     let secret = world.client_credential(profile);
     assert!(secret.refresh_token.is_none() && secret.secret.is_some());

@@ -1,6 +1,6 @@
 //! Access that nobody signs in for: of the client itself, or for a user by assertion.
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
 use mailroom_tests::openid::{Client, Mechanism};
@@ -67,7 +67,7 @@ fn a_client_has_access_by_itself_with_each_kind_of_proof() {
         let profile = world.make(&settings);
         world.deliver_to(Mechanism::Xoauth2, &mail("Unattended"));
         world.poll();
-        assert_eq!(world.status(profile).state, State::Ok, "{:?}", world.status(profile));
+        assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
         assert!(!world.jobs().is_empty());
         let shown = world.api().get(&format!("/profiles/{profile}")).expect(200).body;
         assert_eq!(shown["status"]["authorized"], json!(true));
@@ -86,12 +86,12 @@ fn a_client_that_is_refused_is_told_in_the_providers_words_and_without_its_secre
     let error = world.status(profile).error.unwrap();
     assert_eq!(error.code, ErrorCode::Oauth2Client, "{error:?}");
     assert!(error.message.contains("invalid_client") && error.message.contains("secret"), "{error:?}");
-    assert_eq!(world.status(profile).state, State::Misconfigured);
+    assert_eq!(world.status(profile).state, ProfileState::Misconfigured);
     // The next poll uses the new one.
     let path = format!("/profiles/{profile}");
     let _ = world.api().patch(&path, &json!({"auth": {"client_secret": good.secret}})).expect(200);
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
     // A text is no key.
     let _ = world.api().patch(&path, &json!({"auth": {"grant": "jwt_bearer"}})).expect(200);
     world.poll();

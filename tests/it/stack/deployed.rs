@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::job::FlowJob;
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::profile::RefreshInterval;
@@ -36,7 +36,7 @@ fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
 
     assert_eq!(await_job(&world).message.subject.as_deref(), Some("by schedule"));
     let begun = Instant::now();
-    while world.status(profile).state != State::Ok {
+    while world.status(profile).state != ProfileState::Ok {
         assert!(begun.elapsed() < DELIVERY_TIMEOUT, "{:?}", world.status(profile));
         thread::sleep(Duration::from_millis(100));
     }

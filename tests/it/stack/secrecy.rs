@@ -1,7 +1,7 @@
 //! What we log in with never leaves. That it is in no log, item, job or call is checked at the end of every world.
 
 use base64::Engine as _;
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::server::Security;
 use mailroom_tests::scripted_imap::{Script, ScriptedImap, Step};
 use mailroom_tests::secret_scan::{CANARY, assert_kept};
@@ -17,7 +17,7 @@ fn a_password_that_works_is_in_no_output() {
         profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls))
     });
     world.poll();
-    assert_eq!(world.status(profile).state, State::Ok);
+    assert_eq!(world.status(profile).state, ProfileState::Ok);
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn a_password_that_is_refused_is_in_no_output() {
     let world = World::new();
     let profile = world.profile_with_password(CANARY, |_| {});
     world.poll();
-    assert_eq!(world.status(profile).state, State::Misconfigured);
+    assert_eq!(world.status(profile).state, ProfileState::Misconfigured);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_server_that_repeats_the_password_does_not_give_it_away() {
         profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls))
     });
     world.poll();
-    assert_eq!(world.status(profile).state, State::Misconfigured);
+    assert_eq!(world.status(profile).state, ProfileState::Misconfigured);
 }
 
 #[test]

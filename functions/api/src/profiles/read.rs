@@ -4,7 +4,7 @@ use mailroom_aws::dynamodb::Table;
 use mailroom_contract::connection_test::Accepted;
 use mailroom_contract::problem::Problems;
 use mailroom_contract::profile_view::{ProfilePage, ProfileView};
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::ports::{PortError, Profiles as _};
 use mailroom_core::profile::{Profile, ProfileId};
@@ -60,7 +60,7 @@ impl Profiles {
             return Err(conflict(detail.to_owned()));
         }
         if let Some(until) = profile.status.not_before.filter(|until| *until > clock::now()) {
-            if profile.status.state == State::Throttled {
+            if profile.status.state == ProfileState::Throttled {
                 let until = until.format(&Rfc3339).unwrap_or_default();
                 let detail =
                     format!("The mail server asked for a pause until {until}; the profile is polled then.");

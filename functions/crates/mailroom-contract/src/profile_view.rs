@@ -1,6 +1,6 @@
 //! Profiles as they are shown.
 
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::{AfterFetch, Auth, Profile};
 use mailroom_core::server::Server;
@@ -309,16 +309,16 @@ impl ProfileView {
     }
 }
 
-impl From<State> for StateView {
-    fn from(state: State) -> Self {
+impl From<ProfileState> for StateView {
+    fn from(state: ProfileState) -> Self {
         match state {
-            State::Pending => Self::Pending,
-            State::Ok => Self::Ok,
-            State::Failing => Self::Failing,
-            State::Throttled => Self::Throttled,
-            State::Misconfigured => Self::Misconfigured,
-            State::ReauthorizationRequired => Self::ReauthorizationRequired,
-            State::Off => Self::Off,
+            ProfileState::Pending => Self::Pending,
+            ProfileState::Ok => Self::Ok,
+            ProfileState::Failing => Self::Failing,
+            ProfileState::Throttled => Self::Throttled,
+            ProfileState::Misconfigured => Self::Misconfigured,
+            ProfileState::ReauthorizationRequired => Self::ReauthorizationRequired,
+            ProfileState::Off => Self::Off,
         }
     }
 }

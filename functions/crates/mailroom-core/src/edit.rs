@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::health::{State, Status};
+use crate::health::{ProfileState, Status};
 use crate::oauth2::Authorization;
 use crate::profile::{Auth, Profile, Settings};
 
@@ -79,7 +79,7 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
     } == *current;
     if !only_words {
         profile.status = Status {
-            state: if profile.settings.listen { State::Pending } else { State::Off },
+            state: if profile.settings.listen { ProfileState::Pending } else { ProfileState::Off },
             not_before: None,
             error: None,
             ..profile.status
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::flow::FlowSchemaId;
-    use crate::health::StandingError;
+    use crate::health::CurrentError;
     use crate::inbound::cursor::Cursor;
     use crate::owner_error::ErrorCode;
     use crate::profile::{Auth, ProfileId, RefreshInterval, Settings};
@@ -125,10 +125,10 @@ mod tests {
         let mut profile = Profile::new(id, Settings::listening("Support", imap, auth, flow), NOW);
         profile.cursor = Some(Cursor { uid_validity: None, last_uid: 7, newest: NOW, floor: None });
         profile.status = Status {
-            state: State::Misconfigured,
+            state: ProfileState::Misconfigured,
             last_success_at: Some(NOW),
             not_before: Some(NOW),
-            error: Some(StandingError {
+            error: Some(CurrentError {
                 code: ErrorCode::ImapAuth,
                 message: "no".to_owned(),
                 since: NOW,
@@ -164,12 +164,12 @@ mod tests {
         ];
         for change in changes {
             let Edit { profile, place } = edited(change);
-            assert_eq!((profile.status.state, place), (State::Pending, Place::Same));
+            assert_eq!((profile.status.state, place), (ProfileState::Pending, Place::Same));
             assert_eq!((profile.status.error, profile.status.not_before), (None, None));
             assert_eq!(profile.status.last_success_at, Some(NOW));
             assert_eq!(profile.cursor, current().cursor);
         }
-        assert_eq!(edited(|profile| profile.settings.listen = false).profile.status.state, State::Off);
+        assert_eq!(edited(|profile| profile.settings.listen = false).profile.status.state, ProfileState::Off);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 
 /// A profile's state, as its owner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum ProfileState {
     /// Not yet polled since it was made or edited.
     Pending,
     /// The last poll succeeded.
@@ -23,7 +23,7 @@ pub enum State {
     Off,
 }
 
-impl State {
+impl ProfileState {
     /// The state of a profile whose current error is of this class.
     #[must_use]
     pub const fn of(class: ErrorClass) -> Self {
@@ -40,43 +40,43 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health<'a> {
     /// The state.
-    pub state: State,
+    pub state: ProfileState,
     /// The current error, if there is one. An error of polls comes before one of sends.
-    pub error: Option<&'a StandingError>,
+    pub error: Option<&'a CurrentError>,
 }
 
-/// The current error, and since when it stands.
+/// An error that no success has cleared yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StandingError {
-    /// What kind.
+pub struct CurrentError {
+    /// What is wrong; decides the state and what happens next.
     pub code: ErrorCode,
     /// One sentence for the owner.
     pub message: String,
-    /// When it first happened, without a success since.
+    /// When it first happened in this row.
     pub since: OffsetDateTime,
-    /// How often, in a row.
+    /// How many times in a row.
     pub count: u32,
 }
 
 /// A profile's health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// See [`State`].
-    pub state: State,
+    /// What the owner is shown in one word.
+    pub state: ProfileState,
     /// The last poll that succeeded; may lag by [`SUCCESS_LAG`].
     pub last_success_at: Option<OffsetDateTime>,
-    /// The last mail handed over.
+    /// When a message was last handed over.
     pub last_message_at: Option<OffsetDateTime>,
     /// No poll before this.
     pub not_before: Option<OffsetDateTime>,
-    /// The error that stands.
-    pub error: Option<StandingError>,
+    /// The error of the last poll.
+    pub error: Option<CurrentError>,
 }
 
 impl Default for Status {
     fn default() -> Self {
         Self {
-            state: State::Pending,
+            state: ProfileState::Pending,
             last_success_at: None,
             last_message_at: None,
             not_before: None,
@@ -85,11 +85,11 @@ impl Default for Status {
     }
 }
 
-/// An error of sending. It stands beside the status of polls: neither pauses the other, and neither clears it.
+/// An error of sending, kept beside the status of polls: neither pauses the other, and neither clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sending {
-    /// The error that stands.
-    pub error: StandingError,
+pub struct SendingStatus {
+    /// Why the server could not be used.
+    pub error: CurrentError,
     /// No try before this.
     pub not_before: Option<OffsetDateTime>,
     /// The version of the profile that it is about: an edit makes it void.
@@ -100,7 +100,7 @@ pub struct Sending {
 pub const SUCCESS_LAG: Duration = Duration::minutes(5);
 
 /// Refusals in a row after which a misconfigured profile is tried hourly: one slip of a server is no misconfiguration.
-pub const PATIENCE: u32 = 5;
+pub const REFUSALS_BEFORE_PAUSE: u32 = 5;
 
 /// The pause of a throttled profile whose server named none.
 pub const DEFAULT_THROTTLE: Duration = Duration::minutes(5);
@@ -109,51 +109,63 @@ pub const DEFAULT_THROTTLE: Duration = Duration::minutes(5);
 pub const MAX_BACKOFF: Duration = Duration::minutes(15);
 
 /// The pause between tries of what only its owner can fix.
-pub const OWNER_PAUSE: Duration = Duration::hours(1);
+pub const OWNER_ERROR_PAUSE: Duration = Duration::hours(1);
 
-/// What a poll came to.
+/// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The mailbox was read to where it is handled; `handed_over` messages became jobs.
+    /// The mailbox was read as far as the cursor says.
     Success {
-        /// How many.
+        /// How many messages became jobs.
         handed_over: usize,
     },
-    /// It was not.
+    /// The mailbox could not be read to its end.
     Failure(OwnerError),
 }
 
 /// The status after a poll; `None` where there is nothing worth a write.
 #[must_use]
-pub fn after(status: &Status, outcome: &Outcome, now: OffsetDateTime) -> Option<Status> {
+pub fn after_poll(status: &Status, outcome: &Outcome, now: OffsetDateTime) -> Option<Status> {
     match outcome {
         Outcome::Success { handed_over } => after_success(status, *handed_over, now),
         Outcome::Failure(trouble) => Some(after_failure(status, trouble, now)),
     }
 }
 
-/// The state of sending after a session with the SMTP server was opened, or was not; `current` as it is stored.
-/// `None` where there is nothing to write.
+/// What changes in the stored state of sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendingChange {
+    /// Nothing: nothing is written.
+    Unchanged,
+    /// The server took the login: an earlier error is void.
+    Recovered,
+    /// The server could not be used.
+    Refused(SendingStatus),
+}
+
+/// The change after a session with the SMTP server was opened, or was not; `current` as it is stored.
 ///
 /// Only what its owner has to fix pauses all of a profile's messages: everything else is a matter of each message.
 #[must_use]
-pub fn after_opening(
-    current: Option<&Sending>,
+pub fn after_smtp_open(
+    current: Option<&SendingStatus>,
     version: u64,
     opened: Result<(), &OwnerError>,
     now: OffsetDateTime,
-) -> Option<Option<Sending>> {
-    let Err(trouble) = opened else { return current.is_some().then_some(None) };
+) -> SendingChange {
+    let Err(trouble) = opened else {
+        return if current.is_some() { SendingChange::Recovered } else { SendingChange::Unchanged };
+    };
     let class = trouble.code.class();
     let same = current.filter(|sending| sending.version == version && sending.error.code.class() == class);
     let count = same.map_or(1, |sending| sending.error.count.saturating_add(1));
     let pause = match class {
-        ErrorClass::Owner => (count >= PATIENCE).then_some(OWNER_PAUSE),
-        ErrorClass::Authorization => Some(OWNER_PAUSE),
+        ErrorClass::Owner => (count >= REFUSALS_BEFORE_PAUSE).then_some(OWNER_ERROR_PAUSE),
+        ErrorClass::Authorization => Some(OWNER_ERROR_PAUSE),
         ErrorClass::Transient | ErrorClass::Throttled => None,
     };
-    Some(Some(Sending {
-        error: StandingError {
+    SendingChange::Refused(SendingStatus {
+        error: CurrentError {
             code: trouble.code,
             message: trouble.message.clone(),
             since: same.map_or(now, |sending| sending.error.since),
@@ -161,19 +173,19 @@ pub fn after_opening(
         },
         not_before: pause.map(|pause| now.saturating_add(pause)),
         version,
-    }))
+    })
 }
 
 fn after_success(status: &Status, handed_over: usize, now: OffsetDateTime) -> Option<Status> {
     let next = Status {
-        state: State::Ok,
+        state: ProfileState::Ok,
         last_success_at: Some(now),
         last_message_at: if handed_over > 0 { Some(now) } else { status.last_message_at },
         not_before: None,
         error: None,
     };
     let fresh = status.last_success_at.is_some_and(|at| now - at < SUCCESS_LAG);
-    let unchanged = status.state == State::Ok && status.error.is_none() && handed_over == 0;
+    let unchanged = status.state == ProfileState::Ok && status.error.is_none() && handed_over == 0;
     (!(fresh && unchanged)).then_some(next)
 }
 
@@ -187,13 +199,13 @@ fn after_failure(status: &Status, trouble: &OwnerError, now: OffsetDateTime) -> 
     let pause = match trouble.code.class() {
         ErrorClass::Transient => Some(asked.unwrap_or_else(|| backoff(count))),
         ErrorClass::Throttled => Some(asked.unwrap_or(DEFAULT_THROTTLE)),
-        ErrorClass::Owner => (count >= PATIENCE).then_some(OWNER_PAUSE),
-        ErrorClass::Authorization => Some(OWNER_PAUSE),
+        ErrorClass::Owner => (count >= REFUSALS_BEFORE_PAUSE).then_some(OWNER_ERROR_PAUSE),
+        ErrorClass::Authorization => Some(OWNER_ERROR_PAUSE),
     };
     Status {
-        state: State::of(trouble.code.class()),
+        state: ProfileState::of(trouble.code.class()),
         not_before: pause.map(|pause| now.saturating_add(pause)),
-        error: Some(StandingError {
+        error: Some(CurrentError {
             code: trouble.code,
             message: trouble.message.clone(),
             since: same.map_or(now, |error| error.since),
@@ -220,25 +232,25 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
     fn failed(status: &Status, code: ErrorCode, now: OffsetDateTime) -> Status {
-        after(status, &Outcome::Failure(OwnerError::new(code, "no")), now).unwrap()
+        after_poll(status, &Outcome::Failure(OwnerError::new(code, "no")), now).unwrap()
     }
 
     #[test]
     fn an_idle_check_writes_at_most_every_five_minutes() {
         let idle = Outcome::Success { handed_over: 0 };
-        let ok = after(&Status::default(), &idle, NOW).unwrap();
-        assert_eq!(ok.state, State::Ok);
-        assert_eq!(after(&ok, &idle, NOW + Duration::seconds(299)), None);
-        assert!(after(&ok, &idle, NOW + SUCCESS_LAG).is_some());
-        let busy = after(&ok, &Outcome::Success { handed_over: 1 }, NOW + Duration::SECOND).unwrap();
+        let ok = after_poll(&Status::default(), &idle, NOW).unwrap();
+        assert_eq!(ok.state, ProfileState::Ok);
+        assert_eq!(after_poll(&ok, &idle, NOW + Duration::seconds(299)), None);
+        assert!(after_poll(&ok, &idle, NOW + SUCCESS_LAG).is_some());
+        let busy = after_poll(&ok, &Outcome::Success { handed_over: 1 }, NOW + Duration::SECOND).unwrap();
         assert_eq!(busy.last_message_at, Some(NOW + Duration::SECOND));
     }
 
     #[test]
     fn success_clears_the_error_and_the_pause() {
         let bad = failed(&Status::default(), ErrorCode::ImapConnect, NOW);
-        let good = after(&bad, &Outcome::Success { handed_over: 0 }, NOW).unwrap();
-        assert_eq!((good.state, good.error, good.not_before), (State::Ok, None, None));
+        let good = after_poll(&bad, &Outcome::Success { handed_over: 0 }, NOW).unwrap();
+        assert_eq!((good.state, good.error, good.not_before), (ProfileState::Ok, None, None));
     }
 
     #[test]
@@ -247,7 +259,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..20 {
             status = failed(&status, ErrorCode::ImapTimeout, NOW);
-            assert_eq!(status.state, State::Failing);
+            assert_eq!(status.state, ProfileState::Failing);
             pauses.push((status.not_before.unwrap() - NOW).whole_seconds());
         }
         assert_eq!(pauses[..4], [15, 30, 60, 120]);
@@ -260,7 +272,7 @@ mod tests {
         let mut status = Status::default();
         for n in 1..=5 {
             status = failed(&status, ErrorCode::ImapAuth, NOW + Duration::minutes(n));
-            assert_eq!(status.state, State::Misconfigured);
+            assert_eq!(status.state, ProfileState::Misconfigured);
             assert_eq!(status.not_before.is_some(), n == 5, "refusal {n}");
         }
         let error = status.error.clone().unwrap();
@@ -273,23 +285,32 @@ mod tests {
     #[test]
     fn sending_rests_after_five_refusals_until_the_profile_is_edited() {
         let refused = OwnerError::new(ErrorCode::SmtpAuth, "no");
-        let mut sending = None;
-        for n in 1..=5 {
-            sending = after_opening(sending.as_ref(), 7, Err(&refused), NOW).unwrap();
-            assert_eq!(sending.as_ref().unwrap().not_before.is_some(), n == 5, "refusal {n}");
+        let refuse = |current: Option<&SendingStatus>, version| match after_smtp_open(
+            current,
+            version,
+            Err(&refused),
+            NOW,
+        ) {
+            SendingChange::Refused(sending) => sending,
+            change => panic!("{change:?}"),
+        };
+        let mut sending = refuse(None, 7);
+        for n in 2..=5 {
+            sending = refuse(Some(&sending), 7);
+            assert_eq!(sending.not_before.is_some(), n == 5, "refusal {n}");
         }
-        let edited = after_opening(sending.as_ref(), 8, Err(&refused), NOW).unwrap().unwrap();
+        let edited = refuse(Some(&sending), 8);
         assert_eq!((edited.error.count, edited.not_before), (1, None));
-        assert_eq!(after_opening(sending.as_ref(), 7, Ok(()), NOW), Some(None));
-        assert_eq!(after_opening(None, 7, Ok(()), NOW), None);
+        assert_eq!(after_smtp_open(Some(&sending), 7, Ok(()), NOW), SendingChange::Recovered);
+        assert_eq!(after_smtp_open(None, 7, Ok(()), NOW), SendingChange::Unchanged);
     }
 
     #[test]
     fn a_server_that_asks_for_a_pause_gets_it_within_reason() {
         let asked = |pause| {
             let trouble = OwnerError::new(ErrorCode::ImapThrottled, "slow down").retry_after(pause);
-            let status = after(&Status::default(), &Outcome::Failure(trouble), NOW).unwrap();
-            assert_eq!(status.state, State::Throttled);
+            let status = after_poll(&Status::default(), &Outcome::Failure(trouble), NOW).unwrap();
+            assert_eq!(status.state, ProfileState::Throttled);
             status.not_before.unwrap() - NOW
         };
         assert_eq!(asked(Some(StdDuration::from_secs(90))), Duration::seconds(90));

@@ -6,7 +6,7 @@ use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
 use crate::flow::FlowSchemaId;
-use crate::health::{Health, Sending, State, Status};
+use crate::health::{Health, ProfileState, SendingChange, SendingStatus, Status};
 use crate::inbound::cursor::Cursor;
 use crate::invalid::Invalid;
 use crate::oauth2::{Authorization, Oauth2};
@@ -191,14 +191,14 @@ pub struct Profile {
     /// What the owner is shown.
     pub status: Status,
     /// An error of sending, as it is stored; see [`Profile::sending_error`].
-    pub sending: Option<Sending>,
+    pub sending: Option<SendingStatus>,
 }
 
 impl Profile {
     /// A new profile with these settings: not yet polled, without a secret.
     #[must_use]
     pub fn new(id: ProfileId, settings: Settings, now: OffsetDateTime) -> Self {
-        let state = if settings.listen { State::Pending } else { State::Off };
+        let state = if settings.listen { ProfileState::Pending } else { ProfileState::Off };
         Self {
             id,
             settings,
@@ -213,9 +213,18 @@ impl Profile {
         }
     }
 
+    /// Takes over a change of sending that was stored.
+    pub fn note_sending(&mut self, change: SendingChange) {
+        match change {
+            SendingChange::Unchanged => {}
+            SendingChange::Recovered => self.sending = None,
+            SendingChange::Refused(sending) => self.sending = Some(sending),
+        }
+    }
+
     /// The current error of sending: not one that was seen before the last edit.
     #[must_use]
-    pub fn sending_error(&self) -> Option<&Sending> {
+    pub fn sending_error(&self) -> Option<&SendingStatus> {
         self.sending.as_ref().filter(|sending| sending.version == self.version)
     }
 
@@ -225,10 +234,10 @@ impl Profile {
     pub fn health(&self) -> Health<'_> {
         let error = self.status.error.as_ref().or(self.sending_error().map(|sending| &sending.error));
         let state = match (self.status.state, &self.status.error, error) {
-            _ if !self.settings.listen => State::Off,
-            (_, None, Some(of_sends)) => State::of(of_sends.code.class()),
+            _ if !self.settings.listen => ProfileState::Off,
+            (_, None, Some(of_sends)) => ProfileState::of(of_sends.code.class()),
             // Stored while it did not listen; it listens again.
-            (State::Off, _, _) => State::Pending,
+            (ProfileState::Off, _, _) => ProfileState::Pending,
             (state, _, _) => state,
         };
         Health { state, error }

@@ -1,6 +1,6 @@
 //! One message at a time, over fakes that remember.
 
-use mailroom_core::health::StandingError;
+use mailroom_core::health::CurrentError;
 use mailroom_core::outbound::delivery::{OutcomeEvent, RecipientStatus, ReplyClass, SentCopy};
 use mailroom_lambda::batch::QueueMessage;
 use mailroom_lambda::clock;
@@ -182,8 +182,8 @@ async fn a_message_that_is_no_longer_stored_fails() {
 #[tokio::test]
 async fn a_paused_profile_is_not_sent_through() {
     let world = World::new();
-    let sending = mailroom_core::health::Sending {
-        error: StandingError {
+    let sending = mailroom_core::health::SendingStatus {
+        error: CurrentError {
             code: ErrorCode::SmtpAuth,
             message: "The login was refused.".to_owned(),
             since: now(),

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use mailroom_core::health::Sending;
+use mailroom_core::health::SendingChange;
 use mailroom_core::outbound::delivery::Delivery;
 use mailroom_core::outbound::loop_guard::{AutomatedSender, LIMIT_WINDOW};
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
@@ -323,18 +323,19 @@ impl Deliveries for Table {
         &self,
         id: ProfileId,
         version: u64,
-        sending: Option<&Sending>,
+        change: &SendingChange,
     ) -> Result<(), PortError> {
         let update = self
             .update_item(id)
             .condition_expression("#version = :version")
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":version", number(version));
-        let update = match sending {
-            Some(sending) => update
+        let update = match change {
+            SendingChange::Unchanged => return Ok(()),
+            SendingChange::Refused(sending) => update
                 .update_expression("SET sending = :sending")
                 .expression_attribute_values(":sending", to_map(SendingItem::from(sending))?),
-            None => update.update_expression("REMOVE sending"),
+            SendingChange::Recovered => update.update_expression("REMOVE sending"),
         };
         update.send().await.map_err(update_failed)?;
         Ok(())

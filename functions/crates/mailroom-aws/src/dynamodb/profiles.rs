@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, DeleteRequest, Put, TransactWriteItem, WriteRequest};
 use futures_util::stream::{self, TryStreamExt as _};
 use mailroom_core::edit::{Edit, Place};
-use mailroom_core::health::State;
+use mailroom_core::health::ProfileState;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::OffsetDateTime;
@@ -200,7 +200,7 @@ impl Table {
     /// # Errors
     /// [`PortError::Lost`] when it is no longer at this version, or claimed by someone.
     pub async fn retire(&self, id: ProfileId, version: u64, now: OffsetDateTime) -> Result<(), PortError> {
-        let off = mailroom_core::health::Status { state: State::Off, ..Default::default() };
+        let off = mailroom_core::health::Status { state: ProfileState::Off, ..Default::default() };
         self.update_item(id)
             .condition_expression(
                 "#version = :expected AND (attribute_not_exists(claimed_until) OR claimed_until < :claim)",

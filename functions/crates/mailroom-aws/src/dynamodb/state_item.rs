@@ -1,6 +1,6 @@
 //! What polls and sends note in a profile's item: how far they are, and how it is doing.
 
-use mailroom_core::health::{Sending, StandingError, State, Status};
+use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
@@ -91,13 +91,13 @@ impl CursorItem {
 impl From<&Status> for StatusItem {
     fn from(status: &Status) -> Self {
         let state = match status.state {
-            State::Pending => StateItem::Pending,
-            State::Ok => StateItem::Ok,
-            State::Failing => StateItem::Failing,
-            State::Throttled => StateItem::Throttled,
-            State::Misconfigured => StateItem::Misconfigured,
-            State::ReauthorizationRequired => StateItem::ReauthorizationRequired,
-            State::Off => StateItem::Off,
+            ProfileState::Pending => StateItem::Pending,
+            ProfileState::Ok => StateItem::Ok,
+            ProfileState::Failing => StateItem::Failing,
+            ProfileState::Throttled => StateItem::Throttled,
+            ProfileState::Misconfigured => StateItem::Misconfigured,
+            ProfileState::ReauthorizationRequired => StateItem::ReauthorizationRequired,
+            ProfileState::Off => StateItem::Off,
         };
         Self {
             state,
@@ -112,13 +112,13 @@ impl From<&Status> for StatusItem {
 impl StatusItem {
     pub(super) fn read(self) -> Result<Status, Unreadable> {
         let state = match self.state {
-            StateItem::Pending => State::Pending,
-            StateItem::Ok => State::Ok,
-            StateItem::Failing => State::Failing,
-            StateItem::Throttled => State::Throttled,
-            StateItem::Misconfigured => State::Misconfigured,
-            StateItem::ReauthorizationRequired => State::ReauthorizationRequired,
-            StateItem::Off => State::Off,
+            StateItem::Pending => ProfileState::Pending,
+            StateItem::Ok => ProfileState::Ok,
+            StateItem::Failing => ProfileState::Failing,
+            StateItem::Throttled => ProfileState::Throttled,
+            StateItem::Misconfigured => ProfileState::Misconfigured,
+            StateItem::ReauthorizationRequired => ProfileState::ReauthorizationRequired,
+            StateItem::Off => ProfileState::Off,
         };
         let at = |millis: Option<i64>| millis.map(|millis| time_of("status", millis)).transpose();
         let error = self.error.map(ErrorItem::read).transpose()?;
@@ -132,8 +132,8 @@ impl StatusItem {
     }
 }
 
-impl From<&StandingError> for ErrorItem {
-    fn from(error: &StandingError) -> Self {
+impl From<&CurrentError> for ErrorItem {
+    fn from(error: &CurrentError) -> Self {
         Self {
             code: error.code,
             message: error.message.clone(),
@@ -144,8 +144,8 @@ impl From<&StandingError> for ErrorItem {
 }
 
 impl ErrorItem {
-    fn read(self) -> Result<StandingError, Unreadable> {
-        Ok(StandingError {
+    fn read(self) -> Result<CurrentError, Unreadable> {
+        Ok(CurrentError {
             code: self.code,
             message: self.message,
             since: time_of("status", self.since)?,
@@ -163,8 +163,8 @@ pub(crate) struct SendingItem {
     version: u64,
 }
 
-impl From<&Sending> for SendingItem {
-    fn from(sending: &Sending) -> Self {
+impl From<&SendingStatus> for SendingItem {
+    fn from(sending: &SendingStatus) -> Self {
         Self {
             error: ErrorItem::from(&sending.error),
             not_before: sending.not_before.map(millis),
@@ -174,8 +174,8 @@ impl From<&Sending> for SendingItem {
 }
 
 impl SendingItem {
-    pub(super) fn read(self) -> Result<Sending, Unreadable> {
-        Ok(Sending {
+    pub(super) fn read(self) -> Result<SendingStatus, Unreadable> {
+        Ok(SendingStatus {
             error: self.error.read()?,
             not_before: self.not_before.map(|at| time_of("sending", at)).transpose()?,
             version: self.version,

@@ -412,7 +412,7 @@ impl Poll {
             PollOutcome::Failed(error) => Outcome::Failure(error.clone()),
             PollOutcome::NotLeased | PollOutcome::Postponed | PollOutcome::Lost => return None,
         };
-        health::after(&self.profile.status, &outcome, now)
+        health::after_poll(&self.profile.status, &outcome, now)
     }
 }
 

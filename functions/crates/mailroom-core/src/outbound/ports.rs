@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::health::Sending;
+use crate::health::SendingChange;
 use crate::outbound::delivery::{Delivery, SendError};
 use crate::outbound::loop_guard::{self, AutomatedSender};
 use crate::outbound::message::{EmailAddress, LoopGuard, Message, MessageId, Origin, OutboundId};
@@ -113,13 +113,13 @@ pub trait Deliveries: Send + Sync {
         }
     }
 
-    /// Stores the health of a profile's sending, unless the profile was edited since `version`: then it fails with
+    /// Stores a change of a profile's sending, unless the profile was edited since `version`: then it fails with
     /// [`PortError::Lost`].
     fn record_sending(
         &self,
         id: ProfileId,
         version: u64,
-        sending: Option<&Sending>,
+        change: &SendingChange,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 

@@ -1,6 +1,6 @@
 //! What is stored of a message on its way, and who may change it.
 
-use mailroom_core::health::StandingError;
+use mailroom_core::health::{CurrentError, SendingChange, SendingStatus};
 use mailroom_core::outbound::delivery::{Recipient, RecipientStatus, SendError, SendErrorCode};
 use mailroom_core::outbound::message::SaveToSent;
 use mailroom_core::owner_error::ErrorCode;
@@ -180,11 +180,11 @@ async fn automatic_mail_is_counted_by_the_hour_and_each_once() {
 #[tokio::test]
 async fn a_sending_error_is_stored_beside_the_status_and_only_for_the_same_version() {
     let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
-    let error = StandingError { code: ErrorCode::SmtpAuth, message: "no".to_owned(), since: NOW, count: 1 };
-    let sending = Sending { error, not_before: None, version: 7 };
-    table.record_sending(id(), 7, Some(&sending)).await.unwrap();
-    table.record_sending(id(), 7, None).await.unwrap();
-    assert!(matches!(table.record_sending(id(), 7, None).await, Err(PortError::Lost)));
+    let error = CurrentError { code: ErrorCode::SmtpAuth, message: "no".to_owned(), since: NOW, count: 1 };
+    let refused = SendingChange::Refused(SendingStatus { error, not_before: None, version: 7 });
+    table.record_sending(id(), 7, &refused).await.unwrap();
+    table.record_sending(id(), 7, &SendingChange::Recovered).await.unwrap();
+    assert!(matches!(table.record_sending(id(), 7, &refused).await, Err(PortError::Lost)));
     let all = calls.all();
     assert_eq!(all[0].body["UpdateExpression"], "SET sending = :sending");
     assert_eq!(all[1].body["UpdateExpression"], "REMOVE sending");

@@ -4,7 +4,7 @@ use mailroom_core::profile::Settings;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use mailroom_core::health::{Sending, StandingError, State, Status};
+use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
@@ -50,7 +50,7 @@ fn profile() -> Profile {
             floor: None,
         }),
         status: Status {
-            state: State::Ok,
+            state: ProfileState::Ok,
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
             ..Status::default()
         },
@@ -100,9 +100,9 @@ fn a_profile_comes_back_as_it_was() {
             floor: Some(Floor { up_to: Uid::new(9).unwrap(), since: datetime!(2026-10-01 0:00 UTC) }),
         }),
         status: Status {
-            state: State::Misconfigured,
+            state: ProfileState::Misconfigured,
             not_before: Some(datetime!(2026-11-04 0:00 UTC)),
-            error: Some(StandingError {
+            error: Some(CurrentError {
                 code: ErrorCode::ImapAuth,
                 message: "no".to_owned(),
                 since: datetime!(2026-11-03 0:00 UTC),
@@ -235,18 +235,18 @@ fn any_cursor() -> impl Strategy<Value = Cursor> {
 
 fn any_status() -> impl Strategy<Value = Status> {
     let states = vec![
-        State::Pending,
-        State::Ok,
-        State::Failing,
-        State::Throttled,
-        State::Misconfigured,
-        State::ReauthorizationRequired,
-        State::Off,
+        ProfileState::Pending,
+        ProfileState::Ok,
+        ProfileState::Failing,
+        ProfileState::Throttled,
+        ProfileState::Misconfigured,
+        ProfileState::ReauthorizationRequired,
+        ProfileState::Off,
     ];
     let codes =
         vec![ErrorCode::ImapAuth, ErrorCode::Oauth2Grant, ErrorCode::HostNotAllowed, ErrorCode::Internal];
     let error = (prop::sample::select(codes), text(20), moment(), any::<u32>())
-        .prop_map(|(code, message, since, count)| StandingError { code, message, since, count });
+        .prop_map(|(code, message, since, count)| CurrentError { code, message, since, count });
     let times = (option::of(moment()), option::of(moment()), option::of(moment()));
     (prop::sample::select(states), times, option::of(error)).prop_map(
         |(state, (last_success_at, last_message_at, not_before), error)| Status {
@@ -291,7 +291,7 @@ prop_compose! {
             max_message_bytes,
             },
             version, secret_version, authorization: None, created_at, updated_at, cursor, status,
-            sending: sent.error.map(|error| Sending { error, not_before: sent.not_before, version }),
+            sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }
 }

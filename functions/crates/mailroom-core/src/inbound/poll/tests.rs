@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use self::world::{Fault, Kind, MESSAGE, POLL_TIME, Stored, T0, World, name, profile, uid};
 use super::*;
-use crate::health::State as Health;
+use crate::health::ProfileState;
 use crate::profile::{Settings, StartFrom};
 
 fn nothing(_: &Step<'_>) -> Fault {
@@ -43,7 +43,7 @@ fn a_poll_with_a_new_message_takes_these_steps() {
         "Record",
     ];
     assert_eq!(world.steps, steps);
-    assert_eq!(world.statuses[0].state, Health::Ok);
+    assert_eq!(world.statuses[0].state, ProfileState::Ok);
 }
 
 #[test]
@@ -79,7 +79,9 @@ fn another_runs_lease_ends_the_poll() {
 fn a_profile_without_a_host_is_its_owners_to_fix() {
     let profile = Profile { settings: Settings { imap: None, ..profile().settings }, ..profile() };
     let poll = Poll::new(profile, Invocation::Shared, Moment { now: T0, left: POLL_TIME });
-    assert!(matches!(poll.next(), Step::Record { status, .. } if status.state == Health::Misconfigured));
+    assert!(
+        matches!(poll.next(), Step::Record { status, .. } if status.state == ProfileState::Misconfigured)
+    );
 }
 
 #[test]
@@ -106,7 +108,7 @@ fn a_mailbox_without_uidnext_is_listed_as_a_whole_once() {
     poll.tell(Ok(Event::Opened(state, None)), now);
     assert_eq!(poll.next(), Step::List { above: 0 });
     poll.tell(Ok(Event::Listed(Listing { above: 0, messages: Vec::new(), cut: true })), now);
-    assert!(matches!(poll.next(), Step::Record { status, .. } if status.state == Health::Failing));
+    assert!(matches!(poll.next(), Step::Record { status, .. } if status.state == ProfileState::Failing));
 }
 
 #[test]
@@ -159,7 +161,7 @@ fn a_failure_is_told_to_the_owner_and_the_lease_released() {
         let result = world.poll(Invocation::Shared, at("Fetch", Fault::Before(kind))).unwrap();
         assert_eq!(result.is_err(), kind == Kind::Service);
         assert_eq!(world.steps, ["Open", "Lease", "FindQueue", "Fetch", "Release", "Record"]);
-        assert_eq!((world.tries, world.statuses[0].state), (tries, Health::Failing));
+        assert_eq!((world.tries, world.statuses[0].state), (tries, ProfileState::Failing));
         assert!(world.statuses[0].error.as_ref().unwrap().message.contains("tries again by itself"));
     }
 }
