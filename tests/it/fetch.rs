@@ -1,4 +1,4 @@
-//! Mail comes in: each new message becomes a job, once, whatever happens on the way.
+//! Messages come in: each new message becomes a job, once, whatever happens on the way.
 
 mod crash;
 mod first_poll;

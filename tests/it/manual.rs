@@ -17,7 +17,7 @@ use mailroom_tests::world::World;
 use serde_json::{Value, json};
 
 /// How long a message may take through the queue, the function and the server.
-const PATIENCE: Duration = Duration::from_secs(60);
+const SENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn every_command_of_the_api_manual_prints_what_the_manual_shows() {
@@ -143,7 +143,7 @@ fn await_sent(world: &World, profile: &str, id: &str) {
         if status.body["status"] == "sent" {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "{}\n{}", status.text, world.servers().emulator_log());
+        assert!(begun.elapsed() < SENT_TIMEOUT, "{}\n{}", status.text, world.servers().emulator_log());
         thread::sleep(Duration::from_millis(200));
     }
 }

@@ -18,7 +18,7 @@ use crate::DEMO_READY;
 use crate::readme::{Block, section};
 
 /// How long anything may take: on a machine where nothing is built yet, the functions are.
-const PATIENCE: Duration = Duration::from_secs(900);
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// What a command that goes on prints once others may rely on it.
 const READY: [(&str, &str); 4] = [
@@ -89,7 +89,7 @@ impl Terminals {
             if let Some(status) = shell.try_wait().expect("bash") {
                 break status;
             }
-            assert!(begun.elapsed() < PATIENCE, "no end of:\n{}\n{}", block.text, read(&log));
+            assert!(begun.elapsed() < OUTPUT_TIMEOUT, "no end of:\n{}\n{}", block.text, read(&log));
             thread::sleep(Duration::from_millis(50));
         };
         let said = read(&log);
@@ -122,7 +122,7 @@ impl Terminals {
             }
             let ended = self.find(command).shell.try_wait().expect("bash");
             assert!(ended.is_none(), "{command} has ended:\n{said}");
-            assert!(begun.elapsed() < PATIENCE, "{command} has not printed {text:?}:\n{said}");
+            assert!(begun.elapsed() < OUTPUT_TIMEOUT, "{command} has not printed {text:?}:\n{said}");
             thread::sleep(Duration::from_millis(50));
         }
     }

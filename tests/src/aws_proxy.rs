@@ -51,9 +51,9 @@ impl Call {
 /// How a call is made to fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The function dies before AWS hears of it.
+    /// The function is killed before AWS gets the call.
     KillBefore,
-    /// AWS does it, and the function dies before it learns so.
+    /// AWS carries the call out, and the function is killed before it gets the response.
     KillAfter,
     /// AWS refuses with this status and error code, and does nothing.
     Refuse(u16, &'static str),
@@ -66,7 +66,7 @@ pub enum Fault {
 }
 
 /// Which call fails, and how. Used up by one call, unless it stays.
-struct Rule {
+struct PlannedFault {
     matches: Box<dyn Fn(&Call) -> bool + Send>,
     skip: usize,
     times: usize,
@@ -75,15 +75,15 @@ struct Rule {
 }
 
 #[derive(Default)]
-struct Notes {
+struct ProxyState {
     calls: Vec<Call>,
-    rules: Vec<Rule>,
+    faults: Vec<PlannedFault>,
 }
 
 /// The proxy. One per function that is watched; stops when dropped.
 pub struct AwsProxy {
     address: SocketAddr,
-    notes: Arc<Mutex<Notes>>,
+    state: Arc<Mutex<ProxyState>>,
     server: JoinHandle<()>,
 }
 
@@ -93,13 +93,13 @@ impl AwsProxy {
     pub fn start(handle: &Handle, endpoint: SocketAddr) -> Self {
         let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
-        let notes = Arc::<Mutex<Notes>>::default();
-        let shared = Arc::clone(&notes);
+        let state = Arc::<Mutex<ProxyState>>::default();
+        let shared = Arc::clone(&state);
         let server = handle.spawn(http::serve(listener, move |request| {
-            let notes = Arc::clone(&shared);
-            async move { pass(&notes, endpoint, request).await }
+            let state = Arc::clone(&shared);
+            async move { pass(&state, endpoint, request).await }
         }));
-        Self { address, notes, server }
+        Self { address, state, server }
     }
 
     /// Where a function finds it.
@@ -122,7 +122,7 @@ impl AwsProxy {
         killer: &Killer,
         matches: impl Fn(&Call) -> bool + Send + 'static,
     ) {
-        lock(&self.notes).rules.push(Rule {
+        lock(&self.state).faults.push(PlannedFault {
             matches: Box::new(matches),
             skip,
             times,
@@ -134,12 +134,12 @@ impl AwsProxy {
     /// Whether every fault has happened as often as it should.
     #[must_use]
     pub fn faults_are_spent(&self) -> bool {
-        lock(&self.notes).rules.iter().all(|rule| rule.times == 0)
+        lock(&self.state).faults.iter().all(|planned| planned.times == 0)
     }
 
     /// Forgets the faults that have not happened.
     pub fn forget_faults(&self) {
-        lock(&self.notes).rules.clear();
+        lock(&self.state).faults.clear();
     }
 
     /// Waits until every fault has happened.
@@ -161,13 +161,13 @@ impl AwsProxy {
     /// The calls so far.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.notes).calls.clone()
+        lock(&self.state).calls.clone()
     }
 
     /// The calls since the last time this was asked.
     #[must_use]
     pub fn take_calls(&self) -> Vec<Call> {
-        std::mem::take(&mut lock(&self.notes).calls)
+        std::mem::take(&mut lock(&self.state).calls)
     }
 }
 
@@ -177,25 +177,25 @@ impl Drop for AwsProxy {
     }
 }
 
-fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
-    notes.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<ProxyState>) -> MutexGuard<'_, ProxyState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The fault that a call meets, if any.
-fn fault_of(notes: &Mutex<Notes>, call: &Call) -> Option<(Fault, Killer)> {
-    let mut notes = lock(notes);
-    let rule = notes.rules.iter_mut().find(|rule| rule.times > 0 && (rule.matches)(call))?;
-    if rule.skip > 0 {
-        rule.skip -= 1;
+fn fault_of(state: &Mutex<ProxyState>, call: &Call) -> Option<(Fault, Killer)> {
+    let mut state = lock(state);
+    let planned = state.faults.iter_mut().find(|planned| planned.times > 0 && (planned.matches)(call))?;
+    if planned.skip > 0 {
+        planned.skip -= 1;
         return None;
     }
-    rule.times -= 1;
-    Some((rule.fault.clone(), rule.killer.clone()))
+    planned.times -= 1;
+    Some((planned.fault.clone(), planned.killer.clone()))
 }
 
-async fn pass(notes: &Mutex<Notes>, endpoint: SocketAddr, request: Request<Bytes>) -> Reply {
+async fn pass(state: &Mutex<ProxyState>, endpoint: SocketAddr, request: Request<Bytes>) -> Reply {
     let mut call = read(&request);
-    let fault = fault_of(notes, &call);
+    let fault = fault_of(state, &call);
     match &fault {
         Some((Fault::KillBefore, killer)) => killer.kill(),
         Some((Fault::Delay(time), _)) => tokio::time::sleep(*time).await,
@@ -212,7 +212,7 @@ async fn pass(notes: &Mutex<Notes>, endpoint: SocketAddr, request: Request<Bytes
         }
     };
     call.status = reply.as_ref().map_or(0, |response| response.status().as_u16());
-    lock(notes).calls.push(call);
+    lock(state).calls.push(call);
     match (fault, reply) {
         (Some((Fault::KillAfter, killer)), _) => {
             killer.kill();

@@ -22,7 +22,7 @@ use crate::debian;
 const PROGRAMS: [&str; 2] = ["/usr/bin/chromium", "/usr/bin/chromedriver"];
 
 /// How long the driver may take to start, and a page to show what is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The name under which WebDriver tells an element (§11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -67,7 +67,7 @@ impl Browser {
         };
         let begun = Instant::now();
         while std::net::TcpStream::connect(address).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "the browser's driver does not listen");
+            assert!(begun.elapsed() < PAGE_TIMEOUT, "the browser's driver does not listen");
             thread::sleep(Duration::from_millis(50));
         }
         let made = browser.ask(&Method::POST, "/session", &json!({"capabilities": {"alwaysMatch": wanted}}));
@@ -102,7 +102,7 @@ impl Browser {
     pub fn wait_for(&self, words: &str) {
         let begun = Instant::now();
         while !self.text().contains(words) {
-            assert!(begun.elapsed() < PATIENCE, "{} says: {}", self.url(), self.text());
+            assert!(begun.elapsed() < PAGE_TIMEOUT, "{} says: {}", self.url(), self.text());
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -142,7 +142,7 @@ impl Browser {
             if let Some(id) = found.get(ELEMENT).and_then(Value::as_str) {
                 return id.to_owned();
             }
-            assert!(begun.elapsed() < PATIENCE, "no {css} at {}: {}", self.url(), self.text());
+            assert!(begun.elapsed() < PAGE_TIMEOUT, "no {css} at {}: {}", self.url(), self.text());
             thread::sleep(Duration::from_millis(50));
         }
     }

@@ -1,5 +1,5 @@
-//! An address of the API's own: what a custom domain is in the cloud. The emulator learns from a header alone which
-//! account's API is meant, and no browser sends it.
+//! An address of the API's own: what a custom domain of API Gateway is in the cloud. The emulator learns from a header
+//! alone which account's API is meant, and no browser sends it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,17 +15,17 @@ use tokio::task::JoinHandle;
 
 use crate::http::{Reply, serve};
 
-/// The door. Closed when dropped.
+/// A reverse proxy that adds the account to each request. Stops when dropped.
 #[derive(Debug)]
-pub struct FrontDoor {
+pub struct CustomDomain {
     address: SocketAddr,
     base: Arc<Mutex<String>>,
     server: JoinHandle<()>,
 }
 
-impl FrontDoor {
-    /// Opens a door to an account's API at the gateway.
-    pub(crate) fn open(handle: &Handle, gateway: SocketAddr, account: &str) -> Self {
+impl CustomDomain {
+    /// Starts a proxy to the gateway for this account. It serves once [`Self::route_to`] has named the API.
+    pub(crate) fn start(handle: &Handle, gateway: SocketAddr, account: &str) -> Self {
         let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let base = Arc::<Mutex<String>>::default();
@@ -49,19 +49,19 @@ impl FrontDoor {
         Self { address, base, server }
     }
 
-    /// Leads to the API at this path.
-    pub(crate) fn lead_to(&self, base: &str) {
+    /// Passes requests on to the API at this path of the gateway.
+    pub(crate) fn route_to(&self, base: &str) {
         base.clone_into(&mut self.base.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Its address.
+    /// The address that browsers and programs open.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
 
-impl Drop for FrontDoor {
+impl Drop for CustomDomain {
     fn drop(&mut self) {
         self.server.abort();
     }

@@ -1,4 +1,4 @@
-//! Another client of a mailbox: what a person does to their mail between two polls.
+//! Another client of a mailbox: what a person does to their messages between two polls.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -35,7 +35,7 @@ impl Imap {
         self.finish(&tag, command)
     }
 
-    /// Puts a mail into a mailbox as it is, with these flags, as if it had arrived at `arrived`.
+    /// Appends a message as it is, with these flags, as if it had arrived at `arrived`.
     pub fn append(&mut self, mailbox: &str, flags: &str, arrived: Option<OffsetDateTime>, raw: &[u8]) {
         let date = arrived.map_or_else(String::new, |at| {
             let format = format_description!(

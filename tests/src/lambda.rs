@@ -1,4 +1,4 @@
-//! Lambda, as a function sees it: the Runtime API, a clean environment, a deadline, and death.
+//! Lambda, as a function sees it: the Runtime API, a clean environment, a deadline, and SIGKILL.
 //!
 //! The function is the binary that is deployed, run as it is run there, but a test says when it is started, what it is
 //! sent, how long it has, and when it is killed.
@@ -21,14 +21,14 @@ use tokio::time::Instant;
 
 use crate::http::{self, Reply};
 
-const NEXT: &str = "/2018-06-01/runtime/invocation/next";
-const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
-const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
+const NEXT_PATH: &str = "/2018-06-01/runtime/invocation/next";
+const INVOCATION_PATH: &str = "/2018-06-01/runtime/invocation/";
+const INIT_ERROR_PATH: &str = "/2018-06-01/runtime/init/error";
 
-/// How often we look whether a function has died.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often the harness checks whether a function's process has ended.
+const EXIT_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What became of an invocation.
+/// How an invocation ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The function answered.
@@ -36,12 +36,12 @@ pub enum Outcome {
     /// The function reported an error.
     Failed(String),
     /// The process ended in the middle.
-    Died,
+    Crashed,
     /// The deadline came first, and the process was killed, as Lambda does.
     TimedOut,
 }
 
-/// One function: at most one process, started when it is first needed and again when it has died.
+/// One function: at most one process, started when it is first needed and again after it has ended.
 pub struct Lambda {
     handle: Handle,
     binary: PathBuf,
@@ -116,15 +116,16 @@ impl Lambda {
     /// Sends an event.
     pub fn begin(&self, event: Value, limit: Duration) -> Pending {
         let (instance, killer) = (Arc::clone(&self.instance), self.killer.clone());
-        let start = Start { binary: self.binary.clone(), env: self.env.clone(), log: self.log.clone() };
+        let settings =
+            LaunchSettings { binary: self.binary.clone(), env: self.env.clone(), log: self.log.clone() };
         let task = self.handle.spawn(async move {
             let mut instance = instance.lock().await;
             if !killer.is_alive() || instance.is_none() {
-                *instance = Some(Instance::start(&start, &killer).await);
+                *instance = Some(Instance::start(&settings, &killer).await);
             }
             match instance.as_ref() {
                 Some(instance) => instance.invoke(event, limit, &killer).await,
-                None => Outcome::Died,
+                None => Outcome::Crashed,
             }
         });
         Pending { handle: self.handle.clone(), task }
@@ -160,7 +161,7 @@ impl Drop for Lambda {
     }
 }
 
-struct Start {
+struct LaunchSettings {
     binary: PathBuf,
     env: Vec<(String, String)>,
     log: PathBuf,
@@ -173,36 +174,36 @@ struct Instance {
 }
 
 /// Takes what a function posted: its response, or its error.
-type Answer = oneshot::Sender<Result<Bytes, Bytes>>;
+type ResultSender = oneshot::Sender<Result<Bytes, Bytes>>;
 
 struct Invocation {
     event: Value,
     deadline_ms: u128,
-    result: Answer,
+    result: ResultSender,
 }
 
 /// What the Runtime API knows.
-struct State {
+struct RuntimeApi {
     events: AsyncMutex<mpsc::Receiver<Invocation>>,
-    running: Mutex<Option<(String, Answer)>>,
+    running: Mutex<Option<(String, ResultSender)>>,
     count: std::sync::atomic::AtomicU64,
 }
 
 impl Instance {
-    async fn start(start: &Start, killer: &Killer) -> Self {
+    async fn start(settings: &LaunchSettings, killer: &Killer) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let (events, receiver) = mpsc::channel(1);
-        let state = Arc::new(State {
+        let runtime_api = Arc::new(RuntimeApi {
             events: AsyncMutex::new(receiver),
             running: Mutex::new(None),
             count: std::sync::atomic::AtomicU64::new(0),
         });
         let server = tokio::spawn(http::serve(listener, move |request| {
-            let state = Arc::clone(&state);
-            async move { Reply::Answer(state.answer(request).await) }
+            let runtime_api = Arc::clone(&runtime_api);
+            async move { Reply::Answer(runtime_api.answer(request).await) }
         }));
-        killer.hold(start.process(address));
+        killer.hold(settings.spawn(address));
         Self { events, server }
     }
 
@@ -212,7 +213,7 @@ impl Instance {
         let deadline_ms = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let (result, mut receiver) = oneshot::channel();
         if self.events.send(Invocation { event, deadline_ms, result }).await.is_err() {
-            return Outcome::Died;
+            return Outcome::Crashed;
         }
         loop {
             tokio::select! {
@@ -221,14 +222,14 @@ impl Instance {
                 answered = &mut receiver => return match answered {
                     Ok(Ok(body)) => Outcome::Answered(serde_json::from_slice(&body).unwrap_or(Value::Null)),
                     Ok(Err(body)) => Outcome::Failed(String::from_utf8_lossy(&body).into_owned()),
-                    Err(_) => Outcome::Died,
+                    Err(_) => Outcome::Crashed,
                 },
                 () = tokio::time::sleep_until(deadline) => {
                     killer.kill();
                     return Outcome::TimedOut;
                 }
-                () = tokio::time::sleep(LOOK) => if !killer.is_alive() {
-                    return Outcome::Died;
+                () = tokio::time::sleep(EXIT_CHECK_INTERVAL) => if !killer.is_alive() {
+                    return Outcome::Crashed;
                 },
             }
         }
@@ -241,8 +242,8 @@ impl Drop for Instance {
     }
 }
 
-impl Start {
-    fn process(&self, api: SocketAddr) -> Child {
+impl LaunchSettings {
+    fn spawn(&self, api: SocketAddr) -> Child {
         let log: File = OpenOptions::new().create(true).append(true).open(&self.log).expect("a writable log");
         let errors = log.try_clone().expect("a writable log");
         Command::new(&self.binary)
@@ -262,18 +263,19 @@ impl Start {
     }
 }
 
-impl State {
+impl RuntimeApi {
     async fn answer(&self, request: Request<Bytes>) -> Response<http_body_util::Full<Bytes>> {
         let path = request.uri().path().to_owned();
-        if request.method() == Method::GET && path == NEXT {
+        if request.method() == Method::GET && path == NEXT_PATH {
             return self.next().await;
         }
         let accepted = http::answer(StatusCode::ACCEPTED, "{\"status\":\"OK\"}");
         let body = request.into_body();
-        if path == INIT_ERROR {
+        if path == INIT_ERROR_PATH {
             return accepted;
         }
-        let Some((id, verb)) = path.strip_prefix(INVOCATION).and_then(|rest| rest.split_once('/')) else {
+        let Some((id, verb)) = path.strip_prefix(INVOCATION_PATH).and_then(|rest| rest.split_once('/'))
+        else {
             return http::answer(StatusCode::NOT_FOUND, "");
         };
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,6 +1,6 @@
 //! The harness: everything around the functions, real where it can be and scripted where it must be.
 //!
-//! A scenario (`it/`) makes a [`world::World`] and tells what happens in it: mail arrives, another client reads it, a
+//! A scenario (`it/`) makes a [`world::World`] and tells what happens in it: a message arrives, another client reads it, a
 //! poll runs, a process is killed in the middle. The function is the binary that is deployed, started by a Runtime API
 //! of ours ([`lambda`]); its AWS is the emulator of `infra/local`, reached through a proxy that can fail any call
 //! ([`aws_proxy`]); its mail server is a real one, or one that says what no real server would ([`scripted_imap`]).

@@ -31,9 +31,12 @@ const START_TIME: Duration = Duration::from_secs(15);
 /// Ports are chosen free, but another process may take one before the server does.
 const TRIES: usize = 3;
 
-/// Whom its daemons run as: Debian's `news`, who is on every system and owns nothing. It insists on a user and a group
-/// that are neither root's nor each other's.
-const OWNER: (&str, u32) = ("news", 9);
+/// The user that its daemons run as: Debian's `news`, which every system has and which owns nothing. Postfix insists on a
+/// user and a group that are neither root's nor each other's.
+const DAEMON_USER: &str = "news";
+
+/// Its number on every Debian.
+const DAEMON_UID: u32 = 9;
 
 /// Postfix's queues, each of them the owner's.
 const QUEUES: [&str; 13] = [
@@ -204,7 +207,7 @@ fn libraries(package: &Path) -> String {
 fn make_folders(state: &Path) -> std::io::Result<()> {
     let owned = |path: &Path, mode| {
         fs::create_dir(path)?;
-        chown(path, Some(OWNER.1), None)?;
+        chown(path, Some(DAEMON_UID), None)?;
         fs::set_permissions(path, Permissions::from_mode(mode))
     };
     // Its users have to get to what is theirs.
@@ -273,7 +276,7 @@ smtpd_client_connection_count_limit = 0
 ",
         state = state.display(),
         package = package.display(),
-        owner = OWNER.0,
+        owner = DAEMON_USER,
         certificate = certificates.certificate(Leaf::Good).display(),
         key = certificates.key(Leaf::Good).display(),
         auth = ports.auth,

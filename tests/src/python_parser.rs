@@ -1,4 +1,4 @@
-//! A mail as somebody else reads it: Python's email package, which shares nothing with what composed it.
+//! A message as somebody else reads it: Python's email package, which shares nothing with what composed it.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 const SCRIPT: &str = r#"
 import base64, email, email.policy, json, sys
-mail = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)
+message = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)
 def people(name):
-    return [[one.display_name, one.addr_spec] for field in mail.get_all(name, []) for one in field.addresses]
+    return [[one.display_name, one.addr_spec] for field in message.get_all(name, []) for one in field.addresses]
 parts = []
-for part in mail.walk():
+for part in message.walk():
     if not part.is_multipart():
         parts.append({
             "type": part.get_content_type(), "filename": part.get_filename(),
@@ -29,14 +29,14 @@ def plain(value):
     return value
 print(json.dumps(plain({
     "from": people("From"), "to": people("To"), "cc": people("Cc"), "bcc": people("Bcc"), "reply_to": people("Reply-To"),
-    "subject": mail["Subject"], "message_id": mail["Message-ID"], "in_reply_to": mail["In-Reply-To"],
-    "references": (mail["References"] or "").split(), "auto_submitted": mail["Auto-Submitted"], "date": mail["Date"],
-    "shape": [part.get_content_type() for part in mail.walk()], "parts": parts,
-    "fields": sorted(name.lower() for name in mail.keys()), "defects": [str(defect) for defect in mail.defects],
+    "subject": message["Subject"], "message_id": message["Message-ID"], "in_reply_to": message["In-Reply-To"],
+    "references": (message["References"] or "").split(), "auto_submitted": message["Auto-Submitted"], "date": message["Date"],
+    "shape": [part.get_content_type() for part in message.walk()], "parts": parts,
+    "fields": sorted(name.lower() for name in message.keys()), "defects": [str(defect) for defect in message.defects],
 })))
 "#;
 
-/// Reads a mail.
+/// Reads a message.
 ///
 /// # Panics
 /// When Python does not read it.
@@ -51,6 +51,6 @@ pub fn read(raw: &[u8]) -> Value {
     // In a thread of its own there is no need: Python reads all before it writes.
     python.stdin.take().expect("a pipe").write_all(raw).expect("Python reads");
     let output = python.wait_with_output().expect("Python ends");
-    assert!(output.status.success(), "Python cannot read the mail");
+    assert!(output.status.success(), "Python cannot read the message");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }

@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Which way a byte travels.
+/// Where a byte travels to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     ToServer,
     ToClient,
 }
@@ -23,16 +23,16 @@ enum Way {
 struct Count {
     connections: usize,
     /// What arrived last. A client that says something after it has heard the server, be it goodbye, has waited for it.
-    last: Option<Way>,
-    turns: usize,
+    last: Option<Direction>,
+    turnarounds: usize,
 }
 
 impl Count {
-    fn heard(&mut self, way: Way) {
-        if self.last == Some(Way::ToClient) && way == Way::ToServer {
-            self.turns += 1;
+    fn record(&mut self, direction: Direction) {
+        if self.last == Some(Direction::ToClient) && direction == Direction::ToServer {
+            self.turnarounds += 1;
         }
-        self.last = Some(way);
+        self.last = Some(direction);
     }
 }
 
@@ -55,7 +55,7 @@ impl RttProxy {
             while let Ok((client, _)) = listener.accept().await {
                 let count = Arc::clone(&shared);
                 tokio::spawn(async move {
-                    note(&count, |count| {
+                    update(&count, |count| {
                         count.connections += 1;
                         count.last = None;
                     });
@@ -66,11 +66,11 @@ impl RttProxy {
                     tokio::spawn(carry(
                         from_client,
                         to_server,
-                        Way::ToServer,
+                        Direction::ToServer,
                         round_trip / 2,
                         Arc::clone(&count),
                     ));
-                    carry(from_server, to_client, Way::ToClient, round_trip / 2, count).await;
+                    carry(from_server, to_client, Direction::ToClient, round_trip / 2, count).await;
                 });
             }
         });
@@ -87,7 +87,7 @@ impl RttProxy {
     #[must_use]
     pub fn round_trips(&self) -> usize {
         let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        count.connections + count.turns
+        count.connections + count.turnarounds
     }
 }
 
@@ -97,15 +97,15 @@ impl Drop for RttProxy {
     }
 }
 
-fn note(count: &Mutex<Count>, change: impl FnOnce(&mut Count)) {
+fn update(count: &Mutex<Count>, change: impl FnOnce(&mut Count)) {
     change(&mut count.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Carries bytes one way, each chunk `delay` late, without holding up the next.
+/// Carries bytes in one direction, each chunk `delay` late, without holding up the next.
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    way: Way,
+    direction: Direction,
     delay: Duration,
     count: Arc<Mutex<Count>>,
 ) {
@@ -125,10 +125,10 @@ async fn carry(
             if to.write_all(&chunk).await.is_err() {
                 return;
             }
-            note(&count, |count| count.heard(way));
+            update(&count, |count| count.record(direction));
         }
         // The end of the connection is the last that a client says.
-        note(&count, |count| count.heard(way));
+        update(&count, |count| count.record(direction));
     };
     tokio::join!(reader, writer);
 }

@@ -1,6 +1,6 @@
 //! An IMAP server that behaves, except where a test says how it does not.
 //!
-//! It speaks implicit TLS with the good certificate, takes any login, and holds one mailbox with a few mails in it. A
+//! It speaks implicit TLS with the good certificate, takes any login, and holds one mailbox with a few messages in it. A
 //! test states the fault only: on which command, and what bytes are sent instead of the answer.
 
 use std::fs;
@@ -58,17 +58,20 @@ struct Fault {
 /// What the server is like.
 #[derive(Debug, Default)]
 pub struct Script {
-    mails: Mutex<Vec<Vec<u8>>>,
+    messages: Mutex<Vec<Vec<u8>>>,
     faults: Vec<Fault>,
     commands: Mutex<Vec<String>>,
     uid_next_missing: bool,
 }
 
 impl Script {
-    /// A server that behaves, with these mails as UID 1, 2, …
+    /// A server that behaves, with these messages as UID 1, 2, …
     #[must_use]
-    pub fn with(mails: &[&[u8]]) -> Self {
-        Self { mails: Mutex::new(mails.iter().map(|mail| mail.to_vec()).collect()), ..Self::default() }
+    pub fn with(messages: &[&[u8]]) -> Self {
+        Self {
+            messages: Mutex::new(messages.iter().map(|message| message.to_vec()).collect()),
+            ..Self::default()
+        }
     }
 
     /// Every command that begins with `prefix` (without its tag, any case) meets these steps.
@@ -145,9 +148,9 @@ impl ScriptedImap {
         self.script.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts one more mail into the mailbox.
+    /// Puts one more message into the mailbox.
     pub fn arrive(&self, raw: &[u8]) {
-        self.script.mails.lock().unwrap_or_else(PoisonError::into_inner).push(raw.to_vec());
+        self.script.messages.lock().unwrap_or_else(PoisonError::into_inner).push(raw.to_vec());
     }
 }
 
@@ -170,18 +173,18 @@ fn acceptor(certificates: &Certificates) -> TlsAcceptor {
 
 type Stream = BufReader<TlsStream<TcpStream>>;
 
-/// Whether the conversation goes on.
+/// Whether the connection takes another command.
 #[derive(PartialEq, Eq)]
-enum Next {
-    Command,
-    Over,
+enum Conversation {
+    Continues,
+    Ends,
 }
 
 async fn converse(acceptor: &TlsAcceptor, stream: TcpStream, script: &Script) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(acceptor.accept(stream).await?);
     let greeting = b"* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN ID] ready\r\n".to_vec();
-    if perform(&mut stream, script.fault(GREETING), "*", greeting).await? == Next::Over {
+    if perform(&mut stream, script.fault(GREETING), "*", greeting).await? == Conversation::Ends {
         return Ok(());
     }
     loop {
@@ -198,7 +201,7 @@ async fn converse(acceptor: &TlsAcceptor, stream: TcpStream, script: &Script) ->
         } else {
             answer(script, tag, command)
         };
-        let over = perform(&mut stream, script.fault(command), tag, answer).await? == Next::Over;
+        let over = perform(&mut stream, script.fault(command), tag, answer).await? == Conversation::Ends;
         if over || starts_with(command, "LOGOUT") {
             return Ok(());
         }
@@ -215,7 +218,7 @@ async fn perform(
     fault: Option<&[Step]>,
     tag: &str,
     answer: Vec<u8>,
-) -> std::io::Result<Next> {
+) -> std::io::Result<Conversation> {
     for step in fault.unwrap_or(&[Step::Behave]) {
         match step {
             Step::Behave => stream.write_all(&answer).await?,
@@ -226,16 +229,16 @@ async fn perform(
             Step::Hang => {
                 stream.flush().await?;
                 tokio::time::sleep(Duration::from_secs(600)).await;
-                return Ok(Next::Over);
+                return Ok(Conversation::Ends);
             }
             Step::Close => {
                 stream.flush().await?;
-                return Ok(Next::Over);
+                return Ok(Conversation::Ends);
             }
         }
     }
     stream.flush().await?;
-    Ok(Next::Command)
+    Ok(Conversation::Continues)
 }
 
 fn tagged(bytes: &[u8], tag: &str) -> Vec<u8> {
@@ -277,7 +280,7 @@ async fn line(stream: &mut Stream) -> std::io::Result<String> {
 
 /// What a server that behaves says.
 fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
-    let mails = script.mails.lock().unwrap_or_else(PoisonError::into_inner);
+    let messages = script.messages.lock().unwrap_or_else(PoisonError::into_inner);
     let upper = command.to_ascii_uppercase();
     let mut out = Vec::new();
     let mut say = |text: &str| out.extend_from_slice(text.as_bytes());
@@ -285,16 +288,16 @@ fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
         "CAPABILITY" => say("* CAPABILITY IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN ID\r\n"),
         "EXAMINE" | "SELECT" => {
             say("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n");
-            say(&format!("* {} EXISTS\r\n* 0 RECENT\r\n", mails.len()));
+            say(&format!("* {} EXISTS\r\n* 0 RECENT\r\n", messages.len()));
             say("* OK [UIDVALIDITY 1700000000] valid\r\n");
             if !script.uid_next_missing {
-                say(&format!("* OK [UIDNEXT {}] next\r\n", mails.len() + 1));
+                say(&format!("* OK [UIDNEXT {}] next\r\n", messages.len() + 1));
             }
         }
         "LOGOUT" => say("* BYE logging out\r\n"),
-        "UID" if upper.starts_with("UID FETCH") => out = fetch(&mails, &upper),
+        "UID" if upper.starts_with("UID FETCH") => out = fetch(&messages, &upper),
         "UID" if upper.starts_with("UID SEARCH") => {
-            let uids: Vec<String> = (1..=mails.len()).map(|uid| uid.to_string()).collect();
+            let uids: Vec<String> = (1..=messages.len()).map(|uid| uid.to_string()).collect();
             say(&format!("* SEARCH {}\r\n", uids.join(" ")));
         }
         _ => {}
@@ -303,20 +306,20 @@ fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
     out
 }
 
-fn fetch(mails: &[Vec<u8>], command: &str) -> Vec<u8> {
+fn fetch(messages: &[Vec<u8>], command: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let set = command.split(' ').nth(2).unwrap_or_default();
-    for (mail, uid) in mails.iter().zip(1_usize..) {
-        if !in_set(set, uid, mails.len()) {
+    for (message, uid) in messages.iter().zip(1_usize..) {
+        if !in_set(set, uid, messages.len()) {
             continue;
         }
         let head = format!(
             "* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE {size} INTERNALDATE \"22-Nov-2026 10:00:00 +0000\"",
-            size = mail.len()
+            size = message.len()
         );
         out.extend_from_slice(head.as_bytes());
         if let Some((_, section)) = command.split_once("BODY") {
-            let (name, bytes) = section_of(mail, section);
+            let (name, bytes) = section_of(message, section);
             out.extend_from_slice(format!(" {name} {{{}}}\r\n", bytes.len()).as_bytes());
             out.extend_from_slice(bytes);
         }
@@ -326,19 +329,20 @@ fn fetch(mails: &[Vec<u8>], command: &str) -> Vec<u8> {
 }
 
 /// The bytes that `[…]<offset.length>` asks for, and how the answer names them.
-fn section_of<'a>(mail: &'a [u8], section: &str) -> (String, &'a [u8]) {
+fn section_of<'a>(message: &'a [u8], section: &str) -> (String, &'a [u8]) {
     let section = section.trim_start_matches(".PEEK");
     let name = section.trim_start_matches('[').split(']').next().unwrap_or_default();
     if name == "HEADER" {
-        let end = mail.windows(4).position(|window| window == b"\r\n\r\n").map_or(mail.len(), |at| at + 4);
-        return ("BODY[HEADER]".to_owned(), mail.get(..end).unwrap_or_default());
+        let end =
+            message.windows(4).position(|window| window == b"\r\n\r\n").map_or(message.len(), |at| at + 4);
+        return ("BODY[HEADER]".to_owned(), message.get(..end).unwrap_or_default());
     }
     let range = section.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-    let Some((range, _)) = range else { return ("BODY[]".to_owned(), mail) };
+    let Some((range, _)) = range else { return ("BODY[]".to_owned(), message) };
     let mut numbers = range.split('.').filter_map(|n| n.parse::<usize>().ok());
     let (offset, length) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(usize::MAX));
-    let end = offset.saturating_add(length).min(mail.len());
-    (format!("BODY[]<{offset}>"), mail.get(offset.min(end)..end).unwrap_or_default())
+    let end = offset.saturating_add(length).min(message.len());
+    (format!("BODY[]<{offset}>"), message.get(offset.min(end)..end).unwrap_or_default())
 }
 
 /// Whether a UID is in a sequence set; `n:*` always holds the last one (RFC 9051 §9, seq-range).

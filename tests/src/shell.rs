@@ -18,7 +18,7 @@ use crate::world::World;
 const AWS_CLI: &str = "awscli==1.45.11";
 
 /// How long commands that only look are repeated: until a poll or a delivery is through.
-const PATIENCE: Duration = Duration::from_secs(60);
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The shell.
 pub struct Shell {
@@ -70,7 +70,7 @@ impl Shell {
                 return printed;
             }
             assert!(
-                commands.only_look() && begun.elapsed() < PATIENCE,
+                commands.only_look() && begun.elapsed() < OUTPUT_TIMEOUT,
                 "under \"{}\", this:\n\n{}\n\nprints:\n\n{printed}\n\nand the document shows:\n\n{}",
                 commands.section,
                 commands.text,

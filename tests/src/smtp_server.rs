@@ -31,7 +31,7 @@ const ENVIRONMENT: &str = "smtp";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/smtp_server/server.py");
 
 /// How long it may take to start, or to answer an order: a busy machine's measure.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ pub struct Counts {
     /// AUTH.
     pub auths: u64,
     /// MAIL.
-    pub mails: u64,
+    pub mail_commands: u64,
     /// RCPT.
     pub rcpts: u64,
     /// DATA.
@@ -357,7 +357,7 @@ impl SmtpServer {
             ehlos: at(Step::Ehlo),
             start_tls: at(Step::StartTls),
             auths: at(Step::Auth),
-            mails: at(Step::Mail),
+            mail_commands: at(Step::Mail),
             rcpts: at(Step::Rcpt),
             datas: at(Step::Data),
             contents: at(Step::Dot),
@@ -387,7 +387,7 @@ impl SmtpServer {
     }
 
     fn answer(&self, lines: &Receiver<String>) -> Value {
-        let line = lines.recv_timeout(PATIENCE);
+        let line = lines.recv_timeout(ANSWER_TIMEOUT);
         let line =
             line.unwrap_or_else(|error| panic!("no answer from the SMTP server, {error}: {}", self.log()));
         serde_json::from_str(&line).expect("a line of JSON")

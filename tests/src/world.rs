@@ -33,7 +33,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::api::Api;
 use crate::aws::Aws;
 use crate::aws_proxy::AwsProxy;
-use crate::custom_domain::FrontDoor;
+use crate::custom_domain::CustomDomain;
 use crate::imap::Imap;
 use crate::lambda::{Lambda, Outcome};
 use crate::openid::OpenId;
@@ -47,7 +47,7 @@ pub const INTERVAL: u32 = 300;
 const FLOW_SCHEMA: &str = "add-to-queue";
 
 /// How long a poll has when a scenario does not say.
-const TIME: Duration = Duration::from_secs(30);
+const POLL_LIMIT: Duration = Duration::from_secs(30);
 
 /// One scenario's world.
 pub struct World {
@@ -61,7 +61,7 @@ pub struct World {
     table: Table,
     secrets: Secrets,
     login: String,
-    door: Option<FrontDoor>,
+    domain: Option<CustomDomain>,
     own_open_id: OnceLock<OpenId>,
     files: TempDir,
     servers: Arc<Servers>,
@@ -70,11 +70,11 @@ pub struct World {
 
 /// Where requests to the API come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entrance {
+enum Endpoint {
     /// At the emulator's gateway, with the account in a header.
     Gateway,
     /// At an address of its own too.
-    FrontDoor,
+    CustomDomain,
 }
 
 impl Default for World {
@@ -103,13 +103,13 @@ impl World {
     /// The same, with an API that knows its callers in this way.
     #[must_use]
     pub fn deployed_with(auth: ApiAuth) -> Self {
-        Self::deploy(auth, Entrance::Gateway)
+        Self::deploy(auth, Endpoint::Gateway)
     }
 
     /// A world whose API has an address of its own, which browsers can reach.
     #[must_use]
     pub fn for_browsers() -> Self {
-        let world = Self::deploy(ApiAuth::Open, Entrance::FrontDoor);
+        let world = Self::deploy(ApiAuth::Open, Endpoint::CustomDomain);
         world.aws.forget_event_sources();
         world
     }
@@ -117,10 +117,10 @@ impl World {
     /// A world with everything on, and an API that any program can reach at an address of its own.
     #[must_use]
     pub fn for_programs() -> Self {
-        Self::deploy(ApiAuth::Open, Entrance::FrontDoor)
+        Self::deploy(ApiAuth::Open, Endpoint::CustomDomain)
     }
 
-    fn deploy(auth: ApiAuth, entrance: Entrance) -> Self {
+    fn deploy(auth: ApiAuth, endpoint: Endpoint) -> Self {
         let servers = Servers::shared();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -128,14 +128,16 @@ impl World {
             .build()
             .expect("a runtime");
         let account = new_account();
-        let door = match entrance {
-            Entrance::Gateway => None,
-            Entrance::FrontDoor => Some(FrontDoor::open(runtime.handle(), servers.endpoint(), &account)),
+        let domain = match endpoint {
+            Endpoint::Gateway => None,
+            Endpoint::CustomDomain => {
+                Some(CustomDomain::start(runtime.handle(), servers.endpoint(), &account))
+            }
         };
-        let public_url = door.as_ref().map(FrontDoor::url);
+        let public_url = domain.as_ref().map(CustomDomain::url);
         let stack = runtime.block_on(servers.deploy(&account, auth, public_url));
-        if let Some(door) = &door {
-            door.lead_to(stack.api.url.trim_start_matches(stack.endpoint.as_str()));
+        if let Some(domain) = &domain {
+            domain.route_to(stack.api.url.trim_start_matches(stack.endpoint.as_str()));
         }
         let aws = Aws::new(runtime.handle().clone(), servers.endpoint(), account.clone());
         let (table, secrets) = (stack.table(), stack.secrets());
@@ -159,7 +161,7 @@ impl World {
             table,
             secrets,
             login,
-            door,
+            domain,
             own_open_id: OnceLock::new(),
             files,
             servers,
@@ -173,7 +175,7 @@ impl World {
     /// When the world is not for browsers.
     #[must_use]
     pub fn public_url(&self) -> String {
-        self.door.as_ref().expect("a world for browsers").url()
+        self.domain.as_ref().expect("a world for browsers").url()
     }
 
     /// The function.
@@ -263,24 +265,24 @@ impl World {
         made.get("QueueUrl").and_then(Value::as_str).expect("a URL").to_owned()
     }
 
-    /// A mail appears in a mailbox of the login, which is made if it is not there.
+    /// Puts a message into a mailbox of the login, as another client does. Creates the mailbox where it is missing.
     pub fn append(&self, mailbox: &str, raw: &[u8]) {
         let mut client = self.other_client();
         client.create(mailbox);
         client.append(mailbox, "", None, raw);
     }
 
-    /// A mail arrives.
+    /// Delivers a message to the INBOX, as the mail server of its sender does.
     pub fn deliver(&self, raw: &[u8]) {
         lmtp::deliver(self.servers.dovecot().lmtp(), "ann@example.org", &self.login, raw)
             .unwrap_or_else(|error| panic!("{error}: {}", self.servers.dovecot().log_tail(10)));
     }
 
-    /// Many mails arrive.
-    pub fn deliver_all<'a>(&self, mails: impl IntoIterator<Item = &'a [u8]>) {
-        let mut lmtp = Lmtp::connect(self.servers.dovecot().lmtp()).expect("the server takes mail");
-        for raw in mails {
-            lmtp.deliver("ann@example.org", &self.login, raw).expect("the server takes mail");
+    /// Delivers many messages in one connection.
+    pub fn deliver_all<'a>(&self, messages: impl IntoIterator<Item = &'a [u8]>) {
+        let mut lmtp = Lmtp::connect(self.servers.dovecot().lmtp()).expect("the server answers");
+        for raw in messages {
+            lmtp.deliver("ann@example.org", &self.login, raw).expect("the server takes a message");
         }
     }
 
@@ -293,7 +295,7 @@ impl World {
 
     /// The schedule fires, and all goes well.
     pub fn poll(&self) {
-        let outcome = self.poll_within(TIME);
+        let outcome = self.poll_within(POLL_LIMIT);
         assert_eq!(outcome, Outcome::Answered(json!({"batchItemFailures": []})), "{}", self.lambda.log());
     }
 
@@ -342,8 +344,8 @@ impl Drop for World {
                 eprintln!("{call:?}");
             }
         } else {
-            assert!(self.proxy.faults_are_spent(), "a fault that the scenario announced never happened");
-            if self.door.is_some() {
+            assert!(self.proxy.faults_are_spent(), "a fault that the scenario planned never happened");
+            if self.domain.is_some() {
                 secret_scan::watch(self.open_id().issued());
             }
             self.assert_secrets_are_kept();
@@ -406,9 +408,9 @@ pub fn sqs_event(id: &str, body: &str) -> Value {
     }]})
 }
 
-/// A small mail with this subject.
+/// A small message with this subject.
 #[must_use]
-pub fn mail(subject: &str) -> Vec<u8> {
+pub fn message(subject: &str) -> Vec<u8> {
     format!(
         "From: Ann <ann@example.org>\r\nTo: support@example.com\r\nSubject: {subject}\r\n\
          Message-ID: <{id}@example.org>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n\r\nHello,\r\nthis is {subject}.\r\n",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use mailroom_tests::scripted_imap::{Script, ScriptedImap, Step};
 use mailroom_tests::secret_scan::CANARY;
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use serde_json::{Value, json};
 
 use super::{settings, settings_with};
@@ -22,8 +22,8 @@ fn with_smtp(world: &World, changes: &Value) -> Value {
 #[test]
 fn settings_that_work_are_told_to_work() {
     let world = World::new();
-    world.deliver(&mail("unread"));
-    world.append("Orders", &mail("another"));
+    world.deliver(&message("unread"));
+    world.append("Orders", &message("another"));
     let report = world.api().post("/profiles/test", &with_smtp(&world, &json!({}))).expect(200).body;
     let imap = &report["imap"];
     assert_eq!(

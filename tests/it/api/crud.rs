@@ -161,7 +161,7 @@ fn a_change_made_from_an_old_version_is_refused() {
 fn removing_a_profile_leaves_nothing_of_it() {
     let world = World::new();
     let api = world.api();
-    world.deliver(&mailroom_tests::world::mail("noted"));
+    world.deliver(&mailroom_tests::world::message("noted"));
     let made = api.post("/profiles", &settings_with(&world, &json!({"refresh_interval": 120}))).expect(201);
     let id = made.id();
     let _ = world.lambda().invoke(json!({"refresh_interval": 120}), Duration::from_secs(30));

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use serde_json::{Value, json};
 
 use super::{settings, settings_with};
 
-const TIME: Duration = Duration::from_secs(30);
+const POLL_LIMIT: Duration = Duration::from_secs(30);
 
 fn state(world: &World, path: &str) -> String {
     world.api().get(path).expect(200).body["status"]["state"].as_str().unwrap().to_owned()
@@ -20,7 +20,7 @@ fn made(world: &World, settings: &Value) -> String {
 #[test]
 fn an_edited_password_is_used_at_once() {
     let world = World::new();
-    world.deliver(&mail("waiting"));
+    world.deliver(&message("waiting"));
     let wrong = json!({"type": "plain", "login": world.login(), "password": "wrong"});
     let path = made(&world, &settings_with(&world, &json!({"auth": wrong})));
     for _ in 0..5 {
@@ -46,13 +46,13 @@ fn an_edited_password_is_used_at_once() {
 #[test]
 fn an_edited_mailbox_is_read_from_its_own_beginning() {
     let world = World::new();
-    world.deliver(&mail("in the inbox"));
+    world.deliver(&message("in the inbox"));
     let path = made(&world, &settings(&world));
     world.poll();
     assert_eq!(world.subjects(), ["in the inbox"]);
     let last = world.api().get(&path).body["status"]["last_uid"].clone();
     assert_eq!(last, 1);
-    world.append("Orders", &mail("in orders"));
+    world.append("Orders", &message("in orders"));
     let _ = world.api().patch(&path, &json!({"mailbox": "Orders"})).expect(200);
     let shown = world.api().get(&path).body["status"].clone();
     assert_eq!((&shown["state"], &shown["last_uid"]), (&json!("pending"), &Value::Null));
@@ -63,14 +63,14 @@ fn an_edited_mailbox_is_read_from_its_own_beginning() {
 #[test]
 fn an_edited_interval_is_kept_from_now_on() {
     let world = World::new();
-    world.deliver(&mail("once"));
+    world.deliver(&message("once"));
     let path = made(&world, &settings(&world));
     let _ = world.api().patch(&path, &json!({"refresh_interval": 120})).expect(200);
     assert_eq!(world.schedule_names(), ["refresh-120"]);
     // The old interval's plan finds nobody, the new one's does.
     world.poll();
     assert!(world.subjects().is_empty());
-    let _ = world.lambda().invoke(json!({"refresh_interval": 120}), TIME);
+    let _ = world.lambda().invoke(json!({"refresh_interval": 120}), POLL_LIMIT);
     assert_eq!(world.subjects(), ["once"]);
     let _ = world.api().patch(&path, &json!({"refresh_interval": 180})).expect(200);
     assert_eq!(world.schedule_names(), ["refresh-180"]);
@@ -91,11 +91,11 @@ fn an_edited_flow_schema_is_on_the_next_job() {
         .post("/flow-schemas", &json!({"id": "orders", "name": "Orders", "queue_url": queue}))
         .expect(201);
     let path = made(&world, &settings(&world));
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     world.poll();
     assert_eq!(world.subjects(), ["one"]);
     let _ = world.api().patch(&path, &json!({"flow_schema_id": "orders"})).expect(200);
-    world.deliver(&mail("two"));
+    world.deliver(&message("two"));
     world.poll();
     assert!(world.subjects().is_empty());
     let jobs = world.aws().drain(&queue);

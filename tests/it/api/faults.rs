@@ -1,4 +1,4 @@
-//! Whatever fails, and whenever the function dies: no secret without a profile, no profile that its owner does not see,
+//! Whatever fails, and whenever the function crashes: no secret without a profile, no profile that its owner does not see,
 //! and nothing that a repeat does not mend.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::settings_with;
 
-const TIME: Duration = Duration::from_secs(28);
+const REQUEST_LIMIT: Duration = Duration::from_secs(28);
 
 /// Tries of one operation, as the function's AWS client makes them.
 const TRIES: usize = 4;
@@ -23,18 +23,18 @@ const TRIES: usize = 4;
 /// How an operation fails for good, whether or not AWS has done it.
 const FAILURES: [Fault; 3] = [Fault::Refuse(500, "InternalFailure"), Fault::HangUp, Fault::HangUpAfter];
 
-const DEATHS: [Fault; 2] = [Fault::KillBefore, Fault::KillAfter];
+const CRASHES: [Fault; 2] = [Fault::KillBefore, Fault::KillAfter];
 
 /// Asks the function, which starts anew: with an SDK that has not yet grown tired of trying again.
 fn ask(world: &World, method: &str, path: &str, body: Option<&Value>) -> Option<(u64, Value)> {
     world.api_function().killer().kill();
-    match world.api_function().invoke(event(method, path, body), TIME) {
+    match world.api_function().invoke(event(method, path, body), REQUEST_LIMIT) {
         Outcome::Answered(answer) => {
             let body =
                 answer["body"].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
             Some((answer["statusCode"].as_u64().unwrap(), body))
         }
-        Outcome::Died => None,
+        Outcome::Crashed => None,
         other => panic!("{method} {path}: {other:?}"),
     }
 }
@@ -59,10 +59,10 @@ fn steps(calls: &[Call]) -> Vec<Step> {
     steps
 }
 
-/// Has a step of the next request fail, with all its tries; or the function die at it.
+/// Has a step of the next request fail, with all its tries; or kills the function at it.
 fn spoil(world: &World, step: &Step, fault: &Fault) {
     let (seen, first, operation) = (AtomicUsize::new(0), step.before, step.operation.clone());
-    let times = if DEATHS.contains(fault) { 1 } else { step.calls * TRIES };
+    let times = if CRASHES.contains(fault) { 1 } else { step.calls * TRIES };
     world.proxy().fail(0, times, fault.clone(), &world.api_function().killer(), move |call| {
         seen.fetch_add(1, Ordering::Relaxed) >= first && call.operation == operation
     });
@@ -170,7 +170,7 @@ fn assert_no_half_profile(
     let told = matches!(answer, Some((201, _)));
     if !told && !new.is_empty() {
         // The next run of the default schedule makes the schedules that are missing.
-        let _ = world.lambda().invoke(json!({"refresh_interval": 300}), TIME);
+        let _ = world.lambda().invoke(json!({"refresh_interval": 300}), REQUEST_LIMIT);
     }
     for id in new {
         let listed = page["items"].as_array().unwrap().iter().find(|item| item["id"] == **id);
@@ -188,7 +188,7 @@ fn assert_no_half_profile(
     if !swept.profiles.iter().any(|id| left.profiles.contains(id) && !known.contains(id)) {
         // A schedule that nobody needs goes at its first run.
         if world.schedule_names().contains(&schedule) {
-            let _ = world.lambda().invoke(json!({"refresh_interval": interval}), TIME);
+            let _ = world.lambda().invoke(json!({"refresh_interval": interval}), REQUEST_LIMIT);
         }
         assert!(!world.schedule_names().contains(&schedule), "a schedule that nobody needs stays");
     }
@@ -219,7 +219,7 @@ fn creations_meet(faults: &[Fault]) {
             spoil(&world, step, fault);
             let answer = ask(&world, "POST", "/profiles", Some(&own_settings(&world, interval)));
             assert!(world.proxy().faults_are_spent());
-            assert_eq!(answer.is_none(), DEATHS.contains(fault));
+            assert_eq!(answer.is_none(), CRASHES.contains(fault));
             told += usize::from(answer.as_ref().is_some_and(|(status, _)| *status == 201));
             assert_no_half_profile(&world, interval, answer, &mut known);
         }
@@ -228,8 +228,8 @@ fn creations_meet(faults: &[Fault]) {
 }
 
 #[test]
-fn a_creation_that_dies_leaves_a_whole_profile_or_none() {
-    creations_meet(&DEATHS);
+fn a_creation_that_crashes_leaves_a_whole_profile_or_none() {
+    creations_meet(&CRASHES);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_creation_that_fails_leaves_a_whole_profile_or_none() {
 }
 
 #[test]
-fn a_creation_that_dies_while_it_is_taken_back_leaves_a_whole_profile_or_none() {
+fn a_creation_that_crashes_while_it_is_taken_back_leaves_a_whole_profile_or_none() {
     let world = World::new();
     let steps = steps_of_a_creation(&world);
     let mut known = kept(&world).profiles;
@@ -254,10 +254,10 @@ fn a_creation_that_dies_while_it_is_taken_back_leaves_a_whole_profile_or_none() 
             // Sees all calls but those that fail.
             world.proxy().fail(step.before + more, 1, Fault::KillBefore, &killer, |_| true);
             let answer = ask(&world, "POST", "/profiles", Some(&own_settings(&world, interval)));
-            let died = answer.is_none();
+            let crashed = answer.is_none();
             spend_faults(&world);
             assert_no_half_profile(&world, interval, answer, &mut known);
-            if !died {
+            if !crashed {
                 println!("{more} calls to take back after {step:?}");
                 break;
             }
@@ -285,7 +285,7 @@ fn a_creation_that_loses_aws_leaves_a_whole_profile_or_none() {
     }
 }
 
-/// A profile that has been at work: it has handed mail over, and nobody has joined its interval for a while.
+/// A profile that has been at work: it has handed messages over, and nobody has joined its interval for a while.
 fn profile_at_work(world: &World, interval: u32) -> String {
     let (status, body) = ask(world, "POST", "/profiles", Some(&own_settings(world, interval))).unwrap();
     assert_eq!(status, 201, "{body}");
@@ -344,7 +344,7 @@ fn removals_meet(faults: &[Fault]) {
             spoil(&world, step, fault);
             let first = ask(&world, "DELETE", &format!("/profiles/{id}"), None);
             assert!(world.proxy().faults_are_spent());
-            assert_eq!(first.is_none(), DEATHS.contains(fault));
+            assert_eq!(first.is_none(), CRASHES.contains(fault));
             let told = first.is_some_and(|(status, _)| status == 204);
             let (second, _) = ask(&world, "DELETE", &format!("/profiles/{id}"), None).unwrap();
             assert!(matches!(second, 204 | 404), "{second}");
@@ -352,7 +352,7 @@ fn removals_meet(faults: &[Fault]) {
                 done += 1;
                 assert_eq!(second, 404);
                 // A schedule alone may be left: it goes at its next run, and nobody is polled by it.
-                let _ = world.lambda().invoke(json!({"refresh_interval": interval}), TIME);
+                let _ = world.lambda().invoke(json!({"refresh_interval": interval}), REQUEST_LIMIT);
             }
             assert_gone(&world, &id, interval);
         }
@@ -361,8 +361,8 @@ fn removals_meet(faults: &[Fault]) {
 }
 
 #[test]
-fn a_removal_that_died_is_completed_by_another() {
-    removals_meet(&DEATHS);
+fn a_removal_that_crashed_is_completed_by_another() {
+    removals_meet(&CRASHES);
 }
 
 #[test]

@@ -44,7 +44,7 @@ include-operation-id = ["startSignIn", "finishSignIn"]
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400]
 
-# Which keys are attachments of this profile's mail, its id in the path decides: a schema cannot say so.
+# Which keys are attachments of this profile's messages, its id in the path decides: a schema cannot say so.
 [[operations]]
 include-operation-id = "sendMessage"
 [operations.checks]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -25,7 +25,7 @@ fn the_status_is_true_after_every_poll() {
     let idle = status(&world, &path);
     assert_eq!((&idle["state"], &idle["last_message_at"]), (&json!("ok"), &Value::Null));
     assert!(idle["uid_validity"].is_u64() && idle["authorized"] == true);
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     world.poll();
     let busy = status(&world, &path);
     assert_eq!(busy["last_uid"], 1);
@@ -45,7 +45,7 @@ fn the_status_is_true_after_every_poll() {
 #[test]
 fn a_poll_comes_when_its_owner_asks_for_one() {
     let world = World::new();
-    world.deliver(&mail("now"));
+    world.deliver(&message("now"));
     let path = made(&world, &settings(&world));
     let accepted = world.api().post(&format!("{path}/fetch"), &json!({})).expect(202);
     assert_eq!(accepted.body["profile_id"], path.strip_prefix("/profiles/").unwrap());

@@ -1,4 +1,4 @@
-//! A process that is killed at any moment loses no message and announces none twice.
+//! A process that is killed at any moment loses no message and hands none over twice.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -8,13 +8,13 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::job::{Digest, Kind};
 use mailroom_tests::aws_proxy::{Call, Fault};
 use mailroom_tests::lambda::Outcome;
-use mailroom_tests::world::{INTERVAL, World, mail};
+use mailroom_tests::world::{INTERVAL, World, message};
 use serde_json::json;
 
 /// What an invocation has that is going to be killed: its lease ends with it.
-const SHORT: Duration = Duration::from_secs(8);
+const SHORT_LIMIT: Duration = Duration::from_secs(8);
 
-/// How long the lease of a killed run still stands, after [`SHORT`].
+/// How long the lease of a killed run still stands, after [`SHORT_LIMIT`].
 const LEASE: Duration = Duration::from_secs(10);
 
 /// A moment in the hand-over: the calls of one operation, of which one is the last that the process makes.
@@ -38,14 +38,14 @@ fn cursor(call: &Call) -> bool {
 }
 
 /// Kills the function at this moment of its first poll, and checks that the next polls finish its work.
-fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
+fn crash_at(moment: Moment, skip: usize, fault: Fault) -> World {
     let world = World::new();
     for subject in ["one", "two", "three"] {
-        world.deliver(&mail(subject));
+        world.deliver(&message(subject));
     }
     let profile = world.profile(|_| {});
     world.proxy().fail(skip, 1, fault, &world.lambda().killer(), moment);
-    assert_eq!(world.poll_within(SHORT), Outcome::Died);
+    assert_eq!(world.poll_within(SHORT_LIMIT), Outcome::Crashed);
 
     let mut jobs = world.jobs();
     world.expire_lease(profile);
@@ -53,7 +53,7 @@ fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
     jobs.extend(world.jobs());
     let subjects: BTreeSet<_> = jobs.iter().filter_map(|job| job.message.subject.as_deref()).collect();
     assert_eq!(subjects, BTreeSet::from(["one", "two", "three"]), "no message is lost");
-    assert_eq!(jobs.len(), 3, "no message is announced twice");
+    assert_eq!(jobs.len(), 3, "no message is handed over twice");
     assert_eq!(world.ledger(profile).len(), 3);
     assert_eq!(world.status(profile).state, ProfileState::Ok);
     world
@@ -61,39 +61,39 @@ fn dies(moment: Moment, skip: usize, fault: Fault) -> World {
 
 #[test]
 fn killed_before_the_object_is_stored() {
-    dies(object, 1, Fault::KillBefore);
+    crash_at(object, 1, Fault::KillBefore);
 }
 
 #[test]
 fn killed_between_the_object_and_the_job() {
-    dies(job, 0, Fault::KillBefore);
+    crash_at(job, 0, Fault::KillBefore);
 }
 
 #[test]
 fn killed_between_the_job_and_the_ledger() {
-    dies(job, 0, Fault::KillAfter);
+    crash_at(job, 0, Fault::KillAfter);
 }
 
 #[test]
 fn killed_while_the_ledger_is_written() {
-    dies(ledger, 0, Fault::KillBefore);
+    crash_at(ledger, 0, Fault::KillBefore);
 }
 
 #[test]
 fn killed_between_the_ledger_and_the_cursor() {
-    let world = dies(cursor, 0, Fault::KillBefore);
+    let world = crash_at(cursor, 0, Fault::KillBefore);
     assert_eq!(world.jobs_sent(), 3, "what the ledger holds is not even sent again");
 }
 
 #[test]
 fn killed_after_the_cursor_is_moved() {
     let world = World::new();
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     world.profile(|_| {});
     world.proxy().fail_next(Fault::KillAfter, &world.lambda().killer(), cursor);
-    assert_eq!(world.poll_within(SHORT), Outcome::Died);
+    assert_eq!(world.poll_within(SHORT_LIMIT), Outcome::Crashed);
     // The lease was released with the cursor.
-    world.deliver(&mail("two"));
+    world.deliver(&message("two"));
     world.poll();
     assert_eq!(world.subjects(), ["one", "two"]);
 }
@@ -101,10 +101,10 @@ fn killed_after_the_cursor_is_moved() {
 #[test]
 fn a_lease_keeps_others_away_until_it_runs_out() {
     let world = World::new();
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     world.profile(|_| {});
     world.proxy().fail_next(Fault::KillBefore, &world.lambda().killer(), job);
-    assert_eq!(world.poll_within(SHORT), Outcome::Died);
+    assert_eq!(world.poll_within(SHORT_LIMIT), Outcome::Crashed);
     world.poll();
     assert!(world.jobs().is_empty(), "the lease was not respected");
     thread::sleep(LEASE);
@@ -113,10 +113,10 @@ fn a_lease_keeps_others_away_until_it_runs_out() {
 }
 
 #[test]
-fn two_functions_at_once_announce_each_mail_once() {
+fn two_functions_at_once_hand_over_each_message_once() {
     let world = World::new();
-    let mails: Vec<Vec<u8>> = (0..150).map(|n| mail(&format!("mail {n}"))).collect();
-    world.deliver_all(mails.iter().map(Vec::as_slice));
+    let messages: Vec<Vec<u8>> = (0..150).map(|n| message(&format!("message {n}"))).collect();
+    world.deliver_all(messages.iter().map(Vec::as_slice));
     let profile = world.profile(|_| {});
     let other = world.another_function();
     let event = json!({"refresh_interval": INTERVAL});
@@ -133,21 +133,21 @@ fn two_functions_at_once_announce_each_mail_once() {
 }
 
 #[test]
-fn a_mail_that_kills_the_function_three_times_is_quarantined() {
+fn a_message_that_crashes_the_function_three_times_is_quarantined() {
     let world = World::new();
-    let poison = mail("poison");
+    let poison = message("poison");
     let mut client = world.other_client();
-    for raw in [mail("before"), poison.clone(), mail("after")] {
+    for raw in [message("before"), poison.clone(), message("after")] {
         client.append("INBOX", "", None, &raw);
     }
     let profile = world.profile(|_| {});
     let digest = Digest::of(&poison).to_hex();
-    // Once in company of the page's other mail, then three times alone.
+    // Once in company of the page's other messages, then three times alone.
     world.proxy().fail(0, 4, Fault::KillBefore, &world.lambda().killer(), move |call| {
         object(call) && call.about.contains(&digest)
     });
     for _ in 0..4 {
-        assert_eq!(world.poll_within(SHORT), Outcome::Died);
+        assert_eq!(world.poll_within(SHORT_LIMIT), Outcome::Crashed);
         world.expire_lease(profile);
     }
     world.poll();
@@ -156,7 +156,7 @@ fn a_mail_that_kills_the_function_three_times_is_quarantined() {
     assert_eq!(kinds, [(Kind::Message, 1), (Kind::Quarantined, 2), (Kind::Message, 3)]);
     assert!(jobs[1].message.text.is_none());
 
-    world.deliver(&mail("next"));
+    world.deliver(&message("next"));
     world.poll();
     assert_eq!(world.subjects(), ["next"]);
     assert_eq!(world.status(profile).state, ProfileState::Ok);
@@ -165,10 +165,10 @@ fn a_mail_that_kills_the_function_three_times_is_quarantined() {
 /// Has one call fail, and sees to it that this poll or the next makes good for it.
 fn fails(moment: Moment, fault: Fault) {
     let world = World::new();
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     let profile = world.profile(|_| {});
     world.proxy().fail_next(fault, &world.lambda().killer(), moment);
-    let _ = world.poll_within(SHORT);
+    let _ = world.poll_within(SHORT_LIMIT);
     let mut subjects = world.subjects();
     world.expire_lease(profile);
     world.await_due(profile);
@@ -184,7 +184,7 @@ fn a_bucket_that_is_busy_is_tried_again() {
 }
 
 #[test]
-fn a_bucket_that_refuses_delays_the_mail() {
+fn a_bucket_that_refuses_delays_the_message() {
     fails(object, Fault::Refuse(403, "AccessDenied"));
 }
 
@@ -209,6 +209,6 @@ fn a_cursor_that_could_not_be_written_is_written_again() {
 }
 
 #[test]
-fn a_cursor_whose_answer_was_lost_announces_nothing_twice() {
+fn a_cursor_whose_answer_was_lost_hands_over_nothing_twice() {
     fails(cursor, Fault::HangUpAfter);
 }

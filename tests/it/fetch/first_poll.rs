@@ -2,13 +2,13 @@
 
 use mailroom_core::health::ProfileState;
 use mailroom_core::profile::StartFrom;
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use time::macros::{date, datetime};
 
 #[test]
-fn from_now_announces_only_what_comes_later() {
+fn from_now_hands_over_only_what_comes_later() {
     let world = World::new();
-    world.deliver(&mail("old"));
+    world.deliver(&message("old"));
     let profile = world.profile(|profile| profile.settings.start_from = StartFrom::Now);
     assert_eq!(world.status(profile).state, ProfileState::Pending);
 
@@ -16,7 +16,7 @@ fn from_now_announces_only_what_comes_later() {
     assert!(world.jobs().is_empty());
     assert_eq!(world.status(profile).state, ProfileState::Ok);
 
-    world.deliver(&mail("new"));
+    world.deliver(&message("new"));
     world.poll();
     assert_eq!(world.subjects(), ["new"]);
 }
@@ -26,16 +26,16 @@ fn from_now_is_right_for_an_empty_mailbox_too() {
     let world = World::new();
     world.profile(|profile| profile.settings.start_from = StartFrom::Now);
     world.poll();
-    world.deliver(&mail("first"));
+    world.deliver(&message("first"));
     world.poll();
     assert_eq!(world.subjects(), ["first"]);
 }
 
 #[test]
-fn all_announces_everything_in_its_order() {
+fn all_hands_over_everything_in_its_order() {
     let world = World::new();
     for subject in ["one", "two", "three"] {
-        world.deliver(&mail(subject));
+        world.deliver(&message(subject));
     }
     let profile = world.profile(|profile| profile.settings.start_from = StartFrom::All);
     world.poll();
@@ -46,18 +46,18 @@ fn all_announces_everything_in_its_order() {
 }
 
 #[test]
-fn a_date_leaves_older_mail_alone() {
+fn a_date_leaves_older_messages_alone() {
     let world = World::new();
     let mut client = world.other_client();
-    client.append("INBOX", "", Some(datetime!(2026-10-30 12:00 UTC)), &mail("October"));
-    client.append("INBOX", "", Some(datetime!(2026-11-02 12:00 UTC)), &mail("November"));
-    client.append("INBOX", "", Some(datetime!(2026-10-31 12:00 UTC)), &mail("moved here late"));
+    client.append("INBOX", "", Some(datetime!(2026-10-30 12:00 UTC)), &message("October"));
+    client.append("INBOX", "", Some(datetime!(2026-11-02 12:00 UTC)), &message("November"));
+    client.append("INBOX", "", Some(datetime!(2026-10-31 12:00 UTC)), &message("moved here late"));
     world.profile(|profile| profile.settings.start_from = StartFrom::Date(date!(2026 - 11 - 01)));
     world.poll();
     assert_eq!(world.subjects(), ["November"]);
 
     // Whatever comes after the first poll counts, whatever date it carries.
-    client.append("INBOX", "", Some(datetime!(2025-01-01 12:00 UTC)), &mail("from the archive"));
+    client.append("INBOX", "", Some(datetime!(2025-01-01 12:00 UTC)), &message("from the archive"));
     world.poll();
     assert_eq!(world.subjects(), ["from the archive"]);
 }

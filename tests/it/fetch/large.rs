@@ -6,24 +6,24 @@ use std::time::Duration;
 use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::job::Kind;
 use mailroom_tests::lambda::Outcome;
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 
 /// What Lambda gives the function, in bytes.
 const MEMORY: u64 = 256 * 1024 * 1024;
 
-/// A mail with a body of so many bytes.
-fn mail_of(subject: &str, bytes: usize) -> Vec<u8> {
+/// A message with a body of this many bytes.
+fn message_of(subject: &str, bytes: usize) -> Vec<u8> {
     let line = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\r\n";
-    let mut raw = mail(subject);
+    let mut raw = message(subject);
     raw.extend(line.iter().copied().cycle().take(bytes / line.len() * line.len()));
     raw
 }
 
 #[test]
-fn a_mail_of_sixty_megabytes_is_a_job_with_its_headers() {
+fn a_message_of_sixty_megabytes_is_a_job_with_its_headers() {
     let world = World::new();
-    world.deliver(&mail_of("too large", 60_000_000));
-    world.deliver(&mail("small"));
+    world.deliver(&message_of("too large", 60_000_000));
+    world.deliver(&message("small"));
     let profile = world.profile(|_| {});
     world.poll();
 
@@ -41,10 +41,10 @@ fn a_mail_of_sixty_megabytes_is_a_job_with_its_headers() {
 }
 
 #[test]
-fn mails_of_the_largest_size_allowed_fit_the_memory() {
+fn messages_of_the_largest_size_allowed_fit_the_memory() {
     let world = World::new();
     for n in 0..3 {
-        world.deliver(&mail_of(&format!("large {n}"), 25_000_000));
+        world.deliver(&message_of(&format!("large {n}"), 25_000_000));
     }
     world.profile(|_| {});
     world.poll();
@@ -61,11 +61,11 @@ fn mails_of_the_largest_size_allowed_fit_the_memory() {
 }
 
 #[test]
-fn a_backlog_is_handed_over_in_several_invocations_each_mail_once() {
-    const MAILS: usize = 2_000;
+fn a_backlog_is_handed_over_in_several_invocations_each_message_once() {
+    const MESSAGES: usize = 2_000;
     let world = World::new();
-    let mails: Vec<Vec<u8>> = (0..MAILS).map(|n| mail(&format!("mail {n}"))).collect();
-    world.deliver_all(mails.iter().map(Vec::as_slice));
+    let messages: Vec<Vec<u8>> = (0..MESSAGES).map(|n| message(&format!("message {n}"))).collect();
+    world.deliver_all(messages.iter().map(Vec::as_slice));
     let profile = world.profile(|_| {});
 
     let limit = Duration::from_secs(8);
@@ -74,9 +74,9 @@ fn a_backlog_is_handed_over_in_several_invocations_each_mail_once() {
     assert!(invocations > 1, "the backlog was too small to need a second invocation");
 
     let subjects = world.subjects();
-    assert_eq!(subjects.len(), MAILS);
-    assert_eq!(subjects.iter().collect::<BTreeSet<_>>().len(), MAILS);
-    assert_eq!(world.ledger(profile).len(), MAILS);
+    assert_eq!(subjects.len(), MESSAGES);
+    assert_eq!(subjects.iter().collect::<BTreeSet<_>>().len(), MESSAGES);
+    assert_eq!(world.ledger(profile).len(), MESSAGES);
     assert_eq!(world.status(profile).state, ProfileState::Ok);
     let memory = world.lambda().peak_memory();
     assert!(memory < MEMORY, "{} MiB", memory / 1024 / 1024);

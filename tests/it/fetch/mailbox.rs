@@ -7,30 +7,30 @@ use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Mailbox;
 use mailroom_tests::aws_proxy::Fault;
 use mailroom_tests::lambda::Outcome;
-use mailroom_tests::world::{INTERVAL, World, mail};
+use mailroom_tests::world::{INTERVAL, World, message};
 use serde_json::json;
 
 #[test]
-fn mail_read_before_us_is_left_alone() {
+fn a_message_that_was_read_before_is_left_alone() {
     let world = World::new();
     let mut client = world.other_client();
-    client.append("INBOX", "\\Seen", None, &mail("read"));
-    client.append("INBOX", "", None, &mail("unread"));
+    client.append("INBOX", "\\Seen", None, &message("read"));
+    client.append("INBOX", "", None, &message("unread"));
     world.profile(|profile| profile.settings.include_seen = false);
     world.poll();
     assert_eq!(world.subjects(), ["unread"]);
 
-    client.append("INBOX", "\\Seen", None, &mail("read at once"));
+    client.append("INBOX", "\\Seen", None, &message("read at once"));
     world.poll();
     assert!(world.jobs().is_empty());
 }
 
 #[test]
-fn mail_read_before_us_counts_where_the_profile_wants_it() {
+fn a_message_that_was_read_before_counts_where_the_profile_wants_it() {
     let world = World::new();
     let mut client = world.other_client();
-    client.append("INBOX", "\\Seen", None, &mail("read"));
-    client.append("INBOX", "", None, &mail("unread"));
+    client.append("INBOX", "\\Seen", None, &message("read"));
+    client.append("INBOX", "", None, &message("unread"));
     world.profile(|profile| profile.settings.include_seen = true);
     world.poll();
     let mut subjects = world.subjects();
@@ -39,13 +39,13 @@ fn mail_read_before_us_counts_where_the_profile_wants_it() {
 }
 
 #[test]
-fn mail_deleted_between_listing_and_fetching_is_no_error() {
+fn a_message_deleted_between_listing_and_fetching_is_no_error() {
     let world = World::new();
     for subject in ["stays", "goes", "stays too"] {
-        world.deliver(&mail(subject));
+        world.deliver(&message(subject));
     }
     let profile = world.profile(|_| {});
-    // The lease is taken after the listing and before the fetch: it comes late, and mail is deleted meanwhile.
+    // The lease is taken after the listing and before the fetch: it comes late, and a message is deleted meanwhile.
     world.proxy().fail_next(Fault::Delay(Duration::from_millis(800)), &world.lambda().killer(), |call| {
         call.operation == "dynamodb.UpdateItem"
     });
@@ -58,18 +58,18 @@ fn mail_deleted_between_listing_and_fetching_is_no_error() {
 
     assert_eq!(world.subjects(), ["stays", "stays too"]);
     assert_eq!(world.status(profile).state, ProfileState::Ok);
-    world.deliver(&mail("next"));
+    world.deliver(&message("next"));
     world.poll();
     assert_eq!(world.subjects(), ["next"]);
 }
 
 #[test]
-fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
+fn a_mailbox_made_again_hands_over_only_what_is_new_in_it() {
     let world = World::new();
     let mut client = world.other_client();
     client.create("Support");
-    client.append("Support", "", None, &mail("one"));
-    client.append("Support", "", None, &mail("two"));
+    client.append("Support", "", None, &message("one"));
+    client.append("Support", "", None, &message("two"));
     let profile = world.profile(|profile| profile.settings.mailbox = Mailbox::parse("Support").unwrap());
     world.poll();
     assert_eq!(world.jobs().len(), 2);
@@ -78,7 +78,7 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
     client.delete("Support");
     client.create("Support");
     for subject in ["meanwhile", "two", "one"] {
-        client.append("Support", "", None, &mail(subject));
+        client.append("Support", "", None, &message(subject));
     }
     drop(world.proxy().take_calls());
     world.poll();
@@ -87,7 +87,7 @@ fn a_mailbox_made_again_announces_only_what_is_new_in_it() {
     let after = world.stored(profile).cursor.unwrap().uid_validity;
     assert_ne!(before, after);
 
-    client.append("Support", "", None, &mail("later"));
+    client.append("Support", "", None, &message("later"));
     world.poll();
     assert_eq!(world.subjects(), ["later"]);
 }
@@ -106,7 +106,7 @@ fn a_mailbox_that_does_not_exist_is_its_owners_to_fix() {
 
     // It appears, and all is well.
     client.create("Suport");
-    client.append("Suport", "", None, &mail("found"));
+    client.append("Suport", "", None, &message("found"));
     world.poll();
     assert_eq!(world.subjects(), ["found"]);
     let status = world.status(profile);
@@ -119,7 +119,7 @@ fn a_mailbox_is_named_as_people_write_it() {
         let world = World::new();
         let mut client = world.other_client();
         client.create(name);
-        client.append(name, "", None, &mail("found"));
+        client.append(name, "", None, &message("found"));
         world.profile(|profile| profile.settings.mailbox = Mailbox::parse(name).unwrap());
         world.poll();
         let jobs = world.jobs();

@@ -7,17 +7,17 @@ use mailroom_core::inbound::schedule::SHARDS;
 use mailroom_core::profile::AfterFetch;
 use mailroom_core::server::{Mailbox, Security};
 use mailroom_tests::rtt_proxy::RttProxy;
-use mailroom_tests::world::{World, mail, server};
+use mailroom_tests::world::{World, message, server};
 
 #[test]
-fn each_mail_is_announced_once_in_twenty_polls() {
+fn each_message_is_handed_over_once_in_twenty_polls() {
     let world = World::new();
     let profile = world.profile(|_| {});
     let mut expected = Vec::new();
     for n in 0..20 {
         if n % 4 == 0 {
-            let subject = format!("mail {n}");
-            world.deliver(&mail(&subject));
+            let subject = format!("message {n}");
+            world.deliver(&message(&subject));
             expected.push(subject);
         }
         world.poll();
@@ -27,9 +27,9 @@ fn each_mail_is_announced_once_in_twenty_polls() {
 }
 
 #[test]
-fn a_job_says_what_the_mail_says_and_points_to_it() {
+fn a_job_says_what_the_message_says_and_points_to_it() {
     let world = World::new();
-    let raw = mail("a question");
+    let raw = message("a question");
     world.other_client().append("INBOX", "", None, &raw);
     let id = world.profile(|profile| profile.settings.name = "Front desk".to_owned());
     world.poll();
@@ -68,9 +68,9 @@ fn an_attachment_is_an_object_of_its_own() {
 }
 
 #[test]
-fn equal_mail_is_one_job_however_often_it_lies_there() {
+fn equal_messages_are_one_job_however_often_one_lies_there() {
     let world = World::new();
-    let raw = mail("twice");
+    let raw = message("twice");
     let mut client = world.other_client();
     client.append("INBOX", "", None, &raw);
     client.append("INBOX", "", None, &raw);
@@ -86,7 +86,7 @@ fn equal_mail_is_one_job_however_often_it_lies_there() {
 #[test]
 fn an_idle_check_reads_the_index_and_writes_nothing() {
     let world = World::new();
-    world.deliver(&mail("first"));
+    world.deliver(&message("first"));
     world.profile(|_| {});
     world.poll();
     world.poll();
@@ -112,7 +112,7 @@ fn an_idle_check_takes_five_round_trips() {
     let dovecot = ([127, 0, 0, 1], world.servers().dovecot().ports().imaps).into();
     let far_away = RttProxy::start(world.handle(), dovecot, Duration::from_millis(40));
     let port = far_away.address().port();
-    world.deliver(&mail("first"));
+    world.deliver(&message("first"));
     world.profile(|profile| profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls)));
     world.poll();
     assert_eq!(world.subjects(), ["first"]);
@@ -127,8 +127,8 @@ fn an_idle_check_takes_five_round_trips() {
 fn a_poll_leaves_no_trace_in_the_mailbox() {
     let world = World::new();
     let mut client = world.other_client();
-    client.append("INBOX", "\\Flagged", None, &mail("one"));
-    client.append("INBOX", "", None, &mail("two"));
+    client.append("INBOX", "\\Flagged", None, &message("one"));
+    client.append("INBOX", "", None, &message("two"));
     world.profile(|_| {});
     world.poll();
     assert_eq!(world.jobs().len(), 2);
@@ -137,9 +137,9 @@ fn a_poll_leaves_no_trace_in_the_mailbox() {
 }
 
 #[test]
-fn mail_is_marked_seen_where_the_profile_says_so() {
+fn a_message_is_marked_seen_where_the_profile_says_so() {
     let world = World::new();
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     world.profile(|profile| profile.settings.after_fetch = AfterFetch::MarkSeen);
     world.poll();
     assert_eq!(world.subjects(), ["one"]);
@@ -149,11 +149,11 @@ fn mail_is_marked_seen_where_the_profile_says_so() {
 }
 
 #[test]
-fn mail_is_moved_where_the_profile_says_so() {
+fn a_message_is_moved_where_the_profile_says_so() {
     let world = World::new();
     let mut client = world.other_client();
     client.create("Done");
-    world.deliver(&mail("one"));
+    world.deliver(&message("one"));
     world.profile(|profile| profile.settings.after_fetch = AfterFetch::Move(Mailbox::parse("Done").unwrap()));
     world.poll();
     assert_eq!(world.subjects(), ["one"]);

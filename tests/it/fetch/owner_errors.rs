@@ -4,12 +4,12 @@ use mailroom_core::health::{ProfileState, Status};
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Security;
 use mailroom_local::certificates::Leaf;
-use mailroom_tests::world::{World, mail, server};
+use mailroom_tests::world::{World, message, server};
 
 /// Polls a profile whose server shows this certificate, and one whose server is as it should be.
 fn status_with(leaf: Leaf) -> Status {
     let world = World::new();
-    world.deliver(&mail("fine"));
+    world.deliver(&message("fine"));
     let host = leaf.address().to_string();
     let port = world.servers().dovecot().ports().imaps;
     let profile = world.profile(|profile| {
@@ -46,7 +46,7 @@ fn a_certificate_for_another_host_is_refused() {
 fn starttls_is_as_good_as_implicit_tls() {
     let world = World::new();
     let port = world.servers().dovecot().ports().imap;
-    world.deliver(&mail("fine"));
+    world.deliver(&message("fine"));
     world.profile(|profile| profile.settings.imap = Some(server("localhost", port, Security::StartTls)));
     world.poll();
     assert_eq!(world.subjects(), ["fine"]);
@@ -66,7 +66,7 @@ fn starttls_verifies_certificates_too() {
 #[test]
 fn a_wrong_password_is_told_and_a_new_one_fixes_it() {
     let world = World::new();
-    world.deliver(&mail("waiting"));
+    world.deliver(&message("waiting"));
     let profile = world.profile_with_password("wrong", |_| {});
     world.poll();
     assert_refused(&world.status(profile), ErrorCode::ImapAuth, ProfileState::Misconfigured);

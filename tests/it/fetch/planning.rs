@@ -8,10 +8,10 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::schedule::{BATCH, PollRequest};
 use mailroom_core::profile::{ProfileId, RefreshInterval};
 use mailroom_tests::lambda::Outcome;
-use mailroom_tests::world::{World, mail, sqs_event};
+use mailroom_tests::world::{World, message, sqs_event};
 use serde_json::json;
 
-const TIME: Duration = Duration::from_secs(30);
+const POLL_LIMIT: Duration = Duration::from_secs(30);
 
 fn interval(seconds: u32) -> RefreshInterval {
     RefreshInterval::from_seconds(seconds).unwrap()
@@ -20,18 +20,18 @@ fn interval(seconds: u32) -> RefreshInterval {
 #[test]
 fn many_profiles_are_polled_through_the_queue() {
     let world = World::new();
-    world.deliver(&mail("to all"));
+    world.deliver(&message("to all"));
     let profiles: Vec<ProfileId> = (0..=BATCH)
         .map(|_| world.profile(|profile| profile.settings.refresh_interval = interval(60)))
         .collect();
-    let planned = world.lambda().invoke(json!({"refresh_interval": 60}), TIME);
+    let planned = world.lambda().invoke(json!({"refresh_interval": 60}), POLL_LIMIT);
     assert_eq!(planned, Outcome::Answered(json!({"batchItemFailures": []})));
 
     // The batches are spread over half the interval.
     let begun = Instant::now();
     let mut jobs = Vec::new();
     while jobs.len() < profiles.len() {
-        world.run_poll_queue(TIME);
+        world.run_poll_queue(POLL_LIMIT);
         jobs.extend(world.jobs());
         assert!(begun.elapsed() < Duration::from_secs(60), "{} jobs", jobs.len());
         thread::sleep(Duration::from_millis(500));
@@ -44,7 +44,7 @@ fn many_profiles_are_polled_through_the_queue() {
 fn an_interval_below_a_minute_gets_its_rounds_from_the_queue() {
     let world = World::new();
     world.profile(|profile| profile.settings.refresh_interval = interval(10));
-    let planned = world.lambda().invoke(json!({"refresh_interval": 10}), TIME);
+    let planned = world.lambda().invoke(json!({"refresh_interval": 10}), POLL_LIMIT);
     assert_eq!(planned, Outcome::Answered(json!({"batchItemFailures": []})));
     let attributes = world.aws().call(
         "sqs",
@@ -57,14 +57,14 @@ fn an_interval_below_a_minute_gets_its_rounds_from_the_queue() {
 #[test]
 fn a_request_that_cannot_be_read_does_not_spoil_its_batch() {
     let world = World::new();
-    world.deliver(&mail("fine"));
+    world.deliver(&message("fine"));
     let profile = world.profile(|_| {});
     let mut event = sqs_event("1", &PollRequest::Profile(profile).to_json());
     for (id, body) in [("2", "no JSON"), ("3", r#"{"kind":"profile","version":99,"profile_id":"x"}"#)] {
         let record = sqs_event(id, body)["Records"][0].clone();
         event["Records"].as_array_mut().unwrap().insert(0, record);
     }
-    let outcome = world.lambda().invoke(event, TIME);
+    let outcome = world.lambda().invoke(event, POLL_LIMIT);
     let failed = json!({"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "2"}]});
     assert_eq!(outcome, Outcome::Answered(failed));
     assert_eq!(world.subjects(), ["fine"]);
@@ -76,7 +76,7 @@ fn an_unknown_event_is_refused() {
     for event in
         [json!({}), json!({"refresh_interval": 7}), json!({"detail-type": "Scheduled Event"}), json!(null)]
     {
-        let outcome = world.lambda().invoke(event.clone(), TIME);
+        let outcome = world.lambda().invoke(event.clone(), POLL_LIMIT);
         assert!(matches!(outcome, Outcome::Failed(_)), "{event}: {outcome:?}");
     }
     world.poll();
@@ -87,7 +87,7 @@ fn a_schedule_that_no_profile_needs_is_removed() {
     let world = World::new();
     let schedules = world.stack().schedules();
     world.handle().block_on(schedules.ensure(interval(120))).unwrap();
-    let planned = world.lambda().invoke(json!({"refresh_interval": 120}), TIME);
+    let planned = world.lambda().invoke(json!({"refresh_interval": 120}), POLL_LIMIT);
     assert_eq!(planned, Outcome::Answered(json!({"batchItemFailures": []})));
     let removed = world.proxy().calls().into_iter().find(|call| call.operation == "scheduler.DeleteSchedule");
     assert_eq!(removed.map(|call| call.status), Some(200));
@@ -96,7 +96,7 @@ fn a_schedule_that_no_profile_needs_is_removed() {
 #[test]
 fn a_profile_that_cannot_be_read_leaves_the_others_alone() {
     let world = World::new();
-    world.deliver(&mail("fine"));
+    world.deliver(&message("fine"));
     let spoilt = world.profile(|_| {});
     world.spoil(spoilt);
     let healthy = world.profile(|_| {});
@@ -112,7 +112,7 @@ fn a_flow_schema_sends_its_jobs_to_its_own_queue() {
     let id = FlowSchemaId::parse("orders").unwrap();
     let schema = FlowSchema { id: id.clone(), name: "Orders".to_owned(), queue_url: Some(queue.clone()) };
     world.handle().block_on(world.table().put_flow_schema(&schema)).unwrap();
-    world.deliver(&mail("an order"));
+    world.deliver(&message("an order"));
     world.profile(|profile| profile.settings.flow_schema_id = Some(id));
     world.poll();
     assert!(world.jobs().is_empty());
@@ -124,7 +124,7 @@ fn a_flow_schema_sends_its_jobs_to_its_own_queue() {
 #[test]
 fn a_profile_that_does_not_listen_is_not_polled() {
     let world = World::new();
-    world.deliver(&mail("unheard"));
+    world.deliver(&message("unheard"));
     world.profile(|profile| profile.settings.listen = false);
     world.poll();
     assert!(world.jobs().is_empty());

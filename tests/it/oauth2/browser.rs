@@ -4,7 +4,7 @@ use mailroom_core::health::ProfileState;
 use mailroom_tests::browser::Browser;
 use mailroom_tests::openid::Mechanism;
 use mailroom_tests::secret_scan;
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use serde_json::json;
 
 /// Where pictures of the pages go, for whoever wants to look at them.
@@ -29,7 +29,7 @@ fn consent(browser: &Browser, account: &str) {
 }
 
 #[test]
-fn a_browser_signs_in_and_mail_comes_in_and_goes_out_by_token() {
+fn a_browser_signs_in_and_messages_come_in_and_go_out_by_token() {
     let world = World::for_browsers();
     let browser = Browser::start(world.handle());
     for mechanism in [Mechanism::Xoauth2, Mechanism::Oauthbearer] {
@@ -48,7 +48,7 @@ fn a_browser_signs_in_and_mail_comes_in_and_goes_out_by_token() {
         keep_picture(&browser, "signed-in");
         secret_scan::watch(world.open_id().issued());
 
-        world.deliver_to(mechanism, &mail("By browser"));
+        world.deliver_to(mechanism, &message("By browser"));
         world.poll();
         assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
         assert_eq!(world.subjects(), ["By browser"]);

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 /// What a scripted provider does with a request.
 #[derive(Debug, Clone)]
-enum Answer {
+enum Scripted {
     /// It answers with a status, a content type, a body and perhaps a place to go to.
     Say(u16, &'static str, String),
     /// It leads somewhere else.
@@ -28,11 +28,11 @@ enum Answer {
     HangUp,
 }
 
-fn reply(answer: &Answer) -> Response<Full<Bytes>> {
+fn reply(answer: &Scripted) -> Response<Full<Bytes>> {
     let (status, kind, body, location) = match answer {
-        Answer::Say(status, kind, body) => (*status, *kind, body.clone(), None),
-        Answer::Redirect(to) => (302, "text/plain", String::new(), Some(*to)),
-        Answer::Silence | Answer::HangUp => (500, "text/plain", String::new(), None),
+        Scripted::Say(status, kind, body) => (*status, *kind, body.clone(), None),
+        Scripted::Redirect(to) => (302, "text/plain", String::new(), Some(*to)),
+        Scripted::Silence | Scripted::HangUp => (500, "text/plain", String::new(), None),
     };
     let mut response = Response::builder().status(status).header("content-type", kind);
     if let Some(to) = location {
@@ -42,26 +42,26 @@ fn reply(answer: &Answer) -> Response<Full<Bytes>> {
 }
 
 /// A provider that answers for its document, and for tokens; its address.
-fn provider(world: &World, document: Option<Answer>, token: Answer) -> String {
+fn provider(world: &World, document: Option<Scripted>, token: Scripted) -> String {
     let listener = world.handle().block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     let good = json!({"issuer": issuer, "token_endpoint": format!("{issuer}/token")}).to_string();
-    let document = document.unwrap_or(Answer::Say(200, "application/json", good));
+    let document = document.unwrap_or(Scripted::Say(200, "application/json", good));
     drop(world.handle().spawn(serve(listener, move |request: Request<Bytes>| {
         let answer = if request.uri().path() == "/token" { token.clone() } else { document.clone() };
         async move {
             match answer {
-                Answer::Silence => std::future::pending().await,
-                Answer::HangUp => Reply::HangUp,
-                Answer::Say(..) | Answer::Redirect(_) => Reply::Answer(reply(&answer)),
+                Scripted::Silence => std::future::pending().await,
+                Scripted::HangUp => Reply::HangUp,
+                Scripted::Say(..) | Scripted::Redirect(_) => Reply::Answer(reply(&answer)),
             }
         }
     })));
     issuer
 }
 
-fn say(status: u16, kind: &'static str, body: impl Into<String>) -> Answer {
-    Answer::Say(status, kind, body.into())
+fn say(status: u16, kind: &'static str, body: impl Into<String>) -> Scripted {
+    Scripted::Say(status, kind, body.into())
 }
 
 /// What a profile with this provider is told of it by a connection test.
@@ -91,13 +91,13 @@ fn a_provider_without_a_usable_document_is_told_by_what_is_wrong_with_it() {
         (say(200, "application/json", format!("{{\"a\": \"{}\"}}", "x".repeat(1 << 20))), "is too large"),
         (say(404, "text/html", html), "status 404"),
         (say(500, "text/plain", "oh"), "status 500"),
-        (Answer::Redirect("https://id.example.com/"), "redirects to https://id.example.com/"),
+        (Scripted::Redirect("https://id.example.com/"), "redirects to https://id.example.com/"),
         (say(200, "application/json", other.to_string()), "is of another issuer, https://id.example.com"),
-        (Answer::HangUp, "broke the connection"),
-        (Answer::Silence, "did not answer in time"),
+        (Scripted::HangUp, "broke the connection"),
+        (Scripted::Silence, "did not answer in time"),
     ];
     for (document, words) in cases {
-        let issuer = provider(&world, Some(document.clone()), Answer::HangUp);
+        let issuer = provider(&world, Some(document.clone()), Scripted::HangUp);
         let (code, message) = told(&world, &issuer);
         assert!(code == "oauth2_discovery" && message.contains(words), "{document:?}: {code} {message}");
     }
@@ -120,9 +120,9 @@ fn a_token_endpoint_that_fails_is_told_in_its_own_words_and_without_ours() {
             "is too large",
         ),
         (say(503, "text/html", "<html>"), "oauth2_discovery", "status 503"),
-        (Answer::Redirect("https://id.example.com/"), "oauth2_discovery", "redirects to another address"),
-        (Answer::HangUp, "oauth2_discovery", "broke the connection"),
-        (Answer::Silence, "oauth2_discovery", "did not answer in time"),
+        (Scripted::Redirect("https://id.example.com/"), "oauth2_discovery", "redirects to another address"),
+        (Scripted::HangUp, "oauth2_discovery", "broke the connection"),
+        (Scripted::Silence, "oauth2_discovery", "did not answer in time"),
         (say(400, json, error("temporarily_unavailable", "later")), "oauth2_discovery", "later"),
         (say(400, json, error("invalid_scope", "no such scope")), "oauth2_client", "no such scope"),
         (say(401, json, error("invalid_client", &format!("{CANARY} is wrong"))), "oauth2_client", "is wrong"),
@@ -163,7 +163,7 @@ fn a_provider_that_is_down_is_waited_for_and_asks_nobody_to_act() {
     let world = World::for_browsers();
     let client = Client { id: "client".to_owned(), secret: CANARY.to_owned() };
     let down = [
-        provider(&world, Some(Answer::HangUp), Answer::HangUp),
+        provider(&world, Some(Scripted::HangUp), Scripted::HangUp),
         provider(&world, None, say(503, "text/plain", "oh")),
     ];
     for issuer in down {

@@ -1,4 +1,4 @@
-//! Tokens end, are taken back, and are replaced; two functions want them at once, and some of them die over it.
+//! Tokens end, are taken back, and are replaced; two functions want them at once, and some of them crash meanwhile.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use mailroom_core::profile::ProfileId;
 use mailroom_tests::aws_proxy::{Call, Fault};
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::openid::Mechanism;
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const POLL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How often both functions refresh one rotating token at once.
 const RACES: usize = 100;
@@ -35,7 +35,7 @@ fn a_token_is_used_until_shortly_before_its_end() {
     poll_is_fine(&world, profile);
     assert_eq!(refreshed(&world), 1, "one token for both polls");
     std::thread::sleep(Duration::from_secs(5));
-    world.deliver_to(Mechanism::Xoauth2, &mail("Later"));
+    world.deliver_to(Mechanism::Xoauth2, &message("Later"));
     poll_is_fine(&world, profile);
     assert_eq!((refreshed(&world), world.subjects()), (2, vec!["Later".to_owned()]));
 }
@@ -99,7 +99,7 @@ fn an_edit_during_the_rotation_of_a_token_loses_neither() {
     for n in 0..5 {
         world.lambda().killer().kill();
         std::thread::scope(|scope| {
-            let polling = scope.spawn(|| world.poll_within(LIMIT));
+            let polling = scope.spawn(|| world.poll_within(POLL_LIMIT));
             let change = json!({"name": format!("Name {n}")});
             let _ = world.api().patch(&path, &change).expect(200);
             let _ = polling.join().unwrap();
@@ -122,8 +122,8 @@ fn two_functions_that_refresh_one_rotating_token_at_once_end_with_one_that_works
         world.lambda().killer().kill();
         other.killer().kill();
         let answers = std::thread::scope(|scope| {
-            let one = scope.spawn(|| world.lambda().invoke(event(), LIMIT));
-            let two = scope.spawn(|| other.invoke(event(), LIMIT));
+            let one = scope.spawn(|| world.lambda().invoke(event(), POLL_LIMIT));
+            let two = scope.spawn(|| other.invoke(event(), POLL_LIMIT));
             [one.join().unwrap(), two.join().unwrap()]
         });
         for answer in answers {
@@ -149,7 +149,7 @@ fn of_refresh(operation: &'static str) -> impl Fn(&Call) -> bool + Send + 'stati
 }
 
 #[test]
-fn a_function_that_dies_over_a_refresh_costs_a_sign_in_only_while_the_new_token_is_nowhere() {
+fn a_function_that_crashes_during_a_refresh_costs_a_sign_in_only_while_the_new_token_is_nowhere() {
     let steps = [
         // (which call, how many of them before, how it fails, whether the sign-in survives)
         ("dynamodb.UpdateItem", 0, Fault::KillBefore, true),
@@ -165,7 +165,7 @@ fn a_function_that_dies_over_a_refresh_costs_a_sign_in_only_while_the_new_token_
         world.lambda().killer().kill();
         let told = format!("{operation} {skip} {fault:?}");
         world.proxy().fail(skip, 1, fault, &world.lambda().killer(), of_refresh(operation));
-        assert_eq!(world.poll_within(LIMIT), Outcome::Died, "{told}");
+        assert_eq!(world.poll_within(POLL_LIMIT), Outcome::Crashed, "{told}");
         world.expire_claim(profile);
         world.poll();
         let state = world.status(profile).state;

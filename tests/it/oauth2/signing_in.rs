@@ -2,11 +2,11 @@
 
 use mailroom_core::health::ProfileState;
 use mailroom_tests::openid::Mechanism;
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use serde_json::{Value, json};
 
 #[test]
-fn mail_comes_in_and_goes_out_with_the_tokens_of_a_sign_in() {
+fn messages_come_in_and_go_out_with_the_tokens_of_a_sign_in() {
     let world = World::for_browsers();
     for mechanism in [Mechanism::Xoauth2, Mechanism::Oauthbearer] {
         let profile = world.make(&world.token_settings(mechanism, &world.sign_in_client(), &json!({})));
@@ -22,7 +22,7 @@ fn mail_comes_in_and_goes_out_with_the_tokens_of_a_sign_in() {
         let status = &shown["status"];
         assert_eq!((&status["authorized"], &status["state"]), (&json!(true), &json!("pending")), "{shown}");
 
-        world.deliver_to(mechanism, &mail("By token"));
+        world.deliver_to(mechanism, &message("By token"));
         world.poll();
         assert_eq!(world.subjects(), ["By token"], "{:?} {}", world.status(profile), world.lambda().log());
         assert_eq!(world.status(profile).state, ProfileState::Ok);

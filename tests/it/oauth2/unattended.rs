@@ -4,7 +4,7 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
 use mailroom_tests::openid::{Client, Mechanism};
-use mailroom_tests::world::{World, mail};
+use mailroom_tests::world::{World, message};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn a_client_has_access_by_itself_with_each_kind_of_proof() {
         let report = world.api().post("/profiles/test", &settings).expect(200).body;
         assert_eq!((&report["imap"]["ok"], &report["smtp"]["ok"]), (&json!(true), &json!(true)), "{report}");
         let profile = world.make(&settings);
-        world.deliver_to(Mechanism::Xoauth2, &mail("Unattended"));
+        world.deliver_to(Mechanism::Xoauth2, &message("Unattended"));
         world.poll();
         assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
         assert!(!world.jobs().is_empty());

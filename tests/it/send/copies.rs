@@ -135,6 +135,6 @@ fn a_message_that_stays_uncertain_is_published_so_and_never_sent_again() {
     let outcomes = world.outcomes();
     assert_eq!(outcomes.len(), 1);
     assert_eq!(outcomes[0]["status"], "uncertain");
-    assert_eq!((smtp.received().len(), smtp.counts().mails), (0, 1));
+    assert_eq!((smtp.received().len(), smtp.counts().mail_commands), (0, 1));
     assert!(world.other_client().all("Sent").is_empty(), "no copy of what may not have been sent");
 }

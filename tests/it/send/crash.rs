@@ -10,7 +10,7 @@ use mailroom_tests::world::World;
 use super::{finally, hello};
 
 /// What an invocation has that is going to be killed.
-const LIMIT: Duration = Duration::from_secs(40);
+const BATCH_LIMIT: Duration = Duration::from_secs(40);
 
 /// How many calls of AWS a message takes that goes through.
 fn calls_of_a_message(world: &World) -> usize {
@@ -36,7 +36,7 @@ fn killed_at_each_call_of_aws() {
             let id = world.submit(profile, &hello());
             let before = smtp.received().len();
             world.proxy().fail(n, 1, fault.clone(), &world.send_function().killer(), |_| true);
-            assert_eq!(world.send_batch(LIMIT), Some(Outcome::Died), "{fault:?} {n}");
+            assert_eq!(world.send_batch(BATCH_LIMIT), Some(Outcome::Crashed), "{fault:?} {n}");
             let last = finally(&world, profile, &id);
             let received = smtp.received().len() - before;
             match last["status"].as_str() {
@@ -79,7 +79,7 @@ fn aws_that_refuses_or_hangs_up_at_each_call() {
             let id = world.submit(profile, &hello());
             let before = smtp.received().len();
             world.proxy().fail(n, times, fault.clone(), &world.send_function().killer(), |_| true);
-            let outcome = world.send_batch(LIMIT);
+            let outcome = world.send_batch(BATCH_LIMIT);
             assert!(matches!(outcome, Some(Outcome::Answered(_))), "{fault:?} {n}: {outcome:?}");
             let last = finally(&world, profile, &id);
             let received = smtp.received().len() - before;
@@ -106,7 +106,7 @@ fn reached(step: Step, counts: Counts) -> u64 {
         Step::Ehlo => counts.ehlos,
         Step::StartTls => counts.start_tls,
         Step::Auth => counts.auths,
-        Step::Mail => counts.mails,
+        Step::Mail => counts.mail_commands,
         Step::Rcpt => counts.rcpts,
         Step::Data | Step::Body => counts.datas,
         Step::Dot | Step::Stored => counts.contents,
@@ -135,7 +135,7 @@ fn killed_while_the_server_thinks() {
         let profile = world.sender(&smtp, |_| {});
         let id = world.submit(profile, &hello());
         let batch = world.aws().deliver(&world.stack().queues.send, 10);
-        let pending = world.begin_batch(&batch, LIMIT);
+        let pending = world.begin_batch(&batch, BATCH_LIMIT);
         let begun = Instant::now();
         while reached(step, smtp.counts()) == 0 {
             assert!(begun.elapsed() < Duration::from_secs(20), "{step:?} is not reached");
@@ -144,11 +144,11 @@ fn killed_while_the_server_thinks() {
         // Whatever it has to write before it waits is written by then.
         std::thread::sleep(Duration::from_millis(300));
         world.send_function().killer().kill();
-        assert_eq!(pending.wait(), Outcome::Died);
+        assert_eq!(pending.wait(), Outcome::Crashed);
         smtp.clear();
         let last = finally(&world, profile, &id);
         let (expected, received) = match step {
-            // A small mail is out as a whole, and so is its dot, before the server has read any of it.
+            // A small message is out as a whole, and so is its dot, before the server has read any of it.
             Step::Body | Step::Dot => ("uncertain", 0),
             Step::Stored => ("uncertain", 1),
             _ => ("sent", 1),
@@ -172,7 +172,7 @@ fn a_message_that_crashes_the_function_five_times_is_given_up() {
         world.proxy().fail_next(AwsFault::KillAfter, &world.send_function().killer(), |call| {
             call.operation == "dynamodb.PutItem" && call.about.contains("\"lease\"")
         });
-        assert_eq!(world.send_batch(LIMIT), Some(Outcome::Died));
+        assert_eq!(world.send_batch(BATCH_LIMIT), Some(Outcome::Crashed));
         world.hurry(profile, &id);
     }
     world.send_all();
@@ -195,8 +195,8 @@ fn two_functions_with_one_message_send_it_once() {
         let id = world.submit(profile, &hello());
         let before = smtp.received().len();
         let batch = world.aws().deliver(&world.stack().queues.send, 10);
-        let one = world.begin_batch(&batch, LIMIT);
-        let two = world.begin_batch_of(&other, &batch, LIMIT);
+        let one = world.begin_batch(&batch, BATCH_LIMIT);
+        let two = world.begin_batch_of(&other, &batch, BATCH_LIMIT);
         assert!(matches!((one.wait(), two.wait()), (Outcome::Answered(_), Outcome::Answered(_))));
         assert_eq!(finally(&world, profile, &id)["status"], "sent");
         assert_eq!(smtp.received().len() - before, 1);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{finally, hello, status};
 
-/// All the steps at which a server may fail, but for those after the mail.
+/// All the steps at which a server may fail, but for those after the message.
 const STEPS: [Step; 10] = [
     Step::Greeting,
     Step::Ehlo,
@@ -74,7 +74,7 @@ fn lost_connections(fault: Fault<'_>, limit: Duration, codes: &[&str]) {
             uncertain += 1;
             assert_eq!(last["status"], "uncertain", "{step:?}: {last}");
             assert_eq!(received, usize::from(step == Step::Stored), "{step:?}");
-            assert_eq!(case.server.counts().mails, 1, "{step:?}: it was never tried again");
+            assert_eq!(case.server.counts().mail_commands, 1, "{step:?}: it was never tried again");
         } else {
             assert_eq!((last["status"].as_str(), received), (Some("sent"), 1), "{step:?}: {last}");
         }
@@ -243,7 +243,7 @@ fn a_sending_error_is_shown_and_does_not_stop_polls() {
         world.hurry(profile, &id);
         world.send_all();
     }
-    world.deliver(&mailroom_tests::world::mail("one"));
+    world.deliver(&mailroom_tests::world::message("one"));
     world.poll();
     assert_eq!(world.subjects(), ["one"]);
     let shown = world.api().get(&format!("/profiles/{profile}")).body["status"].clone();

@@ -91,7 +91,7 @@ fn profiles_do_not_answer_each_other_and_nobody_answers_a_daemon() {
 }
 
 #[test]
-fn a_recipient_gets_ten_automatic_mails_an_hour() {
+fn a_recipient_gets_ten_automatic_messages_an_hour() {
     let world = World::new();
     let smtp = world.smtp_server(&Options::default());
     // From two profiles: it is the recipient who counts.

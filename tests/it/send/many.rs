@@ -16,7 +16,7 @@ const PROFILES: usize = 20;
 const MESSAGES: usize = 200;
 
 /// Long enough for a second try of what was put off for half a minute, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const OUTCOMES_TIMEOUT: Duration = Duration::from_secs(240);
 
 #[test]
 fn two_hundred_messages_of_twenty_profiles_are_sent_once_or_it_is_said_why_not() {
@@ -58,7 +58,7 @@ fn two_hundred_messages_of_twenty_profiles_are_sent_once_or_it_is_said_why_not()
 
     let mut last: HashMap<&str, Value> = HashMap::new();
     while last.len() < MESSAGES {
-        assert!(begun.elapsed() < PATIENCE, "{} of {MESSAGES} have an outcome", last.len());
+        assert!(begun.elapsed() < OUTCOMES_TIMEOUT, "{} of {MESSAGES} have an outcome", last.len());
         std::thread::sleep(Duration::from_secs(1));
         for (profile, id, subject) in &accepted {
             if !last.contains_key(subject.as_str()) {
@@ -70,8 +70,8 @@ fn two_hundred_messages_of_twenty_profiles_are_sent_once_or_it_is_said_why_not()
         }
     }
     let mut received: HashMap<String, usize> = HashMap::new();
-    for mail in smtp.received() {
-        *received.entry(read(&mail.content)["subject"].as_str().unwrap().to_owned()).or_default() += 1;
+    for message in smtp.received() {
+        *received.entry(read(&message.content)["subject"].as_str().unwrap().to_owned()).or_default() += 1;
     }
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for (subject, message) in &last {

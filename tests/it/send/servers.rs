@@ -1,4 +1,4 @@
-//! Real servers take our mail, and what they get is what was asked for.
+//! Real servers take our messages, and what they get is what was asked for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -50,7 +50,7 @@ fn starttls_and_tls_and_each_login_with_a_password_are_taken() {
             assert_eq!(world.message(profile, &id)["status"], "sent", "{}", smtp.log());
         }
         assert_eq!(smtp.received().len(), 2);
-        assert!(smtp.received().iter().all(|mail| mail.login == world.login()));
+        assert!(smtp.received().iter().all(|message| message.login == world.login()));
     }
 }
 
@@ -98,26 +98,29 @@ fn what_arrives_is_what_was_asked_for() {
         received[0].to,
         ["joerg@xn--mller-kva.example", "ann@example.org", "cc@xn--r8jz45g.example", "boss@example.org"]
     );
-    let mail = read(&received[0].content);
-    assert_eq!(mail["defects"], json!([]), "{mail}");
-    assert_eq!(mail["from"], json!([["Kundendienst Größe — 支持", world.login()]]));
+    let message = read(&received[0].content);
+    assert_eq!(message["defects"], json!([]), "{message}");
+    assert_eq!(message["from"], json!([["Kundendienst Größe — 支持", world.login()]]));
     assert_eq!(
-        mail["to"],
+        message["to"],
         json!([["Jörg \"der\" Müller, Köln", "joerg@xn--mller-kva.example"], ["", "ann@example.org"]])
     );
-    assert_eq!(mail["cc"], json!([["例え テスト", "cc@xn--r8jz45g.example"]]));
+    assert_eq!(message["cc"], json!([["例え テスト", "cc@xn--r8jz45g.example"]]));
     assert_eq!(
-        (&mail["bcc"], &mail["reply_to"]),
+        (&message["bcc"], &message["reply_to"]),
         (&json!([]), &json!([["Tische & Co", "desk+1@example.com"]]))
     );
     let asked = everything(&key);
-    assert_eq!(mail["subject"], asked["subject"]);
-    assert_eq!(mail["message_id"], world.message(profile, &id)["message_id"]);
-    assert_eq!(mail["in_reply_to"], "<4711@example.org>");
-    assert_eq!(mail["references"], json!(["<4709@example.org>", "<4710@example.org>", "<4711@example.org>"]));
-    assert_eq!(mail["auto_submitted"], "auto-replied");
+    assert_eq!(message["subject"], asked["subject"]);
+    assert_eq!(message["message_id"], world.message(profile, &id)["message_id"]);
+    assert_eq!(message["in_reply_to"], "<4711@example.org>");
     assert_eq!(
-        mail["shape"],
+        message["references"],
+        json!(["<4709@example.org>", "<4710@example.org>", "<4711@example.org>"])
+    );
+    assert_eq!(message["auto_submitted"], "auto-replied");
+    assert_eq!(
+        message["shape"],
         json!([
             "multipart/mixed",
             "multipart/alternative",
@@ -129,7 +132,7 @@ fn what_arrives_is_what_was_asked_for() {
             "text/csv"
         ])
     );
-    let parts = mail["parts"].as_array().unwrap();
+    let parts = message["parts"].as_array().unwrap();
     let content = |n: usize| STANDARD.decode(parts[n]["content"].as_str().unwrap()).unwrap();
     assert_eq!(String::from_utf8(content(0)).unwrap(), asked["text"].as_str().unwrap());
     assert_eq!(String::from_utf8(content(1)).unwrap(), asked["html"].as_str().unwrap());
@@ -137,13 +140,13 @@ fn what_arrives_is_what_was_asked_for() {
     assert_eq!(parts[3]["filename"], "Übersicht \"neu\" 例え.pdf");
     assert_eq!((content(2), content(3)), (vec![0, 1, 2], b"%PDF\r\n.\r\n\0\xff".to_vec()));
     assert_eq!((content(4), &parts[4]["filename"]), (csv.to_vec(), &json!("order.csv")));
-    // The copy for the sent mail is the same to the byte.
+    // The copy in the sent mailbox is the same to the byte.
     let mut client = world.other_client();
-    assert_eq!(sent_mail(&mut client), [received[0].content.clone()]);
+    assert_eq!(sent_messages(&mut client), [received[0].content.clone()]);
 }
 
-/// All that lies in the folder for sent mail.
-fn sent_mail(client: &mut Imap) -> Vec<Vec<u8>> {
+/// Every message of the sent mailbox.
+fn sent_messages(client: &mut Imap) -> Vec<Vec<u8>> {
     client.all("Sent")
 }
 
@@ -174,7 +177,7 @@ fn addresses_in_other_scripts_go_where_they_are_taken_and_are_refused_where_not(
 }
 
 #[test]
-fn a_mail_that_is_too_large_for_the_server_is_not_offered_to_it() {
+fn a_message_that_is_too_large_for_the_server_is_not_offered_to_it() {
     let world = World::new();
     let smtp = world.smtp_server(&Options { size: 10_000, ..Options::default() });
     let profile = world.sender(&smtp, |_| {});
@@ -185,7 +188,7 @@ fn a_mail_that_is_too_large_for_the_server_is_not_offered_to_it() {
     let failed = world.message(profile, &id);
     assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("smtp_rejected")));
     assert!(failed["error"]["message"].as_str().unwrap().contains("10000 bytes"), "{failed}");
-    assert_eq!(smtp.counts().mails, 0);
+    assert_eq!(smtp.counts().mail_commands, 0);
 }
 
 #[test]
@@ -267,8 +270,8 @@ fn six_megabytes_go_through_the_api_and_twenty_by_their_key() {
     let received = smtp.received();
     let sizes: Vec<usize> = received
         .iter()
-        .map(|mail| {
-            let parts = read(&mail.content);
+        .map(|message| {
+            let parts = read(&message.content);
             STANDARD.decode(parts["parts"][1]["content"].as_str().unwrap()).unwrap().len()
         })
         .collect();

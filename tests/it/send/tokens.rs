@@ -46,7 +46,7 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
         }
         let received = smtp.received();
         assert_eq!(received.len(), 2);
-        assert!(received.iter().all(|mail| mail.login == "a,b=c@example.com"));
+        assert!(received.iter().all(|message| message.login == "a,b=c@example.com"));
         assert_eq!(received[0].content, b"Subject: x\r\n\r\n.\r\n");
     }
 }

@@ -7,7 +7,7 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::job::FlowJob;
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::profile::RefreshInterval;
-use mailroom_tests::world::{INTERVAL, World, mail};
+use mailroom_tests::world::{INTERVAL, World, message};
 use time::OffsetDateTime;
 
 /// How long a job may take: the emulator's scheduler looks at its schedules every ten seconds.
@@ -25,10 +25,10 @@ fn await_job(world: &World) -> FlowJob {
 }
 
 #[test]
-fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
+fn a_schedule_starts_the_zip_and_a_message_becomes_a_job() {
     let world = World::as_deployed();
     let profile = world.profile(|_| {});
-    world.deliver(&mail("by schedule"));
+    world.deliver(&message("by schedule"));
     let interval = RefreshInterval::from_seconds(INTERVAL).unwrap();
     let soon = OffsetDateTime::now_utc() + Duration::from_secs(1);
     let schedules = world.stack().schedules();
@@ -45,10 +45,10 @@ fn a_schedule_starts_the_zip_and_a_mail_becomes_a_job() {
 }
 
 #[test]
-fn the_poll_queue_starts_the_zip_and_a_mail_becomes_a_job() {
+fn the_poll_queue_starts_the_zip_and_a_message_becomes_a_job() {
     let world = World::as_deployed();
     let profile = world.profile(|_| {});
-    world.deliver(&mail("by queue"));
+    world.deliver(&message("by queue"));
     world.aws().send(&world.stack().queues.poll, &PollRequest::Profile(profile).to_json());
     assert_eq!(await_job(&world).message.subject.as_deref(), Some("by queue"));
 }

@@ -5,13 +5,13 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::server::Security;
 use mailroom_tests::scripted_imap::{Script, ScriptedImap, Step};
 use mailroom_tests::secret_scan::{CANARY, assert_kept};
-use mailroom_tests::world::{World, mail, server};
+use mailroom_tests::world::{World, message, server};
 
 #[test]
 fn a_password_that_works_is_in_no_output() {
     let world = World::new();
     let friendly =
-        ScriptedImap::start(world.handle(), world.servers().certificates(), Script::with(&[&mail("hi")]));
+        ScriptedImap::start(world.handle(), world.servers().certificates(), Script::with(&[&message("hi")]));
     let port = friendly.address().port();
     let profile = world.profile_with_password(CANARY, |profile| {
         profile.settings.imap = Some(server("127.0.0.1", port, Security::Tls))

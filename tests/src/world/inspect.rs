@@ -30,7 +30,7 @@ impl World {
             .sum()
     }
 
-    /// Takes the jobs off the job queue, by the subjects of their mails.
+    /// Takes the jobs off the job queue, and returns the subjects of their messages.
     pub fn subjects(&self) -> Vec<String> {
         self.jobs().into_iter().map(|job| job.message.subject.unwrap_or_default()).collect()
     }
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// The digests of the mails that a profile's ledger holds.
+    /// The digests of the messages that a profile's ledger holds.
     pub fn ledger(&self, id: ProfileId) -> Vec<String> {
         let owner = format!("PROFILE#{id}");
         let text = |item: &Value, pointer: &str| {

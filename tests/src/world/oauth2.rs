@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// A claim of a process that has died runs out, without the wait.
+    /// Ends the claim of a process that crashed, without the wait.
     pub fn expire_claim(&self, id: ProfileId) {
         self.edit(id, "SET claimed_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
     }
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    /// A mail arrives at a server that takes tokens.
+    /// Delivers a message to the server that takes tokens by this mechanism.
     pub fn deliver_to(&self, mechanism: Mechanism, raw: &[u8]) {
         let dovecot = self.open_id().dovecot(mechanism);
         lmtp::deliver(dovecot.lmtp(), "ann@example.org", &self.login, raw)

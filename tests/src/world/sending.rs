@@ -13,7 +13,7 @@ use crate::lambda::{Lambda, Outcome, Pending};
 use crate::smtp_server::{Options, SmtpServer};
 
 /// How long a batch has when a scenario does not say.
-const TIME: Duration = Duration::from_secs(60);
+const BATCH_LIMIT: Duration = Duration::from_secs(60);
 
 impl World {
     /// An SMTP server of the scenario's own.
@@ -54,7 +54,7 @@ impl World {
     /// batches.
     pub fn send_all(&self) -> usize {
         let mut batches = 0;
-        while let Some(outcome) = self.send_batch(TIME) {
+        while let Some(outcome) = self.send_batch(BATCH_LIMIT) {
             batches += 1;
             assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}: {}", self.send_function().log());
             assert!(batches <= 200, "the send queue never ends");
