@@ -1,5 +1,10 @@
-//! The scenarios, each in a world of its own. Read a name as a statement of fact, and its test as the transcript that
-//! shows it.
+//! The scenarios: what the deployed functions do with real servers, each in a world of its own (`mailroom_tests::world`).
+//! Read a name as a statement of fact, and its test as the transcript that shows it.
+//!
+//! [`fetch`], [`send`] and [`api`] hold what their functions promise; [`oauth2`] what profiles that log in with tokens
+//! do across the three. [`stack`] starts the functions as AWS does, by their schedules and queues, and searches all
+//! output for secrets. [`manual`] runs every command of the API manual. What ports and their fakes can show is not
+//! here but beside the code.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -18,7 +18,7 @@ fn hello() -> Value {
     json!({"to": [{"name": "Ann", "address": "ann@example.org"}], "subject": "Hello", "text": "Is it there?"})
 }
 
-/// A message's status.
+/// The status of a message, as the API shows it.
 #[track_caller]
 fn status(world: &World, profile: ProfileId, id: &str) -> String {
     world.message(profile, id)["status"].as_str().unwrap().to_owned()

@@ -10,14 +10,14 @@ const OWN_TERMINAL: &str = "# in a terminal of its own\n";
 /// A block of commands.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
-    /// Its lines.
+    /// The lines as they are typed, each with its line break.
     pub(crate) text: String,
     /// Whether it goes on in a terminal of its own.
     pub(crate) own_terminal: bool,
 }
 
 impl Block {
-    /// Commands that end.
+    /// Commands that come to an end by themselves.
     pub(crate) fn new(text: &str) -> Self {
         Self { text: format!("{text}\n"), own_terminal: false }
     }

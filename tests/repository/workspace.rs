@@ -34,7 +34,7 @@ pub(crate) fn files() -> Vec<String> {
 pub(crate) struct Workspace(Value);
 
 impl Workspace {
-    /// Asks Cargo.
+    /// Asks Cargo for the members, without a network.
     pub(crate) fn read() -> Self {
         let metadata = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
         let output =
@@ -43,7 +43,7 @@ impl Workspace {
         Self(serde_json::from_slice(&output.stdout).expect("JSON"))
     }
 
-    /// Its packages.
+    /// The members, each as an object of `cargo metadata`.
     pub(crate) fn packages(&self) -> &[Value] {
         self.0["packages"].as_array().expect("packages")
     }

@@ -15,18 +15,18 @@ use crate::secret_scan;
 /// Redirects that a sign-in may take.
 const MAX_REDIRECTS: usize = 12;
 
-/// A page.
+/// A page that a request ended at, after its redirects.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Where it is.
+    /// The address that the agent shows for it.
     pub url: Url,
-    /// The status.
+    /// The HTTP status; 0 where the agent stopped before it opened the page.
     pub status: u16,
-    /// What it says.
+    /// The body, HTML included.
     pub text: String,
 }
 
-/// A person with a browser.
+/// The person, who has nothing but cookies.
 #[derive(Debug, Clone)]
 pub struct Agent {
     handle: Handle,
@@ -49,7 +49,7 @@ impl Agent {
         self.go(Method::GET, Url::parse(url).expect("an address"), String::new(), stop)
     }
 
-    /// Sends a form.
+    /// Sends a form with these fields by POST, and follows redirects as [`Self::open`] does.
     ///
     /// # Panics
     /// When nobody answers, or redirects have no end.
@@ -58,7 +58,7 @@ impl Agent {
         self.go(Method::POST, url.clone(), body, stop)
     }
 
-    /// One request, and no redirect followed.
+    /// Sends one GET and follows no redirect. Returns the page and its `Location`.
     ///
     /// # Panics
     /// When nobody answers.

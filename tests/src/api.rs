@@ -24,21 +24,21 @@ pub struct Api {
     account: String,
 }
 
-/// An answer.
+/// A response of the API.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// Headers by their names in lower case.
+    /// The headers, by their names in lower case.
     pub headers: HashMap<String, String>,
     /// The body as it came.
     pub text: String,
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null where it is not JSON.
     pub body: Value,
 }
 
 impl Reply {
-    /// The same, if its status is this one.
+    /// The response itself, if it has this status.
     ///
     /// # Panics
     /// When it is another.
@@ -72,33 +72,33 @@ impl Api {
         Self { handle, gateway, base, account: stack.account.clone() }
     }
 
-    /// Reads.
+    /// Sends GET.
     #[must_use]
     #[track_caller]
     pub fn get(&self, path: &str) -> Reply {
         self.call("GET", path, &[], None)
     }
 
-    /// Makes, or has something done.
+    /// Sends POST with a JSON body.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> Reply {
         self.call("POST", path, &[], Some(body.to_string().as_bytes()))
     }
 
-    /// Replaces.
+    /// Sends PUT with a JSON body.
     #[track_caller]
     pub fn put(&self, path: &str, body: &Value) -> Reply {
         self.call("PUT", path, &[], Some(body.to_string().as_bytes()))
     }
 
-    /// Changes some.
+    /// Sends PATCH with a JSON merge patch (RFC 7396).
     #[track_caller]
     pub fn patch(&self, path: &str, body: &Value) -> Reply {
         let headers = [("content-type", "application/merge-patch+json")];
         self.call("PATCH", path, &headers, Some(body.to_string().as_bytes()))
     }
 
-    /// Removes.
+    /// Sends DELETE.
     #[track_caller]
     pub fn delete(&self, path: &str) -> Reply {
         self.call("DELETE", path, &[], None)
@@ -115,7 +115,7 @@ impl Api {
         reply
     }
 
-    /// Sends any request, and takes whatever comes.
+    /// Sends any request, and accepts a 5xx too.
     ///
     /// # Panics
     /// When there is no answer, or it gives a secret away.

@@ -17,23 +17,23 @@ pub struct Aws {
     account: String,
 }
 
-/// A message taken off a queue.
+/// A queue message that was taken off its queue for good.
 #[derive(Debug, Clone)]
 pub struct QueueMessage {
-    /// Its body.
+    /// The body, which for a job is JSON.
     pub body: String,
     /// Its FIFO group; empty on a standard queue.
     pub group: String,
 }
 
-/// A message that a queue has handed out, and will again unless it is deleted.
+/// A queue message that its queue has handed out, and will again unless it is deleted.
 #[derive(Debug, Clone)]
 pub struct Delivered {
-    /// The queue's name for it.
+    /// The id that SQS gave it.
     pub id: String,
-    /// What it is deleted or put off by.
+    /// The receipt handle, by which it is deleted.
     pub receipt: String,
-    /// Its body.
+    /// The body as it was sent.
     pub body: String,
 }
 
@@ -72,7 +72,7 @@ impl Aws {
         (status == 200).then_some(answer)
     }
 
-    /// Stores an object.
+    /// Stores an object, as whoever attaches one by its key does.
     ///
     /// # Panics
     /// When the bucket does not take it.
@@ -98,7 +98,7 @@ impl Aws {
         listed.iter().filter_map(|one| one.get("Name").and_then(Value::as_str)).map(str::to_owned).collect()
     }
 
-    /// Has no queue start a function any more.
+    /// Removes every event source mapping, so that no queue starts a function any more.
     pub fn forget_event_sources(&self) {
         const MAPPINGS: &str = "/2015-03-31/event-source-mappings/";
         let get = self.request("lambda", Method::GET, MAPPINGS).body(Bytes::new()).expect("a request");
@@ -113,13 +113,13 @@ impl Aws {
         }
     }
 
-    /// Puts a message on a standard queue.
+    /// Puts a queue message on a standard queue.
     pub fn send(&self, queue_url: &str, body: &str) {
         let message = json!({"QueueUrl": queue_url, "MessageBody": body});
         let _ = self.call("sqs", "AmazonSQS.SendMessage", &message);
     }
 
-    /// Takes every message off a queue that can be had now.
+    /// Takes every queue message that is visible now, and deletes it.
     #[must_use]
     pub fn drain(&self, queue_url: &str) -> Vec<QueueMessage> {
         let mut taken = Vec::new();
@@ -132,7 +132,7 @@ impl Aws {
         }
     }
 
-    /// Takes at most `most` (10) messages off a queue.
+    /// Takes at most `most` (10) queue messages, and deletes them.
     #[must_use]
     pub fn receive(&self, queue_url: &str, most: u32) -> Vec<QueueMessage> {
         let answer = self.call(
@@ -168,7 +168,7 @@ impl Aws {
             .collect()
     }
 
-    /// At most `most` (10) messages of a queue, as a function gets them.
+    /// Takes at most `most` (10) queue messages as Lambda does: they stay on the queue until they are deleted.
     #[must_use]
     pub fn deliver(&self, queue_url: &str, most: u32) -> Vec<Delivered> {
         let answer = self.call(
@@ -188,13 +188,13 @@ impl Aws {
         messages.iter().map(delivered).collect()
     }
 
-    /// Deletes a message that was delivered.
+    /// Deletes a queue message that was delivered.
     pub fn delete(&self, queue_url: &str, receipt: &str) {
         let message = json!({"QueueUrl": queue_url, "ReceiptHandle": receipt});
         let _ = self.call("sqs", "AmazonSQS.DeleteMessage", &message);
     }
 
-    /// How many messages a queue holds, put off or not.
+    /// How many queue messages a queue holds, visible or not.
     #[must_use]
     pub fn depth(&self, queue_url: &str) -> u64 {
         let answer = self.call(

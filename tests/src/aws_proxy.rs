@@ -24,7 +24,7 @@ pub struct Call {
     pub operation: String,
     /// What it is about: the S3 object's path, or the JSON body.
     pub about: String,
-    /// The whole body.
+    /// The request body, byte for byte.
     pub body: Bytes,
     /// The HTTP status of the answer; 0 where there was none.
     pub status: u16,
@@ -65,7 +65,7 @@ pub enum Fault {
     HangUpAfter,
 }
 
-/// Which call fails, and how. Used up by one call, unless it stays.
+/// A fault that waits for its call. Used up by `times` calls that match, after `skip` of them.
 struct PlannedFault {
     matches: Box<dyn Fn(&Call) -> bool + Send>,
     skip: usize,
@@ -80,7 +80,7 @@ struct ProxyState {
     faults: Vec<PlannedFault>,
 }
 
-/// The proxy. One per function that is watched; stops when dropped.
+/// The proxy of one function. Stops when dropped.
 pub struct AwsProxy {
     address: SocketAddr,
     state: Arc<Mutex<ProxyState>>,
@@ -131,7 +131,7 @@ impl AwsProxy {
         });
     }
 
-    /// Whether every fault has happened as often as it should.
+    /// Whether every planned fault has happened as often as it should.
     #[must_use]
     pub fn faults_are_spent(&self) -> bool {
         lock(&self.state).faults.iter().all(|planned| planned.times == 0)

@@ -27,7 +27,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The name under which WebDriver tells an element (§11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser. It ends with this value.
+/// A browser with a profile of its own. It ends when dropped.
 pub struct Browser {
     // Dropped in this order.
     _driver: ChildProcess,
@@ -41,7 +41,7 @@ impl Browser {
     /// Starts a browser, installing it where that is possible. It takes any certificate: those here are of nobody it knows.
     ///
     /// # Panics
-    /// When it cannot be had.
+    /// When it cannot be installed or started.
     #[must_use]
     pub fn start(handle: &Handle) -> Self {
         debian::ensure_installed(&PROGRAMS, &["chromium", "chromium-driver"]);
@@ -76,25 +76,25 @@ impl Browser {
         browser
     }
 
-    /// Opens an address.
+    /// Opens an address, and waits until the page has loaded.
     pub fn open(&self, url: &str) {
         let _ = self.command(&Method::POST, "/url", &json!({"url": url}));
     }
 
-    /// Where it is.
+    /// The address that the browser shows, after redirects.
     #[must_use]
     pub fn url(&self) -> String {
         self.command(&Method::GET, "/url", &Value::Null).as_str().unwrap_or_default().to_owned()
     }
 
-    /// What a person reads on the page.
+    /// The text of the page that a person can see.
     #[must_use]
     pub fn text(&self) -> String {
         let script = json!({"script": "return document.body ? document.body.innerText : ''", "args": []});
         self.command(&Method::POST, "/execute/sync", &script).as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until the page says this.
+    /// Waits until the page shows these words.
     ///
     /// # Panics
     /// When it does not.
@@ -107,7 +107,7 @@ impl Browser {
         }
     }
 
-    /// Types into a field.
+    /// Types into the field that this CSS selector finds, in place of what is in it.
     #[track_caller]
     pub fn fill(&self, css: &str, text: &str) {
         let element = self.element(css);
@@ -116,14 +116,14 @@ impl Browser {
         let _ = self.command(&Method::POST, &format!("/element/{element}/value"), &json!({"text": text}));
     }
 
-    /// Clicks.
+    /// Clicks what this CSS selector finds, and waits for the page that it may lead to.
     #[track_caller]
     pub fn click(&self, css: &str) {
         let element = self.element(css);
         let _ = self.command(&Method::POST, &format!("/element/{element}/click"), &json!({}));
     }
 
-    /// A picture of the page (PNG).
+    /// A screenshot of the page (PNG).
     ///
     /// # Panics
     /// When there is none.

@@ -12,11 +12,11 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// What becomes of a request.
+/// What the server does with a request.
 pub enum Reply {
-    /// It is answered.
+    /// Sends this response.
     Answer(Response<Full<Bytes>>),
-    /// The connection is closed without an answer.
+    /// Closes the connection without a response.
     HangUp,
 }
 

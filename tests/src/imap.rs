@@ -52,17 +52,17 @@ impl Imap {
         self.finish(&tag, &command);
     }
 
-    /// Creates a mailbox.
+    /// Creates a mailbox, named as people write it.
     pub fn create(&mut self, mailbox: &str) {
         self.command(&format!("CREATE {}", encoded(mailbox)));
     }
 
-    /// Deletes a mailbox.
+    /// Deletes a mailbox with all that is in it.
     pub fn delete(&mut self, mailbox: &str) {
         self.command(&format!("DELETE {}", encoded(mailbox)));
     }
 
-    /// Renames a mailbox.
+    /// Renames a mailbox. Its UIDVALIDITY may stay.
     pub fn rename(&mut self, from: &str, to: &str) {
         self.command(&format!("RENAME {} {}", encoded(from), encoded(to)));
     }

@@ -31,11 +31,11 @@ const EXIT_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// How an invocation ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The function answered.
+    /// The function returned this response.
     Answered(Value),
-    /// The function reported an error.
+    /// The function reported this error.
     Failed(String),
-    /// The process ended in the middle.
+    /// The process ended before it reported anything.
     Crashed,
     /// The deadline came first, and the process was killed, as Lambda does.
     TimedOut,
@@ -87,7 +87,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Waits for its end.
+    /// Waits for the outcome.
     #[must_use]
     pub fn wait(self) -> Outcome {
         self.handle.block_on(self.task).expect("the invocation's task ends")
@@ -108,12 +108,12 @@ impl Lambda {
         }
     }
 
-    /// Sends an event and waits for what comes of it within `limit`.
+    /// Sends an event and waits for the outcome, at most `limit`.
     pub fn invoke(&self, event: Value, limit: Duration) -> Outcome {
         self.begin(event, limit).wait()
     }
 
-    /// Sends an event.
+    /// Sends an event. The function has `limit` from now on; the caller waits for the outcome when it likes.
     pub fn begin(&self, event: Value, limit: Duration) -> Pending {
         let (instance, killer) = (Arc::clone(&self.instance), self.killer.clone());
         let settings =
@@ -131,13 +131,13 @@ impl Lambda {
         Pending { handle: self.handle.clone(), task }
     }
 
-    /// What kills its process.
+    /// A handle that kills the process from wherever it is held.
     #[must_use]
     pub fn killer(&self) -> Killer {
         self.killer.clone()
     }
 
-    /// All that it has written.
+    /// Everything that the function has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
@@ -173,7 +173,7 @@ struct Instance {
     server: JoinHandle<()>,
 }
 
-/// Takes what a function posted: its response, or its error.
+/// Takes what a function posts: its response, or its error.
 type ResultSender = oneshot::Sender<Result<Bytes, Bytes>>;
 
 struct Invocation {
@@ -182,7 +182,7 @@ struct Invocation {
     result: ResultSender,
 }
 
-/// What the Runtime API knows.
+/// The Runtime API of one process: hands out events, and takes the results.
 struct RuntimeApi {
     events: AsyncMutex<mpsc::Receiver<Invocation>>,
     running: Mutex<Option<(String, ResultSender)>>,

@@ -1,11 +1,24 @@
-//! The harness: everything around the functions, real where it can be and scripted where it must be.
+//! The harness of the scenarios in `it/`: everything that surrounds the functions, real where it can be.
 //!
-//! A scenario (`it/`) makes a [`world::World`] and tells what happens in it: a message arrives, another client reads it, a
-//! poll runs, a process is killed in the middle. The function is the binary that is deployed, started by a Runtime API
-//! of ours ([`lambda`]); its AWS is the emulator of `infra/local`, reached through a proxy that can fail any call
-//! ([`aws_proxy`]); its mail server is a real one, or one that says what no real server would ([`scripted_imap`]).
+//! A scenario makes a [`world::World`] and tells what happens in it: a message arrives, another client reads it, a poll
+//! runs, a process is killed in the middle. What each part of a world is:
 //!
-//! What is missing on this machine fails a test. Nothing is skipped.
+//! | part | is | in |
+//! |---|---|---|
+//! | the functions | the binaries that are deployed, started by a Runtime API of the harness | [`lambda`] |
+//! | AWS | the emulator of `infra/local`, behind a proxy that fails the calls that a scenario names | [`servers`], [`aws_proxy`], [`aws`] |
+//! | IMAP | Dovecot, or a server that says what no real one would | [`imap`], [`scripted_imap`], [`rtt_proxy`] |
+//! | SMTP | aiosmtpd, which fails on command, and Postfix | [`smtp_server`], [`postfix`] |
+//! | OAuth2 | an OpenID provider, and mail servers that introspect its tokens | [`openid`] |
+//! | clients of the API | HTTP, a cookie jar, Chromium, and made-up requests | [`api`], [`agent`], [`browser`], [`schemathesis`] |
+//! | readers of the documents | a shell that runs the commands that they show | [`readme`], [`shell`] |
+//!
+//! Read first: [`world`], then its modules, which hold what a scenario does (`profiles`, `sending`, `oauth2`) and sees
+//! (`inspect`). Servers are shared by all scenarios of the process; each world has an AWS account and a mailbox of its
+//! own. When a world is dropped, it checks that no secret was written anywhere ([`secret_scan`]), that every planned
+//! fault has happened, and that no process is left.
+//!
+//! A program that is missing on this machine is installed, or the test fails. Nothing is skipped.
 #![expect(clippy::expect_used, reason = "in a harness a panic is the report")]
 
 pub mod agent;

@@ -16,13 +16,13 @@ use crate::secret_scan;
 /// A way to log in with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
-    /// XOAUTH2.
+    /// XOAUTH2, as Google defines it.
     Xoauth2,
-    /// OAUTHBEARER (RFC 7628).
+    /// OAUTHBEARER, the standard (RFC 7628).
     Oauthbearer,
 }
 
-/// What is shared by all scenarios.
+/// A provider with two mail servers that introspect its tokens.
 #[derive(Debug)]
 pub struct OpenId {
     provider: OpenIdProvider,
@@ -31,12 +31,12 @@ pub struct OpenId {
     runtime: Runtime,
 }
 
-/// A registered client.
+/// A client that is registered at the provider.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// Its id.
+    /// The `client_id` that the provider has chosen.
     pub id: String,
-    /// Its secret; empty for a public one, or one with a key.
+    /// The `client_secret`; empty for a public client, or one with a key.
     pub secret: String,
 }
 
@@ -61,13 +61,13 @@ impl OpenId {
         Self { provider, xoauth2, oauthbearer, runtime }
     }
 
-    /// The provider.
+    /// The provider itself, for its addresses.
     #[must_use]
     pub const fn provider(&self) -> &OpenIdProvider {
         &self.provider
     }
 
-    /// The mail server that takes tokens in this way only.
+    /// The mail server that takes tokens by this mechanism only.
     #[must_use]
     pub const fn dovecot(&self, mechanism: Mechanism) -> &Dovecot {
         match mechanism {
@@ -76,7 +76,7 @@ impl OpenId {
         }
     }
 
-    /// Registers a client.
+    /// Registers a client with this metadata (RFC 7591).
     ///
     /// # Panics
     /// When the provider does not take it.
@@ -90,12 +90,12 @@ impl OpenId {
         client
     }
 
-    /// Changes the provider's world: how long tokens hold, what time it is.
+    /// Changes the provider's behaviour: how long tokens hold, what time it is. Returns what it knows.
     pub fn control(&self, change: &Value) -> Value {
         self.post(&self.provider.control_url(), change)
     }
 
-    /// A client gives a token back (RFC 7009).
+    /// Revokes a token as its client (RFC 7009).
     pub fn revoke(&self, client: &Client, token: &str) {
         let url = self.provider.registration_url().replace("/reg", "/token/revocation");
         let form = [("token", token), ("client_id", &client.id), ("client_secret", &client.secret)];

@@ -69,7 +69,7 @@ impl Postfix {
     /// Starts a server with the good certificate, and the server that it passes messages on to.
     ///
     /// # Panics
-    /// When it cannot be had, or does not come up: it has to be started by root.
+    /// When it cannot be downloaded or started. Only root can start it.
     #[must_use]
     pub fn start(certificates: &Certificates) -> Self {
         let package = unpacked();

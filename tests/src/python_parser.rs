@@ -36,7 +36,7 @@ print(json.dumps(plain({
 })))
 "#;
 
-/// Reads a message.
+/// Parses a message into its addresses, its header fields that matter here, and its parts.
 ///
 /// # Panics
 /// When Python does not read it.

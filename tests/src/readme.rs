@@ -3,19 +3,20 @@
 /// What a document shows in place of text that differs from run to run.
 const ANYTHING: char = '…';
 
-/// Commands that a document shows.
+/// One `sh` block of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commands {
-    /// The heading that they stand under, without its marks.
+    /// The heading that the block stands under, without its marks.
     pub section: String,
-    /// The commands.
+    /// The lines of the block, to be run in one shell.
     pub text: String,
-    /// What they print: the block that follows, in another language than `sh`, with nothing but one line between.
+    /// What the document says they print: the block that follows, in another language than `sh`, with at most one line
+    /// between.
     pub output: Option<String>,
 }
 
 impl Commands {
-    /// All commands of a document, in order.
+    /// Finds all `sh` blocks of a document, in order.
     #[must_use]
     pub fn of(document: &str) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
@@ -43,14 +44,14 @@ impl Commands {
         found
     }
 
-    /// The first line that is a command: what a person would call the block by.
+    /// The first line that is not a comment: what a person would call the block by.
     #[must_use]
     pub fn first_line(&self) -> &str {
         let mut lines = self.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.next().unwrap_or_default()
     }
 
-    /// Whether they only look. They can be repeated until they see what is shown.
+    /// Whether the commands only read, so that they can be repeated until they print what is shown.
     #[must_use]
     pub fn only_look(&self) -> bool {
         !["--json", " -X ", " -d ", "send-message"].iter().any(|change| self.text.contains(change))

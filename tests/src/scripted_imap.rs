@@ -27,16 +27,16 @@ pub enum Step {
     Send(Vec<u8>),
     /// Sends these bytes again and again until the client goes away.
     Flood(Vec<u8>),
-    /// Answers as if nothing were wrong.
+    /// Answers as if there were no fault.
     Behave,
-    /// Says nothing more.
+    /// Keeps the connection open and says nothing more.
     Hang,
-    /// Closes the connection, without goodbye.
+    /// Closes the connection without BYE.
     Close,
 }
 
 impl Step {
-    /// Sends text.
+    /// [`Step::Send`] with text.
     #[must_use]
     pub fn say(text: &str) -> Self {
         Self::Send(text.as_bytes().to_vec())
@@ -55,7 +55,7 @@ struct Fault {
     steps: Vec<Step>,
 }
 
-/// What the server is like.
+/// What the server holds, and where it fails.
 #[derive(Debug, Default)]
 pub struct Script {
     messages: Mutex<Vec<Vec<u8>>>,

@@ -33,7 +33,7 @@ impl Servers {
     /// left behind when the scenarios end.
     ///
     /// # Panics
-    /// When one of them cannot be had, with the reason.
+    /// When one of them cannot be installed or started, with the reason.
     #[must_use]
     pub fn shared() -> Arc<Self> {
         static RUNNING: Mutex<Weak<Servers>> = Mutex::new(Weak::new());
@@ -66,13 +66,13 @@ impl Servers {
         Self { endpoint, emulator, certificates, dovecot, functions, open_id: OnceLock::new(), files }
     }
 
-    /// The emulator's address.
+    /// The address at which the emulator serves all of AWS.
     #[must_use]
     pub const fn endpoint(&self) -> SocketAddr {
         self.endpoint
     }
 
-    /// The mail server.
+    /// The mail server on which every world has a mailbox of its own.
     #[must_use]
     pub const fn dovecot(&self) -> &Dovecot {
         &self.dovecot
@@ -87,25 +87,25 @@ impl Servers {
     /// The OpenID provider, and the mail servers that take its tokens. Started by whoever asks first.
     ///
     /// # Panics
-    /// When they cannot be had.
+    /// When they cannot be installed or started.
     #[must_use]
     pub fn open_id(&self) -> &OpenId {
         self.open_id.get_or_init(|| OpenId::start(self.files.path(), &self.certificates))
     }
 
-    /// The fetch function.
+    /// The fetch function as it was built to be deployed.
     #[must_use]
     pub const fn fetch(&self) -> &Function {
         &self.functions.fetch
     }
 
-    /// The api function.
+    /// The api function as it was built to be deployed.
     #[must_use]
     pub const fn api(&self) -> &Function {
         &self.functions.api
     }
 
-    /// The send function.
+    /// The send function as it was built to be deployed.
     #[must_use]
     pub const fn send(&self) -> &Function {
         &self.functions.send

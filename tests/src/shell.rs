@@ -20,7 +20,7 @@ const AWS_CLI: &str = "awscli==1.45.11";
 /// How long commands that only look are repeated: until a poll or a delivery is through.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The shell.
+/// A shell that keeps its variables from one block of commands to the next.
 pub struct Shell {
     folder: TempDir,
     path: String,

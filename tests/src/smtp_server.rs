@@ -1,8 +1,8 @@
 //! A real submission server that fails on command: aiosmtpd, driven by `smtp_server/server.py`.
 //!
 //! It offers STARTTLS on one port and implicit TLS on another, wants a login on both (not so on a third, which is for
-//! mail servers), and writes every message that it
-//! accepts into a folder before it says so. It comes from PyPI, into a virtual environment of its own.
+//! mail servers), and writes every message that it accepts into a folder before it says so. It comes from PyPI, into a
+//! virtual environment of its own.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -36,18 +36,18 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
-    /// RFC 4616.
+    /// PLAIN, name and password in one response (RFC 4616).
     Plain,
-    /// As everybody does it, though no RFC says so.
+    /// LOGIN, name and password one after the other. No RFC has it.
     Login,
-    /// Google's, for access tokens.
+    /// XOAUTH2, Google's way to present an access token.
     Xoauth2,
-    /// RFC 7628, for access tokens.
+    /// OAUTHBEARER, the standard way to present one (RFC 7628).
     OauthBearer,
 }
 
 impl Mechanism {
-    /// All of them.
+    /// Every mechanism, in the order of EHLO.
     pub const ALL: [Self; 4] = [Self::Plain, Self::Login, Self::Xoauth2, Self::OauthBearer];
 
     /// Its name in EHLO.
@@ -62,12 +62,12 @@ impl Mechanism {
     }
 }
 
-/// Whether addresses may have letters beyond ASCII (SMTPUTF8, RFC 6531).
+/// Whether the server takes addresses with letters beyond ASCII (SMTPUTF8, RFC 6531).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpUtf8 {
-    /// They may.
+    /// EHLO names SMTPUTF8.
     Offered,
-    /// They may not.
+    /// EHLO leaves SMTPUTF8 out, and such an address is refused.
     Missing,
 }
 
@@ -76,7 +76,7 @@ pub enum SmtpUtf8 {
 pub struct Options {
     /// The ways to log in that it offers.
     pub mechanisms: Vec<Mechanism>,
-    /// Addresses beyond ASCII.
+    /// Whether it takes addresses beyond ASCII.
     pub smtp_utf8: SmtpUtf8,
     /// The largest message, in bytes (SIZE, RFC 1870).
     pub size: u64,
@@ -111,11 +111,11 @@ pub enum Step {
     StartTls,
     /// AUTH: the command itself, or, where the fault is for one login, the moment at which the login is known.
     Auth,
-    /// MAIL.
+    /// MAIL, which begins a transaction.
     Mail,
-    /// RCPT.
+    /// RCPT, once for each recipient.
     Rcpt,
-    /// The DATA command.
+    /// The DATA command, before any content.
     Data,
     /// The first bytes of the content are there. After a reply nothing more is read.
     Body,
@@ -123,9 +123,9 @@ pub enum Step {
     Dot,
     /// The content is complete, and the message is stored and counts as accepted.
     Stored,
-    /// RSET.
+    /// RSET, which gives a transaction up.
     Rset,
-    /// QUIT.
+    /// QUIT, after which the client hangs up.
     Quit,
 }
 
@@ -148,7 +148,7 @@ impl Step {
     }
 }
 
-/// What goes wrong.
+/// What the server does in place of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault<'a> {
     /// This reply in place of the server's own, as it goes over the wire: `451 4.7.1 Try again later`; between the lines
@@ -181,7 +181,7 @@ impl Fault<'_> {
 pub struct Received {
     /// Who had logged in. Empty where nobody has to: see [`SmtpServer::relay`].
     pub login: String,
-    /// The envelope's sender.
+    /// The address of MAIL, the reverse-path of the envelope.
     pub from: String,
     /// The recipients that were accepted.
     pub to: Vec<String>,
@@ -193,28 +193,28 @@ pub struct Received {
     pub content: Vec<u8>,
 }
 
-/// How often the steps of [`Step`] were reached, whatever came of them.
+/// How often each step of [`Step`] was reached, failed ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Connections. With implicit TLS, those whose handshake was completed.
     pub connections: u64,
-    /// EHLO.
+    /// EHLO commands, two in a session with STARTTLS.
     pub ehlos: u64,
-    /// STARTTLS.
+    /// STARTTLS commands.
     pub start_tls: u64,
-    /// AUTH.
+    /// AUTH commands, refused ones included.
     pub auths: u64,
-    /// MAIL.
+    /// MAIL commands, which is as many as transactions.
     pub mail_commands: u64,
-    /// RCPT.
+    /// RCPT commands, refused ones included.
     pub rcpts: u64,
-    /// DATA.
+    /// DATA commands, refused ones included.
     pub datas: u64,
-    /// Contents that were complete.
+    /// Contents that came in whole, up to the final dot.
     pub contents: u64,
-    /// RSET.
+    /// RSET commands.
     pub rsets: u64,
-    /// QUIT.
+    /// QUIT commands.
     pub quits: u64,
 }
 
@@ -321,7 +321,7 @@ impl SmtpServer {
         self.add(at, what, None, None);
     }
 
-    /// So many times, this happens at this step. A fault that was added earlier goes first.
+    /// This happens at this step, this many times. A fault that was added earlier goes first.
     pub fn fault_times(&self, at: Step, what: Fault<'_>, times: u32) {
         self.add(at, what, Some(times), None);
     }
@@ -332,7 +332,7 @@ impl SmtpServer {
         self.add(at, what, None, Some(whom));
     }
 
-    /// So many times, this happens to some at this step; see [`Self::fault_for`].
+    /// This happens to some at this step, this many times; see [`Self::fault_for`].
     pub fn fault_for_times(&self, whom: &str, at: Step, what: Fault<'_>, times: u32) {
         self.add(at, what, Some(times), Some(whom));
     }
@@ -396,7 +396,7 @@ impl SmtpServer {
 
 impl Drop for SmtpServer {
     fn drop(&mut self) {
-        // Neither can fail in a way that could be mended here.
+        // If the process has ended already, there is nothing to do.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -49,7 +49,7 @@ const FLOW_SCHEMA: &str = "add-to-queue";
 /// How long a poll has when a scenario does not say.
 const POLL_LIMIT: Duration = Duration::from_secs(30);
 
-/// One scenario's world.
+/// An account with the deployed resources, a mailbox, and the three functions.
 pub struct World {
     // Dropped in this order: what runs first, then what it runs on.
     lambda: Lambda,
@@ -71,9 +71,9 @@ pub struct World {
 /// Where requests to the API come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Endpoint {
-    /// At the emulator's gateway, with the account in a header.
+    /// At the emulator's gateway alone, with the account in a header.
     Gateway,
-    /// At an address of its own too.
+    /// At an address of its own too, where no header is needed.
     CustomDomain,
 }
 
@@ -100,7 +100,7 @@ impl World {
         Self::deployed_with(ApiAuth::Open)
     }
 
-    /// The same, with an API that knows its callers in this way.
+    /// A world with everything on, whose API identifies its callers in this way.
     #[must_use]
     pub fn deployed_with(auth: ApiAuth) -> Self {
         Self::deploy(auth, Endpoint::Gateway)
@@ -178,7 +178,7 @@ impl World {
         self.domain.as_ref().expect("a world for browsers").url()
     }
 
-    /// The function.
+    /// The fetch function, which polls.
     #[must_use]
     pub const fn lambda(&self) -> &Lambda {
         &self.lambda
@@ -202,13 +202,13 @@ impl World {
         &self.send_lambda
     }
 
-    /// What stands between the function and AWS.
+    /// The proxy between the functions and AWS, which fails calls on demand.
     #[must_use]
     pub const fn proxy(&self) -> &AwsProxy {
         &self.proxy
     }
 
-    /// AWS itself.
+    /// The AWS account, past the proxy and its faults.
     #[must_use]
     pub const fn aws(&self) -> &Aws {
         &self.aws
@@ -258,7 +258,7 @@ impl World {
         run(&self.runtime, self.servers.fetch(), deployed, &self.stack, &self.proxy, &log)
     }
 
-    /// A queue of the account's own.
+    /// Creates a queue in the account, and returns its URL.
     #[must_use]
     pub fn make_queue(&self, name: &str) -> String {
         let made = self.aws.call("sqs", "AmazonSQS.CreateQueue", &json!({"QueueName": name}));
@@ -286,26 +286,26 @@ impl World {
         }
     }
 
-    /// Another client of the mailbox.
+    /// Another IMAP client that is logged in to the mailbox.
     #[must_use]
     pub fn other_client(&self) -> Imap {
         let address = ([127, 0, 0, 1], self.servers.dovecot().ports().imap).into();
         Imap::login(address, &self.login, Dovecot::PASSWORD)
     }
 
-    /// The schedule fires, and all goes well.
+    /// Runs a poll of the interval, and requires that it succeeds.
     pub fn poll(&self) {
         let outcome = self.poll_within(POLL_LIMIT);
         assert_eq!(outcome, Outcome::Answered(json!({"batchItemFailures": []})), "{}", self.lambda.log());
     }
 
-    /// The schedule fires; whatever comes of it within the time that Lambda grants.
+    /// Runs a poll of the interval within this limit, whatever its outcome.
     pub fn poll_within(&self, limit: Duration) -> Outcome {
         self.lambda.invoke(json!({"refresh_interval": INTERVAL}), limit)
     }
 
-    /// Delivers what lies in the poll queue, one message an invocation, until the queue is empty. Returns how many
-    /// invocations it took.
+    /// Delivers the queue messages of the poll queue, one for each invocation, until the queue is empty. Returns how
+    /// many invocations it took.
     pub fn run_poll_queue(&self, limit: Duration) -> usize {
         let mut count = 0;
         loop {
@@ -338,8 +338,8 @@ impl Drop for World {
             let lines: Vec<&str> = log.lines().collect();
             let end =
                 lines.iter().skip(lines.len().saturating_sub(30)).copied().collect::<Vec<_>>().join("\n");
-            eprintln!("--- the function's last words:\n{end}");
-            eprintln!("--- the send function's:\n{}\n--- their last calls:", self.send_lambda.log());
+            eprintln!("--- the end of the fetch function's log:\n{end}");
+            eprintln!("--- the send function's log:\n{}\n--- the last calls to AWS:", self.send_lambda.log());
             for call in self.proxy.calls().iter().rev().take(25).rev() {
                 eprintln!("{call:?}");
             }
@@ -355,7 +355,7 @@ impl Drop for World {
                 if left.is_empty() {
                     break;
                 }
-                // One that was killed is there until its memory is given back.
+                // A killed process stays in /proc until its memory is released.
                 assert!(begun.elapsed() < Duration::from_secs(10), "left behind: {left:?}");
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -363,13 +363,13 @@ impl Drop for World {
     }
 }
 
-/// The processes that have this text in their environment: what a scenario's function has started, and itself.
+/// The processes that have this text in their environment: those that the functions of a scenario run in.
 fn processes_with(text: &str) -> Vec<PathBuf> {
     let processes = fs::read_dir("/proc").expect("Linux has /proc");
     processes
         .flatten()
         .map(|process| process.path())
-        // A process that ends while we look is none that is left.
+        // A process that ends meanwhile has no environment any more.
         .filter(|path| {
             let environment = fs::read(path.join("environ")).unwrap_or_default();
             String::from_utf8_lossy(&environment).split('\0').any(|variable| variable.ends_with(text))
@@ -377,7 +377,7 @@ fn processes_with(text: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The flow schema of every profile.
+/// The flow schema that every profile has.
 fn flow_schema() -> FlowSchema {
     let id = FlowSchemaId::parse(FLOW_SCHEMA).expect("an id");
     FlowSchema { id, name: "Add to the queue".to_owned(), queue_url: None }
@@ -393,7 +393,7 @@ pub fn server(host: &str, port: u16, security: Security) -> Server {
     }
 }
 
-/// The event in which the poll queue delivers a message.
+/// The event in which the poll queue delivers one queue message.
 #[must_use]
 pub fn sqs_event(id: &str, body: &str) -> Value {
     json!({"Records": [{
@@ -439,7 +439,7 @@ fn run(
     Lambda::new(runtime.handle().clone(), &function.binary, env, log)
 }
 
-/// An account that nobody else uses: twelve digits, from this process and a count.
+/// An AWS account id that no other world uses: twelve digits, from this process and a count.
 fn new_account() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -25,7 +25,7 @@ const FAILURES: [Fault; 3] = [Fault::Refuse(500, "InternalFailure"), Fault::Hang
 
 const CRASHES: [Fault; 2] = [Fault::KillBefore, Fault::KillAfter];
 
-/// Asks the function, which starts anew: with an SDK that has not yet grown tired of trying again.
+/// Calls the function in a new process, whose AWS SDK still has its full quota of retries.
 fn ask(world: &World, method: &str, path: &str, body: Option<&Value>) -> Option<(u64, Value)> {
     world.api_function().killer().kill();
     match world.api_function().invoke(event(method, path, body), REQUEST_LIMIT) {

@@ -60,7 +60,7 @@ fn a_request_that_cannot_be_read_does_not_spoil_its_batch() {
     world.deliver(&message("fine"));
     let profile = world.profile(|_| {});
     let mut event = sqs_event("1", &PollRequest::Profile(profile).to_json());
-    for (id, body) in [("2", "no JSON"), ("3", r#"{"kind":"profile","version":99,"profile_id":"x"}"#)] {
+    for (id, body) in [("2", "not JSON"), ("3", r#"{"kind":"profile","version":99,"profile_id":"x"}"#)] {
         let record = sqs_event(id, body)["Records"][0].clone();
         event["Records"].as_array_mut().unwrap().insert(0, record);
     }

@@ -18,19 +18,19 @@ use tokio::net::TcpListener;
 /// What a scripted provider does with a request.
 #[derive(Debug, Clone)]
 enum Scripted {
-    /// It answers with a status, a content type, a body and perhaps a place to go to.
-    Say(u16, &'static str, String),
-    /// It leads somewhere else.
+    /// Responds with this status, content type and body.
+    Respond(u16, &'static str, String),
+    /// Redirects to this address.
     Redirect(&'static str),
-    /// It never answers.
+    /// Takes the request and never responds.
     Silence,
-    /// It hangs up.
+    /// Closes the connection without a response.
     HangUp,
 }
 
 fn reply(answer: &Scripted) -> Response<Full<Bytes>> {
     let (status, kind, body, location) = match answer {
-        Scripted::Say(status, kind, body) => (*status, *kind, body.clone(), None),
+        Scripted::Respond(status, kind, body) => (*status, *kind, body.clone(), None),
         Scripted::Redirect(to) => (302, "text/plain", String::new(), Some(*to)),
         Scripted::Silence | Scripted::HangUp => (500, "text/plain", String::new(), None),
     };
@@ -46,14 +46,14 @@ fn provider(world: &World, document: Option<Scripted>, token: Scripted) -> Strin
     let listener = world.handle().block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     let good = json!({"issuer": issuer, "token_endpoint": format!("{issuer}/token")}).to_string();
-    let document = document.unwrap_or(Scripted::Say(200, "application/json", good));
+    let document = document.unwrap_or(Scripted::Respond(200, "application/json", good));
     drop(world.handle().spawn(serve(listener, move |request: Request<Bytes>| {
         let answer = if request.uri().path() == "/token" { token.clone() } else { document.clone() };
         async move {
             match answer {
                 Scripted::Silence => std::future::pending().await,
                 Scripted::HangUp => Reply::HangUp,
-                Scripted::Say(..) | Scripted::Redirect(_) => Reply::Answer(reply(&answer)),
+                Scripted::Respond(..) | Scripted::Redirect(_) => Reply::Answer(reply(&answer)),
             }
         }
     })));
@@ -61,7 +61,7 @@ fn provider(world: &World, document: Option<Scripted>, token: Scripted) -> Strin
 }
 
 fn say(status: u16, kind: &'static str, body: impl Into<String>) -> Scripted {
-    Scripted::Say(status, kind, body.into())
+    Scripted::Respond(status, kind, body.into())
 }
 
 /// What a profile with this provider is told of it by a connection test.

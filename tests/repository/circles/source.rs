@@ -22,7 +22,7 @@ type Read<'a> = &'a dyn Fn(&Path) -> Option<String>;
 pub(super) struct Module {
     /// The file that it stands in.
     pub(super) file: PathBuf,
-    /// What it defines.
+    /// The names of the functions, types, constants and macros that it defines.
     pub(super) items: BTreeSet<String>,
     /// What it imports by name.
     pub(super) imports: Vec<Import>,

@@ -1,4 +1,4 @@
-//! Looking at what has become of a world: jobs, profiles, secrets, schedules, the ledger.
+//! What a scenario can inspect of its world: jobs, profiles, secrets, schedules, the ledger.
 
 use mailroom_core::health::Status;
 use mailroom_core::inbound::job::FlowJob;
@@ -11,13 +11,13 @@ use crate::aws::QueueMessage;
 use crate::secret_scan;
 
 impl World {
-    /// Takes the jobs off the job queue. Each has to be as its schema says.
+    /// Takes the jobs off the job queue, and checks each against the published schema.
     pub fn jobs(&self) -> Vec<FlowJob> {
         self.aws.drain(&self.stack.queues.job).iter().map(job).collect()
     }
 
-    /// How many jobs the function has sent, as far as its calls are still noted: also those that the queue dropped as
-    /// repeats.
+    /// How many jobs the function has sent in the calls that the proxy has recorded, those included that the queue
+    /// dropped as duplicates.
     pub fn jobs_sent(&self) -> usize {
         self.proxy
             .calls()
@@ -35,13 +35,13 @@ impl World {
         self.jobs().into_iter().map(|job| job.message.subject.unwrap_or_default()).collect()
     }
 
-    /// A profile as it stands.
+    /// A profile as it is stored.
     pub fn stored(&self, id: ProfileId) -> Profile {
         let profile = self.handle().block_on(self.table.get(id)).expect("the table answers");
         profile.expect("the profile is there")
     }
 
-    /// A profile's health as it stands.
+    /// A profile's health as it is stored.
     pub fn status(&self, id: ProfileId) -> Status {
         self.stored(id).status
     }
@@ -52,7 +52,7 @@ impl World {
         secret_scan::assert_kept("the api function's log", &self.api_lambda.log());
         secret_scan::assert_kept("the send function's log", &self.send_lambda.log());
         for call in self.proxy.calls() {
-            // Where secrets go, and nowhere else.
+            // Secrets Manager is where secrets belong.
             if !call.operation.starts_with("secretsmanager.") {
                 secret_scan::assert_kept(&call.operation, &String::from_utf8_lossy(&call.body));
             }
@@ -84,7 +84,7 @@ impl World {
         digests
     }
 
-    /// The names of the secrets that cost money.
+    /// The names of all secrets that are not marked for deletion.
     #[must_use]
     pub fn secret_names(&self) -> Vec<String> {
         let answer =
@@ -109,7 +109,7 @@ impl World {
     }
 }
 
-/// Reads a job after holding it against the schema that flows are given.
+/// Parses a job, after checking it against the schema that flows are given.
 fn job(message: &QueueMessage) -> FlowJob {
     secret_scan::assert_kept("a job", &message.body);
     let wire: Value = serde_json::from_str(&message.body).expect("a job is JSON");

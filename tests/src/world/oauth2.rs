@@ -11,7 +11,7 @@ use crate::openid::{Client, Mechanism, OpenId};
 use crate::secret_scan;
 
 impl World {
-    /// The OpenID provider, and who takes its tokens.
+    /// The OpenID provider of this world, and the mail servers that take its tokens.
     #[must_use]
     pub fn open_id(&self) -> &OpenId {
         self.own_open_id.get().unwrap_or_else(|| self.servers.open_id())
@@ -24,7 +24,7 @@ impl World {
         let _ = own.control(control);
     }
 
-    /// Where the provider leads back to.
+    /// The address that the provider sends the browser back to.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("{}/oauth2/callback", self.public_url())
@@ -60,20 +60,20 @@ impl World {
         settings
     }
 
-    /// Makes a profile through the API.
+    /// Creates a profile through the API.
     #[must_use]
     pub fn make(&self, settings: &Value) -> ProfileId {
         ProfileId::parse(&self.api().post("/profiles", settings).expect(201).id()).expect("an id")
     }
 
-    /// Begins a sign-in: the address to open.
+    /// Begins a sign-in through the API. Returns the address to open in a browser.
     #[must_use]
     pub fn begin_sign_in(&self, profile: ProfileId) -> String {
         let begun = self.api().call("POST", &format!("/profiles/{profile}/authorize"), &[], None).expect(200);
         begun.body.get("authorization_url").and_then(Value::as_str).expect("an address").to_owned()
     }
 
-    /// A person with a browser.
+    /// A person with a browser that has no cookies yet.
     #[must_use]
     pub fn agent(&self) -> Agent {
         let provider = self.open_id().provider();
@@ -81,7 +81,8 @@ impl World {
         Agent::new(self.handle(), vec![(provider.issuer(), plain)])
     }
 
-    /// Goes through the provider's pages as `account`, up to where it leads back to us: that address.
+    /// Goes through the provider's pages as `account`. Returns the address that the provider sends the browser back to,
+    /// unopened.
     #[must_use]
     pub fn consent(&self, agent: &mut Agent, url: &str, account: &str) -> String {
         let back = self.redirect_uri();
@@ -105,7 +106,7 @@ impl World {
         panic!("no way back: {}", page.text)
     }
 
-    /// A person signs in for a profile: the page at the end.
+    /// Signs in for a profile as `account`. Returns the page at the end.
     #[must_use]
     pub fn sign_in(&self, profile: ProfileId, account: &str) -> Page {
         let mut agent = self.agent();
@@ -115,7 +116,7 @@ impl World {
         page
     }
 
-    /// A profile that somebody has signed in for.
+    /// Creates a profile and signs in for it.
     #[must_use]
     pub fn signed_in(&self, mechanism: Mechanism) -> ProfileId {
         let profile = self.make(&self.token_settings(mechanism, &self.sign_in_client(), &json!({})));
@@ -124,7 +125,7 @@ impl World {
         profile
     }
 
-    /// What is stored of a client's secret and its sign-in.
+    /// The client's secret and the sign-in, as they are stored.
     #[must_use]
     pub fn client_credential(&self, profile: ProfileId) -> ClientCredential {
         let Some(version) = self.stored(profile).secret_version else { return ClientCredential::default() };
@@ -140,7 +141,7 @@ impl World {
         self.edit(id, "SET claimed_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
     }
 
-    /// Makes every sign-in that is under way too late.
+    /// Moves the end of every pending sign-in into the past.
     pub fn expire_sign_ins(&self) {
         for item in self.aws.items(&self.stack.table) {
             let key = item.pointer("/PK/S").and_then(Value::as_str).unwrap_or_default();

@@ -12,12 +12,12 @@ use ulid::Ulid;
 use super::{INTERVAL, World, flow_schema, server};
 
 impl World {
-    /// Makes a profile for the mailbox, changed by `change`.
+    /// Creates a profile for the mailbox, changed by `change`.
     pub fn profile(&self, change: impl FnOnce(&mut Profile)) -> ProfileId {
         self.profile_with_password(Dovecot::PASSWORD, change)
     }
 
-    /// Makes a profile whose secret holds this password.
+    /// Creates a profile whose secret holds this password.
     pub fn profile_with_password(&self, password: &str, change: impl FnOnce(&mut Profile)) -> ProfileId {
         let id = ProfileId::new(Ulid::generate());
         let credential = Credential::Password(SecretString::from(password));
@@ -30,7 +30,7 @@ impl World {
         id
     }
 
-    /// Its owner enters another password.
+    /// Stores another password for the profile, as its owner would through the API.
     pub fn set_password(&self, id: ProfileId, password: &str) {
         let credential = Credential::Password(SecretString::from(password));
         let version =
@@ -42,12 +42,12 @@ impl World {
         );
     }
 
-    /// The lease of a run that was killed runs out, without the wait.
+    /// Ends the lease of an invocation that was killed, without the wait.
     pub fn expire_lease(&self, id: ProfileId) {
         self.edit(id, "SET lease_until = :value, #version = #version", &json!({":value": {"N": "0"}}));
     }
 
-    /// Waits until a profile's status allows the next poll.
+    /// Waits until the status of a profile allows the next poll.
     ///
     /// # Panics
     /// When that is more than twenty seconds away.
@@ -58,7 +58,7 @@ impl World {
         std::thread::sleep(wait.try_into().unwrap_or_default());
     }
 
-    /// What is stored of a profile becomes unreadable.
+    /// Makes the stored profile unreadable.
     pub fn spoil(&self, id: ProfileId) {
         self.edit(id, "SET mailbox = :value, #version = #version", &json!({":value": {"S": ""}}));
     }

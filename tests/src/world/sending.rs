@@ -16,7 +16,7 @@ use crate::smtp_server::{Options, SmtpServer};
 const BATCH_LIMIT: Duration = Duration::from_secs(60);
 
 impl World {
-    /// An SMTP server of the scenario's own.
+    /// Starts an SMTP server for this scenario alone.
     #[must_use]
     pub fn smtp_server(&self, options: &Options) -> SmtpServer {
         SmtpServer::start(self.servers().certificates(), options)
@@ -50,8 +50,8 @@ impl World {
         self.api().get(&format!("/profiles/{profile}/messages/{id}")).expect(200).body
     }
 
-    /// The send queue delivers all its queue messages in batches of ten, and each batch is answered. Returns the number of
-    /// batches.
+    /// Delivers the send queue in batches of ten until it is empty, and requires an answer to each. Returns the number
+    /// of batches.
     pub fn send_all(&self) -> usize {
         let mut batches = 0;
         while let Some(outcome) = self.send_batch(BATCH_LIMIT) {
@@ -62,8 +62,8 @@ impl World {
         batches
     }
 
-    /// The send queue delivers one batch; `None` when it has none. Queue messages that the function is done with are
-    /// deleted.
+    /// Delivers one batch of the send queue; `None` when the queue is empty. Queue messages that the function is done
+    /// with are deleted.
     pub fn send_batch(&self, limit: Duration) -> Option<Outcome> {
         let batch = self.aws().deliver(&self.stack().queues.send, 10);
         if batch.is_empty() {
@@ -74,13 +74,13 @@ impl World {
         Some(outcome)
     }
 
-    /// Delivers a batch to the function. The caller waits for the outcome.
+    /// Delivers a batch to the send function. The caller waits for the outcome.
     #[must_use]
     pub fn begin_batch(&self, batch: &[Delivered], limit: Duration) -> Pending {
         self.begin_batch_of(self.send_function(), batch, limit)
     }
 
-    /// Delivers a batch to this function.
+    /// Delivers a batch to this function. The caller waits for the outcome.
     #[must_use]
     pub fn begin_batch_of(&self, function: &Lambda, batch: &[Delivered], limit: Duration) -> Pending {
         function.begin(batch_event(batch), limit)
@@ -94,7 +94,7 @@ impl World {
         super::run(&self.runtime, self.servers.send(), deployed, &self.stack, &self.proxy, &log)
     }
 
-    /// Deletes the queue messages that the function is done with, as Lambda does.
+    /// Deletes the queue messages that the function reports no failure of, as Lambda does.
     pub fn delete_done(&self, batch: &[Delivered], outcome: &Outcome) {
         let Outcome::Answered(answer) = outcome else { return };
         let failures = answer.get("batchItemFailures").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -106,7 +106,8 @@ impl World {
         }
     }
 
-    /// Makes a message due now: its next attempt, or the end of a crashed run's lease. The queue delivers it once more.
+    /// Makes a message due now (its next attempt, or the end of a crashed invocation's lease), and puts it on the send
+    /// queue once more.
     pub fn hurry(&self, profile: ProfileId, id: &str) {
         self.forward(profile, id);
         self.aws().send(
@@ -115,7 +116,7 @@ impl World {
         );
     }
 
-    /// The queue delivers once more a message that may have been deleted.
+    /// Puts a message on the send queue once more. It may have been deleted.
     pub fn hurry_gone(&self, profile: ProfileId, id: &str) {
         let request = json!({"profile_id": profile.to_string(), "id": id});
         self.aws().send(&self.stack().queues.send, &request.to_string());
@@ -161,12 +162,12 @@ impl World {
         let _ = self.aws().call("dynamodb", "DynamoDB_20120810.UpdateItem", &update);
     }
 
-    /// Stores an object in the bucket.
+    /// Stores an object in the deployment's bucket.
     pub fn put_object(&self, key: &str, bytes: Vec<u8>) {
         self.aws().put_object(&self.stack().bucket, key, bytes);
     }
 
-    /// Takes the outcomes that were published until now.
+    /// Takes the outcomes off the outcome queue.
     #[must_use]
     pub fn outcomes(&self) -> Vec<Value> {
         let published = self.aws().drain(&self.stack().queues.outcome);
