@@ -102,6 +102,9 @@ pub const SUCCESS_LAG: Duration = Duration::minutes(5);
 /// Refusals in a row after which a misconfigured profile is tried hourly: one slip of a server is no misconfiguration.
 pub const REFUSALS_BEFORE_PAUSE: u32 = 5;
 
+/// How many times in a row a trouble counts as passing that may be the owner's: see [`OwnerError::if_it_repeats`].
+pub const REPEATS_BEFORE_OWNER: u32 = 3;
+
 /// The pause of a throttled profile whose server named none.
 pub const DEFAULT_THROTTLE: Duration = Duration::minutes(5);
 
@@ -190,8 +193,13 @@ fn after_success(status: &Status, handed_over: usize, now: OffsetDateTime) -> Op
 }
 
 fn after_failure(status: &Status, trouble: &OwnerError, now: OffsetDateTime) -> Status {
-    let same = status.error.as_ref().filter(|error| error.code.class() == trouble.code.class());
+    let other = trouble.if_it_repeats.as_deref();
+    let is_same = |error: &&CurrentError| {
+        [Some(trouble), other].into_iter().flatten().any(|one| one.code.class() == error.code.class())
+    };
+    let same = status.error.as_ref().filter(is_same);
     let count = same.map_or(1, |error| error.count.saturating_add(1));
+    let trouble = other.filter(|_| count > REPEATS_BEFORE_OWNER).unwrap_or(trouble);
     let asked = trouble
         .retry_after
         .and_then(|pause| Duration::try_from(pause).ok())
@@ -283,6 +291,30 @@ mod tests {
     }
 
     #[test]
+    fn trouble_that_may_be_the_owners_is_theirs_after_three_times() {
+        let trouble = OwnerError::new(ErrorCode::ImapThrottled, "not connected")
+            .if_it_repeats(OwnerError::new(ErrorCode::ImapAuth, "no permission"));
+        let fail = |status: &Status| after_poll(status, &Outcome::Failure(trouble.clone()), NOW).unwrap();
+        let mut status = Status::default();
+        for n in 1..=7 {
+            status = fail(&status);
+            let error = status.error.clone().unwrap();
+            assert_eq!(error.count, n);
+            if n <= REPEATS_BEFORE_OWNER {
+                assert_eq!((status.state, error.code), (ProfileState::Throttled, ErrorCode::ImapThrottled));
+                assert_eq!(status.not_before, Some(NOW + DEFAULT_THROTTLE));
+            } else {
+                assert_eq!((status.state, error.code), (ProfileState::Misconfigured, ErrorCode::ImapAuth));
+                assert_eq!(error.message, "no permission");
+                assert_eq!(status.not_before.is_some(), n >= REFUSALS_BEFORE_PAUSE, "failure {n}");
+            }
+        }
+        // One success, and it passes again.
+        let well = after_poll(&status, &Outcome::Success { handed_over: 0 }, NOW).unwrap();
+        assert_eq!(fail(&well).state, ProfileState::Throttled);
+    }
+
+    #[test]
     fn sending_rests_after_five_refusals_until_the_profile_is_edited() {
         let refused = OwnerError::new(ErrorCode::SmtpAuth, "no");
         let refuse = |current: Option<&SendingStatus>, version| match after_smtp_open(
@@ -292,7 +324,7 @@ mod tests {
             NOW,
         ) {
             SendingChange::Refused(sending) => sending,
-            change => panic!("{change:?}"),
+            change @ (SendingChange::Unchanged | SendingChange::Recovered) => panic!("{change:?}"),
         };
         let mut sending = refuse(None, 7);
         for n in 2..=5 {

@@ -120,6 +120,9 @@ pub struct OwnerError {
     pub message: String,
     /// The pause the server asked for, if it named one.
     pub retry_after: Option<Duration>,
+    /// What it turns out to be if it repeats: a few servers say the same to what passes and to what only the owner can
+    /// fix.
+    pub if_it_repeats: Option<Box<Self>>,
 }
 
 impl OwnerError {
@@ -135,13 +138,20 @@ impl OwnerError {
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(Self::MAX_MESSAGE_CHARS)
             .collect();
-        Self { code, message, retry_after: None }
+        Self { code, message, retry_after: None, if_it_repeats: None }
     }
 
     /// The same trouble, with the pause that the server asked for.
     #[must_use]
     pub fn retry_after(mut self, pause: Option<Duration>) -> Self {
         self.retry_after = pause;
+        self
+    }
+
+    /// The same trouble, which turns out to be `other` if it repeats.
+    #[must_use]
+    pub fn if_it_repeats(mut self, other: Self) -> Self {
+        self.if_it_repeats = Some(Box::new(other));
         self
     }
 }

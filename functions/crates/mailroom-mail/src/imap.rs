@@ -3,7 +3,7 @@
 //! Read in this order: `open` (a session with all that differs between servers, in one function), `session` (listing,
 //! marking, moving), `fetch` (content, whole or in chunks), `connection_test` (a test of the settings), `sent_mailbox`
 //! (copies of sent messages), `connection` (commands out, bounded responses in), `frame` and `response` (the responses),
-//! `error` and `owner_error` (the errors, for the log and for the mailbox's owner).
+//! `error`, `refusal` and `owner_error` (the errors, for the log and for the mailbox's owner).
 //!
 //! Invariants:
 //! - A command has succeeded only when its own tagged OK has arrived. NO, BAD, BYE, the end of the stream and silence are
@@ -30,6 +30,7 @@ mod frame;
 mod lexer;
 mod open;
 mod owner_error;
+mod refusal;
 mod response;
 mod response_text;
 mod sent_mailbox;
@@ -39,7 +40,7 @@ mod session;
 mod tests;
 
 pub use self::connection_test::ConnectionReport;
-pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Step};
+pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Sign, Spoken, Step};
 pub use self::fetch::Fetched;
 pub use self::open::{Connector, Opened, Stream};
 pub use self::sent_mailbox::SentMailbox;

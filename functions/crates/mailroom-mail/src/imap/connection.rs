@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::error::{Code, ImapError, Malformed, Refusal, Reply, Step};
+use super::error::{Code, ImapError, Malformed, Refusal, Reply, Spoken, Step};
 use super::frame::{Frame, LITERAL, Status, Tag};
 use super::response::{Response, StatusLine};
 use mailroom_net::redact::Redactor;
@@ -191,7 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mut sink: impl FnMut(Response) -> Result<(), Malformed>,
     ) -> Result<Progress, ImapError> {
         let malformed = |what| ImapError::Malformed { step, what };
-        // An untagged BYE or throttling refusal: the reason, should the connection end without a tagged response.
+        // An untagged BYE, throttling refusal or address to open: the reason, should the connection end without a tagged
+        // response.
         let mut untagged_refusal: Option<Reply> = None;
         loop {
             let leaving = untagged_refusal.as_ref().is_some_and(|reply| reply.refusal == Refusal::Bye);
@@ -211,8 +212,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Response::Status(status @ (Status::No | Status::Bad), line) => {
                     let reply = self.reply(status.refusal().unwrap_or(Refusal::No), &line);
-                    if reply.throttled && untagged_refusal.is_none() {
-                        untagged_refusal = Some(reply);
+                    if reply.is_throttling() || reply.address.is_some() {
+                        untagged_refusal.get_or_insert(reply);
                     }
                     continue;
                 }
@@ -233,6 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(malformed(Malformed::ForeignTag));
             }
             self.outstanding -= 1;
+            let page = untagged_refusal.as_ref().and_then(|reply| Some((reply.code, reply.address.clone()?)));
             return match (refusal, untagged_refusal.filter(|reply| reply.refusal == Refusal::Bye)) {
                 // Some of the messages were expunged; the command was done for the others (RFC 2180 §4.1.2, RFC 5530 §3).
                 (Some(Refusal::No), None)
@@ -241,7 +243,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 {
                     Ok(Progress::Completed(theirs, line))
                 }
-                (Some(refusal), _) => Err(ImapError::Refused { step, reply: self.reply(refusal, &line) }),
+                (Some(refusal), _) => {
+                    let mut reply = self.reply(refusal, &line);
+                    // Gmail sends `* NO [WEBALERT https://…]` before the tagged `NO [ALERT]`.
+                    if let (Some(Code::Alert) | None, Some((code, address))) = (reply.code, page) {
+                        (reply.code, reply.address) = (code, Some(address));
+                    }
+                    Err(ImapError::Refused { step, reply })
+                }
                 // After BYE the connection is over, even if this command succeeded.
                 (None, Some(reply)) => Err(ImapError::Refused { step, reply }),
                 (None, None) => Ok(Progress::Completed(theirs, line)),
@@ -252,14 +261,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the greeting (RFC 9051 §7.1).
     pub(super) async fn greeting(&mut self) -> Result<(Status, StatusLine), ImapError> {
         let step = Step::Greeting;
-        let malformed = || ImapError::Malformed { step, what: Malformed::Greeting };
-        let response = match self.next_response(step, MAX_SILENCE).await {
-            Ok(response) => response,
+        let malformed = |spoken| ImapError::Malformed { step, what: Malformed::Greeting(spoken) };
+        let frame = match self.next_frame(step, MAX_SILENCE).await {
+            Ok(frame) => frame,
             // A first line that cannot be read is another protocol's.
-            Err(ImapError::Malformed { .. }) => return Err(malformed()),
+            Err(ImapError::Malformed { .. }) => return Err(malformed(Spoken::Unknown)),
             Err(error) => return Err(error),
         };
-        let Response::Status(status, line) = response else { return Err(malformed()) };
+        let spoken = Spoken::by(&frame.text);
+        let Ok(Response::Status(status, line)) = Response::parse(frame) else {
+            return Err(malformed(spoken));
+        };
         match status {
             Status::Ok | Status::Preauth => Ok((status, line)),
             Status::No | Status::Bad | Status::Bye => {
@@ -270,15 +282,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn reply(&self, refusal: Refusal, line: &StatusLine) -> Reply {
-        Reply::new(refusal, line.code.known(), &line.text, &self.redactor)
+        Reply::new(refusal, line, &self.redactor)
     }
 
     async fn next_response(&mut self, step: Step, silence: Duration) -> Result<Response, ImapError> {
+        let frame = self.next_frame(step, silence).await?;
+        Response::parse(frame).map_err(|what| ImapError::Malformed { step, what })
+    }
+
+    async fn next_frame(&mut self, step: Step, silence: Duration) -> Result<Frame, ImapError> {
         loop {
             let frame = self.read_frame(step, silence).await?;
             // Blank lines between responses are harmless.
             if !frame.text.is_empty() {
-                return Response::parse(frame).map_err(|what| ImapError::Malformed { step, what });
+                return Ok(frame);
             }
         }
     }

@@ -89,6 +89,10 @@ pub enum Refusal {
 pub enum Code {
     /// A person must read the text.
     Alert,
+    /// A person must open an address in a browser, which is the code's argument; Gmail's own.
+    WebAlert,
+    /// The mailbox is on another server, which is the code's argument (RFC 2221, RFC 2193).
+    Referral,
     /// The credential is wrong.
     AuthenticationFailed,
     /// The login may not be used for this.
@@ -132,7 +136,8 @@ impl Code {
     pub(super) fn parse(name: &[u8]) -> Option<Self> {
         let known = [
             ("ALERT", Self::Alert),
-            ("WEBALERT", Self::Alert),
+            ("WEBALERT", Self::WebAlert),
+            ("REFERRAL", Self::Referral),
             ("AUTHENTICATIONFAILED", Self::AuthenticationFailed),
             ("AUTHORIZATIONFAILED", Self::AuthorizationFailed),
             ("EXPIRED", Self::Expired),
@@ -156,6 +161,22 @@ impl Code {
     }
 }
 
+/// What the texts of known servers say, and no response code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Too many requests or connections in a short time.
+    Throttled,
+    /// The login is right, but it is not connected to a mailbox: Exchange Online, to frequent connections for a while,
+    /// and for ever to a login without permission.
+    NotConnected,
+    /// The server is busy, or a part of it is down.
+    Busy,
+    /// The login or the secret is wrong.
+    Credential,
+    /// The provider takes the client for unsafe until it has sent ID: NetEase.
+    Unsafe,
+}
+
 /// A server's refusal: bounded, without control characters and without the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -163,10 +184,12 @@ pub struct Reply {
     pub refusal: Refusal,
     /// The response code, if it is a known one.
     pub code: Option<Code>,
+    /// The address that is the code's argument: a page to open, or the server that has the mailbox.
+    pub address: Option<String>,
     /// The text after the code; may be empty.
     pub words: String,
-    /// Whether the text is one with which a provider throttles without a code.
-    pub throttled: bool,
+    /// What the text says where no code says it.
+    pub sign: Option<Sign>,
     /// The pause that the text asks for.
     pub pause: Option<Duration>,
 }
@@ -176,7 +199,10 @@ pub struct Reply {
 pub enum Malformed {
     /// The first line is not an IMAP greeting.
     #[error("its greeting is not IMAP")]
-    Greeting,
+    Greeting(Spoken),
+    /// A line that is no response of IMAP at all.
+    #[error("it sent a line that is not IMAP")]
+    NotImap,
     /// A response longer than the bound.
     #[error("it sent a line that is too long")]
     LongLine,
@@ -213,6 +239,37 @@ pub enum Malformed {
     /// PREAUTH before TLS, which would skip STARTTLS (CVE-2020-12398).
     #[error("it claims that the login is done before TLS")]
     PreauthBeforeTls,
+}
+
+/// What a server speaks instead of IMAP, by its first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoken {
+    /// `220 …`
+    Smtp,
+    /// `+OK …`
+    Pop3,
+    /// `HTTP/…`
+    Http,
+    /// `SSH-…`
+    Ssh,
+    /// Something else.
+    Unknown,
+}
+
+impl Spoken {
+    /// Recognizes the protocol of a first line.
+    pub(super) fn by(line: &[u8]) -> Self {
+        let known = [
+            (b"220".as_slice(), Self::Smtp),
+            (b"421", Self::Smtp),
+            (b"554", Self::Smtp),
+            (b"+OK", Self::Pop3),
+            (b"-ERR", Self::Pop3),
+            (b"HTTP/", Self::Http),
+            (b"SSH-", Self::Ssh),
+        ];
+        known.iter().find(|(start, _)| line.starts_with(start)).map_or(Self::Unknown, |(_, spoken)| *spoken)
+    }
 }
 
 /// Why an operation failed. No variant contains message content, a credential or a parser's input.

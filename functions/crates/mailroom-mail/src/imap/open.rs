@@ -296,7 +296,7 @@ where
             if known.is_none()
                 && reply.refusal == Refusal::Bad
                 && reply.code.is_none()
-                && !reply.throttled =>
+                && !reply.is_throttling() =>
         {
             let refused = ImapError::Refused { step: Step::Login, reply };
             match password_mechanism(&capabilities(connection).await?, true) {

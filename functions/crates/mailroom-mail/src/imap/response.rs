@@ -11,6 +11,9 @@ use super::error::{Code, Malformed};
 use super::frame::{Frame, Status, Tag};
 use super::lexer::{Scanner, Value};
 
+/// The longest address of a response code that is kept, in bytes.
+const MAX_ADDRESS: usize = 200;
+
 /// A response code (RFC 9051 §7.1) with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ResponseCode {
@@ -54,6 +57,8 @@ impl ResponseCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatusLine {
     pub(super) code: ResponseCode,
+    /// The code's argument, if that is an address that the owner should see.
+    pub(super) address: Option<String>,
     pub(super) text: Vec<u8>,
 }
 
@@ -64,12 +69,34 @@ impl StatusLine {
             Some((rest.get(..end)?, rest.get(end + 1..)?))
         });
         match coded {
-            Some((inner, words)) => {
-                Self { code: ResponseCode::parse(inner), text: words.trim_ascii().to_vec() }
-            }
-            None => Self { code: ResponseCode::None, text: text.trim_ascii().to_vec() },
+            Some((inner, words)) => Self {
+                code: ResponseCode::parse(inner),
+                address: address(inner),
+                text: words.trim_ascii().to_vec(),
+            },
+            None => Self { code: ResponseCode::None, address: None, text: text.trim_ascii().to_vec() },
         }
     }
+}
+
+/// The address in a response code, such as `WEBALERT https://…`: as much of it as fits a sentence, and only if it is of
+/// plain characters.
+fn address(inner: &[u8]) -> Option<String> {
+    let (name, address) = split_word(inner);
+    Code::parse(name).filter(|code| matches!(code, Code::WebAlert | Code::Referral))?;
+    let address = std::str::from_utf8(address).ok()?.trim();
+    let known = ["https://", "http://", "imap://", "imaps://"];
+    let plain = address.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>'));
+    if !plain || !known.iter().any(|scheme| starts_with_ignore_case(address, scheme)) {
+        return None;
+    }
+    // The query of a page for one login is long, and the page asks for the rest without it.
+    let short = if address.len() <= MAX_ADDRESS { address } else { address.split('?').next()? };
+    (short.len() <= MAX_ADDRESS).then(|| short.to_owned())
+}
+
+fn starts_with_ignore_case(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 /// A server's capabilities (RFC 9051 §7.2.2), in upper case.
@@ -172,13 +199,13 @@ impl Response {
             b"+" => Ok(Self::Continuation(rest.to_vec())),
             b"*" => Self::parse_untagged(rest, literals),
             tag => {
-                let tag = tag.strip_prefix(b"M").and_then(number).ok_or(Malformed::ForeignTag)?;
+                let tag = tag.strip_prefix(b"M").and_then(number).ok_or(Malformed::NotImap)?;
                 let (word, rest) = split_word(rest);
                 match Status::parse(word) {
                     Some(status @ (Status::Ok | Status::No | Status::Bad)) => {
                         Ok(Self::Tagged(Tag(tag), status, StatusLine::parse(rest)))
                     }
-                    Some(Status::Bye | Status::Preauth) | None => Err(Malformed::ForeignTag),
+                    Some(Status::Bye | Status::Preauth) | None => Err(Malformed::NotImap),
                 }
             }
         }

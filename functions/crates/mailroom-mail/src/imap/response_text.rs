@@ -1,48 +1,100 @@
-//! The text of a refusal: how much of it is kept, and how throttling is recognized without a response code.
+//! The text of a refusal: how much of it is kept, and what is recognized in it without a response code.
 
 use std::time::Duration;
 
-use super::error::{Code, Refusal, Reply};
+use super::error::{Refusal, Reply, Sign};
+use super::response::StatusLine;
 use mailroom_net::redact::Redactor;
 
 /// The most of a refusal's text that is kept, in characters.
 const MAX_WORDS: usize = 300;
 
-/// Parts of the texts, in lower case, with which servers throttle without a code that says so. Texts as seen:
+/// Parts of the texts of known servers, in lower case, that say what no response code says; the first that fits decides.
+/// Texts as seen:
 /// - Exchange Online: `BAD Request is throttled. Suggested Backoff Time: 299456 milliseconds`
-/// - Exchange Online, to frequent connects: `BAD User is authenticated but not connected.`
+/// - Exchange Online: `BAD User is authenticated but not connected.`
+/// - Exchange Online: `NO Server Unavailable. 15`
 /// - Gmail: `NO [ALERT] Too many simultaneous connections. (Failure)`
 /// - Gmail: `NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)`
 /// - Dovecot: `NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded`
 /// - Yahoo: `NO [LIMIT] LOGIN Rate limit hit.`
-const THROTTLED: [&str; 8] = [
-    "request is throttled",
-    "suggested backoff time",
-    "authenticated but not connected",
-    "too many simultaneous connections",
-    "too many connections",
-    "bandwidth limit",
-    "maximum number of connections",
-    "rate limit",
+/// - NetEase: `NO EXAMINE Unsafe Login. Please contact kefu@188.com for help`
+/// - QQ: `NO Login fail. Account is abnormal, service is not open, password is incorrect, login frequency limited, or
+///   system is busy.`: any of these, so the owner has to look.
+const SIGNS: [(Sign, &[&str]); 5] = [
+    (Sign::NotConnected, &["authenticated but not connected"]),
+    (
+        Sign::Throttled,
+        &[
+            "request is throttled",
+            "suggested backoff time",
+            "too many simultaneous",
+            "too many connections",
+            "too many sessions",
+            "too many requests",
+            "too many attempts",
+            "too many log",
+            "too many failed",
+            "too many invalid",
+            "too many bad log",
+            "bandwidth limit",
+            "maximum number of connections",
+            "connection limit",
+            "connections limit",
+            "rate limit",
+        ],
+    ),
+    (Sign::Unsafe, &["unsafe login"]),
+    (Sign::Credential, &["password", "credential", "authentication failed", "invalid user", "incorrect"]),
+    (
+        Sign::Busy,
+        &[
+            "busy",
+            "try again",
+            "try later",
+            "temporar",
+            "overloaded",
+            "maintenance",
+            "internal error",
+            "server error",
+            "system error",
+            "backend error",
+            "server unavailable",
+            "service unavailable",
+            "currently unavailable",
+            "currently not available",
+            "timed out",
+            "timeout",
+            "locked by",
+            "in use",
+        ],
+    ),
 ];
 
 impl Reply {
-    /// A refusal with `text`, which follows the code, cleaned and cut.
-    pub(super) fn new(refusal: Refusal, code: Option<Code>, text: &[u8], redactor: &Redactor) -> Self {
-        let text = String::from_utf8_lossy(text);
+    /// A refusal with the code and the text of `line`, cleaned and cut.
+    pub(super) fn new(refusal: Refusal, line: &StatusLine, redactor: &Redactor) -> Self {
+        let text = String::from_utf8_lossy(&line.text);
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let lower = clean.to_ascii_lowercase();
         let mut words: String = redactor.redact(clean.trim());
         if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
             words.truncate(end);
         }
+        let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
         Self {
             refusal,
-            code,
+            code: line.code.known(),
+            address: line.address.as_deref().map(|address| redactor.redact(address)),
             words,
-            throttled: THROTTLED.iter().any(|sign| lower.contains(sign)),
+            sign: SIGNS.iter().find(|(_, texts)| says(texts)).map(|(sign, _)| *sign),
             pause: backoff(&lower),
         }
+    }
+
+    /// Whether the server throttles, by its text.
+    pub(super) const fn is_throttling(&self) -> bool {
+        matches!(self.sign, Some(Sign::Throttled | Sign::NotConnected))
     }
 }
 
@@ -55,23 +107,39 @@ fn backoff(lower: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::response::ResponseCode;
     use super::*;
 
     fn reply(text: &str) -> Reply {
         let mut redactor = Redactor::default();
         redactor.add("correct horse".into());
         redactor.add("AGFubgBjb3JyZWN0IGhvcnNl".into());
-        Reply::new(Refusal::No, None, text.as_bytes(), &redactor)
+        let line = StatusLine { code: ResponseCode::None, address: None, text: text.as_bytes().to_vec() };
+        Reply::new(Refusal::No, &line, &redactor)
     }
 
     #[test]
-    fn throttling_is_known_by_the_words_of_those_who_have_no_code() {
-        let m365 = reply("Request is throttled. Suggested Backoff Time: 299456 milliseconds");
-        assert!(m365.throttled);
-        assert_eq!(m365.pause, Some(Duration::from_millis(299_456)));
-        assert!(reply("User is authenticated but not connected.").throttled);
-        assert!(!reply("Login failed.").throttled);
-        assert_eq!(reply("Suggested Backoff Time: 99999999999999999999999 milliseconds").pause, None);
+    fn words_say_what_those_mean_who_have_no_code() {
+        for (text, sign) in [
+            ("Request is throttled. Suggested Backoff Time: 299456 milliseconds", Some(Sign::Throttled)),
+            ("Too many invalid logon attempts", Some(Sign::Throttled)),
+            ("User is authenticated but not connected.", Some(Sign::NotConnected)),
+            ("EXAMINE Unsafe Login. Please contact kefu@188.com for help", Some(Sign::Unsafe)),
+            (
+                "Login fail. Account is abnormal, password is incorrect, login frequency limited, or system is busy.",
+                Some(Sign::Credential),
+            ),
+            ("Server Unavailable. 15", Some(Sign::Busy)),
+            ("Temporary authentication failure.", Some(Sign::Busy)),
+            ("Login failed.", None),
+            ("Mailbox does not exist", None),
+        ] {
+            assert_eq!(reply(text).sign, sign, "{text}");
+        }
+        let pause = |text| reply(text).pause;
+        let named = "Request is throttled. Suggested Backoff Time: 299456 milliseconds";
+        assert_eq!(pause(named), Some(Duration::from_millis(299_456)));
+        assert_eq!(pause("Suggested Backoff Time: 99999999999999999999999 milliseconds"), None);
     }
 
     #[test]

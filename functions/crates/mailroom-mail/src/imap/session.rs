@@ -265,7 +265,7 @@ where
 /// Whether the server answered BAD without a code: it does not know the command, and an alternative may work.
 pub(super) fn is_unknown_command(error: &ImapError) -> bool {
     matches!(error, ImapError::Refused { reply, .. }
-        if reply.refusal == Refusal::Bad && reply.code.is_none() && !reply.throttled)
+        if reply.refusal == Refusal::Bad && reply.code.is_none() && !reply.is_throttling())
 }
 
 /// The command that lists the messages above a UID; `None` above the highest UID there can be.

@@ -8,6 +8,7 @@ mod hostile;
 mod logging_in;
 mod opening;
 mod oracle;
+mod replies;
 mod sent_mailbox;
 mod starttls;
 
