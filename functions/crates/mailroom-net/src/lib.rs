@@ -14,3 +14,4 @@ pub mod login;
 pub mod owner_error;
 pub mod redact;
 pub mod tls;
+mod verifier;

@@ -55,19 +55,28 @@ impl Protocol {
             TlsError::Expired => tls(format!(
                 "The certificate of {at} has expired: the server's administrator has to renew it."
             )),
-            TlsError::NotYetValid => tls(format!("The certificate of {at} is not valid yet.")),
+            TlsError::NotYetValid => tls(format!(
+                "The certificate of {at} is not valid yet: the server's administrator has to install one that is, or set the clock right."
+            )),
+            TlsError::SelfSigned => tls(format!(
+                "The certificate of {at} is self-signed, so nobody vouches for it: the server needs one from a public authority, such as Let's Encrypt, or from an authority whose root is in this deployment's CA bundle."
+            )),
             TlsError::UnknownIssuer => tls(format!(
-                "The certificate of {at} is not signed by an authority that Mailroom trusts: the server needs a public certificate with its whole chain."
+                "The certificate of {at} is not signed by an authority that Mailroom trusts: the server needs one from a public authority and has to send its whole chain, or the authority's root belongs into this deployment's CA bundle."
             )),
             TlsError::WrongName => tls(format!(
                 "The certificate of {at} is for another host name: use the name that the provider gives for {name}."
             )),
-            TlsError::Certificate(_) => tls(format!("The certificate of {at} is not valid.")),
+            TlsError::Certificate(_) => tls(format!(
+                "The certificate of {at} is not valid: the server's administrator has to install another."
+            )),
             TlsError::NotTls => match security {
                 Security::Tls => tls(format!(
                     "{at} does not speak TLS from the first byte: set the security to \"starttls\", or use another port, usually {tls_port}."
                 )),
-                Security::StartTls => tls(format!("{at} offers STARTTLS, but does not speak TLS after it.")),
+                Security::StartTls => tls(format!(
+                    "{at} offers STARTTLS, but does not speak TLS after it: use a port with TLS from the first byte, usually {tls_port}."
+                )),
             },
             TlsError::Handshake(_) => tls(format!(
                 "{at} and Mailroom have no version of TLS in common: the server needs TLS 1.2 or 1.3."
@@ -75,7 +84,9 @@ impl Protocol {
             // The connection broke, which says nothing about the server's TLS.
             TlsError::Broken(_) => OwnerError::new(
                 self.connect,
-                format!("The connection to {at} broke during the TLS handshake."),
+                format!(
+                    "The connection to {at} broke during the TLS handshake. Mailroom tries again by itself."
+                ),
             ),
         }
     }

@@ -14,6 +14,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
+use crate::verifier::{Verifier, is_self_signed};
+
 /// The TLS client of a process. Cheap to clone; the clones share session tickets for resumption.
 #[derive(Clone)]
 pub struct Tls {
@@ -61,6 +63,9 @@ pub enum TlsError {
     /// The certificate chain does not end at a trusted root.
     #[error("the server's certificate is not signed by a trusted authority")]
     UnknownIssuer,
+    /// The certificate names itself as its issuer.
+    #[error("the server's certificate is self-signed")]
+    SelfSigned,
     /// The certificate is for another host name.
     #[error("the server's certificate is for another host name")]
     WrongName,
@@ -94,10 +99,13 @@ impl Tls {
                 return Err(BundleError::Empty);
             }
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Verifier::new(roots, Arc::clone(&provider)).map_err(BundleError::Unusable)?;
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(BundleError::Unusable)?
-            .with_root_certificates(roots)
+            .dangerous() // Not so: the verifier is rustls' own, with a reason added.
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
@@ -158,6 +166,9 @@ impl TlsError {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
             ) {
                 return Self::WrongName;
+            }
+            if is_self_signed(why) {
+                return Self::SelfSigned;
             }
             if matches!(why, CertificateError::UnknownIssuer) {
                 return Self::UnknownIssuer;

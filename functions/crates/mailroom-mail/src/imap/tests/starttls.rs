@@ -2,7 +2,9 @@
 
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::{Host, Security, Server};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls_pki_types::PrivateKeyDer;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -66,18 +68,29 @@ impl Authority {
         params.not_before = date_time_ymd(valid.0, 1, 1);
         params.not_after = date_time_ymd(valid.1, 1, 1);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        serving(&params.signed_by(&key, &self.issuer).unwrap(), &key)
     }
+}
+
+/// An acceptor with a certificate that nobody else signed.
+fn self_signed(is_ca: IsCa) -> TlsAcceptor {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let key = KeyPair::generate().unwrap();
+    serving(&params.self_signed(&key).unwrap(), &key)
+}
+
+fn serving(certificate: &Certificate, key: &KeyPair) -> TlsAcceptor {
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A server on this machine, over TCP and TLS, that plays what it has to say without listening to us.
@@ -161,7 +174,7 @@ async fn the_owner_is_told_what_is_wrong_with_a_certificate() {
     let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
     let said = b"* OK .\r\nM1 OK .\r\n* 5 EXISTS\r\nM2 OK .\r\n";
     type Is = fn(&TlsError) -> bool;
-    let table: [(TlsAcceptor, Is, &str); 4] = [
+    let table: [(TlsAcceptor, Is, &str); 7] = [
         (authority.acceptor("localhost", (2010, 2020)), |e| matches!(e, TlsError::Expired), "has expired"),
         (
             authority.acceptor("localhost", (2110, 2120)),
@@ -178,6 +191,14 @@ async fn the_owner_is_told_what_is_wrong_with_a_certificate() {
             |e| matches!(e, TlsError::UnknownIssuer),
             "authority that Mailroom trusts",
         ),
+        // As openssl makes them by default, as Debian's ssl-cert does, and with no statement.
+        (
+            self_signed(IsCa::Ca(BasicConstraints::Unconstrained)),
+            |e| matches!(e, TlsError::SelfSigned),
+            "self-signed",
+        ),
+        (self_signed(IsCa::ExplicitNoCa), |e| matches!(e, TlsError::SelfSigned), "self-signed"),
+        (self_signed(IsCa::NoCa), |e| matches!(e, TlsError::SelfSigned), "self-signed"),
     ];
     for (acceptor, is, sentence) in table {
         let server = listen(Some(acceptor), Security::Tls, said).await;
