@@ -1,8 +1,8 @@
 //! SMTP sessions for sending: connect, TLS, EHLO, login (RFC 6409, RFC 8314 §3.3), and mail transactions.
 //!
 //! Read in this order: `open` (a session with all that differs between servers), `auth` (the login mechanisms), `session`
-//! and its extensions, `transaction` (one message), `connection` (commands out, bounded replies in), `reply`, `error` and
-//! `owner_error` (the errors, for the log and for the mailbox's owner).
+//! and its extensions, `transaction` (one message), `connection` (commands out, bounded replies in), `reply`, `error`,
+//! `refusal` and `owner_error` (the errors, for the log and for the mailbox's owner).
 //!
 //! Invariants:
 //! - Only EHLO and STARTTLS are sent before TLS, and nothing that was received before TLS is used after it.
@@ -18,6 +18,7 @@ mod connection;
 mod error;
 mod open;
 mod owner_error;
+mod refusal;
 mod reply;
 mod session;
 mod transaction;

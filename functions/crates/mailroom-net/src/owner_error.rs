@@ -91,3 +91,13 @@ impl Protocol {
         }
     }
 }
+
+/// An error that quotes the server: what it did, its words, and what the owner can do. Of the words as many are kept as
+/// leave room for the rest.
+#[must_use]
+pub fn quoting(code: ErrorCode, did: &str, words: &str, hint: &str) -> OwnerError {
+    let rest = [did, ": \"\". ", hint].iter().map(|part| part.chars().count()).sum();
+    let room = OwnerError::MAX_MESSAGE_CHARS.saturating_sub(rest);
+    let words: String = words.chars().take(room).collect();
+    OwnerError::new(code, format!("{did}: \"{words}\". {hint}"))
+}

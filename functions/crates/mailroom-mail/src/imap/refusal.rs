@@ -6,6 +6,7 @@
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 
 use super::error::{Code, Refusal, Reply, Sign, Step};
+use mailroom_net::owner_error::quoting;
 
 /// What a refusal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,18 +182,15 @@ pub(super) fn owner_error(step: Step, reply: &Reply, at: &str) -> OwnerError {
     ))
 }
 
-/// The sentences with the server's words, of which as many are kept as leave room for the hint.
+/// The sentences, with the server's words or else its status.
 fn tell(code: ErrorCode, at: &str, did: &str, reply: &Reply, hint: &str) -> OwnerError {
-    let room = OwnerError::MAX_MESSAGE_CHARS
-        .saturating_sub([at, did, hint].iter().map(|part| part.chars().count()).sum::<usize>() + 8);
-    let words: String = reply.words.chars().take(room).collect();
-    let said = match (reply.refusal, words.is_empty()) {
-        (_, false) => format!(": \"{words}\""),
-        (Refusal::No, true) => " (NO)".to_owned(),
-        (Refusal::Bad, true) => " (BAD)".to_owned(),
-        (Refusal::Bye, true) => " (BYE)".to_owned(),
+    let status = match reply.refusal {
+        Refusal::No => "NO",
+        Refusal::Bad => "BAD",
+        Refusal::Bye => "BYE",
     };
-    OwnerError::new(code, format!("{at} {did}{said}. {hint}")).retry_after(reply.pause)
+    let words = if reply.words.is_empty() { status } else { &reply.words };
+    quoting(code, &format!("{at} {did}"), words, hint).retry_after(reply.pause)
 }
 
 /// What the server did.

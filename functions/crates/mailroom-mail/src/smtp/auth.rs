@@ -35,7 +35,15 @@ where
     let offered = mechanisms(capabilities);
     let offers = |mechanism: &str| offered.iter().any(|offered| offered == mechanism);
     match login.secret {
-        Secret::Password(password) if offers("PLAIN") => auth_plain(connection, login.login, password).await,
+        Secret::Password(password) if offers("PLAIN") => {
+            match auth_plain(connection, login.login, password).await {
+                // It offers PLAIN and does not have it.
+                Err(SmtpError::Refused { reply, .. }) if reply.code == 504 && offers("LOGIN") => {
+                    auth_login(connection, login.login, password).await
+                }
+                result => result,
+            }
+        }
         Secret::Password(password) if offers("LOGIN") => auth_login(connection, login.login, password).await,
         Secret::Password(_) => Err(SmtpError::NoPasswordLogin),
         Secret::AccessToken(token) => match Bearer::offered(offers) {
@@ -123,5 +131,5 @@ where
     if reply.is_intermediate() {
         reply = connection.command("*", step).await?.reply;
     }
-    if reply.is_done() { Ok(()) } else { Err(SmtpError::Refused { step, reply }) }
+    if reply.is_done() { Ok(()) } else { Err(SmtpError::unsuccessful(step, reply)) }
 }

@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         let reply = self.read_reply(step).await?.reply;
-        Err(SmtpError::Refused { step, reply })
+        Err(SmtpError::unsuccessful(step, reply))
     }
 
     /// Reads a reply with any code.

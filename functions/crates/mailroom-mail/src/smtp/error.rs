@@ -106,6 +106,14 @@ pub enum SmtpError {
         /// The server's reply.
         reply: Reply,
     },
+    /// The server sent a reply that does not belong to the command: client and server are out of step.
+    #[error("the SMTP server sent a reply that does not belong here (waiting for {step}): {reply:?}")]
+    OutOfStep {
+        /// What the client was waiting for.
+        step: Step,
+        /// The server's reply.
+        reply: Reply,
+    },
     /// The server broke the protocol.
     #[error("the SMTP server broke the protocol (waiting for {step}): {what}")]
     Malformed {
@@ -126,4 +134,11 @@ pub enum SmtpError {
     /// The login or the secret contains a character that the mechanism cannot carry, such as NUL.
     #[error("the login or the secret contains a character that cannot be sent")]
     UnsendableCredential,
+}
+
+impl SmtpError {
+    /// The error for a reply that is no success: a refusal, or one that does not belong here.
+    pub(super) fn unsuccessful(step: Step, reply: Reply) -> Self {
+        if reply.is_negative() { Self::Refused { step, reply } } else { Self::OutOfStep { step, reply } }
+    }
 }

@@ -100,7 +100,7 @@ fn ehlo_name(local: Option<SocketAddr>) -> String {
 
 /// Turns every reply but a positive completion (2yz) into an error.
 fn require_success(answer: ReplyLines, step: Step) -> Result<ReplyLines, SmtpError> {
-    if answer.reply.is_done() { Ok(answer) } else { Err(SmtpError::Refused { step, reply: answer.reply }) }
+    if answer.reply.is_done() { Ok(answer) } else { Err(SmtpError::unsuccessful(step, answer.reply)) }
 }
 
 async fn read_greeting<S>(connection: &mut Connection<S>) -> Result<(), SmtpError>

@@ -1,12 +1,12 @@
-//! Turns an [`SmtpError`] into the error code and the sentence that the mailbox's owner reads. The only place that
-//! decides this.
+//! Turns an [`SmtpError`] into the error code and the sentence that the mailbox's owner reads; `refusal` does this for
+//! the refusals.
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::server::{Security, Server};
 
 use super::error::{Malformed, SmtpError, Step};
-use super::reply::Reply;
-use mailroom_net::owner_error::Protocol;
+use super::refusal;
+use mailroom_net::owner_error::{Protocol, quoting};
 
 /// SMTP's codes and port for the errors that all protocols share.
 const SMTP: Protocol =
@@ -15,8 +15,8 @@ const SMTP: Protocol =
 impl SmtpError {
     /// Whether the server refused the credential.
     #[must_use]
-    pub const fn is_login_refused(&self) -> bool {
-        matches!(self, Self::Refused { step: Step::Login | Step::Token, reply } if !reply.is_transient())
+    pub fn is_login_refused(&self) -> bool {
+        matches!(self, Self::Refused { step, reply } if refusal::is_of_credential(*step, reply))
     }
 
     /// The error as the mailbox's owner reads it: what happened, quoting the server where it gave a reason, and what the
@@ -34,7 +34,7 @@ impl SmtpError {
                         "; if this port expects TLS from the first byte (465), set the security to \"tls\""
                     }
                     (Step::Tls, Security::Tls) => {
-                        "; if this port begins in plain text (587, 25), set the security to \"starttls\""
+                        "; if this port begins in plain text (usually 587), set the security to \"starttls\""
                     }
                     _ => "",
                 };
@@ -47,7 +47,13 @@ impl SmtpError {
                 connect(format!("The connection to {at} broke (waiting for {step})."))
             }
             Self::HungUp(step) => connect(format!("{at} closed the connection (waiting for {step}).")),
-            Self::Refused { step, reply } => of_refusal(*step, reply, &at),
+            Self::Refused { step, reply } => refusal::owner_error(*step, reply, &at),
+            Self::OutOfStep { step, reply } => quoting(
+                ErrorCode::SmtpConnect,
+                &format!("{at} sent a reply that does not belong here (waiting for {step})"),
+                &format!("{} {}", reply.code, reply.words),
+                "Mailroom ends the session.",
+            ),
             Self::Malformed { step, what } => of_malformed(*step, *what, &at),
             Self::NoStartTls => OwnerError::new(
                 ErrorCode::SmtpTls,
@@ -81,69 +87,16 @@ fn of_malformed(step: Step, what: Malformed, at: &str) -> OwnerError {
             OwnerError::new(ErrorCode::SmtpTls, format!("{at} is not safe to log in to: {what}."))
         }
         (Malformed::NoReply | Malformed::TooLong | Malformed::Contradiction, Step::Greeting) => {
-            OwnerError::new(ErrorCode::SmtpConnect, format!("{at} does not speak SMTP: check host and port."))
+            OwnerError::new(
+                ErrorCode::SmtpConnect,
+                format!(
+                    "{at} does not speak SMTP: check host and port, usually 587 with the security \"starttls\" or 465 with \"tls\"."
+                ),
+            )
         }
         (Malformed::NoReply | Malformed::TooLong | Malformed::Contradiction, step) => OwnerError::new(
             ErrorCode::SmtpConnect,
             format!("{at} broke the SMTP protocol (waiting for {step}): {what}."),
         ),
     }
-}
-
-/// What the owner can do about a refused login, by the enhanced status code. Replies as seen:
-/// - Microsoft 365: `535 5.7.139 Authentication unsuccessful, basic authentication is disabled.`
-/// - Microsoft 365: `550 5.7.30 Basic authentication is not supported for Client Submission.`
-/// - Gmail: `534-5.7.9 Application-specific password required.`
-fn login_hint(reply: &Reply) -> &'static str {
-    match reply.enhanced {
-        Some((5, 7, 30 | 57 | 139)) => "The provider requires OAuth2 instead of a password.",
-        Some((5, 7, 9)) => "The provider requires a password made for this program (an app password).",
-        Some((5, 7, 14)) => "Sign in to the provider with a browser once, and allow this program there.",
-        Some(_) | None => "Check login and password; many providers require an app password.",
-    }
-}
-
-fn of_refusal(step: Step, reply: &Reply, at: &str) -> OwnerError {
-    let (code, what, hint) = match (step, reply.is_transient()) {
-        (
-            Step::Login
-            | Step::Token
-            | Step::Greeting
-            | Step::Ehlo
-            | Step::Mail
-            | Step::Recipient
-            | Step::Data
-            | Step::Content
-            | Step::EndOfData
-            | Step::Reset,
-            true,
-        ) => (ErrorCode::SmtpThrottled, "asks us to try again later", "Try again in a while."),
-        (Step::Token, false) => (
-            ErrorCode::SmtpAuth,
-            "refused the login",
-            "Check that the login is the account that granted access, and that SMTP is enabled for it.",
-        ),
-        (Step::Login, false) => (ErrorCode::SmtpAuth, "refused the login", login_hint(reply)),
-        (Step::StartTls, _) => {
-            (ErrorCode::SmtpTls, "refused STARTTLS", "Use a port with TLS from the first byte, usually 465.")
-        }
-        (Step::Connect | Step::Tls | Step::Greeting | Step::Ehlo, _) => {
-            (ErrorCode::SmtpRejected, "refused the connection", "Ask its administrator why.")
-        }
-        (
-            Step::Mail | Step::Recipient | Step::Data | Step::Content | Step::EndOfData | Step::Reset,
-            false,
-        ) => (ErrorCode::SmtpRejected, "refused the message", "Ask its administrator why."),
-    };
-    let number = reply.enhanced.map_or_else(
-        || reply.code.to_string(),
-        |(class, subject, detail)| format!("{} {class}.{subject}.{detail}", reply.code),
-    );
-    let said = if reply.words.is_empty() {
-        format!(" ({number})")
-    } else {
-        format!(": \"{number} {}\"", reply.words)
-    };
-    let stop = if said.ends_with('"') { "." } else { "" };
-    OwnerError::new(code, format!("{at} {what}{said}{stop} {hint}"))
 }

@@ -72,12 +72,65 @@ impl Reply {
         self.code >= 300 && self.code < 400
     }
 
-    /// Whether it is a transient negative reply (4yz): the same command may succeed later.
+    /// Whether it is a negative reply: the server does not do what it was asked for.
     #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        self.code >= 400 && self.code < 500
+    pub const fn is_negative(&self) -> bool {
+        self.code >= 400
+    }
+
+    /// Whether it accepts a command of a mail transaction (RFC 5321 §4.3.2). 220, 221 or 235 do not: they belong to
+    /// other commands, so client and server are out of step.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        self.code >= 250 && self.code < 260
+    }
+
+    /// Whether the same command may succeed later: a transient negative reply (4yz), or a sending limit.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        (self.code >= 400 && self.code < 500) || (self.is_negative() && self.is_sending_limit())
+    }
+
+    /// Whether the sender has reached a limit of the server, which ends by itself. By the enhanced code, because some
+    /// servers say 550, or by the texts of those who have no code of their own for it. As seen:
+    /// - Gmail: `550-5.4.5 Daily user sending limit exceeded.`
+    /// - Exchange Online: `550 5.1.90 Your message can't be sent because you've reached your daily limit for message
+    ///   recipients`, `550 5.7.232` and `550 5.7.233` (the tenant's daily limits), `432 4.3.2 Concurrent connections limit
+    ///   exceeded`, `550 5.2.121` and `550 5.2.122` (limits of the recipient per hour), `554 5.2.0
+    ///   STOREDRV.Submission.Exception:SubmissionQuotaExceededException`
+    /// - Zoho: `550 5.4.6 Unusual sending activity detected. Please try after sometime`
+    /// - cPanel: `550 Domain example.com has exceeded the max emails per hour (200/200 (100%)) allowed.`
+    /// - SES: `454 Throttling failure: Maximum sending rate exceeded.`
+    #[must_use]
+    pub fn is_sending_limit(&self) -> bool {
+        match self.enhanced {
+            Some((_, 4, 5) | (_, 1, 90) | (_, 7, 232 | 233) | (_, 2, 121 | 122)) => true,
+            Some((4, 3, 2)) if self.code == 432 => true,
+            Some(_) | None => {
+                let lower = self.words.to_ascii_lowercase();
+                SENDING_LIMIT.iter().any(|sign| lower.contains(sign))
+            }
+        }
     }
 }
+
+/// Parts of the texts, in lower case, by which [`Reply::is_sending_limit`] knows a limit.
+const SENDING_LIMIT: [&str; 14] = [
+    "sending limit",
+    "sending quota",
+    "sending rate",
+    "sending activity",
+    "submission quota",
+    "submissionquotaexceeded",
+    "daily limit",
+    "daily message quota",
+    "hourly limit",
+    "emails per hour",
+    "messages per hour",
+    "rate limit",
+    "ratelimit",
+    "connections limit exceeded",
+];
 
 /// The length of the enhanced status code at the start of a text, if there is one.
 fn enhanced_end(text: &str) -> Option<usize> {
@@ -123,6 +176,36 @@ mod tests {
         assert_eq!(reply(&["a\x1b[31mb\0c"]).words, "a [31mb c");
         assert_eq!(reply(&["\u{fc}".repeat(5000).as_str()]).words.chars().count(), MAX_WORDS);
         assert_eq!(reply(&["no correct horse here"]).words, "no … here");
+    }
+
+    #[test]
+    fn a_sending_limit_passes_whatever_its_code() {
+        let refused = |code, line: &str| Reply::new(code, &[line.as_bytes().to_vec()], &Redactor::default());
+        for (code, line, transient, limit) in [
+            (550, "5.4.5 Daily user sending limit exceeded.", true, true),
+            (550, "5.1.90 Your message can't be sent because you've reached your daily limit", true, true),
+            (550, "5.7.233 Your message can't be sent because your tenant exceeded its limit", true, true),
+            (554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException", true, true),
+            (550, "5.4.6 Unusual sending activity detected. Please try after sometime", true, true),
+            (550, "Domain example.com has exceeded the max emails per hour (200/200)", true, true),
+            (
+                432,
+                "4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending",
+                true,
+                true,
+            ),
+            (454, "Throttling failure: Maximum sending rate exceeded.", true, true),
+            (451, "4.7.500 Server busy. Please try again later", true, false),
+            (452, "4.5.3 Too many recipients", true, false),
+            (550, "5.4.6 Routing loop detected", false, false),
+            (550, "5.1.1 User unknown", false, false),
+            (552, "5.2.2 The recipient's inbox is out of storage space", false, false),
+            (550, "5.7.1 Message rejected as spam", false, false),
+            (250, "2.0.0 OK, within the daily limit", false, true),
+        ] {
+            let reply = refused(code, line);
+            assert_eq!((reply.is_transient(), reply.is_sending_limit()), (transient, limit), "{line}");
+        }
     }
 
     #[test]

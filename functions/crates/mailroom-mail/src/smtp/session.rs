@@ -17,7 +17,7 @@ const QUIT_TIME: Duration = Duration::from_secs(2);
 pub struct Session<S = TlsStream<TcpStream>> {
     pub(super) connection: Connection<S>,
     pub(super) extensions: Extensions,
-    /// Whether the server closed the connection between two transactions, where no message was lost.
+    /// Whether the session is over, or client and server are out of step.
     pub(super) spent: bool,
 }
 

@@ -14,6 +14,7 @@ use super::error::{Malformed, SmtpError, Step};
 use super::open::{EhloResponse, greet_and_log_in, start_tls};
 use mailroom_net::login::{Login, Secret};
 
+mod replies;
 mod sending;
 
 /// A server that plays a transcript: `S:` lines are sent, consecutive ones at once; `C:` lines are expected. At the end
@@ -119,27 +120,7 @@ async fn a_password_of_any_script_is_sent_as_utf8() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_refusal_of_a_login_says_what_to_do() {
-    for (said, expected, hint) in [
-        ("535 5.7.8 Username and Password not accepted.", ErrorCode::SmtpAuth, "app password"),
-        (
-            "534-5.7.9 Application-specific password required.\nS: 534 5.7.9 more",
-            ErrorCode::SmtpAuth,
-            "app password",
-        ),
-        ("535 5.7.139 basic authentication is disabled.", ErrorCode::SmtpAuth, "OAuth2"),
-        ("550 5.7.30 Basic authentication is not supported", ErrorCode::SmtpAuth, "OAuth2"),
-        ("538 Encryption required", ErrorCode::SmtpAuth, "Check"),
-        ("454 4.7.0 Temporary authentication failure", ErrorCode::SmtpThrottled, "again"),
-        ("421 4.7.0 Too many connections", ErrorCode::SmtpThrottled, "again"),
-    ] {
-        let (_, result) =
-            log_in(&format!("{OFFERS}\nC: AUTH PLAIN AGFubgBzM2NyZXQ=\nS: {said}"), "ann", "s3cret").await;
-        let owner_error = result.unwrap_err().owner_error(&example());
-        assert_eq!(owner_error.code, expected, "{said}");
-        assert!(owner_error.message.contains(hint), "{}", owner_error.message);
-        assert!(owner_error.message.contains(&said[..3]), "{}", owner_error.message);
-    }
+async fn a_server_without_passwords_is_not_given_one() {
     let (ehlo, result) =
         log_in("C: EHLO [127.0.0.1]\nS: 250-x\nS: 250 AUTH XOAUTH2\nsilence", "ann", "s").await;
     assert!(matches!(result, Err(SmtpError::NoPasswordLogin)));
@@ -170,8 +151,6 @@ async fn what_we_log_in_with_is_not_repeated() {
 async fn nothing_of_value_is_said_before_tls() {
     let offer = "S: 220 ready\nC: EHLO [127.0.0.1]\nS: 250-x\nS: 250 STARTTLS\nC: STARTTLS\n";
     begin_tls(&format!("{offer}S: 220 go\nsilence")).await.unwrap();
-    let error = begin_tls(&format!("{offer}S: 454 4.7.0 not now\nsilence")).await.unwrap_err();
-    assert_eq!(code(&error), ErrorCode::SmtpTls);
     let error = begin_tls("S: 220 ready\nC: EHLO [127.0.0.1]\nS: 250-x\nS: 250 AUTH PLAIN\nsilence").await;
     assert!(matches!(error, Err(SmtpError::NoStartTls)));
     // A line injected behind the reply would be taken for the server's, under TLS.
@@ -181,18 +160,7 @@ async fn nothing_of_value_is_said_before_tls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn greetings_that_are_none_are_told_apart() {
-    for (greeting, expected) in [
-        ("S: 554 5.7.1 go away", ErrorCode::SmtpRejected),
-        ("S: 421 4.3.2 busy", ErrorCode::SmtpThrottled),
-        ("S: * OK IMAP4rev1 ready", ErrorCode::SmtpConnect),
-        ("S: SSH-2.0-OpenSSH", ErrorCode::SmtpConnect),
-        ("S: 220-a\nS: 250 b", ErrorCode::SmtpConnect),
-        ("S: 220-\u{0}\u{1}\nS: 554 x", ErrorCode::SmtpConnect),
-    ] {
-        let error = begin_tls(&format!("{greeting}\nsilence")).await.unwrap_err();
-        assert_eq!(code(&error), expected, "{greeting}");
-    }
+async fn half_a_greeting_is_none() {
     let error = begin_tls("S: 220-only half").await.unwrap_err();
     assert!(matches!(error, SmtpError::HungUp(Step::Greeting)));
 }

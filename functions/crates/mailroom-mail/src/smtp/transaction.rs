@@ -86,7 +86,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut refused = Vec::new();
         match self.try_begin(envelope, &mut refused).await {
             Ok(begun) => begun,
-            Err(error) => TransactionStart::Broken { error, refused },
+            Err(error) => {
+                self.spent = true;
+                TransactionStart::Broken { error, refused }
+            }
         }
     }
 
@@ -117,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             mail.push_str(" SMTPUTF8");
         }
         let from = self.send_envelope(mail, envelope.to, extensions.pipelining, refused).await?;
-        if !from.is_done() {
+        if from.is_negative() {
             self.reset().await;
             return Ok(TransactionStart::Refused { reply: from, refused: Vec::new() });
         }
@@ -126,12 +129,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Ok(TransactionStart::AllRecipientsRejected { refused: std::mem::take(refused) });
         }
         let data = self.command("DATA", Step::Data).await?;
-        let refused = std::mem::take(refused);
-        if data.is_intermediate() {
-            return Ok(TransactionStart::Ready { refused });
+        if data.code == 354 {
+            return Ok(TransactionStart::Ready { refused: std::mem::take(refused) });
+        }
+        if !data.is_negative() {
+            return Err(SmtpError::unsuccessful(Step::Data, data));
         }
         self.reset().await;
-        Ok(TransactionStart::Refused { reply: data, refused })
+        Ok(TransactionStart::Refused { reply: data, refused: std::mem::take(refused) })
     }
 
     /// Sends MAIL and RCPT, in one flight if the server has PIPELINING, and returns the reply to MAIL. Refused recipients
@@ -143,32 +148,60 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         pipelining: bool,
         refused: &mut Vec<(String, Reply)>,
     ) -> Result<Reply, SmtpError> {
-        let mut note = |to: &String, reply: Reply| {
-            if !reply.is_done() {
-                refused.push((to.clone(), reply));
-            }
-        };
         let recipients = to.iter().map(|to| format!("RCPT TO:<{to}>"));
         if pipelining {
             let flight: Vec<String> = std::iter::once(mail).chain(recipients).collect();
             self.connection.send(&flight.join("\r\n"), Step::Mail).await?;
-            let from = self.read_reply(Step::Mail).await?;
+            let from = self.read_envelope_reply(Step::Mail).await?;
             for to in to {
-                let reply = self.read_reply(Step::Recipient).await?;
-                // If MAIL was refused, the replies to RCPT say only that (503).
-                if from.is_done() {
-                    note(to, reply);
+                if from.is_accepted() {
+                    self.read_recipient_reply(to, refused).await?;
+                } else if self.read_reply(Step::Recipient).await.is_err() {
+                    // The replies to RCPT say only that MAIL was refused (503), and that is known already.
+                    self.spent = true;
+                    break;
                 }
             }
             return Ok(from);
         }
-        let from = self.command(&mail, Step::Mail).await?;
-        if from.is_done() {
+        self.connection.send(&mail, Step::Mail).await?;
+        let from = self.read_envelope_reply(Step::Mail).await?;
+        if from.is_accepted() {
             for (to, recipient) in to.iter().zip(recipients) {
-                note(to, self.command(&recipient, Step::Recipient).await?);
+                self.connection.send(&recipient, Step::Recipient).await?;
+                self.read_recipient_reply(to, refused).await?;
             }
         }
         Ok(from)
+    }
+
+    /// Reads the reply to RCPT. A refusal is added to `refused`, also one that ends the session.
+    async fn read_recipient_reply(
+        &mut self,
+        to: &str,
+        refused: &mut Vec<(String, Reply)>,
+    ) -> Result<(), SmtpError> {
+        match self.read_envelope_reply(Step::Recipient).await {
+            Ok(reply) if reply.is_negative() => refused.push((to.to_owned(), reply)),
+            Ok(_) => {}
+            Err(error) => {
+                if let SmtpError::Refused { reply, .. } = &error {
+                    refused.push((to.to_owned(), reply.clone()));
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a reply to MAIL or RCPT, which accepts or refuses.
+    async fn read_envelope_reply(&mut self, step: Step) -> Result<Reply, SmtpError> {
+        let reply = self.read_reply(step).await?;
+        if reply.is_accepted() || reply.is_negative() {
+            Ok(reply)
+        } else {
+            Err(SmtpError::unsuccessful(step, reply))
+        }
     }
 
     /// Sends the content without the final dot, so that the server has not accepted it yet. For use after
@@ -177,6 +210,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// When the session ended.
     pub async fn content(&mut self, raw: &[u8]) -> Result<(), SmtpError> {
+        let written = self.write_content(raw).await;
+        self.spent |= written.is_err();
+        written
+    }
+
+    async fn write_content(&mut self, raw: &[u8]) -> Result<(), SmtpError> {
         let mut chunk = Vec::with_capacity(CHUNK + 2);
         let mut at_line_start = true;
         for byte in raw {
@@ -203,10 +242,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// When the session ended. The server has not accepted the message.
     pub async fn check_alive(&mut self) -> Result<(), SmtpError> {
-        self.connection.check_alive(Step::Content).await
+        let alive = self.connection.check_alive(Step::Content).await;
+        self.spent |= alive.is_err();
+        alive
     }
 
-    /// Sends the final dot and waits for the reply.
+    /// Sends the final dot and waits for the reply, which accepts or refuses the message.
     ///
     /// # Errors
     /// After any error the server may or may not have accepted the message.
@@ -214,13 +255,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.connection.silence = END_OF_DATA_TIME;
         let reply = self.connection.command(".", Step::EndOfData).await;
         self.connection.silence = super::connection::MAX_SESSION_SILENCE;
-        Ok(reply?.reply)
+        let reply = reply.inspect_err(|_| self.spent = true)?.reply;
+        // With 421 the server also closes the connection (RFC 5321 §3.8).
+        self.spent |= reply.code == 421;
+        if reply.is_accepted() || reply.is_negative() {
+            return Ok(reply);
+        }
+        self.spent = true;
+        Err(SmtpError::unsuccessful(Step::EndOfData, reply))
     }
 
     /// Sends RSET, to abort the transaction. If the server closes the connection instead, only the session is lost: its
     /// refusal is known already.
     async fn reset(&mut self) {
-        self.spent |= self.command("RSET", Step::Reset).await.is_err();
+        if !self.spent {
+            self.spent = !self.command("RSET", Step::Reset).await.is_ok_and(|reply| reply.is_accepted());
+        }
     }
 
     async fn command(&mut self, command: &str, step: Step) -> Result<Reply, SmtpError> {

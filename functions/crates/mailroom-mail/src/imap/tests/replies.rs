@@ -51,7 +51,7 @@ fn check(row: &Row, error: &OwnerError) {
 
 #[rustfmt::skip]
 const GREETINGS: [Row; 15] = [
-    ("S: * BYE", ImapProtocol, Failing, "closed the connection (waiting for the greeting) (BYE). Mailroom tries again by itself; if it stays like this, ask the provider whether it blocks connections from Mailroom."),
+    ("S: * BYE", ImapProtocol, Failing, "closed the connection (waiting for the greeting): \"BYE\". Mailroom tries again by itself; if it stays like this, ask the provider whether it blocks connections from Mailroom."),
     ("S: * BYE Access denied", ImapProtocol, Failing, "closed the connection (waiting for the greeting): \"Access denied\". Mailroom tries again by itself; if it stays like this, ask the provider whether it blocks connections from Mailroom."),
     ("S: * BYE [ALERT] Maintenance until noon", ImapProtocol, Failing, "closed the connection (waiting for the greeting): \"Maintenance until noon\". Mailroom tries again by itself; if it stays like this, ask the provider whether it blocks connections from Mailroom."),
     ("S: * BYE [UNAVAILABLE] later", ImapProtocol, Failing, "did not accept the connection: \"later\". AGAIN"),
@@ -113,7 +113,7 @@ const LOGINS: [Row; 46] = [
     ("S: * BYE Too many invalid logon attempts.", ImapThrottled, Throttled, "asks us to try again later: \"Too many invalid logon attempts.\". LATER"),
     ("S: M1 BAD Invalid user name or password.\nC: M2 CAPABILITY\nS: M2 OK done", ImapAuth, Misconfigured, "refused the login: \"Invalid user name or password.\". PASSWORD"),
     // Without a code
-    ("S: M1 NO", ImapAuth, Misconfigured, "refused the login (NO). PASSWORD"),
+    ("S: M1 NO", ImapAuth, Misconfigured, "refused the login: \"NO\". PASSWORD"),
     ("S: M1 NO [UNKNOWN-TO-ALL] no", ImapAuth, Misconfigured, "refused the login: \"no\". PASSWORD"),
     ("S: M1 NO internal server error, please try again later", ImapProtocol, Failing, "did not complete the login: \"internal server error, please try again later\". AGAIN"),
     ("S: M1 BAD what?\nC: M2 CAPABILITY\nS: M2 OK done", ImapProtocol, Failing, "did not understand how to complete the login: \"what?\". Check that host and port are those of the provider's IMAP server, and that the login has no unusual characters."),

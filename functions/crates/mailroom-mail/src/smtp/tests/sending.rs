@@ -6,17 +6,17 @@ use super::*;
 use crate::smtp::{Content, Envelope, Extensions, Reply, Session, TransactionStart, Unsupported};
 
 /// A session with a server that goes on with this transcript after EHLO.
-async fn session(offers: &str, transcript: &str) -> Session<DuplexStream> {
+pub(super) async fn session(offers: &str, transcript: &str) -> Session<DuplexStream> {
     let transcript = format!("C: EHLO [127.0.0.1]\nS: 250-smtp.example.com\n{offers}S: 250 OK\n{transcript}");
     let connection = Connection::new(server(&transcript), soon());
     greet_and_log_in(&mut EhloResponse::default(), connection, "[127.0.0.1]", &example(), None).await.unwrap()
 }
 
-fn to(names: &[&str]) -> Vec<String> {
+pub(super) fn to(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn envelope(to: &[String]) -> Envelope<'_> {
+pub(super) fn envelope(to: &[String]) -> Envelope<'_> {
     Envelope { from: "support@example.com", to, bytes: 100, content: Content::Ascii }
 }
 
@@ -262,7 +262,7 @@ async fn what_was_said_to_recipients_before_the_end_of_a_session_stands() {
     .await;
     let begun = session.begin(&envelope(&all)).await;
     let TransactionStart::Broken { refused, .. } = begun else { panic!("{begun:?}") };
-    assert_eq!(said(&refused), [("ann@example.org", 550)]);
+    assert_eq!(said(&refused), [("ann@example.org", 550), ("bob@example.org", 421)]);
 }
 
 #[tokio::test]
