@@ -8,9 +8,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::isolation::Isolation;
-use mailroom_core::inbound::job::{
-    Attachment, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
-};
+use mailroom_core::inbound::job::{ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef};
 use mailroom_core::inbound::plan::{Extent, PendingMessage};
 use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -242,16 +240,9 @@ impl<H: Handover> Store<'_, H> {
         let parse::ParsedMessage { kind, mut content, parts, defects: _ } = parse::parse_message(raw);
         for (n, part) in parts.into_iter().enumerate() {
             let key = format!("{prefix}/{n}");
-            let size = u64::try_from(part.bytes.len()).unwrap_or(u64::MAX);
-            self.handover.put(&key, &part.content_type, part.bytes.into_owned()).await?;
-            content.attachments.push(Attachment {
-                filename: part.filename,
-                content_type: part.content_type,
-                size,
-                content_id: part.content_id,
-                inline: part.inline,
-                key,
-            });
+            let attachment = part.attachment(key);
+            self.handover.put(&attachment.key, &part.content_type, part.bytes.into_owned()).await?;
+            content.attachments.push(attachment);
         }
         Ok((kind, content))
     }

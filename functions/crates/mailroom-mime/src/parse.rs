@@ -4,16 +4,19 @@
 //! Nothing runs away: one pass over the bytes, no recursion, and the bounds of [`limits`].
 //!
 //! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
-//! text), [`kind`] (who wrote it: a person, a program, a mail server); below them [`addresses`], [`ids`] and [`date`]
+//! text), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
+//! program, a mail server); below them [`addresses`], [`ids`] and [`date`]
 //! (fields), [`encoded_word`] and [`param`] (what stands in fields), [`transfer`], [`charset`] and [`stateful`] (bytes
 //! to text).
 //!
 //! mail-parser stays inside [`charset`], which takes its table of names; the others say why they do without it.
 
 mod addresses;
+mod attachment;
 mod body;
 mod charset;
 mod date;
+mod enclosed;
 mod encoded_word;
 mod facts;
 mod flowed;
@@ -32,9 +35,9 @@ mod transfer;
 
 use mailroom_core::inbound::job::{Digest, Kind, MessageContent, TextSource};
 
+pub use self::attachment::Part;
 use self::body::Bodies;
-pub use self::body::Part;
-use self::header::{Block, line_at, name_of};
+use self::header::{Block, beginning};
 use self::ids::Ids;
 use self::multipart::{Head, Tree};
 
@@ -78,7 +81,8 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     let report =
         (kind != Kind::Message).then(|| facts::Report::of(&tree, head.kind.raw("report-type"))).flatten();
     let (tree_cut, broken) = (tree.cut, tree.broken);
-    let bodies = Bodies::of(tree);
+    let mut bodies = Bodies::of(tree);
+    bodies.cut |= enclosed::open(&mut bodies.parts);
     let mut content = headers(&block);
     content.auto_submitted = auto_submitted;
     facts::fill(&mut content, &block, kind, report);
@@ -128,21 +132,6 @@ pub fn parse_header(header_block: &[u8], size: u64) -> MessageContent {
     let report = facts::Report::named(Head::read(&block, "text/plain").kind.raw("report-type"));
     facts::fill(&mut content, &block, Kind::Oversize, report);
     content
-}
-
-/// Where the header block begins: behind empty lines and the envelope line of an mbox file, which some servers and
-/// import tools leave there.
-fn beginning(raw: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some((line, next)) = line_at(raw, at) {
-        let skipped = line.is_empty() || line.starts_with(b"From ") || line.starts_with(b">From ");
-        if !skipped {
-            // Empty lines before what is no header are the end of an empty one.
-            return if name_of(line).is_some() { at } else { 0 };
-        }
-        at = next;
-    }
-    0
 }
 
 /// What the header block says.

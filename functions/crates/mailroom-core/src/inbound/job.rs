@@ -1,5 +1,8 @@
 //! The flow job: what a flow receives for a message. A wire format, version 1; `flow-job.v1.json` is its JSON Schema.
 
+mod address;
+mod attachment;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
@@ -7,6 +10,9 @@ use time::OffsetDateTime;
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::profile::ProfileId;
+
+pub use self::address::Address;
+pub use self::attachment::{Attachment, EnclosedMessage, EnclosedPart};
 
 /// SHA-256 of a message's raw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -186,16 +192,6 @@ pub struct ObjectRef {
     pub key: String,
 }
 
-/// An address of a header field (RFC 5322 §3.4). Real messages lack the one part or the other, never both.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Address {
-    /// The display name, decoded.
-    pub name: Option<String>,
-    /// `local@domain` (RFC 5322 §3.4.1), as written.
-    pub address: Option<String>,
-}
-
 /// A message's content, decoded. Real messages lack any part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -330,24 +326,6 @@ pub enum Importance {
     Normal,
     /// Can wait.
     Low,
-}
-
-/// A part that is stored as an object of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Attachment {
-    /// The file name, decoded, without any path.
-    pub filename: Option<String>,
-    /// `type/subtype`, lower case.
-    pub content_type: String,
-    /// Bytes, once decoded.
-    pub size: u64,
-    /// `Content-ID` without angle brackets.
-    pub content_id: Option<String>,
-    /// Whether it is meant to be shown in the body.
-    pub inline: bool,
-    /// The object's key in the job's bucket.
-    pub key: String,
 }
 
 impl FlowJob {

@@ -5,7 +5,7 @@
 //! 1. the HTML body, down to [`HTML_KEPT`]; then the text and the reply text, down to [`TEXT_KEPT`]
 //! 2. header fields: long values, then fields from the end (`Received` and what flows route by stand at the top)
 //! 3. addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last
-//! 4. attachments beyond [`ATTACHMENTS_KEPT`]
+//! 4. what enclosed messages have attached, and attachments beyond [`ATTACHMENTS_KEPT`]
 //! 5. the rest of the HTML body, then of the text, then of the reply text
 //! 6. names and ids that are longer than any valid one
 //! 7. the rest of every list
@@ -51,6 +51,9 @@ pub fn truncate(mut job: FlowJob) -> FlowJob {
         cut_bodies(&mut cutter, message, HTML_KEPT, TEXT_KEPT);
         cut_headers(&mut cutter, message);
         cut_addresses(&mut cutter, message, ADDRESSES_KEPT);
+        for enclosed in message.attachments.iter_mut().rev().filter_map(|one| one.message.as_mut()) {
+            cutter.drop_tail(&mut enclosed.attachments, 0);
+        }
         cutter.drop_tail(&mut message.attachments, ATTACHMENTS_KEPT);
         cut_bodies(&mut cutter, message, 0, 0);
         cut_names(&mut cutter, &mut job);
@@ -90,11 +93,8 @@ fn cut_addresses(cutter: &mut Cutter, message: &mut MessageContent, kept: usize)
 
 fn cut_names(cutter: &mut Cutter, job: &mut FlowJob) {
     let message = &mut job.message;
-    for Attachment { filename, content_type, content_id, key, .. } in &mut message.attachments {
-        cutter.cut_option(filename, NAME_KEPT);
-        cutter.cut_option(content_id, NAME_KEPT);
-        cutter.cut(content_type, NAME_KEPT);
-        cutter.cut(key, NAME_KEPT);
+    for attachment in &mut message.attachments {
+        cut_attachment(cutter, attachment);
     }
     let lists = [
         &mut message.bcc,
@@ -135,6 +135,27 @@ fn cut_names(cutter: &mut Cutter, job: &mut FlowJob) {
     }
 }
 
+fn cut_attachment(cutter: &mut Cutter, attachment: &mut Attachment) {
+    if let Some(enclosed) = &mut attachment.message {
+        cutter.cut_option(&mut enclosed.subject, NAME_KEPT);
+        cutter.cut_option(&mut enclosed.message_id, NAME_KEPT);
+        for Address { name, address } in &mut enclosed.from {
+            cutter.cut_option(name, NAME_KEPT);
+            cutter.cut_option(address, NAME_KEPT);
+        }
+        cutter.drop_tail(&mut enclosed.from, 1);
+    }
+    for value in attachment.parameters.values_mut() {
+        cutter.cut(value, NAME_KEPT);
+    }
+    let Attachment { filename, content_id, charset, disposition, sha256, .. } = attachment;
+    for text in [filename, content_id, charset, disposition, sha256] {
+        cutter.cut_option(text, NAME_KEPT);
+    }
+    cutter.cut(&mut attachment.content_type, NAME_KEPT);
+    cutter.cut(&mut attachment.key, NAME_KEPT);
+}
+
 fn cut_lists(cutter: &mut Cutter, message: &mut MessageContent) {
     cutter.drop_tail(&mut message.headers, 0);
     // The root of the conversation is the first: it is kept longest.
@@ -154,7 +175,9 @@ fn drop_unprintable_dates(job: &mut FlowJob) -> bool {
         !(0..=9999).contains(&date.year()) || seconds != 0 || hours.unsigned_abs() > 23
     };
     let mut dropped = false;
-    for date in [&mut job.received_at, &mut job.message.date] {
+    let enclosed = job.message.attachments.iter_mut().filter_map(|one| one.message.as_mut());
+    let enclosed = enclosed.map(|message| &mut message.date);
+    for date in [&mut job.received_at, &mut job.message.date].into_iter().chain(enclosed) {
         dropped |= date.take_if(|date| unprintable(date)).is_some();
     }
     if unprintable(&job.fetched_at) {

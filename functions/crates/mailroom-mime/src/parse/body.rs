@@ -1,30 +1,14 @@
 //! Which parts are the message's text, and which are attachments.
 
-use std::borrow::Cow;
-
+use super::attachment::{Part, written_name};
+use super::charset;
 use super::flowed::{self, Space};
-use super::limits::{MAX_BODY_BYTES, MAX_ID_BYTES};
+use super::limits::MAX_BODY_BYTES;
 use super::multipart::{Group, Leaf, Tree};
 use super::transfer::Decoded;
-use super::{charset, param};
 
 const RELATED: &str = "multipart/related";
 const HTML: &str = "text/html";
-
-/// A part that becomes an attachment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part<'a> {
-    /// Decoded (RFC 2231, RFC 2047), without a path and control characters, at most 255 bytes.
-    pub filename: Option<String>,
-    /// `type/subtype`, lower case.
-    pub content_type: String,
-    /// Without angle brackets.
-    pub content_id: Option<String>,
-    /// Whether it is meant to be shown in the body.
-    pub inline: bool,
-    /// Decoded from its transfer encoding; text is still in its charset.
-    pub bytes: Cow<'a, [u8]>,
-}
 
 /// The bodies and the other parts.
 #[derive(Debug, Default)]
@@ -52,13 +36,16 @@ impl<'a> Bodies<'a> {
     /// Sorts the parts of a message.
     pub(super) fn of(tree: Tree<'a>) -> Self {
         let mut bodies = Self::default();
-        let roots = roots(&tree);
-        for (n, leaf) in tree.leaves.iter().enumerate() {
-            let group = leaf.group.and_then(|group| tree.groups.get(group));
-            match role(leaf, group, roots.contains(&n)) {
+        for (leaf, group, role) in roles(&tree) {
+            match role {
                 Role::Text => bodies.add_text(leaf),
                 Role::Html => bodies.add_html(leaf),
-                Role::Attachment => bodies.attach(leaf, group),
+                Role::Attachment => {
+                    let (part, sound, cut) = Part::of(leaf, is_shown(leaf, group));
+                    bodies.foreign |= !sound;
+                    bodies.cut |= cut;
+                    bodies.parts.push(part);
+                }
             }
         }
         bodies
@@ -100,22 +87,21 @@ impl<'a> Bodies<'a> {
         self.unknown |= !decoded.known;
         charset::clean_body(&decoded.text)
     }
+}
 
-    fn attach(&mut self, leaf: &Leaf<'a>, group: Option<&Group>) {
-        let Decoded { bytes, sound, .. } = leaf.decoded();
-        self.foreign |= !sound;
-        let mut content_id = leaf.head.content_id.clone();
-        if let Some(id) = &mut content_id {
-            self.cut |= charset::cut(id, MAX_ID_BYTES);
-        }
-        self.parts.push(Part {
-            filename: filename(leaf),
-            content_type: leaf.head.media_type().to_owned(),
-            content_id,
-            inline: is_shown(leaf, group),
-            bytes,
-        });
-    }
+/// The parts of a message that are not its bodies, and whether each is meant to be shown in them.
+pub(super) fn attached<'t, 'a>(tree: &'t Tree<'a>) -> impl Iterator<Item = (&'t Leaf<'a>, bool)> {
+    let attached = roles(tree).filter(|(_, _, role)| *role == Role::Attachment);
+    attached.map(|(leaf, group, _)| (leaf, is_shown(leaf, group)))
+}
+
+/// What each part is to the reader.
+fn roles<'t, 'a>(tree: &'t Tree<'a>) -> impl Iterator<Item = (&'t Leaf<'a>, Option<&'t Group>, Role)> {
+    let roots = roots(tree);
+    tree.leaves.iter().enumerate().map(move |(n, leaf)| {
+        let group = leaf.group.and_then(|group| tree.groups.get(group));
+        (leaf, group, role(leaf, group, roots.contains(&n)))
+    })
 }
 
 /// The leaves that are the root of their `multipart/related` (RFC 2387 §3.2): the one that `start` names; without it the
@@ -193,17 +179,4 @@ fn is_shown(leaf: &Leaf<'_>, group: Option<&Group>) -> bool {
             group.is_some_and(|group| [RELATED, "multipart/alternative"].contains(&group.media_type.as_str()))
         }
     }
-}
-
-/// The name that the part was given; a blank one is none.
-fn written_name(leaf: &Leaf<'_>) -> Option<String> {
-    let disposition = leaf.head.disposition.as_ref().and_then(|disposition| disposition.text("filename"));
-    disposition.or_else(|| leaf.head.kind.text("name"))
-}
-
-/// The name to store a part by. An enclosed message is a file of its own.
-fn filename(leaf: &Leaf<'_>) -> Option<String> {
-    let name = written_name(leaf).as_deref().and_then(param::filename);
-    let message = matches!(leaf.head.media_type(), "message/rfc822" | "message/global");
-    name.or_else(|| message.then(|| "message.eml".to_owned()))
 }

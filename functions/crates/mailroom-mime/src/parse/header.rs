@@ -232,6 +232,21 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Where the header block begins: behind empty lines and the envelope line of an mbox file, which some servers and
+/// import tools leave there.
+pub(super) fn beginning(raw: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some((line, next)) = line_at(raw, at) {
+        let skipped = line.is_empty() || line.starts_with(b"From ") || line.starts_with(b">From ");
+        if !skipped {
+            // Empty lines before what is no header are the end of an empty one.
+            return if name_of(line).is_some() { at } else { 0 };
+        }
+        at = next;
+    }
+    0
+}
+
 /// The line at `at` without its line break (CRLF, or a bare LF), and where the next begins; `None` at the end.
 pub(super) fn line_at(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = data.get(at..).filter(|rest| !rest.is_empty())?;

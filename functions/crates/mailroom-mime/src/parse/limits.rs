@@ -38,3 +38,18 @@ pub(super) const MAX_FILENAME_BYTES: usize = 255;
 
 /// Bytes of a boundary. RFC 2046 §5.1.1 allows 70; some systems write more.
 pub(super) const MAX_BOUNDARY_BYTES: usize = 500;
+
+/// Parameters of a `Content-Type` that are listed. Real ones have five at most.
+pub(super) const MAX_PARAMETERS: usize = 20;
+
+/// Bytes of the value of a listed parameter: boundaries, digests and URLs are far shorter.
+pub(super) const MAX_PARAMETER_BYTES: usize = 1000;
+
+/// Bytes of a word such as a charset, a disposition or a parameter's name.
+pub(super) const MAX_WORD_BYTES: usize = 64;
+
+/// Enclosed messages that are looked into. A digest of a busy list has fewer.
+pub(super) const MAX_ENCLOSED: usize = 100;
+
+/// Attachments of one enclosed message that are listed.
+pub(super) const MAX_ENCLOSED_PARTS: usize = 50;

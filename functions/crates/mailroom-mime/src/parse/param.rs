@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::limits::MAX_FILENAME_BYTES;
+use super::limits::{MAX_FILENAME_BYTES, MAX_PARAMETER_BYTES, MAX_PARAMETERS, MAX_WORD_BYTES};
 use super::transfer::hex_pair;
 use super::{charset, encoded_word};
 
@@ -74,6 +74,24 @@ impl Params {
         self.raw(name).map(str::to_owned).or_else(|| self.extended(name))
     }
 
+    /// The parameters that are not in `without`, decoded, and whether a limit left something out.
+    pub(super) fn listed(&self, without: &[&str]) -> (BTreeMap<String, String>, bool) {
+        let (mut listed, mut cut) = (BTreeMap::new(), false);
+        for (key, _) in &self.params {
+            let name = key.split('*').next().unwrap_or_default();
+            if word(name).is_none() || without.contains(&name) || listed.contains_key(name) {
+                continue;
+            }
+            if listed.len() == MAX_PARAMETERS {
+                return (listed, true);
+            }
+            let mut value = charset::clean_line(&self.text(name).unwrap_or_default());
+            cut |= charset::cut(&mut value, MAX_PARAMETER_BYTES);
+            listed.insert(name.to_owned(), value);
+        }
+        (listed, cut)
+    }
+
     fn extended(&self, name: &str) -> Option<String> {
         if let Some(value) = self.raw(&format!("{name}*")) {
             return Some(join([(true, value)].into_iter()));
@@ -105,6 +123,14 @@ impl Params {
         };
         (sound(kind) && sound(subtype)).then_some(&self.value)
     }
+}
+
+/// `text` without spaces around it, if it is one word of a reasonable length.
+pub(super) fn word(text: &str) -> Option<&str> {
+    let word = text.trim();
+    let sound =
+        !word.is_empty() && word.len() <= MAX_WORD_BYTES && word.bytes().all(|b| b.is_ascii_graphic());
+    sound.then_some(word)
 }
 
 /// The sections of an extended parameter (RFC 2231 §3 and §4): the first encoded one names the charset of all.

@@ -1,5 +1,6 @@
 //! What is read of real messages, of hostile ones, and of a corpus.
 
+mod attachments;
 mod cases;
 mod corpus;
 mod hostile;

@@ -58,6 +58,23 @@ fn full() -> FlowJob {
                 content_id: None,
                 inline: false,
                 key: "mail/a/0".to_owned(),
+                charset: Some("utf-8".to_owned()),
+                parameters: [("method".to_owned(), "REQUEST".to_owned())].into(),
+                sha256: Some(digest.to_hex()),
+                disposition: Some("attachment".to_owned()),
+                message: Some(EnclosedMessage {
+                    subject: Some("Re: Grüße".to_owned()),
+                    from: vec![person("Bob", "bob@example.org")],
+                    date: Some(datetime!(2026-11-01 07:00:00 UTC)),
+                    message_id: Some("d@e".to_owned()),
+                    attachments: vec![EnclosedPart {
+                        filename: Some("b.pdf".to_owned()),
+                        content_type: "application/pdf".to_owned(),
+                        size: 2,
+                        content_id: Some("f@g".to_owned()),
+                        inline: true,
+                    }],
+                }),
             }],
             size: 20480,
             sha256: digest.to_hex(),
@@ -116,12 +133,19 @@ const ADDED: [&str; 9] = [
     "importance",
 ];
 
+/// The same, of an attachment.
+const ADDED_TO_ATTACHMENTS: [&str; 5] = ["charset", "parameters", "sha256", "disposition", "message"];
+
 #[test]
 fn jobs_from_before_a_field_was_added_stay_jobs() {
     let mut value = serde_json::to_value(full()).unwrap();
     let message = value.pointer_mut("/message").unwrap().as_object_mut().unwrap();
     for name in ADDED {
         message.remove(name).unwrap();
+    }
+    let attachment = value.pointer_mut("/message/attachments/0").unwrap().as_object_mut().unwrap();
+    for name in ADDED_TO_ATTACHMENTS {
+        attachment.remove(name).unwrap();
     }
     assert!(validator().is_valid(&value));
     assert_eq!(serde_json::from_value::<FlowJob>(value).unwrap().message.reply_text, None);
@@ -138,10 +162,17 @@ fn the_schema_requires_every_other_field_and_allows_no_more() {
         "/message/from/0",
         "/message/automatic",
         "/message/list",
+        "/message/attachments/0/message",
+        "/message/attachments/0/message/attachments/0",
     ] {
+        let added: &[&str] = match path {
+            "/message" => &ADDED,
+            "/message/attachments/0" => &ADDED_TO_ATTACHMENTS,
+            _ => &[],
+        };
         let whole = serde_json::to_value(full()).unwrap();
         let names: Vec<String> = whole.pointer(path).unwrap().as_object().unwrap().keys().cloned().collect();
-        for name in names.into_iter().filter(|name| path != "/message" || !ADDED.contains(&name.as_str())) {
+        for name in names.into_iter().filter(|name| !added.contains(&name.as_str())) {
             let mut without = whole.clone();
             without.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(&name);
             assert!(!validator.is_valid(&without), "{path}/{name} is not required");
@@ -167,6 +198,8 @@ fn the_schema_refuses_what_no_job_holds() {
         ("/message/headers/0", json!(["Received", "a", "b"])),
         ("/message/attachments/0/filename", json!("../a.pdf")),
         ("/message/attachments/0/content_type", json!("Application/PDF")),
+        ("/message/attachments/0/parameters", json!({"method": 1})),
+        ("/message/attachments/0/message/attachments/0/filename", json!("../b.pdf")),
     ] {
         let mut job = serde_json::to_value(full()).unwrap();
         *job.pointer_mut(path).unwrap() = value.clone();

@@ -7,7 +7,9 @@ use time::macros::datetime;
 use ulid::Ulid;
 
 use super::*;
-use crate::inbound::job::{ConversationId, Digest, JobId, Kind, MailingList, ObjectRef};
+use crate::inbound::job::{
+    ConversationId, Digest, EnclosedMessage, EnclosedPart, JobId, Kind, MailingList, ObjectRef,
+};
 use crate::profile::ProfileId;
 
 fn small() -> FlowJob {
@@ -117,7 +119,18 @@ fn people() -> impl Strategy<Value = Vec<Address>> {
 prop_compose! {
     fn attachment()(filename in option::of(text(500)), content_type in text(500), content_id in option::of(text(500)),
                     key in text(500), size: u64, inline: bool) -> Attachment {
-        Attachment { filename, content_type, size, content_id, inline, key }
+        let message = content_id.clone().map(|subject| EnclosedMessage {
+            subject: Some(subject.clone()),
+            message_id: Some(subject.clone()),
+            from: vec![Address { name: Some(subject.clone()), address: None }; 20],
+            attachments: vec![EnclosedPart { content_type: subject, ..EnclosedPart::default() }; 20],
+            date: None,
+        });
+        Attachment {
+            charset: filename.clone(), disposition: filename.clone(), sha256: filename.clone(),
+            parameters: [("method".to_owned(), key.clone())].into(),
+            filename, content_type, size, content_id, inline, key, message,
+        }
     }
 }
 

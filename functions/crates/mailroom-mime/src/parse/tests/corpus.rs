@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use mailroom_core::inbound::job::{
-    Attachment, ConversationId, Digest, FLOW_JOB_SCHEMA, FlowJob, JobId, ObjectRef,
-};
+use mailroom_core::inbound::job::{ConversationId, Digest, FLOW_JOB_SCHEMA, FlowJob, JobId, ObjectRef};
 use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::profile::ProfileId;
 use time::macros::datetime;
@@ -32,17 +30,8 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
     let profile = ProfileId::parse("01JDC0000000000000000000ZZ").unwrap();
     let digest = Digest::of(raw);
     let mut message = mail.content;
-    message.attachments = (0..)
-        .zip(&mail.parts)
-        .map(|(n, part)| Attachment {
-            filename: part.filename.clone(),
-            content_type: part.content_type.clone(),
-            size: u64::try_from(part.bytes.len()).unwrap(),
-            content_id: part.content_id.clone(),
-            inline: part.inline,
-            key: format!("mail/{n}"),
-        })
-        .collect();
+    message.attachments =
+        (0..).zip(&mail.parts).map(|(n, part)| part.attachment(format!("mail/{n}"))).collect();
     let id = message.message_id.as_deref();
     let conversation_id = ConversationId::new(profile, &message.references, &message.in_reply_to, id, digest);
     let job = FlowJob {

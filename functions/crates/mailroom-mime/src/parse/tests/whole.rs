@@ -12,7 +12,8 @@ fn shown(raw: &str) -> serde_json::Value {
         .map(|part| {
             let bytes = String::from_utf8_lossy(&part.bytes);
             json!({"filename": part.filename, "content_type": part.content_type, "content_id": part.content_id,
-                   "inline": part.inline, "bytes": bytes.chars().take(60).collect::<String>()})
+                   "inline": part.inline, "charset": part.charset, "parameters": part.parameters,
+                   "disposition": part.disposition, "message": part.message, "bytes": bytes.chars().take(60).collect::<String>()})
         })
         .collect();
     let mut value = json!({"kind": kind, "message": content, "parts": parts});
