@@ -115,6 +115,27 @@ impl Connector {
     }
 }
 
+/// As [`Connector::open`], over a stream that is connected and needs no TLS any more: one in memory, where a server is
+/// simulated.
+///
+/// # Errors
+/// See [`ImapError`].
+pub async fn open_over<S>(
+    stream: S,
+    server: &Server,
+    login: Login<'_>,
+    mailbox: &Mailbox,
+    list_above: Option<u32>,
+    deadline: Instant,
+) -> Result<Opened<S>, ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = Connection::new(stream, deadline);
+    let greeting = read_greeting(&mut connection).await?;
+    log_in_and_open(connection, greeting, login, server, mailbox, list_above).await
+}
+
 /// The state that the greeting puts the session in (RFC 9051 §3).
 pub(super) enum Greeting {
     /// OK: the client has to log in. With the capabilities, if the greeting or CAPABILITY listed them.

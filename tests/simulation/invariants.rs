@@ -1,0 +1,175 @@
+//! What holds at each step, and after a quiet time: the promises of the README, as a third party would check them.
+
+use std::time::Duration;
+
+use mailroom_core::health::{ProfileState, Status};
+use mailroom_core::inbound::cursor::Cursor;
+use mailroom_core::inbound::job::{FlowJob, Kind};
+use mailroom_core::owner_error::ErrorCode;
+
+use crate::clock;
+use crate::lambda::Run;
+use crate::mailboxes::{Announced, content_of_subject};
+use crate::scenario::Poison;
+use crate::world::{World, owner_of};
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// A message has a second job, so long after the first.
+    Twice { owner: usize, content: u32, after: Duration, of_quarantined: bool, renumbered: bool },
+    /// The cursor passed a message that has no job and no excuse.
+    Passed { owner: usize, content: u32 },
+    /// The first poll began behind a message that arrived after the profile was created.
+    ArrivedBeforeFirstPoll { owner: usize, content: u32 },
+    /// The cursor went back although the mailbox was not renumbered.
+    WentBack { owner: usize },
+    /// A message that the server can give was quarantined.
+    QuarantinedWithoutCause { owner: usize, content: u32 },
+    /// A message has no job after the quiet time; `stuck`: one over which the server falls silent lies there.
+    NeverAnnounced { owner: usize, content: u32, stuck: bool },
+    /// A job names a message that was never there.
+    Unknown { owner: usize },
+    /// The status says that all is well, and the server was not read.
+    SaysOkUnread { owner: usize },
+    /// The status says after the quiet time that all is not well.
+    NeverWell { owner: usize, code: ErrorCode, stuck: bool },
+    /// A job's message is not in the ledger after the quiet time.
+    NotInLedger { owner: usize, content: u32 },
+    /// The function panicked.
+    Panicked { owner: usize },
+}
+
+impl Violation {
+    /// Whether both are the same promise.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// What is remembered to judge by.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// For each owner, the contents of the jobs with the messages' digests.
+    digests: Vec<Vec<(u32, String)>>,
+}
+
+impl Watch {
+    pub(crate) fn new(owners: usize) -> Self {
+        Self { digests: vec![Vec::new(); owners] }
+    }
+}
+
+impl World {
+    /// The job queue has taken a job that flows will see.
+    pub(crate) fn announced(&mut self, job: &FlowJob) {
+        let profile = mailroom_core::profile::ProfileId::parse(&job.profile_id).expect("a profile's id");
+        let owner = owner_of(profile);
+        let account = &mut self.accounts[owner];
+        let content = (job.message.subject.as_deref().and_then(content_of_subject))
+            .or_else(|| account.inbox.content_at(job.uid_validity, job.uid));
+        let Some((content, truth)) =
+            content.and_then(|content| Some((content, account.truths.get_mut(&content)?)))
+        else {
+            return self.violated(Violation::Unknown { owner });
+        };
+        let now = clock::elapsed();
+        let json = serde_json::to_value(job).expect("JSON");
+        let new = Announced {
+            at: now,
+            job_id: job.job_id.as_str().to_owned(),
+            quarantined: job.kind == Kind::Quarantined,
+            supersedes: json["supersedes"].as_str().map(str::to_owned),
+        };
+        let before = truth.jobs.last().cloned();
+        truth.jobs.push(new.clone());
+        let poisoned = truth.poison.is_some();
+        let renumbered = account.renumbered;
+        if let Some(before) = before
+            && !(before.quarantined && new.supersedes.as_ref() == Some(&before.job_id))
+        {
+            let of_quarantined = before.quarantined || new.quarantined;
+            let after = now - before.at;
+            self.violated(Violation::Twice { owner, content, after, of_quarantined, renumbered });
+        }
+        if new.quarantined && !poisoned {
+            self.violated(Violation::QuarantinedWithoutCause { owner, content });
+        }
+        self.watch.digests[owner].push((content, job.message.sha256.clone()));
+    }
+
+    /// A cursor was moved.
+    pub(crate) fn cursor_moved(&mut self, owner: usize, before: Option<&Cursor>, after: &Cursor) {
+        let created_at = self.rows[owner].profile.created_at;
+        let account = &mut self.accounts[owner];
+        let same = account.habits.says_uid_validity.then_some(account.inbox.uid_validity)
+            == after.uid_validity.map(|value| value.get());
+        if !same {
+            // It was renumbered again since: these UIDs mean nothing any more.
+            return;
+        }
+        let passed: Vec<u32> = (account.inbox.messages.iter())
+            .filter(|message| message.uid <= after.last_uid)
+            .map(|message| message.letter.content)
+            .collect();
+        let mut violations = Vec::new();
+        let renumbered = before.is_some_and(|before| before.uid_validity != after.uid_validity);
+        if let Some(before) = before
+            && !renumbered
+            && after.last_uid < before.last_uid
+        {
+            violations.push(Violation::WentBack { owner });
+        }
+        for content in passed {
+            let Some(truth) = account.truths.get_mut(&content) else { continue };
+            if truth.excused.is_some() || !truth.jobs.is_empty() {
+                continue;
+            }
+            if before.is_none() {
+                if clock::at(truth.came) > created_at {
+                    violations.push(Violation::ArrivedBeforeFirstPoll { owner, content });
+                }
+                truth.excused = Some("it lay there before the first poll");
+            } else {
+                violations.push(Violation::Passed { owner, content });
+            }
+        }
+        violations.into_iter().for_each(|violation| self.violated(violation));
+    }
+
+    /// A run has recorded a status.
+    pub(crate) fn recorded(&mut self, owner: usize, status: &Status, run: &Run) {
+        if status.state == ProfileState::Ok && !run.read(owner) {
+            self.violated(Violation::SaysOkUnread { owner });
+        }
+        let panicked = |message: &str| message.starts_with("Mailroom failed while it read this mailbox");
+        if status.error.as_ref().is_some_and(|error| panicked(&error.message)) {
+            self.violated(Violation::Panicked { owner });
+        }
+    }
+
+    /// The quiet time is over.
+    pub(crate) fn judge(&mut self) {
+        let mut violations = Vec::new();
+        for (owner, account) in self.accounts.iter().enumerate() {
+            let stuck = account.inbox.messages.iter().any(|message| {
+                let truth = &account.truths[&message.letter.content];
+                truth.poison == Some(Poison::Hangs) && truth.jobs.is_empty()
+            });
+            for (content, truth) in &account.truths {
+                if truth.jobs.is_empty() && truth.excused.is_none() {
+                    violations.push(Violation::NeverAnnounced { owner, content: *content, stuck });
+                }
+            }
+            if let Some(error) = &self.rows[owner].profile.status.error {
+                violations.push(Violation::NeverWell { owner, code: error.code, stuck });
+            }
+            for (content, digest) in &self.watch.digests[owner] {
+                if !self.ledger.contains_key(&(owner, digest.clone())) {
+                    violations.push(Violation::NotInLedger { owner, content: *content });
+                }
+            }
+        }
+        violations.into_iter().for_each(|violation| self.violated(violation));
+    }
+}

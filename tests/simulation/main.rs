@@ -1,0 +1,152 @@
+//! Simulations: the real fetch function with mail servers, a table and queues in memory, under simulated time.
+//!
+//! A seed decides everything: what arrives, what others do in the mailboxes, and what goes wrong. The promises of the
+//! README are checked at each step, and once more after a time in which nothing goes wrong.
+//!
+//! Read in this order: `scenario` (what a seed decides) with `faults` and `mailboxes`; `world` (the state) with `queues`
+//! and `clock`; `ports` and `imap_server` (how the functions meet it) with `imap_answers`; `lambda` (what runs them);
+//! `simulate` (one scenario from beginning to end); `invariants` (what must hold) and `known` (what does not hold yet);
+//! `shrink` (a failing scenario made small).
+//!
+//! `MAILROOM_SEED=n` plays one seed and prints its transcript; `MAILROOM_SEEDS=n` plays the first n;
+//! `MAILROOM_STRICT=1` tolerates nothing that is known.
+
+mod clock;
+mod faults;
+mod imap_answers;
+mod imap_server;
+mod invariants;
+mod known;
+mod lambda;
+mod mailboxes;
+mod ports;
+mod queues;
+mod random;
+mod scenario;
+mod shrink;
+mod simulate;
+mod world;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use crate::invariants::Violation;
+use crate::known::known;
+use crate::scenario::Scenario;
+use crate::simulate::{Report, simulate};
+
+/// What runs where nothing else is asked for.
+const SEEDS: u64 = 2_000;
+
+fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+}
+
+/// The first violation that is not known.
+fn worst(report: &Report) -> Option<&Violation> {
+    let strict = setting("MAILROOM_STRICT").is_some();
+    report.violations.iter().find(|violation| strict || known(violation).is_none())
+}
+
+fn print(report: &Report) {
+    for (at, what) in &report.transcript {
+        println!("{:>10.3}  {what}", at.as_secs_f64());
+    }
+}
+
+#[derive(Default)]
+struct Totals {
+    seeds: u64,
+    days: f64,
+    messages: usize,
+    faults: usize,
+    jobs: usize,
+    runs: u64,
+    known: BTreeMap<&'static str, (u64, u64)>,
+    failed: Vec<(u64, Violation)>,
+}
+
+impl Totals {
+    fn add(&mut self, seed: u64, report: &Report) {
+        self.seeds += 1;
+        self.days += report.simulated.as_secs_f64() / 86_400.0;
+        self.messages += report.messages;
+        self.faults += report.faults;
+        self.jobs += report.jobs;
+        self.runs += u64::from(report.runs);
+        for violation in &report.violations {
+            if let Some(known) = known(violation) {
+                let (count, example) = self.known.entry(known.what).or_insert((0, seed));
+                *count += 1;
+                *example = seed.min(*example);
+            }
+        }
+        if let Some(violation) = worst(report) {
+            self.failed.push((seed, violation.clone()));
+        }
+    }
+}
+
+#[test]
+fn every_seed_keeps_the_promises() {
+    if let Some(seed) = setting("MAILROOM_SEED") {
+        let report = simulate(&Scenario::of(seed));
+        print(&report);
+        assert_eq!(worst(&report), None, "seed {seed}");
+        return;
+    }
+    let seeds = setting("MAILROOM_SEEDS").unwrap_or(SEEDS);
+    let began = Instant::now();
+    let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let report = simulate(&Scenario::of(seed));
+                    totals.lock().unwrap_or_else(PoisonError::into_inner).add(seed, &report);
+                }
+            });
+        }
+    });
+    let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{} seeds in {:.0} s: {:.0} simulated days, {} invocations, {} messages, {} jobs, {} faults",
+        totals.seeds,
+        began.elapsed().as_secs_f64(),
+        totals.days,
+        totals.runs,
+        totals.messages,
+        totals.jobs,
+        totals.faults
+    );
+    for (what, (count, seed)) in &totals.known {
+        println!("known ({count} times, as in seed {seed}): {what}");
+    }
+    totals.failed.sort_by_key(|(seed, _)| *seed);
+    let mut kinds: Vec<&Violation> = Vec::new();
+    for (seed, violation) in &totals.failed {
+        println!("seed {seed}: {violation:?}");
+        if !kinds.iter().any(|kind| kind.is_like(violation)) {
+            kinds.push(violation);
+            let report = shrink::smallest(&Scenario::of(*seed), violation);
+            print(&report);
+        }
+    }
+    assert!(totals.failed.is_empty(), "{} seeds fail", totals.failed.len());
+}
+
+#[test]
+fn a_seed_is_played_the_same_again() {
+    for seed in 0..20 {
+        let (one, other) = (simulate(&Scenario::of(seed)), simulate(&Scenario::of(seed)));
+        assert_eq!(one.transcript, other.transcript, "seed {seed}");
+    }
+}

@@ -1,0 +1,120 @@
+//! One simulation: a scenario from its beginning to the quiet time after it, on a runtime with paused time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{sleep, sleep_until};
+
+use crate::clock;
+use crate::faults::Fault;
+use crate::invariants::Violation;
+use crate::lambda;
+use crate::scenario::Scenario;
+use crate::world::Shared;
+
+/// Within so many intervals after the end of all faults nothing waits any more.
+const QUIET_INTERVALS: u32 = 8;
+
+/// What is added for each message that makes the server fail: the tries before it is quarantined, with their pauses.
+const QUIET_TRIES: u32 = 8;
+
+/// The longest invocation, a lease that it left, and the longest backoff.
+const SETTLING: Duration = Duration::from_secs(180);
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) transcript: Vec<(Duration, String)>,
+    pub(crate) simulated: Duration,
+    pub(crate) messages: usize,
+    pub(crate) faults: usize,
+    pub(crate) jobs: usize,
+    pub(crate) runs: u32,
+}
+
+/// Plays a scenario.
+pub(crate) fn simulate(scenario: &Scenario) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let report = runtime.block_on(play(scenario));
+    // Servers and invocations that are left are dropped with it.
+    drop(runtime);
+    report
+}
+
+async fn play(scenario: &Scenario) -> Report {
+    clock::begin();
+    let world = Shared::new(scenario);
+    tokio::spawn(lambda::poll_queue(world.clone()));
+    let intervals: BTreeSet<u32> = scenario.owners.iter().map(|owner| owner.interval).collect();
+    for interval in intervals {
+        let phase = world.lock().random.time(Duration::from_secs(u64::from(interval.max(60))));
+        tokio::spawn(lambda::schedule(world.clone(), interval, phase));
+    }
+    tokio::spawn(clocks(scenario.faults.clone()));
+    for (at, happening) in &scenario.happenings {
+        sleep_until(clock::instant(*at)).await;
+        let fires = world.lock().happens(*happening);
+        world.queued().notify_one();
+        if let Some(interval) = fires {
+            tokio::spawn(lambda::fire(world.clone(), interval));
+        }
+    }
+    sleep_until(clock::instant(scenario.end)).await;
+    clock::set_ahead(0);
+    world.lock().log("nothing goes wrong any more");
+    world.lock().all_listen();
+    sleep(SETTLING).await;
+    sleep(quiet_time(scenario, &world)).await;
+    let mut state = world.lock();
+    state.judge();
+    Report {
+        violations: state.violations.clone(),
+        transcript: state.transcript().to_vec(),
+        simulated: clock::elapsed(),
+        messages: state.accounts.iter().map(|account| account.truths.len()).sum(),
+        faults: state.faults.happened(),
+        jobs: state.jobs.count,
+        runs: state.runs,
+    }
+}
+
+/// Sets the machines' clocks wrong, and right again.
+async fn clocks(faults: Vec<Fault>) {
+    let mut changes: Vec<(Duration, i64)> = Vec::new();
+    for fault in faults {
+        if let Fault::Clock { from, until, ahead_millis } = fault {
+            changes.extend([(from, ahead_millis), (until, 0)]);
+        }
+    }
+    changes.sort();
+    for (at, ahead) in changes {
+        sleep_until(clock::instant(at)).await;
+        clock::set_ahead(ahead);
+    }
+}
+
+/// How long it is quiet until everything must be done: pauses that began before end first.
+fn quiet_time(scenario: &Scenario, world: &Shared) -> Duration {
+    let state = world.lock();
+    let now = clock::now();
+    let mut quiet = Duration::ZERO;
+    for (owner, row) in scenario.owners.iter().zip(&state.rows) {
+        let pause = row
+            .profile
+            .status
+            .not_before
+            .map_or(Duration::ZERO, |until| Duration::try_from(until - now).unwrap_or(Duration::ZERO));
+        let interval = Duration::from_secs(u64::from(owner.interval));
+        quiet = quiet.max(pause + interval * QUIET_INTERVALS);
+    }
+    let poisons = state.accounts.iter().flat_map(|account| account.truths.values());
+    let poisons = u32::try_from(poisons.filter(|truth| truth.poison.is_some()).count()).expect("a few");
+    let longest = scenario.owners.iter().map(|owner| Duration::from_secs(u64::from(owner.interval))).max();
+    quiet + longest.unwrap_or_default().max(LONGEST_PAUSE) * QUIET_TRIES * poisons
+}
