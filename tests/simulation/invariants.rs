@@ -9,7 +9,7 @@ use mailroom_core::owner_error::ErrorCode;
 
 use crate::clock;
 use crate::lambda::Run;
-use crate::mailboxes::{Announced, content_of_subject};
+use crate::mailboxes::{Announced, Truth, content_of_subject};
 use crate::scenario::Poison;
 use crate::world::{World, owner_of};
 
@@ -18,8 +18,9 @@ use crate::world::{World, owner_of};
 pub(crate) enum Violation {
     /// A message has a second job, so long after the first.
     Twice { owner: usize, content: u32, after: Duration, of_quarantined: bool, renumbered: bool },
-    /// The cursor passed a message that has no job and no excuse.
-    Passed { owner: usize, content: u32 },
+    /// The cursor passed a message that has no job and no excuse; `slow_clock`: after a renumbering, on a server whose
+    /// clock is behind.
+    Passed { owner: usize, content: u32, slow_clock: bool },
     /// The first poll began behind a message that arrived after the profile was created.
     ArrivedBeforeFirstPoll { owner: usize, content: u32 },
     /// The cursor went back although the mailbox was not renumbered.
@@ -27,7 +28,7 @@ pub(crate) enum Violation {
     /// A message that the server can give was quarantined.
     QuarantinedWithoutCause { owner: usize, content: u32 },
     /// A message has no job after the quiet time; `stuck`: one over which the server falls silent lies there.
-    NeverAnnounced { owner: usize, content: u32, stuck: bool },
+    NeverAnnounced { owner: usize, content: u32, stuck: bool, slow_clock: bool },
     /// A job names a message that was never there.
     Unknown { owner: usize },
     /// The status says that all is well, and the server was not read.
@@ -35,7 +36,7 @@ pub(crate) enum Violation {
     /// The status says after the quiet time that all is not well.
     NeverWell { owner: usize, code: ErrorCode, stuck: bool },
     /// A job's message is not in the ledger after the quiet time.
-    NotInLedger { owner: usize, content: u32 },
+    NotInLedger { owner: usize, content: u32, quarantined_later: bool },
     /// The function panicked.
     Panicked { owner: usize },
 }
@@ -112,6 +113,7 @@ impl World {
             .filter(|message| message.uid <= after.last_uid)
             .map(|message| message.letter.content)
             .collect();
+        let slow_clock = account.renumbered && account.habits.minutes_ahead < 0;
         let mut violations = Vec::new();
         let renumbered = before.is_some_and(|before| before.uid_validity != after.uid_validity);
         if let Some(before) = before
@@ -131,7 +133,7 @@ impl World {
                 }
                 truth.excused = Some("it lay there before the first poll");
             } else {
-                violations.push(Violation::Passed { owner, content });
+                violations.push(Violation::Passed { owner, content, slow_clock });
             }
         }
         violations.into_iter().for_each(|violation| self.violated(violation));
@@ -148,6 +150,13 @@ impl World {
         }
     }
 
+    /// Whether every message that is due has its job, and every profile is well.
+    pub(crate) fn is_well(&self) -> bool {
+        let due = |truth: &Truth| truth.jobs.is_empty() && truth.excused.is_none();
+        let announced = !self.accounts.iter().flat_map(|account| account.truths.values()).any(due);
+        announced && self.rows.iter().all(|row| row.profile.status.error.is_none())
+    }
+
     /// The quiet time is over.
     pub(crate) fn judge(&mut self) {
         let mut violations = Vec::new();
@@ -156,9 +165,11 @@ impl World {
                 let truth = &account.truths[&message.letter.content];
                 truth.poison == Some(Poison::Hangs) && truth.jobs.is_empty()
             });
+            let slow_clock = account.renumbered && account.habits.minutes_ahead < 0;
             for (content, truth) in &account.truths {
                 if truth.jobs.is_empty() && truth.excused.is_none() {
-                    violations.push(Violation::NeverAnnounced { owner, content: *content, stuck });
+                    let content = *content;
+                    violations.push(Violation::NeverAnnounced { owner, content, stuck, slow_clock });
                 }
             }
             if let Some(error) = &self.rows[owner].profile.status.error {
@@ -166,7 +177,9 @@ impl World {
             }
             for (content, digest) in &self.watch.digests[owner] {
                 if !self.ledger.contains_key(&(owner, digest.clone())) {
-                    violations.push(Violation::NotInLedger { owner, content: *content });
+                    let (content, truth) = (*content, &account.truths[content]);
+                    let quarantined_later = truth.jobs.last().is_some_and(|job| job.quarantined);
+                    violations.push(Violation::NotInLedger { owner, content, quarantined_later });
                 }
             }
         }

@@ -25,7 +25,9 @@ pub(crate) const KNOWN: &[Known] = &[
         covers: |violation| {
             matches!(
                 violation,
-                Violation::QuarantinedWithoutCause { .. } | Violation::Twice { of_quarantined: true, .. }
+                Violation::QuarantinedWithoutCause { .. }
+                    | Violation::Twice { of_quarantined: true, .. }
+                    | Violation::NotInLedger { quarantined_later: true, .. }
             )
         },
     },
@@ -41,6 +43,16 @@ pub(crate) const KNOWN: &[Known] = &[
     Known {
         what: "the first poll that succeeds decides what \"now\" means, and not the creation of the profile",
         covers: |violation| matches!(violation, Violation::ArrivedBeforeFirstPoll { .. }),
+    },
+    Known {
+        what: "after a renumbering, what a server with a slow clock dates before the profile's creation is passed over",
+        covers: |violation| {
+            matches!(
+                violation,
+                Violation::Passed { slow_clock: true, .. }
+                    | Violation::NeverAnnounced { slow_clock: true, .. }
+            )
+        },
     },
 ];
 

@@ -115,6 +115,12 @@ impl Scenario {
         scenario
     }
 
+    /// The longest time between two polls of an owner.
+    pub(crate) fn longest_interval(&self) -> Duration {
+        let seconds = self.owners.iter().map(|owner| u64::from(owner.interval)).max();
+        Duration::from_secs(seconds.unwrap_or_default())
+    }
+
     fn draw_happenings(&mut self, random: &mut Random) {
         let mut content = 0;
         let mut previous = None;
@@ -221,7 +227,7 @@ fn owner(random: &mut Random, interval: u32) -> Owner {
 }
 
 fn letter(random: &mut Random, content: u32) -> Letter {
-    let bytes = match random.below(40) {
+    let bytes = match random.below(100) {
         0 => 300_000,
         1 | 2 => 20_000,
         _ => 100,

@@ -70,7 +70,13 @@ async fn play(scenario: &Scenario) -> Report {
     world.lock().log("nothing goes wrong any more");
     world.lock().all_listen();
     sleep(SETTLING).await;
-    sleep(quiet_time(scenario, &world)).await;
+    let interval = scenario.longest_interval();
+    let latest = clock::elapsed() + quiet_time(scenario, &world);
+    // What is well stays well: two polls more show it, and the rest of the time would show nothing else.
+    while !world.lock().is_well() && clock::elapsed() < latest {
+        sleep(interval).await;
+    }
+    sleep(interval * 2).await;
     let mut state = world.lock();
     state.judge();
     Report {
@@ -115,6 +121,5 @@ fn quiet_time(scenario: &Scenario, world: &Shared) -> Duration {
     }
     let poisons = state.accounts.iter().flat_map(|account| account.truths.values());
     let poisons = u32::try_from(poisons.filter(|truth| truth.poison.is_some()).count()).expect("a few");
-    let longest = scenario.owners.iter().map(|owner| Duration::from_secs(u64::from(owner.interval))).max();
-    quiet + longest.unwrap_or_default().max(LONGEST_PAUSE) * QUIET_TRIES * poisons
+    quiet + scenario.longest_interval().max(LONGEST_PAUSE) * QUIET_TRIES * poisons
 }
