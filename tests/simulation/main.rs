@@ -10,6 +10,14 @@
 //!
 //! `MAILROOM_SEED=n` plays one seed and prints its transcript; `MAILROOM_SEEDS=n` plays the first n;
 //! `MAILROOM_STRICT=1` tolerates nothing that is known.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a panic is a failed test, and what is printed is shown with it"
+)]
 
 mod clock;
 mod faults;
