@@ -8,7 +8,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::isolation::Isolation;
-use mailroom_core::inbound::job::{ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef};
+use mailroom_core::inbound::job::{
+    ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef, Report,
+};
 use mailroom_core::inbound::plan::{Extent, PendingMessage};
 use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -208,12 +210,12 @@ impl<H: Handover> Store<'_, H> {
     async fn message(&self, message: FetchedMessage) -> Result<FlowJob, PortError> {
         let FetchedMessage { pending, body, digest } = message;
         let prefix = format!("mail/{}/{}", self.profile.id, digest.to_hex());
-        let (kind, content, raw) = match body {
+        let (kind, content, report, raw) = match body {
             Body::Whole(raw) => {
-                let (kind, content) = self.parts(&prefix, &raw).await?;
-                (kind, content, Some(raw))
+                let (kind, content, report) = self.parts(&prefix, &raw).await?;
+                (kind, content, report, Some(raw))
             }
-            Body::Header(header) => (Kind::Oversize, parse::parse_header(&header, pending.size), None),
+            Body::Header(header) => (Kind::Oversize, parse::parse_header(&header, pending.size), None, None),
             Body::Quarantined(raw) => {
                 warn!(profile.id = %self.profile.id, imap.uid = pending.uid.get(), "a message is quarantined");
                 let content = MessageContent {
@@ -221,7 +223,7 @@ impl<H: Handover> Store<'_, H> {
                     sha256: digest.to_hex(),
                     ..MessageContent::default()
                 };
-                (Kind::Quarantined, content, raw)
+                (Kind::Quarantined, content, None, raw)
             }
         };
         let raw = match raw {
@@ -232,19 +234,24 @@ impl<H: Handover> Store<'_, H> {
             }
             None => None,
         };
-        Ok(self.job(&pending, digest, kind, content, raw))
+        let report = report.map(|report| report.about(self.profile.id));
+        Ok(truncate(FlowJob { report, ..self.job(&pending, digest, kind, content, raw) }))
     }
 
     /// Parses a message and stores its attachments.
-    async fn parts(&self, prefix: &str, raw: &[u8]) -> Result<(Kind, MessageContent), PortError> {
-        let parse::ParsedMessage { kind, mut content, parts, defects: _ } = parse::parse_message(raw);
+    async fn parts(
+        &self,
+        prefix: &str,
+        raw: &[u8],
+    ) -> Result<(Kind, MessageContent, Option<Report>), PortError> {
+        let parse::ParsedMessage { kind, mut content, parts, report, defects: _ } = parse::parse_message(raw);
         for (n, part) in parts.into_iter().enumerate() {
             let key = format!("{prefix}/{n}");
             let attachment = part.attachment(key);
             self.handover.put(&attachment.key, &part.content_type, part.bytes.into_owned()).await?;
             content.attachments.push(attachment);
         }
-        Ok((kind, content))
+        Ok((kind, content, report))
     }
 
     fn job(
@@ -256,7 +263,7 @@ impl<H: Handover> Store<'_, H> {
         raw: Option<ObjectRef>,
     ) -> FlowJob {
         let profile = self.profile;
-        truncate(FlowJob {
+        FlowJob {
             version: 1,
             job_id: JobId::new(profile.id, digest),
             flow_schema_id: profile
@@ -282,6 +289,7 @@ impl<H: Handover> Store<'_, H> {
             ),
             message,
             raw,
-        })
+            report: None,
+        }
     }
 }

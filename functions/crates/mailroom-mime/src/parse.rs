@@ -5,7 +5,7 @@
 //!
 //! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
 //! text), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
-//! program, a mail server); below them [`addresses`], [`ids`] and [`date`]
+//! program, a mail server), [`report`] (what a report says); below them [`addresses`], [`ids`] and [`date`]
 //! (fields), [`encoded_word`] and [`param`] (what stands in fields), [`transfer`], [`charset`] and [`stateful`] (bytes
 //! to text).
 //!
@@ -28,12 +28,13 @@ mod limits;
 mod multipart;
 mod param;
 mod reply_text;
+mod report;
 mod stateful;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
-use mailroom_core::inbound::job::{Digest, Kind, MessageContent, TextSource};
+use mailroom_core::inbound::job::{Digest, Kind, MessageContent, Report, TextSource};
 
 pub use self::attachment::Part;
 use self::body::Bodies;
@@ -50,6 +51,8 @@ pub struct ParsedMessage<'a> {
     pub content: MessageContent,
     /// What is not text or HTML body, in the message's order.
     pub parts: Vec<Part<'a>>,
+    /// What a report says; none of any other message.
+    pub report: Option<Report>,
     /// What was not understood.
     pub defects: Vec<Defect>,
 }
@@ -78,27 +81,27 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     block.settle(tree.charset().as_deref());
     let (kind, auto_submitted) = kind::of(&block, &head, &tree);
     // Of a message from a person, a report in a part is one that is passed on.
-    let report =
+    let named =
         (kind != Kind::Message).then(|| facts::Report::of(&tree, head.kind.raw("report-type"))).flatten();
-    let (tree_cut, broken) = (tree.cut, tree.broken);
-    let mut bodies = Bodies::of(tree);
+    let mut bodies = Bodies::of(&tree);
     bodies.cut |= enclosed::open(&mut bodies.parts);
     let mut content = headers(&block);
     content.auto_submitted = auto_submitted;
-    facts::fill(&mut content, &block, kind, report);
-    content.truncated |= bodies.cut || tree_cut;
+    facts::fill(&mut content, &block, kind, named);
+    content.truncated |= bodies.cut || tree.cut;
     bodies_of(&mut content, bodies.text, bodies.html);
+    let report = report::of(&content, kind, &block, &tree);
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     content.sha256 = Digest::of(raw).to_hex();
     let defects = [
         (content.from.is_empty() && kind != Kind::Bounce, Defect::NoSender),
-        (broken, Defect::BrokenMultipart),
+        (tree.broken, Defect::BrokenMultipart),
         (bodies.foreign, Defect::BrokenTransferEncoding),
         (bodies.unknown, Defect::UnknownCharset),
         (content.truncated, Defect::Truncated),
     ];
     let defects = defects.into_iter().filter_map(|(found, defect)| found.then_some(defect)).collect();
-    ParsedMessage { kind, content, parts: bodies.parts, defects }
+    ParsedMessage { kind, content, parts: bodies.parts, report, defects }
 }
 
 /// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.

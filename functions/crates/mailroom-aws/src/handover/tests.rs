@@ -37,6 +37,7 @@ fn job(message: &str, conversation: &str) -> FlowJob {
         conversation_id: ConversationId::new(id, &[], &[], Some(conversation), digest),
         message: MessageContent { subject: Some(message.to_owned()), ..MessageContent::default() },
         raw: None,
+        report: None,
     }
 }
 

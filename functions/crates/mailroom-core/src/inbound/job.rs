@@ -2,6 +2,7 @@
 
 mod address;
 mod attachment;
+mod report;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -13,6 +14,9 @@ use crate::profile::ProfileId;
 
 pub use self::address::Address;
 pub use self::attachment::{Attachment, EnclosedMessage, EnclosedPart};
+pub use self::report::{
+    Complaint, OriginalMessage, Receipt, Report, ReportedAction, ReportedOutbound, ReportedRecipient,
+};
 
 /// SHA-256 of a message's raw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -180,6 +184,9 @@ pub struct FlowJob {
     /// The message as it was received; null where it was not fetched (`oversize`, and a `quarantined` message that cannot
     /// be fetched).
     pub raw: Option<ObjectRef>,
+    /// The report that the message is; none for any other message.
+    #[serde(default)]
+    pub report: Option<Report>,
 }
 
 /// An object in Mailroom's bucket.

@@ -4,7 +4,8 @@
 //!
 //! 1. the HTML body, down to [`HTML_KEPT`]; then the text and the reply text, down to [`TEXT_KEPT`]
 //! 2. header fields: long values, then fields from the end (`Received` and what flows route by stand at the top)
-//! 3. addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last
+//! 3. addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last; recipients of a report
+//!    beyond as many
 //! 4. what enclosed messages have attached, and attachments beyond [`ATTACHMENTS_KEPT`]
 //! 5. the rest of the HTML body, then of the text, then of the reply text
 //! 6. names and ids that are longer than any valid one
@@ -16,7 +17,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::inbound::job::{Address, Attachment, FlowJob, MessageContent};
+use crate::inbound::job::{Address, Attachment, FlowJob, MessageContent, Report};
 
 /// Bytes of HTML that are cut only after header fields and long lists.
 pub const HTML_KEPT: usize = 16 * 1024;
@@ -51,6 +52,7 @@ pub fn truncate(mut job: FlowJob) -> FlowJob {
         cut_bodies(&mut cutter, message, HTML_KEPT, TEXT_KEPT);
         cut_headers(&mut cutter, message);
         cut_addresses(&mut cutter, message, ADDRESSES_KEPT);
+        cut_report(&mut cutter, job.report.as_mut(), ADDRESSES_KEPT);
         for enclosed in message.attachments.iter_mut().rev().filter_map(|one| one.message.as_mut()) {
             cutter.drop_tail(&mut enclosed.attachments, 0);
         }
@@ -58,6 +60,7 @@ pub fn truncate(mut job: FlowJob) -> FlowJob {
         cut_bodies(&mut cutter, message, 0, 0);
         cut_names(&mut cutter, &mut job);
         cut_lists(&mut cutter, &mut job.message);
+        cut_report(&mut cutter, job.report.as_mut(), 0);
     }
     job.message.truncated |= unprintable || too_large;
     job
@@ -135,6 +138,25 @@ fn cut_names(cutter: &mut Cutter, job: &mut FlowJob) {
     }
 }
 
+/// Drops recipients of a report; with none left to keep, cuts its texts as well.
+fn cut_report(cutter: &mut Cutter, report: Option<&mut Report>, kept: usize) {
+    let Some(report) = report else { return };
+    if let Some(delivery) = &mut report.delivery {
+        cutter.drop_tail(delivery, kept);
+    }
+    if let Some(complaint) = &mut report.complaint {
+        cutter.drop_tail(&mut complaint.recipients, kept);
+    }
+    if let Some(original) = &mut report.original {
+        cutter.drop_tail(&mut original.to, kept);
+        if kept == 0 {
+            cutter.cut_option(&mut original.subject, NAME_KEPT);
+            cutter.cut_option(&mut original.message_id, NAME_KEPT);
+        }
+    }
+    // What is left are words, which the reader of reports keeps short.
+}
+
 fn cut_attachment(cutter: &mut Cutter, attachment: &mut Attachment) {
     if let Some(enclosed) = &mut attachment.message {
         cutter.cut_option(&mut enclosed.subject, NAME_KEPT);
@@ -177,7 +199,10 @@ fn drop_unprintable_dates(job: &mut FlowJob) -> bool {
     let mut dropped = false;
     let enclosed = job.message.attachments.iter_mut().filter_map(|one| one.message.as_mut());
     let enclosed = enclosed.map(|message| &mut message.date);
-    for date in [&mut job.received_at, &mut job.message.date].into_iter().chain(enclosed) {
+    let complaint = job.report.as_mut().and_then(|report| report.complaint.as_mut());
+    let complaint = complaint.map(|complaint| &mut complaint.arrived_at);
+    let own = [&mut job.received_at, &mut job.message.date];
+    for date in own.into_iter().chain(enclosed).chain(complaint) {
         dropped |= date.take_if(|date| unprintable(date)).is_some();
     }
     if unprintable(&job.fetched_at) {

@@ -173,18 +173,23 @@ impl MessageId {
         }
     }
 
-    /// The Message-ID of an outbound message: the same at every attempt, and unique to it.
+    /// The Message-ID of an outbound message: the same at every attempt, and unique to it. It holds the message's id, so
+    /// that a report about the message names it.
     #[must_use]
     pub fn of(profile: ProfileId, id: &OutboundId, from: &EmailAddress) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(profile.to_string());
-        hash.update([0]);
-        hash.update(id.as_str());
-        let mut unique = hex::encode(hash.finalize());
-        unique.truncate(32);
         // The right side names the domain that made the id unique; it has to be ASCII.
         let domain = idna::domain_to_ascii(from.domain()).unwrap_or_else(|_| "mailroom.invalid".to_owned());
-        Self(format!("{unique}@{domain}"))
+        Self(format!("{id}.{}@{domain}", proof(profile, id)))
+    }
+
+    /// The outbound message of `profile` that has this Message-ID; `None` for any other id. Nobody can make up one that
+    /// passes without having seen it, or the profile's id.
+    #[must_use]
+    pub fn outbound(&self, profile: ProfileId) -> Option<OutboundId> {
+        let (local, _) = self.0.split_once('@')?;
+        let (id, found) = local.rsplit_once('.')?;
+        let id = OutboundId::parse(id).ok()?;
+        (found == proof(profile, &id)).then_some(id)
     }
 
     /// The id without angle brackets.
@@ -192,6 +197,17 @@ impl MessageId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What proves that a Message-ID is that of a profile's message: 32 hexadecimal digits.
+fn proof(profile: ProfileId, id: &OutboundId) -> String {
+    let mut hash = Sha256::new();
+    hash.update(profile.to_string());
+    hash.update([0]);
+    hash.update(id.as_str());
+    let mut proof = hex::encode(hash.finalize());
+    proof.truncate(32);
+    proof
 }
 
 impl fmt::Display for MessageId {

@@ -34,9 +34,9 @@ enum Role {
 
 impl<'a> Bodies<'a> {
     /// Sorts the parts of a message.
-    pub(super) fn of(tree: Tree<'a>) -> Self {
+    pub(super) fn of(tree: &Tree<'a>) -> Self {
         let mut bodies = Self::default();
-        for (leaf, group, role) in roles(&tree) {
+        for (leaf, group, role) in roles(tree) {
             match role {
                 Role::Text => bodies.add_text(leaf),
                 Role::Html => bodies.add_html(leaf),

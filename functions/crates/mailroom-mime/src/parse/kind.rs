@@ -11,6 +11,7 @@ use mailroom_core::inbound::job::Kind;
 use super::addresses;
 use super::header::{Block, Field};
 use super::multipart::{Head, Leaf, Tree};
+use super::report::written;
 
 /// How much of a part is searched for a report's words.
 const MAX_SEARCHED_BYTES: usize = 16 * 1024;
@@ -60,7 +61,7 @@ const AUTO_REPLY_SUBJECTS: [&str; 18] = [
 ];
 
 /// Subjects and opening words of mail servers whose reports are no multipart/report.
-const BOUNCE_WORDS: [&str; 35] = [
+const BOUNCE_WORDS: [&str; 36] = [
     "undeliver",
     "undelivered mail",
     "failure notice",
@@ -88,6 +89,7 @@ const BOUNCE_WORDS: [&str; 35] = [
     "delivery problem",
     "delivery error",
     "delivery status",
+    "delivery warning",
     "failure delivery",
     "mail failure",
     "mail failed",
@@ -125,7 +127,8 @@ const RETURNED: [&str; 12] = [
 ];
 
 /// Words of the same servers for a message that they go on trying to deliver.
-const DELAY_WORDS: [&str; 11] = [
+const DELAY_WORDS: [&str; 12] = [
+    "delivery warning",
     "delayed",
     "notification (delay)",
     "still trying",
@@ -138,6 +141,9 @@ const DELAY_WORDS: [&str; 11] = [
     "warning message only",
     "do not need to resend",
 ];
+
+/// Words of a report that is not final, whatever it says of the failure so far.
+const STILL_TRYING: [&str; 2] = ["delivery attempts will continue", "we will continue to try"];
 
 /// Words of a report that is final, whatever it says of earlier delays.
 const FINAL_WORDS: [&str; 8] = [
@@ -287,8 +293,8 @@ fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<
         return None;
     }
     let opening = tree.leaves.first().map(|leaf| leaf.head.transfer.decode(searched(leaf.body)).bytes);
-    let opening = opening.map(|bytes| String::from_utf8_lossy(&bytes).to_lowercase()).unwrap_or_default();
-    let opening = opening.replace(['\r', '\n'], " ");
+    let written = opening.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let opening = written.to_lowercase().replace(['\r', '\n'], " ");
     let quotes_header = ["message-id:", "subject:", "from:"].iter().all(|field| opening.contains(field));
     let encloses = quotes_header
         || tree.leaves.iter().any(|leaf| {
@@ -302,6 +308,11 @@ fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<
     // What answers with this keyword and is not a daemon is a program of a person's.
     let answers = auto_submitted(block).as_deref() == Some("auto-replied");
     let list = block.all("List-Id").next().is_some();
+    let has = |name: &str| block.all(name).next().is_some();
+    // Other programs than mail servers: people who pass their words on answer somebody, or begin with their own.
+    let speaks = || {
+        !answers && !has("In-Reply-To") && !has("References") && written::opens_as_report(&written, encloses)
+    };
     let reports = match sender {
         Sender::Daemon => {
             returned
@@ -313,13 +324,16 @@ fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<
             says(&subject, &BOUNCE_WORDS)
                 || (null_path && !answers && (returned || says(&opening, &BOUNCE_WORDS)))
         }
-        Sender::NullPath => !answers && encloses && (known || recipients || says(&subject, &BOUNCE_WORDS)),
-        Sender::Other => !answers && !list && encloses && (known || recipients),
+        Sender::NullPath => {
+            (!answers && encloses && (known || recipients || says(&subject, &BOUNCE_WORDS))) || speaks()
+        }
+        Sender::Other => (!answers && !list && encloses && (known || recipients)) || speaks(),
     };
     if !reports {
         return None;
     }
     let delayed = says(&subject, &DELAY_WORDS)
+        || says(&opening, &STILL_TRYING)
         || (says(&opening, &DELAY_WORDS) && !says(&subject, &FINAL_WORDS) && !says(&opening, &FINAL_WORDS));
     Some(if delayed { Kind::AutoReply } else { Kind::Bounce })
 }

@@ -53,3 +53,6 @@ pub(super) const MAX_ENCLOSED: usize = 100;
 
 /// Attachments of one enclosed message that are listed.
 pub(super) const MAX_ENCLOSED_PARTS: usize = 50;
+
+/// Recipients of one report: the most that a message of ours has.
+pub(super) const MAX_REPORTED: usize = 100;

@@ -3,6 +3,7 @@ use time::macros::datetime;
 use ulid::Ulid;
 
 use super::*;
+use crate::outbound::message::{EmailAddress, OutboundId};
 
 fn profile(n: u128) -> ProfileId {
     ProfileId::new(Ulid::from(n))
@@ -93,6 +94,34 @@ fn full() -> FlowJob {
             importance: Some(Importance::High),
         },
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "mail/a.eml".to_owned() }),
+        report: Some(Report {
+            delivery: Some(vec![ReportedRecipient {
+                recipient: Some("ann@example.org".to_owned()),
+                original_recipient: Some("a@example.org".to_owned()),
+                action: Some(ReportedAction::Failed),
+                status: Some("5.1.1".to_owned()),
+                diagnostic: Some("550 5.1.1 No such user".to_owned()),
+                remote_mta: Some("mx.example.org".to_owned()),
+            }]),
+            complaint: Some(Complaint {
+                feedback_type: Some("abuse".to_owned()),
+                recipients: vec!["ann@example.org".to_owned()],
+                source_ip: Some("192.0.2.1".to_owned()),
+                arrived_at: Some(datetime!(2026-11-01 07:00:00 UTC)),
+            }),
+            receipt: Some(Receipt {
+                recipient: Some("ann@example.org".to_owned()),
+                original_recipient: None,
+                disposition: Some("displayed".to_owned()),
+                automatic: true,
+            }),
+            original: Some(OriginalMessage {
+                message_id: Some("1@a".to_owned()),
+                subject: Some("Offer".to_owned()),
+                to: vec![person("Ann", "ann@example.org")],
+            }),
+            outbound: Some(ReportedOutbound { message: "order-4711".to_owned() }),
+        }),
     }
 }
 
@@ -104,6 +133,7 @@ fn bare() -> FlowJob {
         kind: Kind::Quarantined,
         message: MessageContent { sha256: Digest::of(b"").to_hex(), ..MessageContent::default() },
         raw: None,
+        report: None,
         ..full()
     }
 }
@@ -143,6 +173,7 @@ fn jobs_from_before_a_field_was_added_stay_jobs() {
     for name in ADDED {
         message.remove(name).unwrap();
     }
+    value.as_object_mut().unwrap().remove("report").unwrap();
     let attachment = value.pointer_mut("/message/attachments/0").unwrap().as_object_mut().unwrap();
     for name in ADDED_TO_ATTACHMENTS {
         attachment.remove(name).unwrap();
@@ -164,8 +195,15 @@ fn the_schema_requires_every_other_field_and_allows_no_more() {
         "/message/list",
         "/message/attachments/0/message",
         "/message/attachments/0/message/attachments/0",
+        "/report",
+        "/report/delivery/0",
+        "/report/complaint",
+        "/report/receipt",
+        "/report/original",
+        "/report/outbound",
     ] {
         let added: &[&str] = match path {
+            "" => &["report"],
             "/message" => &ADDED,
             "/message/attachments/0" => &ADDED_TO_ATTACHMENTS,
             _ => &[],
@@ -199,12 +237,30 @@ fn the_schema_refuses_what_no_job_holds() {
         ("/message/attachments/0/filename", json!("../a.pdf")),
         ("/message/attachments/0/content_type", json!("Application/PDF")),
         ("/message/attachments/0/parameters", json!({"method": 1})),
+        ("/report/delivery/0/status", json!("5.1")),
+        ("/report/delivery/0/action", json!("who-knows")),
         ("/message/attachments/0/message/attachments/0/filename", json!("../b.pdf")),
     ] {
         let mut job = serde_json::to_value(full()).unwrap();
         *job.pointer_mut(path).unwrap() = value.clone();
         assert!(!validator.is_valid(&job), "{path} may be {value}");
     }
+}
+
+#[test]
+fn a_report_names_the_outbound_message_that_it_is_about() {
+    let id = OutboundId::parse("order-4711").unwrap();
+    let from = EmailAddress::parse("support@example.com").unwrap();
+    let about = |message_id: &str| {
+        let original =
+            OriginalMessage { message_id: Some(message_id.to_owned()), ..OriginalMessage::default() };
+        Report { original: Some(original), ..Report::default() }.about(profile(7)).outbound
+    };
+    let ours = MessageId::of(profile(7), &id, &from);
+    assert_eq!(about(ours.as_str()), Some(ReportedOutbound { message: "order-4711".to_owned() }));
+    assert_eq!(about(MessageId::of(profile(8), &id, &from).as_str()), None);
+    assert_eq!(about("4711@example.org"), None);
+    assert_eq!(Report::default().about(profile(7)), Report::default());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use ulid::Ulid;
 use super::*;
 use crate::inbound::job::{
     ConversationId, Digest, EnclosedMessage, EnclosedPart, JobId, Kind, MailingList, ObjectRef,
+    OriginalMessage, Report, ReportedRecipient,
 };
 use crate::profile::ProfileId;
 
@@ -31,6 +32,18 @@ fn small() -> FlowJob {
         conversation_id: ConversationId::new(profile, &[], &[], None, digest),
         message: MessageContent { sha256: digest.to_hex(), ..MessageContent::default() },
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
+        report: None,
+    }
+}
+
+/// A report that returns this subject, about many recipients.
+fn report(subject: Option<String>) -> Report {
+    let word = "x".repeat(1000);
+    let recipient = ReportedRecipient { diagnostic: Some(word), ..ReportedRecipient::default() };
+    Report {
+        delivery: Some(vec![recipient; 100]),
+        original: Some(OriginalMessage { subject, ..OriginalMessage::default() }),
+        ..Report::default()
     }
 }
 
@@ -162,7 +175,7 @@ prop_compose! {
         FlowJob {
             job_id: id(next()), conversation_id: conversation(next()), flow_schema_id: next(), profile_id: next(),
             profile_name: next(), login: next(), mailbox: next(), raw: Some(ObjectRef { bucket: next(), key: String::new() }),
-            message, ..small()
+            report: message.delivered_to.clone().map(|subject| report(Some(subject))), message, ..small()
         }
     }
 }

@@ -76,6 +76,23 @@ fn message_ids_are_taken_with_and_without_brackets() {
 }
 
 #[test]
+fn a_message_id_of_ours_names_its_message_to_its_profile_alone() {
+    let id = OutboundId::parse("order-4711_a").unwrap();
+    let ours = MessageId::of(profile(), &id, &EmailAddress::parse("ann@a.example").unwrap());
+    assert_eq!(ours.outbound(profile()), Some(id));
+    assert_eq!(ours.outbound(ProfileId::new(Ulid::from(8))), None);
+    let text = ours.as_str();
+    for other in [
+        text.replace("4711", "4712"),
+        text.replace('.', "_"),
+        text.split_once('.').unwrap().1.to_owned(),
+        "a@b.example".to_owned(),
+    ] {
+        assert_eq!(MessageId::parse(&other).unwrap().outbound(profile()), None, "{other}");
+    }
+}
+
+#[test]
 fn only_objects_of_the_profile_are_attached() {
     let own = format!("mail/{}/", profile());
     assert!(ObjectKey::parse(&format!("{own}0a1b/0"), profile()).is_ok());

@@ -50,6 +50,7 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
         conversation_id,
         message,
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
+        report: mail.report,
     };
     (truncate(job), mail.defects)
 }

@@ -228,6 +228,48 @@ fn labelled() -> Vec<(Kind, String)> {
             "The message:\nFrom: us@b.example\nSubject: Offer\nMessage-ID: <1@b>",
         ),
         (Bounce, "From: postmaster@a.example\nSubject: Undeliverable: Invoice", ""),
+        // Gateways and filters, which are no mail servers by their names.
+        (
+            Bounce,
+            "From: E500_SMTP@a.example\nSubject: Returned Mail - Error During Delivery",
+            "------ Failed Recipients ------\n\n<b@b.example>: mailbox unavailable. [SMTP Error Code 550]\n",
+        ),
+        (
+            Bounce,
+            "From: filter@a.example\nSubject: RE: Offer: non remis (delivery failed)",
+            "*****\nVotre message n'a pas pu etre delivre a\nb@b.example\n",
+        ),
+        (
+            Bounce,
+            "From: admin@a.example\nSubject: Non-Delivery: Offer\nList-Id: <l.example>",
+            "--- Non-Delivery Report ---\nThe email below could not be delivered to the following user:\n\n\"b@b.example\" <b@b.example>\n",
+        ),
+        (
+            Bounce,
+            "From: \"System Administrator\"@a.example\nSubject: Delivery Failure",
+            "Could not deliver message to the following recipient(s):\n\nFailed Recipient: b@b.example\n",
+        ),
+        (
+            AutoReply,
+            "From: gateway@a.example\nSubject: Delivery failure notification",
+            "Your message with Subject: Offer\ncould not be delivered to the following recipients:\n\nb@b.example\n\nDelivery attempts will continue to be made for 5 day(s).\n",
+        ),
+        // People who pass such words on, and programs that speak of something else.
+        (
+            Message,
+            "From: ann@a.example\nSubject: Delivery failure\nIn-Reply-To: <1@b>",
+            "Could not deliver message to the following recipient(s):\n\nb@b.example\n",
+        ),
+        (
+            Message,
+            "From: ann@a.example\nSubject: Fwd: Delivery failure",
+            "Hi, what does this mean?\n\nCould not deliver message to the following recipient(s):\n\nb@b.example\n",
+        ),
+        (
+            Message,
+            "From: shop@a.example\nSubject: Delivery failure of your parcel",
+            "Your message could not be delivered to our driver.\n",
+        ),
     ];
     all.extend(own.map(|(kind, fields, text)| (kind, format!("{fields}\n\n{text}\n"))));
     all
