@@ -9,7 +9,7 @@ use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::isolation::Isolation;
 use mailroom_core::inbound::job::{
-    ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef, Report,
+    Authentication, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef, Report, Spam,
 };
 use mailroom_core::inbound::plan::{Extent, PendingMessage};
 use mailroom_core::inbound::truncate::truncate;
@@ -197,6 +197,22 @@ fn quarantine(
         .collect()
 }
 
+/// What a job says of a message itself.
+struct Described {
+    kind: Kind,
+    message: MessageContent,
+    report: Option<Report>,
+    authentication: Option<Authentication>,
+    spam: Option<Spam>,
+}
+
+impl Described {
+    /// A message of which nothing else is known.
+    const fn new(kind: Kind, message: MessageContent) -> Self {
+        Self { kind, message, report: None, authentication: None, spam: None }
+    }
+}
+
 /// Stores messages and makes their jobs.
 struct Store<'a, H> {
     handover: &'a H,
@@ -210,20 +226,19 @@ impl<H: Handover> Store<'_, H> {
     async fn message(&self, message: FetchedMessage) -> Result<FlowJob, PortError> {
         let FetchedMessage { pending, body, digest } = message;
         let prefix = format!("mail/{}/{}", self.profile.id, digest.to_hex());
-        let (kind, content, report, raw) = match body {
-            Body::Whole(raw) => {
-                let (kind, content, report) = self.parts(&prefix, &raw).await?;
-                (kind, content, report, Some(raw))
+        let (described, raw) = match body {
+            Body::Whole(raw) => (self.parts(&prefix, &raw).await?, Some(raw)),
+            Body::Header(header) => {
+                (Described::new(Kind::Oversize, parse::parse_header(&header, pending.size)), None)
             }
-            Body::Header(header) => (Kind::Oversize, parse::parse_header(&header, pending.size), None, None),
             Body::Quarantined(raw) => {
                 warn!(profile.id = %self.profile.id, imap.uid = pending.uid.get(), "a message is quarantined");
-                let content = MessageContent {
+                let message = MessageContent {
                     size: pending.size,
                     sha256: digest.to_hex(),
                     ..MessageContent::default()
                 };
-                (Kind::Quarantined, content, None, raw)
+                (Described::new(Kind::Quarantined, message), raw)
             }
         };
         let raw = match raw {
@@ -234,36 +249,37 @@ impl<H: Handover> Store<'_, H> {
             }
             None => None,
         };
-        let report = report.map(|report| report.about(self.profile.id));
-        Ok(truncate(FlowJob { report, ..self.job(&pending, digest, kind, content, raw) }))
+        Ok(self.job(&pending, digest, described, raw))
     }
 
     /// Parses a message and stores its attachments.
-    async fn parts(
-        &self,
-        prefix: &str,
-        raw: &[u8],
-    ) -> Result<(Kind, MessageContent, Option<Report>), PortError> {
-        let parse::ParsedMessage { kind, mut content, parts, report, defects: _ } = parse::parse_message(raw);
-        for (n, part) in parts.into_iter().enumerate() {
-            let key = format!("{prefix}/{n}");
-            let attachment = part.attachment(key);
+    async fn parts(&self, prefix: &str, raw: &[u8]) -> Result<Described, PortError> {
+        let parsed = parse::parse_message(raw);
+        let host = self.profile.settings.imap.as_ref().map_or("", |server| server.host.as_str());
+        let mut described = Described {
+            report: parsed.report.map(|report| report.about(self.profile.id)),
+            authentication: parsed.trace.authentication(host),
+            spam: parsed.trace.spam(host),
+            ..Described::new(parsed.kind, parsed.content)
+        };
+        for (n, part) in parsed.parts.into_iter().enumerate() {
+            let attachment = part.attachment(format!("{prefix}/{n}"));
             self.handover.put(&attachment.key, &part.content_type, part.bytes.into_owned()).await?;
-            content.attachments.push(attachment);
+            described.message.attachments.push(attachment);
         }
-        Ok((kind, content, report))
+        Ok(described)
     }
 
     fn job(
         &self,
         pending: &PendingMessage,
         digest: Digest,
-        kind: Kind,
-        message: MessageContent,
+        described: Described,
         raw: Option<ObjectRef>,
     ) -> FlowJob {
+        let Described { kind, message, report, authentication, spam } = described;
         let profile = self.profile;
-        FlowJob {
+        truncate(FlowJob {
             version: 1,
             job_id: JobId::new(profile.id, digest),
             flow_schema_id: profile
@@ -289,7 +305,9 @@ impl<H: Handover> Store<'_, H> {
             ),
             message,
             raw,
-            report: None,
-        }
+            report,
+            authentication,
+            spam,
+        })
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
 //! text), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
-//! program, a mail server), [`report`] (what a report says); below them [`addresses`], [`ids`] and [`date`]
+//! program, a mail server), [`report`] (what a report says), [`trace`] (what the mailbox's provider says); below
+//! them [`addresses`], [`ids`] and [`date`]
 //! (fields), [`encoded_word`] and [`param`] (what stands in fields), [`transfer`], [`charset`] and [`stateful`] (bytes
 //! to text).
 //!
@@ -32,6 +33,7 @@ mod report;
 mod stateful;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod transfer;
 
 use mailroom_core::inbound::job::{Digest, Kind, MessageContent, Report, TextSource};
@@ -41,6 +43,7 @@ use self::body::Bodies;
 use self::header::{Block, beginning};
 use self::ids::Ids;
 use self::multipart::{Head, Tree};
+pub use self::trace::Trace;
 
 /// A message, decoded.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub struct ParsedMessage<'a> {
     pub parts: Vec<Part<'a>>,
     /// What a report says; none of any other message.
     pub report: Option<Report>,
+    /// What its mailbox's provider may have written about it.
+    pub trace: Trace,
     /// What was not understood.
     pub defects: Vec<Defect>,
 }
@@ -101,7 +106,7 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
         (content.truncated, Defect::Truncated),
     ];
     let defects = defects.into_iter().filter_map(|(found, defect)| found.then_some(defect)).collect();
-    ParsedMessage { kind, content, parts: bodies.parts, report, defects }
+    ParsedMessage { kind, content, parts: bodies.parts, report, trace: Trace::of(&block), defects }
 }
 
 /// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.

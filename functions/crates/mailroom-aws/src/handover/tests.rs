@@ -38,6 +38,8 @@ fn job(message: &str, conversation: &str) -> FlowJob {
         message: MessageContent { subject: Some(message.to_owned()), ..MessageContent::default() },
         raw: None,
         report: None,
+        authentication: None,
+        spam: None,
     }
 }
 

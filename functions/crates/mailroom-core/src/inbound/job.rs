@@ -2,6 +2,7 @@
 
 mod address;
 mod attachment;
+mod authentication;
 mod report;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::profile::ProfileId;
 
 pub use self::address::Address;
 pub use self::attachment::{Attachment, EnclosedMessage, EnclosedPart};
+pub use self::authentication::{Authentication, Spam, SpamVerdict};
 pub use self::report::{
     Complaint, OriginalMessage, Receipt, Report, ReportedAction, ReportedOutbound, ReportedRecipient,
 };
@@ -187,6 +189,12 @@ pub struct FlowJob {
     /// The report that the message is; none for any other message.
     #[serde(default)]
     pub report: Option<Report>,
+    /// What the mailbox's provider found out about the sender; none where it is not known, or wrote nothing.
+    #[serde(default)]
+    pub authentication: Option<Authentication>,
+    /// What the provider's filter says; none where it is not known, or says nothing.
+    #[serde(default)]
+    pub spam: Option<Spam>,
 }
 
 /// An object in Mailroom's bucket.

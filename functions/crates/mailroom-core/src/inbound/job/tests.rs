@@ -122,6 +122,13 @@ fn full() -> FlowJob {
             }),
             outbound: Some(ReportedOutbound { message: "order-4711".to_owned() }),
         }),
+        authentication: Some(Authentication {
+            spf: Some("softfail".to_owned()),
+            dkim: Some("pass".to_owned()),
+            dmarc: Some("pass".to_owned()),
+            arc: None,
+        }),
+        spam: Some(Spam { verdict: SpamVerdict::NotSpam, score: Some(1.5) }),
     }
 }
 
@@ -134,6 +141,8 @@ fn bare() -> FlowJob {
         message: MessageContent { sha256: Digest::of(b"").to_hex(), ..MessageContent::default() },
         raw: None,
         report: None,
+        authentication: None,
+        spam: None,
         ..full()
     }
 }
@@ -163,6 +172,9 @@ const ADDED: [&str; 9] = [
     "importance",
 ];
 
+/// The same, of the job itself.
+const ADDED_TO_JOBS: [&str; 3] = ["report", "authentication", "spam"];
+
 /// The same, of an attachment.
 const ADDED_TO_ATTACHMENTS: [&str; 5] = ["charset", "parameters", "sha256", "disposition", "message"];
 
@@ -173,7 +185,9 @@ fn jobs_from_before_a_field_was_added_stay_jobs() {
     for name in ADDED {
         message.remove(name).unwrap();
     }
-    value.as_object_mut().unwrap().remove("report").unwrap();
+    for name in ADDED_TO_JOBS {
+        value.as_object_mut().unwrap().remove(name).unwrap();
+    }
     let attachment = value.pointer_mut("/message/attachments/0").unwrap().as_object_mut().unwrap();
     for name in ADDED_TO_ATTACHMENTS {
         attachment.remove(name).unwrap();
@@ -201,9 +215,11 @@ fn the_schema_requires_every_other_field_and_allows_no_more() {
         "/report/receipt",
         "/report/original",
         "/report/outbound",
+        "/authentication",
+        "/spam",
     ] {
         let added: &[&str] = match path {
-            "" => &["report"],
+            "" => &ADDED_TO_JOBS,
             "/message" => &ADDED,
             "/message/attachments/0" => &ADDED_TO_ATTACHMENTS,
             _ => &[],

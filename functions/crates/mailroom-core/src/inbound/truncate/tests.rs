@@ -33,6 +33,8 @@ fn small() -> FlowJob {
         message: MessageContent { sha256: digest.to_hex(), ..MessageContent::default() },
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
         report: None,
+        authentication: None,
+        spam: None,
     }
 }
 

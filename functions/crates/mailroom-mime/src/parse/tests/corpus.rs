@@ -51,6 +51,8 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
         message,
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
         report: mail.report,
+        authentication: mail.trace.authentication("imap.gmail.com"),
+        spam: mail.trace.spam("imap.gmail.com"),
     };
     (truncate(job), mail.defects)
 }
