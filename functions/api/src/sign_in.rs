@@ -11,7 +11,6 @@ mod refusal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailroom_auth::error::OauthError;
 use mailroom_auth::sign_in::{self, SIGN_IN_TIME, SignedIn, Ticket, key_of, settings_digest};
 use mailroom_auth::tokens::Tokens;
 use mailroom_aws::dynamodb::{SignIn, Table};
@@ -69,24 +68,8 @@ impl SignIns {
         let redirect = self.redirect_uri();
         let url = sign_in::consent_url(discovery, client, &credential, &ticket, &redirect, deadline).await;
         let url = url.map_err(|error| {
-            let field = match &error {
-                OauthError::UnknownScopes { .. } => "auth.scopes",
-                OauthError::Http { .. }
-                | OauthError::Status { .. }
-                | OauthError::Document { .. }
-                | OauthError::Response { .. }
-                | OauthError::Refused { .. }
-                | OauthError::Unsupported(_)
-                | OauthError::NotSignedIn
-                | OauthError::NoSecret
-                | OauthError::NoPassword
-                | OauthError::Port(_)
-                | OauthError::Busy => "auth",
-            };
-            ApiError::Conflict(
-                error.owner_error().message,
-                Problems::one(field, "does not allow a sign-in; see detail"),
-            )
+            let problems = Problems::one(error.field(), "does not allow a sign-in; see detail");
+            ApiError::Conflict(error.owner_error().message, problems)
         })?;
         let expires_at = clock::now() + SIGN_IN_TIME;
         let sign_in = SignIn {

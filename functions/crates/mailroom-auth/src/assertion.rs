@@ -16,25 +16,25 @@ use ulid::Ulid;
 
 use crate::discovery::ClientSecretKind;
 
-/// How long an assertion holds. Its use follows at once.
+/// How long an assertion is valid. It is used at once.
 const LIFETIME: Duration = Duration::minutes(5);
 
-/// A client's secret, read.
+/// What a client authenticates with.
 pub(crate) enum ClientKey {
-    /// Nothing: a public client.
+    /// No secret: a public client.
     Nothing,
-    /// A text.
+    /// A `client_secret`.
     Secret(SecretString),
-    /// A private key.
+    /// A private key, by which the client signs assertions.
     Key(Box<Signer>),
 }
 
-/// A private key, and how the provider knows it.
+/// A private key, and what the provider recognizes it by.
 pub(crate) struct Signer {
     pair: Pair,
-    /// The key's id.
+    /// The `kid` that a key file names.
     id: Option<String>,
-    /// The certificate's fingerprints, by which Microsoft knows a key.
+    /// The SHA-1 and SHA-256 fingerprints of the certificate, by which Microsoft recognizes a key.
     fingerprints: Option<(String, String)>,
 }
 
@@ -44,23 +44,24 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
 }
 
-/// A secret that looks like a private key and cannot be used.
+/// Why a secret that looks like a private key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeyError {
     /// It cannot be read.
     #[error(
         "The client secret looks like a private key and cannot be read: it must be PEM, in PKCS#8 (`openssl pkcs8 -topk8 -nodes`)."
     )]
+    /// The PEM cannot be read.
     Unreadable,
-    /// It is of a kind that is not known here.
+    /// The key is of a kind that is not supported.
     #[error("The client's private key must be RSA with 2048 to 4096 bits, P-256 or Ed25519.")]
     Kind,
-    /// It could not sign.
+    /// Signing failed.
     #[error("The client's private key cannot sign.")]
     Signing,
 }
 
-/// Google's key file of a service account, as far as it matters.
+/// The fields of a Google service account's key file that matter here.
 #[derive(Deserialize)]
 struct KeyFile {
     private_key: SecretString,
@@ -91,17 +92,17 @@ struct Claims<'a> {
     jti: &'a str,
 }
 
-/// What an assertion says.
+/// What an assertion states.
 pub(crate) struct Assertion<'a> {
-    /// The client.
+    /// The client that signs (`iss`).
     pub(crate) client_id: &'a str,
-    /// Whom it is about: the client itself, or a user.
+    /// Whom the assertion is about (`sub`): the client itself, or a user.
     pub(crate) subject: &'a str,
-    /// Whom it is for.
+    /// The provider that is to accept it (`aud`).
     pub(crate) audience: &'a str,
-    /// What is asked for, where the assertion says it (Google).
+    /// The scopes that are asked for, where the assertion names them (Google).
     pub(crate) scope: Option<&'a str>,
-    /// The provider's time.
+    /// When it is issued, by the provider's clock.
     pub(crate) at: OffsetDateTime,
 }
 
@@ -114,7 +115,7 @@ impl ClientKey {
         if text.contains("-----BEGIN") && !text.trim_start().starts_with('{') {
             return Signer::read(text, None).map(Box::new).map(Self::Key);
         }
-        // What is no such file is a secret like any other, also one that begins like it.
+        // Any other JSON is a secret like any other text.
         match serde_json::from_str::<KeyFile>(text) {
             Ok(file) => Signer::read(file.private_key.expose_secret(), file.private_key_id)
                 .map(Box::new)
@@ -123,7 +124,7 @@ impl ClientKey {
         }
     }
 
-    /// What kind it is.
+    /// The kind of secret, which decides how the client authenticates.
     pub(crate) const fn kind(&self) -> ClientSecretKind {
         match self {
             Self::Nothing => ClientSecretKind::None,
@@ -143,8 +144,8 @@ impl Signer {
         Ok(Self { pair: Pair::read(&der)?, id, fingerprints })
     }
 
-    /// A signed statement, in the compact form (RFC 7515 §3.1).
-    pub(crate) fn sign(&self, statement: &Assertion<'_>) -> Result<SecretString, KeyError> {
+    /// Signs an assertion: a JWT in the compact form (RFC 7515 §3.1).
+    pub(crate) fn sign(&self, assertion: &Assertion<'_>) -> Result<SecretString, KeyError> {
         let prints = self.fingerprints.as_ref();
         let header = Header {
             alg: self.pair.algorithm(),
@@ -153,12 +154,12 @@ impl Signer {
             x5t: prints.map(|(sha1, _)| sha1.as_str()),
             x5t_s256: prints.map(|(_, sha256)| sha256.as_str()),
         };
-        let at = statement.at.unix_timestamp();
+        let at = assertion.at.unix_timestamp();
         let claims = Claims {
-            iss: statement.client_id,
-            sub: statement.subject,
-            aud: statement.audience,
-            scope: statement.scope,
+            iss: assertion.client_id,
+            sub: assertion.subject,
+            aud: assertion.audience,
+            scope: assertion.scope,
             iat: at,
             exp: at + LIFETIME.whole_seconds(),
             jti: &Ulid::generate().to_string(),
@@ -186,7 +187,7 @@ impl Pair {
                 })
                 .or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(bytes).map(Self::Ed25519))
                 .map_err(|_| KeyError::Kind),
-            // SEC 1, which ring does not read, and whatever comes next.
+            // SEC 1, which ring does not read, and kinds that may be added later.
             _ => Err(KeyError::Unreadable),
         }
     }
@@ -216,7 +217,7 @@ impl Pair {
     }
 }
 
-/// The claims of a token that the provider has just given to us over TLS, which stands for its signature (OpenID Connect
+/// The claims of a token that has just come from the provider over TLS, which is as good as its signature (OpenID Connect
 /// Core §3.1.3.7).
 pub(crate) fn claims<T: for<'de> Deserialize<'de>>(token: &str) -> Option<T> {
     let mut parts = token.split('.');
@@ -236,14 +237,14 @@ mod tests {
 
     const AT: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
-    fn statement() -> Assertion<'static> {
+    fn assertion() -> Assertion<'static> {
         Assertion { client_id: "c", subject: "a@b", audience: "https://t", scope: Some("mail"), at: AT }
     }
 
     fn signer(secret: &str) -> Box<Signer> {
         match ClientKey::read(Some(&SecretString::from(secret))).unwrap() {
             ClientKey::Key(signer) => signer,
-            ClientKey::Nothing | ClientKey::Secret(_) => panic!("no key"),
+            ClientKey::Nothing | ClientKey::Secret(_) => panic!("not a key"),
         }
     }
 
@@ -251,7 +252,7 @@ mod tests {
     fn a_key_signs_what_its_public_half_verifies() {
         let key = rcgen::KeyPair::generate().unwrap();
         let signer = signer(&key.serialize_pem());
-        let token = signer.sign(&statement()).unwrap();
+        let token = signer.sign(&assertion()).unwrap();
         let (signed, signature) = token.expose_secret().rsplit_once('.').unwrap();
         let Pair::P256(pair) = &signer.pair else { panic!("another kind") };
         let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref());
@@ -269,7 +270,7 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
         let header = |signer: &Signer| {
-            let token = signer.sign(&statement()).unwrap();
+            let token = signer.sign(&assertion()).unwrap();
             let header = token.expose_secret().split('.').next().unwrap().to_owned();
             serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()
         };
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_a_secret_and_a_broken_key_is_said_to_be_one() {
+    fn any_other_text_is_a_secret_and_a_broken_key_is_reported() {
         let read = |text: &str| ClientKey::read(Some(&SecretString::from(text)));
         assert!(matches!(read("s3cret"), Ok(ClientKey::Secret(_))));
         assert!(matches!(read("{\"a\": 1}"), Ok(ClientKey::Secret(_))));

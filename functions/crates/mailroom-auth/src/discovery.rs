@@ -15,46 +15,46 @@ use crate::error::OauthError;
 use crate::http::{Endpoint, Http, REQUEST_TIME, Response};
 use mailroom_net::clock::Clock;
 
-/// What follows an issuer (OpenID Connect Discovery §4).
+/// What follows the issuer in the address of the document (OpenID Connect Discovery §4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
-/// How long a document is kept that says nothing of it.
+/// How long a document is kept whose response does not say.
 const DEFAULT_LIFETIME: Duration = Duration::HOUR;
 
 /// How long a document is kept at least, and at most.
 const LIFETIMES: (Duration, Duration) = (Duration::minutes(5), Duration::DAY);
 
-/// How long a document is used beyond that while a new one is unavailable.
+/// How long a document is used beyond that while the provider does not answer.
 const GRACE: Duration = Duration::DAY;
 
-/// Documents that are kept: more providers than mailboxes of one invocation have.
+/// The most documents that are kept: one invocation has fewer providers.
 const KEPT: usize = 500;
 
-/// A provider, by its own account.
+/// What a provider says of itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderMetadata {
-    /// Its issuer, as the document has it. Microsoft's has `{tenantid}` in place of a tenant.
+    /// The issuer, as the document has it. Microsoft's has `{tenantid}` in place of a tenant.
     pub issuer: String,
-    /// What else is known of it.
-    pub provider_kind: Provider,
-    /// Where people are asked (RFC 6749 §3.1).
+    /// Whose provider it is, for what its document does not say.
+    pub kind: Provider,
+    /// The authorization endpoint, at which people sign in (RFC 6749 §3.1).
     pub authorization: Option<Endpoint>,
-    /// Where tokens are had (§3.2).
+    /// The token endpoint (§3.2).
     pub token: Endpoint,
-    /// Where tokens are given back (RFC 7009).
+    /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Endpoint>,
-    /// Whether it has PKCE with S256 (RFC 7636 §4.2). One that says nothing may have it.
+    /// Whether the provider supports PKCE with S256 (RFC 7636 §4.2).
     pub pkce: Pkce,
-    /// How far its clock is ahead of ours.
+    /// How far the provider's clock is ahead of ours.
     pub ahead: Duration,
     grants: Option<Vec<String>>,
     methods: Option<Vec<String>>,
 }
 
-/// Whether a provider has PKCE with S256.
+/// Whether a provider supports PKCE with S256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pkce {
-    /// It has, or does not say; a challenge that it does not know does no harm (RFC 6749 §3.1).
+    /// It does, or does not say; a provider that does not know the challenge ignores it (RFC 6749 §3.1).
     S256,
     /// It lists other methods only.
     Without,
@@ -65,11 +65,11 @@ pub enum Pkce {
 pub enum ClientAuthentication {
     /// `none`: a public client.
     None,
-    /// `client_secret_post`.
+    /// `client_secret_post`: the secret is a field of the form.
     ClientSecretPost,
-    /// `client_secret_basic`.
+    /// `client_secret_basic`: the secret is in the Authorization header.
     ClientSecretBasic,
-    /// `private_key_jwt`.
+    /// `private_key_jwt`: the form has an assertion that the client signed (RFC 7523 §2.2).
     PrivateKeyJwt,
 }
 
@@ -78,13 +78,13 @@ pub enum ClientAuthentication {
 pub enum ClientSecretKind {
     /// None: a public client (RFC 6749 §2.1).
     None,
-    /// A text.
+    /// A text that the provider chose.
     Text,
-    /// A private key.
+    /// A private key, whose public half the provider has.
     PrivateKey,
 }
 
-/// The document, as far as it matters here.
+/// The fields of the document that matter here.
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
@@ -96,7 +96,7 @@ struct Document {
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
-/// The name of a grant (RFC 6749, RFC 7523 §2.1).
+/// The `grant_type` of a grant (RFC 6749, RFC 7523 §2.1).
 pub(crate) const fn grant_type(grant: Grant) -> &'static str {
     match grant {
         Grant::AuthorizationCode => "authorization_code",
@@ -106,7 +106,7 @@ pub(crate) const fn grant_type(grant: Grant) -> &'static str {
 }
 
 impl ProviderMetadata {
-    /// Whether it says that it has no such grant.
+    /// Whether the document lists grants, and not this one.
     pub(crate) fn lacks(&self, grant: Grant) -> bool {
         self.grants.as_ref().is_some_and(|grants| !grants.iter().any(|name| name == grant_type(grant)))
     }
@@ -130,7 +130,7 @@ impl ProviderMetadata {
         }
     }
 
-    /// Whether an issuer of an id token is this provider: Microsoft puts the tenant in place of `{tenantid}`.
+    /// Whether the issuer of an id token is this provider. Microsoft puts the tenant in place of `{tenantid}`.
     pub(crate) fn is_issuer(&self, issuer: &str, tenant: Option<&str>) -> bool {
         let own = match tenant {
             Some(tenant) => self.issuer.replace("{tenantid}", tenant),
@@ -140,7 +140,7 @@ impl ProviderMetadata {
     }
 }
 
-/// Finds providers, and keeps what they say for as long as they allow.
+/// Finds providers, and keeps their metadata for as long as they allow.
 #[derive(Debug)]
 pub struct Discovery {
     http: Http,
@@ -155,36 +155,36 @@ struct Kept {
 }
 
 impl Discovery {
-    /// Asks by `http`.
+    /// Fetches documents by `http`, and keeps them by `clock`.
     #[must_use]
     pub fn new(http: Http, clock: Clock) -> Self {
         Self { http, clock, kept: Mutex::default() }
     }
 
-    /// Whom providers are asked by.
+    /// What requests to providers go through.
     pub(crate) const fn http(&self) -> &Http {
         &self.http
     }
 
-    /// The time.
+    /// The time of day, for lifetimes.
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }
 
-    /// The end of a request that begins now, and may take until `deadline` at most.
+    /// The deadline of a request that begins now, `deadline` at the latest.
     pub(crate) fn end(&self, deadline: Instant) -> Instant {
         deadline.min(self.instant() + REQUEST_TIME)
     }
 
-    /// The time, for deadlines.
+    /// The monotonic time, for deadlines.
     pub(crate) fn instant(&self) -> Instant {
         self.clock.instant()
     }
 
-    /// The provider whose document, or issuer, is at `url`.
+    /// The provider whose issuer, or whose document, is at `url`.
     ///
     /// # Errors
-    /// When there is no document, or none that can be used.
+    /// When the document cannot be fetched, or cannot be used.
     pub async fn provider(&self, url: &str, deadline: Instant) -> Result<Arc<ProviderMetadata>, OauthError> {
         let now = self.now();
         let kept = self.kept(url);
@@ -197,7 +197,7 @@ impl Discovery {
                 self.keep(url, Kept { provider: Arc::clone(&provider), until: now + lifetime });
                 Ok(provider)
             }
-            // It is down. What it has said before holds, for a while.
+            // The provider is down. For a while, the document of before is used.
             Err(error) => match kept.filter(|kept| kept.until + GRACE > now) {
                 Some(kept) if error.is_transient() => Ok(kept.provider),
                 Some(_) | None => Err(error),
@@ -254,8 +254,8 @@ impl Discovery {
     }
 
     fn read(&self, at: &Endpoint, document: Document, ahead: Duration) -> Result<ProviderMetadata, String> {
-        let provider_kind = Provider::of(at.host());
-        if !is_issuer_of(at, provider_kind, &document.issuer) {
+        let kind = Provider::of(at.host());
+        if !is_issuer_of(at, kind, &document.issuer) {
             return Err(format!("is of another issuer, {}", cut(&document.issuer)));
         }
         let endpoint = |name: &str, url: String| {
@@ -267,7 +267,7 @@ impl Discovery {
             Some(_) | None => Pkce::S256,
         };
         Ok(ProviderMetadata {
-            provider_kind,
+            kind,
             authorization: optional("authorization_endpoint", document.authorization_endpoint)?,
             token: endpoint("token_endpoint", document.token_endpoint)?,
             revocation: optional("revocation_endpoint", document.revocation_endpoint)?,
@@ -280,7 +280,7 @@ impl Discovery {
     }
 }
 
-/// A typed address may be the document's, or the issuer's.
+/// The address of the document. A typed address may be that already, or the issuer.
 fn document_url(typed: &str) -> String {
     if typed.contains("/.well-known/") {
         typed.to_owned()
@@ -291,12 +291,12 @@ fn document_url(typed: &str) -> String {
 
 /// Whether a document may name this issuer: the one that it was found at (OpenID Connect Discovery §4.3). Microsoft names
 /// a tenant by its number, or all of them by `{tenantid}`, wherever it was found.
-fn is_issuer_of(at: &Endpoint, provider_kind: Provider, issuer: &str) -> bool {
+fn is_issuer_of(at: &Endpoint, kind: Provider, issuer: &str) -> bool {
     let Ok(named) = Url::parse(issuer) else { return false };
     let place = at.url().as_str().split("/.well-known/").next().unwrap_or_default();
     let same = issuer.trim_end_matches('/') == place.trim_end_matches('/');
     let host = at.host().as_str();
-    let tenants = provider_kind == Provider::Microsoft
+    let tenants = kind == Provider::Microsoft
         || host.ends_with(".b2clogin.com")
         || host.ends_with(".ciamlogin.com")
         || issuer.contains("{tenantid}");
@@ -311,7 +311,7 @@ fn is_below(at: &Url, issuer: &str) -> bool {
     !rest.is_empty() && issuer.trim_end_matches('/').ends_with(&format!("/{}", rest.trim_end_matches('/')))
 }
 
-/// How long an answer may be kept (RFC 9111 §5.2.2), within reason.
+/// How long a response may be kept (RFC 9111 §5.2.2), within [`LIFETIMES`].
 fn lifetime(answer: &Response) -> Duration {
     let header = answer.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (least, most) = LIFETIMES;
@@ -332,7 +332,7 @@ fn lifetime(answer: &Response) -> Duration {
     lifetime.clamp(least, most)
 }
 
-/// The most that is quoted of a provider's document.
+/// The beginning of a text of the document, for an error.
 fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -7,7 +7,7 @@ use mailroom_net::owner_error::Protocol;
 
 use crate::http::HttpError;
 
-/// What HTTP calls the troubles that all protocols have.
+/// How errors of a connection by HTTPS are reported.
 const HTTPS: Protocol = Protocol {
     name: "HTTPS",
     connect: ErrorCode::Oauth2Discovery,
@@ -18,19 +18,19 @@ const HTTPS: Protocol = Protocol {
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum OauthError {
-    /// The provider does not answer.
+    /// The request to the provider failed.
     #[error("the provider does not answer")]
     Http {
-        /// Who.
+        /// The host and port that the request went to.
         server: Server,
-        /// How.
+        /// Why the request failed.
         #[source]
         error: HttpError,
     },
-    /// The provider answers with an error of its own, without the words that RFC 6749 has for it.
+    /// The response has an error status, and none of the error codes of RFC 6749.
     #[error("the provider answers with status {status}")]
     Status {
-        /// Who.
+        /// The host and port that responded.
         server: Server,
         /// The status (RFC 9110 §15).
         status: u16,
@@ -38,53 +38,53 @@ pub enum OauthError {
     /// The discovery document cannot be used.
     #[error("the discovery document at {at} {why}")]
     Document {
-        /// Where.
+        /// The address of the document.
         at: String,
-        /// Why: the rest of a sentence.
+        /// What is wrong with it: the rest of a sentence.
         why: String,
     },
     /// A response of the token endpoint cannot be used.
     #[error("the answer of the token endpoint {why}")]
     Response {
-        /// Who.
+        /// The host and port that responded.
         server: Server,
-        /// Why: the rest of a sentence.
+        /// What is wrong with it: the rest of a sentence.
         why: String,
     },
     /// The provider refuses (RFC 6749 §5.2).
     #[error("the provider refuses: {code}")]
     Refused {
-        /// Who.
+        /// The host and port that responded.
         server: Server,
-        /// The error's code.
+        /// The error code, such as `invalid_grant`.
         code: String,
-        /// The provider's words, without our secrets.
+        /// The provider's description, without our secrets.
         words: String,
         /// What was asked for.
         request: TokenRequest,
     },
-    /// The provider does not have what the profile asks for, or the profile lacks what the provider needs.
+    /// The provider does not support what the profile asks for, or the profile lacks what the provider needs.
     #[error("{0}")]
     Unsupported(String),
-    /// The scopes for mail at this provider are not known, and the profile names none.
+    /// The profile names no scopes, and those of this provider are not known.
     #[error("the scopes for mail at {issuer} are unknown")]
     UnknownScopes {
-        /// The provider's issuer.
+        /// The issuer of the provider.
         issuer: String,
     },
     /// Nobody has signed in.
     #[error("nobody has signed in")]
     NotSignedIn,
-    /// The profile's secret is not there.
+    /// No client secret is stored, and the grant needs one.
     #[error("there is no secret")]
     NoSecret,
-    /// The profile's password is not there.
+    /// No password is stored.
     #[error("there is no password")]
     NoPassword,
-    /// A service of ours failed.
+    /// A service of AWS failed.
     #[error("a service failed")]
     Port(#[from] PortError),
-    /// Others are at the same sign-in, or time ran out.
+    /// Another request uses the same sign-in, or time ran out.
     #[error("time ran out")]
     Busy,
 }
@@ -92,24 +92,24 @@ pub enum OauthError {
 /// What a provider was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRequest {
-    /// Tokens for a person's consent, which happened a moment ago.
+    /// Tokens for the consent that a person has just given.
     AuthorizationCode,
-    /// A new access token for a sign-in of before.
+    /// A new access token for a sign-in.
     RefreshToken,
     /// Access for the client itself, or for a user by assertion.
     Unattended,
-    /// To forget a sign-in.
+    /// The end of a sign-in.
     Revocation,
 }
 
-/// The errors of a provider that go away (RFC 6749 §4.1.2.1, and as providers use them at the token endpoint).
+/// The error codes that go away by themselves (RFC 6749 §4.1.2.1, and as providers use them at the token endpoint).
 const TRANSIENT: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
-/// The errors that mean that a person has to sign in again. Microsoft has all but the first.
+/// The error codes after which a person has to sign in again. Microsoft uses all but the first.
 const GONE: [&str; 4] = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
 
 impl OauthError {
-    /// Whether a later try may do, with nothing changed.
+    /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -128,39 +128,31 @@ impl OauthError {
         }
     }
 
-    /// Whether a refresh token is of no use any more.
+    /// Whether the refresh token is void.
     #[must_use]
     pub(crate) fn is_gone(&self) -> bool {
-        match self {
-            Self::Refused {
-                code,
-                request: TokenRequest::RefreshToken | TokenRequest::AuthorizationCode,
-                ..
-            } => GONE.contains(&code.as_str()),
-            Self::Refused { request: TokenRequest::Unattended | TokenRequest::Revocation, .. }
-            | Self::Http { .. }
-            | Self::Status { .. }
-            | Self::Document { .. }
-            | Self::Response { .. }
-            | Self::Unsupported(_)
-            | Self::UnknownScopes { .. }
-            | Self::NotSignedIn
-            | Self::NoSecret
-            | Self::NoPassword
-            | Self::Port(_)
-            | Self::Busy => false,
+        let Self::Refused { code, request, .. } = self else { return false };
+        match request {
+            TokenRequest::RefreshToken | TokenRequest::AuthorizationCode => GONE.contains(&code.as_str()),
+            TokenRequest::Unattended | TokenRequest::Revocation => false,
         }
     }
 
-    /// The trouble, where it is one of the profile's.
+    /// The field of the profile's settings that has to change.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        if matches!(self, Self::UnknownScopes { .. }) { "auth.scopes" } else { "auth" }
+    }
+
+    /// The error as the mailbox's owner reads it, where it is the owner's to fix.
     ///
     /// # Errors
-    /// With what a service of ours did: the owner cannot fix it.
+    /// With the error of a service of AWS, which the owner cannot fix.
     pub fn into_owner_error(self) -> Result<OwnerError, PortError> {
         if let Self::Port(error) = self { Err(error) } else { Ok(self.owner_error()) }
     }
 
-    /// The trouble as the mailbox's owner reads it.
+    /// The error as the mailbox's owner reads it.
     #[must_use]
     pub fn owner_error(&self) -> OwnerError {
         let discovery = |message: String| OwnerError::new(ErrorCode::Oauth2Discovery, message);
@@ -219,23 +211,10 @@ impl OauthError {
         }
     }
 
-    /// The provider's own words, as the middle of a sentence.
+    /// The provider's error code and description, as the middle of a sentence.
     fn words(&self) -> String {
-        match self {
-            Self::Refused { code, words, .. } if words.is_empty() => format!(" ({code})."),
-            Self::Refused { code, words, .. } => format!(" ({code}): \"{words}\""),
-            Self::Http { .. }
-            | Self::Status { .. }
-            | Self::Document { .. }
-            | Self::Response { .. }
-            | Self::Unsupported(_)
-            | Self::UnknownScopes { .. }
-            | Self::NotSignedIn
-            | Self::NoSecret
-            | Self::NoPassword
-            | Self::Port(_)
-            | Self::Busy => ".".to_owned(),
-        }
+        let Self::Refused { code, words, .. } = self else { return ".".to_owned() };
+        if words.is_empty() { format!(" ({code}).") } else { format!(" ({code}): \"{words}\"") }
     }
 }
 

@@ -1,5 +1,5 @@
-//! One HTTP request to a provider. Its address is one that a person typed, or one that a document from there names, so
-//! the host is checked at each connection, the answer is bounded, and a redirect is not followed.
+//! One HTTP request to a provider. A person typed the address, or a document of the provider names it: so the host is
+//! checked at each connection, the response is bounded, and redirects are not followed.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -18,13 +18,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// The largest answer that is read. Discovery documents have some kilobytes.
+/// The largest response that is read. Discovery documents have some kilobytes.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// How long one request may take, from the first packet to the last byte.
 pub const REQUEST_TIME: Duration = Duration::from_secs(10);
 
-/// An address that may be asked: `https`, or `http` where the deployment allows the host by name.
+/// An address that may be requested: `https`, or `http` where the deployment allows the host by name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,
@@ -38,33 +38,33 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// An address that is none of a provider.
+/// Why an address cannot be a provider's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// It is no address of a host.
+    /// It is not a URL with a host.
     #[error("is no https address")]
     Malformed,
-    /// It is not encrypted.
+    /// It begins with http://.
     #[error("does not begin with https://")]
     NotEncrypted,
 }
 
-/// Why there is no answer.
+/// Why a request has no usable response.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// There is no connection.
+    /// The connection failed.
     #[error("there is no connection")]
     Net(#[source] NetError),
-    /// There is no TLS.
+    /// TLS could not be established.
     #[error("there is no TLS")]
     Tls(#[source] TlsError),
-    /// It took too long.
+    /// The deadline passed.
     #[error("there was no answer in time")]
     Timeout,
-    /// What came is no HTTP, or broke off.
+    /// The connection broke, or the response is not HTTP.
     #[error("the connection broke, or the answer is no HTTP")]
     Broken(#[source] hyper::Error),
-    /// The answer has no end that we would wait for.
+    /// The response is larger than a provider's can be.
     #[error("the answer is larger than {MAX_RESPONSE_BYTES} bytes")]
     TooLarge,
     /// The request cannot be written.
@@ -72,26 +72,26 @@ pub enum HttpError {
     Unsendable(#[source] hyper::http::Error),
 }
 
-/// An answer, whole.
+/// A response with its whole body.
 #[derive(Debug)]
 pub struct Response {
-    /// Its status.
+    /// The status (RFC 9110 §15).
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields.
     pub headers: HeaderMap,
     /// Its body. May hold secrets.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Where it sends us, if it is a redirect (RFC 9110 §15.4).
+    /// Where the response redirects to, if it does (RFC 9110 §15.4). Redirects are not followed.
     #[must_use]
     pub fn redirect(&self) -> Option<&str> {
         let location = self.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         self.status.is_redirection().then(|| location.unwrap_or("another address"))
     }
 
-    /// Whether it says that it is HTML: a page for people, where a program was asked.
+    /// Whether the response is HTML: a page for people, where JSON is expected.
     #[must_use]
     pub fn is_html(&self) -> bool {
         let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -99,7 +99,7 @@ impl Response {
     }
 }
 
-/// Asks providers. Cheap to clone.
+/// Sends requests to providers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Http {
     tls: Tls,
@@ -107,16 +107,16 @@ pub struct Http {
 }
 
 impl Http {
-    /// Asks by `tls`, and only hosts that are public or `allowed`.
+    /// Sends requests by `tls`, and only to hosts that are public or `allowed`.
     #[must_use]
     pub const fn new(tls: Tls, allowed: AllowedHosts) -> Self {
         Self { tls, allowed }
     }
 
-    /// Reads an address. `http` is for hosts that are allowed by name.
+    /// Parses an address. `http` is for hosts that are allowed by name.
     ///
     /// # Errors
-    /// When it cannot be asked. Says nothing of where it resolves to: that is looked at for each connection.
+    /// When the address cannot be requested. What the host resolves to is checked at each connection, not here.
     pub fn endpoint(&self, text: &str) -> Result<Endpoint, EndpointError> {
         let url = Url::parse(text).map_err(|_| EndpointError::Malformed)?;
         let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
@@ -135,7 +135,7 @@ impl Http {
         Ok(Endpoint { url, server, encrypted })
     }
 
-    /// Asks for a document.
+    /// Fetches a document.
     ///
     /// # Errors
     /// See [`HttpError`].
@@ -182,13 +182,13 @@ impl Http {
 }
 
 impl Endpoint {
-    /// The address.
+    /// The address as it was parsed.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The host.
+    /// The host of the address.
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.server.host

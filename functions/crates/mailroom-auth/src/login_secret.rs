@@ -9,7 +9,7 @@ use crate::error::OauthError;
 use crate::tokens::{Acceptable, Tokens};
 
 impl<G: Grants + 'static> Tokens<G> {
-    /// The secret to log in with.
+    /// The secret that the profile logs in with.
     ///
     /// # Errors
     /// See [`OauthError`].
@@ -31,7 +31,7 @@ impl<G: Grants + 'static> Tokens<G> {
         }
     }
 
-    /// The secret to log in with after a server refused `refused`; `None` for a password, which has no other.
+    /// Another secret after a server refused `refused`; `None` for a password, which has no other.
     ///
     /// # Errors
     /// See [`OauthError`].

@@ -1,7 +1,7 @@
 //! Access tokens, kept in memory until shortly before their end, and the refresh tokens behind them.
 //!
 //! A provider may end a refresh token with its use, and the whole sign-in with a second use of it. So a profile's is used
-//! under a claim that one process has at a time; within a process, one task has it. What comes of a use is stored before
+//! under a claim that one process has at a time; within a process, one task has it. The result of a use is stored before
 //! anything else happens, by a task that goes on when its caller has given up.
 
 use std::collections::HashMap;
@@ -23,25 +23,25 @@ use crate::discovery::{Discovery, ProviderMetadata};
 use crate::error::OauthError;
 use crate::http::REQUEST_TIME;
 
-/// How long a claim lasts without its end: longer than a request and the writes after it.
+/// How long a claim lasts that is not released: longer than a request and the writes after it.
 const CLAIM_TIME: Duration = Duration::seconds(60);
 
 /// How long a caller waits for another process that uses the same refresh token.
 const CLAIM_WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// Tokens that are kept.
+/// The most tokens that are kept.
 const KEPT: usize = 5_000;
 
-/// Which token will do.
+/// Which tokens a caller accepts.
 #[derive(Debug, Clone, Copy)]
 pub enum Acceptable<'a> {
-    /// Any that has not expired.
+    /// Any token that has not expired.
     Any,
     /// Any but this one, which a server refused.
     Except(&'a SecretString),
 }
 
-/// Gives access tokens. Cheap to clone; what it keeps is shared.
+/// Hands out access tokens. Cheap to clone; clones share the tokens that are kept.
 #[derive(Debug)]
 pub struct Tokens<G> {
     shared: Arc<Shared<G>>,
@@ -63,9 +63,9 @@ struct Shared<G> {
 /// A token in memory.
 struct CachedToken {
     token: SecretString,
-    /// The version of the profile that it was had for.
+    /// The version of the profile that the token was obtained for.
     version: u64,
-    /// When another is had.
+    /// When another token is obtained.
     until: OffsetDateTime,
 }
 
@@ -76,18 +76,18 @@ impl std::fmt::Debug for CachedToken {
 }
 
 impl<G> Tokens<G> {
-    /// Finds providers by `discovery`, and what profiles were granted in `grants`.
+    /// Finds providers by `discovery`, and reads and stores sign-ins in `grants`.
     pub fn new(discovery: Discovery, grants: G) -> Self {
         Self { shared: Arc::new(Shared { discovery, grants, slots: Mutex::default() }) }
     }
 
-    /// Whom providers are found by.
+    /// The discovery of providers, whose documents are shared.
     #[must_use]
     pub fn discovery(&self) -> &Discovery {
         &self.shared.discovery
     }
 
-    /// Where grants are stored.
+    /// The store of sign-ins and client secrets.
     #[must_use]
     pub fn grants(&self) -> &G {
         &self.shared.grants
@@ -119,7 +119,7 @@ impl<G: Grants + 'static> Tokens<G> {
             }
         }
         let (shared, profile) = (Arc::clone(&self.shared), profile.clone());
-        // Not dropped half-way: a refresh token that was used and not stored is a sign-in that is lost.
+        // A task of its own, so that it is not dropped half-way: a refresh token that was replaced and not stored ends the sign-in.
         let task = tokio::spawn(async move {
             let granted = Box::pin(shared.obtain(&profile, deadline)).await;
             *held = None;
@@ -147,13 +147,14 @@ impl<G: Grants + 'static> Tokens<G> {
     }
 }
 
-/// Until shortly before a token's end, and not at the same moment for all that were had together.
+/// How long a token is kept: until shortly before its end, with jitter, so that tokens that were obtained together are
+/// not replaced together.
 fn kept_for(lifetime: Duration) -> Duration {
     let jitter = i32::try_from(Ulid::generate().random() % 150).unwrap_or_default();
     lifetime * (750 + jitter) / 1000
 }
 
-/// Access without a sign-in: for the client itself, or by assertion. Nothing is kept.
+/// Obtains access without a person: for the client itself, or by assertion. Nothing is kept.
 ///
 /// # Errors
 /// See [`OauthError`].
@@ -204,13 +205,13 @@ impl<G: Grants> Shared<G> {
         if profile.authorization.is_none() {
             return Err(OauthError::NotSignedIn);
         }
-        // Before the claim: others need not wait for it.
+        // Before the claim, so that others need not wait for the document.
         let provider = self.discovery.provider(&settings.discovery_url, deadline).await?;
         let scopes = scopes(&provider, settings)?;
         let (claim, profile) = self.claim(profile, deadline).await?;
         let result = self.refresh_claimed(&profile, settings, &provider, &scopes, &claim).await;
         if let Err(error) = &result {
-            // Otherwise it runs out by itself. Not after a failure to store, which has perhaps not failed.
+            // Not after an error of the store: the write may have happened, and the claim expires by itself.
             if !matches!(error, OauthError::Port(_))
                 && let Err(error) = self.grants.unclaim(profile.id, &claim, None).await
             {
@@ -220,7 +221,7 @@ impl<G: Grants> Shared<G> {
         result
     }
 
-    /// The claim, and the profile as it stands under it.
+    /// Takes the claim. Returns it with the profile as it is stored.
     async fn claim(&self, profile: &Profile, deadline: Instant) -> Result<(G::Claim, Profile), OauthError> {
         let end = deadline.min(self.discovery.instant() + CLAIM_WAIT_TIMEOUT);
         let mut current = profile.clone();
@@ -253,8 +254,8 @@ impl<G: Grants> Shared<G> {
     ) -> Result<TokenResponse, OauthError> {
         let mut credential = self.credential(profile).await?;
         let Some(token) = credential.refresh_token.clone() else { return Err(OauthError::NotSignedIn) };
-        // A process that died after it had stored a new token, and before the profile named it, has left it here. The one
-        // that is named was used then, and a second use may end the sign-in. So what is newest is tried first.
+        // A process that crashed after it had stored a new token, and before the profile named it, left it here. The token
+        // that the profile names was used then, and a second use may end the sign-in: so the newest is tried first.
         let newest = match self.grants.newest(profile.id).await? {
             Some(Credential::Client(newest)) => newest.refresh_token,
             Some(Credential::Password(_)) | None => None,
@@ -300,7 +301,7 @@ impl<G: Grants> Shared<G> {
     ) -> Result<TokenResponse, OauthError> {
         let now = self.discovery.now();
         let client = Client::new(self.discovery.http(), provider, settings, credential, now)?;
-        // All of its time: its caller may have less, and the answer must not be lost for that.
+        // The full time of a request: the caller may have less, but the response must not be lost for that.
         client.refresh(token, scopes, self.discovery.instant() + REQUEST_TIME).await
     }
 }
