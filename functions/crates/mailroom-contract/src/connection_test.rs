@@ -1,4 +1,4 @@
-//! What a connection test tells.
+//! The result of a connection test.
 
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use serde::Serialize;
@@ -6,17 +6,17 @@ use utoipa::ToSchema;
 
 use crate::profile_view::error_codes;
 
-/// What became of a connection test. A server that the settings do not name is null.
+/// The result of a connection test. A server that the settings do not name is null.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TestReport {
-    /// The IMAP server.
+    /// The result for the IMAP server.
     pub imap: Option<ImapReport>,
-    /// The SMTP server.
+    /// The result for the SMTP server.
     pub smtp: Option<SmtpReport>,
 }
 
 impl TestReport {
-    /// Whether a server does not accept what was logged in with.
+    /// Whether a server refuses the login or its credential.
     #[must_use]
     pub fn refuses_login(&self) -> bool {
         let errors = [
@@ -30,40 +30,40 @@ impl TestReport {
     }
 }
 
-/// What the IMAP server did.
+/// The result of a test of the IMAP server.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImapReport {
     /// Whether a poll would succeed.
     pub ok: bool,
     /// Why it would not.
     pub error: Option<TestError>,
-    /// How long it all took (milliseconds).
+    /// How long the test of this server took (milliseconds).
     pub latency_ms: u64,
-    /// What the server says that it can do.
+    /// The server's capabilities (RFC 9051 §7.2.2).
     pub capabilities: Vec<String>,
     /// The mailboxes that the login sees, at most a thousand.
     pub mailboxes: Vec<String>,
-    /// How many messages in the mailbox nobody has read.
+    /// The number of unread messages in the mailbox.
     pub unseen: Option<u32>,
 }
 
-/// What the SMTP server did.
+/// The result of a test of the SMTP server.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SmtpReport {
-    /// Whether it would take mail from the login.
+    /// Whether the server would accept a message from the login.
     pub ok: bool,
     /// Why it would not.
     pub error: Option<TestError>,
-    /// How long it all took (milliseconds).
+    /// How long the test of this server took (milliseconds).
     pub latency_ms: u64,
-    /// What the server says that it can do.
+    /// The server's extensions, as its reply to EHLO lists them (RFC 5321 §4.1.1.1).
     pub capabilities: Vec<String>,
 }
 
 /// Why a test failed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TestError {
-    /// What kind.
+    /// The kind of error.
     #[schema(schema_with = error_codes)]
     pub code: ErrorCode,
     /// One sentence that says what to change, with the server's words.
@@ -71,22 +71,22 @@ pub struct TestError {
 }
 
 impl From<OwnerError> for TestError {
-    fn from(trouble: OwnerError) -> Self {
-        Self { code: trouble.code, message: trouble.message }
+    fn from(error: OwnerError) -> Self {
+        Self { code: error.code, message: error.message }
     }
 }
 
-/// A poll that has been asked for.
+/// A poll that was requested.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
     /// The profile that will be polled within moments.
     pub profile_id: String,
 }
 
-/// That the function is alive.
+/// The answer of a function that works.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Alive {
-    /// `ok`.
+    /// The status, which is `ok`.
     #[schema(value_type = String, example = "ok")]
     pub status: &'static str,
 }

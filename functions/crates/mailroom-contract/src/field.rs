@@ -20,7 +20,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Problems, name_of};
 
-/// Reads a text, and turns it into what it stands for.
+/// Reads a text and parses it.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of JSON are all known")]
 pub(crate) fn text<T, V: IntoValue>(
     value: deserr::Value<V>,
@@ -67,7 +67,7 @@ fn wrong_kind<V: IntoValue>(
     deserr::take_cf_content(Problems::error(None, error, location))
 }
 
-/// A text of `chars` characters without control characters, of which at least one is no blank.
+/// A text of `chars` characters without control characters, of which at least one is not a blank.
 fn line(text: String, chars: RangeInclusive<usize>) -> Result<String, String> {
     let (least, most) = (*chars.start(), *chars.end());
     if !chars.contains(&text.chars().count()) {
@@ -146,8 +146,8 @@ from_text!(Secret, |text| {
     Ok(SecretString::from(text))
 });
 
-/// What an OAuth2 client proves itself with: its secret, its private key in PEM (with its certificate, where the provider
-/// knows it by that), or the key file of a Google service account. It is stored, and never shown again.
+/// What an OAuth2 client authenticates with: its secret, its private key in PEM (with its certificate, where the provider
+/// recognizes it by that), or the key file of a Google service account. It is stored, and never shown again.
 #[derive(Debug, Clone, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 16384, format = Password,
     pattern = r"^[^\u0000]+$")]
@@ -162,7 +162,7 @@ from_text!(ClientSecret, |text| {
     Ok(SecretString::from(text))
 });
 
-/// A day.
+/// A day, without a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, format = Date, example = "2027-11-01")]
 pub struct Day(pub Date);
@@ -172,14 +172,14 @@ fn day(text: &str) -> Option<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).ok().filter(|_| text.len() == 10)
 }
 
-/// A mail server's name. An IP address is taken too.
+/// The host name of a mail server. An IP address is accepted too.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 253, example = "imap.example.com",
     pattern = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$")]
 pub struct HostName(pub Host);
 from_text!(HostName, |text| Host::parse(&text).map_err(words));
 
-/// A TCP port.
+/// A TCP port other than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = u16, minimum = 1, maximum = 65535, example = 993)]
 pub struct Port(pub NonZeroU16);
@@ -289,7 +289,8 @@ impl Deserr<Problems> for MessageBytes {
     }
 }
 
-/// Which mail counts at the first poll of a mailbox: `now`, `all`, or what arrived on a day (UTC) or later.
+/// Which messages start flows at the first poll of a mailbox: those that arrive from `now` on, `all`, or those that arrived
+/// on a day (UTC) or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start(pub StartFrom);
 
@@ -300,7 +301,7 @@ impl PartialSchema for Start {
             .item(text().enum_values(Some(["now", "all"])))
             .item(text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date))))
             .description(Some(
-                "Which mail counts at the first poll of a mailbox: now, all, or what arrived on a day (UTC) or later.",
+                "Which messages start flows at the first poll of a mailbox: those that arrive from now on, all, or those that arrived on a day (UTC) or later.",
             ))
             .examples(["now"])
             .into()
@@ -317,7 +318,7 @@ from_text!(Start, |text| match text.as_str() {
         .ok_or_else(|| "must be now, all, or a date such as 2026-11-01".to_owned()),
 });
 
-/// The text of a start.
+/// The text of a start, as the API writes it.
 #[must_use]
 pub fn start_text(start: StartFrom) -> String {
     match start {
@@ -354,7 +355,7 @@ from_text!(Scope, |text| {
     }
 });
 
-/// Where the provider's OpenID configuration is: the full address, or the issuer's.
+/// The provider's issuer, or the address of its OpenID configuration.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 1000,
     example = "https://accounts.google.com/.well-known/openid-configuration",
@@ -362,23 +363,23 @@ from_text!(Scope, |text| {
 pub struct DiscoveryUrl(pub Discovery);
 from_text!(DiscoveryUrl, |text| discovery(&text));
 
-/// An address that a person typed, taken apart.
+/// A discovery address that a person typed, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
-    /// As it was typed.
+    /// The address as it was typed.
     pub url: String,
-    /// Its host, to be checked like all hosts that people type.
+    /// The host, which is checked like all hosts that people type.
     pub host: Host,
-    /// How it is fetched.
+    /// Whether the document is fetched over TLS.
     pub transport: Transport,
 }
 
-/// How a document is fetched.
+/// Whether a document is fetched over TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// Over TLS.
+    /// Over TLS, as OpenID requires.
     Https,
-    /// In the clear: only from hosts that the deployment allows by name or address.
+    /// Without TLS: only from hosts that the deployment allows by name or address.
     Http,
 }
 

@@ -13,9 +13,9 @@ use crate::problem::Problems;
 #[deserr(error = Problems, deny_unknown_fields)]
 #[schema(as = NewFlowSchema)]
 pub struct NewFlowBody {
-    /// Its id, which jobs carry.
+    /// The id, which jobs carry.
     pub id: FlowId,
-    /// What you call it.
+    /// The flow schema's name, for people.
     pub name: Name,
     /// The queue that its jobs go to; null: the default job queue.
     #[deserr(default)]
@@ -27,7 +27,7 @@ pub struct NewFlowBody {
 #[deserr(error = Problems, deny_unknown_fields)]
 #[schema(as = FlowSchema)]
 pub struct FlowBody {
-    /// What you call it.
+    /// The flow schema's name, for people.
     pub name: Name,
     /// The queue that its jobs go to; null: the default job queue.
     #[deserr(default)]
@@ -35,7 +35,7 @@ pub struct FlowBody {
 }
 
 impl NewFlowBody {
-    /// The flow schema that this describes.
+    /// The flow schema that the body describes.
     #[must_use]
     pub fn describe(self) -> FlowSchema {
         FlowSchema { id: self.id.0, name: self.name.0, queue_url: self.queue_url.map(|url| url.0) }
@@ -43,20 +43,20 @@ impl NewFlowBody {
 }
 
 impl FlowBody {
-    /// The flow schema `id`, as this describes it.
+    /// The flow schema `id`, as the body describes it.
     #[must_use]
     pub fn describe(self, id: FlowSchemaId) -> FlowSchema {
         FlowSchema { id, name: self.name.0, queue_url: self.queue_url.map(|url| url.0) }
     }
 }
 
-/// A flow schema as it is shown.
+/// A flow schema as the API returns it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StoredFlowSchema)]
 pub struct FlowView {
-    /// Its id.
+    /// The id, which jobs carry.
     pub id: String,
-    /// What you call it.
+    /// The flow schema's name, for people.
     pub name: String,
     /// The queue that its jobs go to; null: the default job queue.
     pub queue_url: Option<String>,
@@ -71,7 +71,7 @@ impl From<FlowSchema> for FlowView {
 /// A page of flow schemas, by id.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FlowPage {
-    /// The flow schemas.
+    /// The flow schemas of the page.
     pub items: Vec<FlowView>,
     /// The `cursor` of the next page; null at the end.
     pub next: Option<String>,

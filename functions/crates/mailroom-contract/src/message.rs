@@ -33,7 +33,7 @@ const MAX_REPLY_TO: usize = 10;
 #[deserr(error = Problems, deny_unknown_fields, validate = complete -> Problems)]
 #[schema(as = Message)]
 pub struct MessageBody {
-    /// The main recipients.
+    /// The recipients whom the message is addressed to.
     #[deserr(default)]
     #[schema(max_items = 100, default = json!([]))]
     pub to: Vec<PersonBody>,
@@ -94,10 +94,10 @@ pub struct MessageBody {
 #[deserr(error = Problems, deny_unknown_fields)]
 #[schema(as = Person)]
 pub struct PersonBody {
-    /// The display name.
+    /// The name that is shown beside the address.
     #[deserr(default)]
     pub name: Option<PersonName>,
-    /// The email address.
+    /// The address, such as `ann@example.org`.
     pub address: AddressText,
 }
 
@@ -106,9 +106,9 @@ pub struct PersonBody {
 #[deserr(error = Problems, deny_unknown_fields, validate = one_source -> Problems)]
 #[schema(as = Attachment)]
 pub struct AttachmentBody {
-    /// The file name.
+    /// The name under which the recipient saves the file.
     pub filename: FileName,
-    /// The media type.
+    /// The media type of the file (RFC 2046).
     #[deserr(default = MediaTypeText::unknown())]
     #[schema(default = "application/octet-stream")]
     pub content_type: MediaTypeText,
@@ -133,7 +133,7 @@ pub enum SaveToSentBody {
     Auto,
     /// Always file a copy, whether or not the provider files its own.
     Always,
-    /// File no copy.
+    /// File no copy, whatever the provider does.
     Never,
 }
 
@@ -250,7 +250,7 @@ pub struct AcceptedMessage {
     pub id: String,
     /// The message's Message-ID, the same at every attempt.
     pub message_id: String,
-    /// Always `queued`.
+    /// The status, which is `queued`.
     #[schema(value_type = String, example = "queued")]
     pub status: &'static str,
 }
@@ -265,7 +265,7 @@ impl From<&Delivery> for AcceptedMessage {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StoredMessage)]
 pub struct MessageView {
-    /// The message's id.
+    /// The id of the message, for its status.
     pub id: String,
     /// The profile that sends it.
     pub profile_id: String,
@@ -301,7 +301,7 @@ pub struct MessageView {
     pub sent_at: Option<OffsetDateTime>,
 }
 
-/// A message's state.
+/// How far a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
@@ -404,15 +404,15 @@ impl From<&Delivery> for MessageView {
 /// A message's final outcome, as the outcome queue receives it: its status, and the format's version.
 #[derive(Debug, Serialize)]
 pub struct Outcome<'a> {
-    /// [`Outcome::VERSION`].
+    /// The version of this format: [`Outcome::VERSION`].
     pub version: u32,
-    /// The final status.
+    /// The message with its final status.
     #[serde(flatten)]
     pub message: &'a MessageView,
 }
 
 impl Outcome<'_> {
-    /// The format's version.
+    /// The version that is written now.
     pub const VERSION: u32 = 1;
 }
 

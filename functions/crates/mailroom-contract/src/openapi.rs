@@ -41,7 +41,7 @@ use crate::sign_in::{SignInBegun, SignedOut};
 )))]
 struct Schemas;
 
-/// The document.
+/// The OpenAPI document, as `/openapi.json` returns it.
 #[must_use]
 pub fn document() -> Value {
     let mut schemas = match serde_json::to_value(Schemas::openapi()) {
@@ -61,7 +61,7 @@ pub fn document() -> Value {
         "info": {
             "title": "Mailroom",
             "version": "1",
-            "description": "Describe a mailbox once, as an email profile; from then on every mail that arrives in it \
+            "description": "Describe a mailbox once, as an email profile; from then on every message that arrives in it \
                 starts a flow.\n\nA deployment asks for a JWT (`Authorization: Bearer …`) or for AWS Signature \
                 Version 4, as it was configured; only this document, the schemas and `/health` are open.\n\nA change \
                 may carry `If-Match` with the `ETag` of what it was made from: it is refused with 412 if someone else \
@@ -71,8 +71,8 @@ pub fn document() -> Value {
         "tags": [
             {"name": "profiles", "description": "Mailboxes that are watched, or sent from."},
             {"name": "sign-in", "description": "Access that an OAuth2 provider grants."},
-            {"name": "messages", "description": "Mail that is sent."},
-            {"name": "flow schemas", "description": "What mail starts."},
+            {"name": "messages", "description": "Messages that are sent."},
+            {"name": "flow schemas", "description": "The flows that messages start."},
             {"name": "about", "description": "The API itself."},
         ],
         "paths": paths,
@@ -273,8 +273,8 @@ fn headers() -> Value {
 fn problem_responses() -> Value {
     let mut responses = Map::new();
     for (status, description) in [
-        ("400", "The request cannot be read: no JSON, or a parameter that is wrong."),
-        ("404", "There is no such thing."),
+        ("400", "The request cannot be read: the body is not JSON, or a parameter is wrong."),
+        ("404", "The path, or what its id names, does not exist."),
         ("409", "It is right by itself, and does not fit what is stored or what the server asks for."),
         ("412", "Someone else has changed it since; read it again."),
         ("413", "The body is too large."),

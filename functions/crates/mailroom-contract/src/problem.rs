@@ -21,7 +21,7 @@ const WRONG_TAG: &str = "Incorrect tag value";
 const TAGS: [(&str, &str, &str); 2] =
     [("auth", "type", "plain or oauth2"), ("after_fetch", "action", "keep, mark_seen or move")];
 
-/// One thing that is wrong.
+/// A field that is wrong, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field, such as `auth.login` or `auth.scopes[2]`; empty for the body as a whole.
@@ -32,12 +32,12 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// All that is wrong.
+/// Everything that is wrong, in the order in which it was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<FieldError>);
 
 impl Problems {
-    /// One problem.
+    /// A list of one problem.
     #[must_use]
     pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
         let mut problems = Self::default();
@@ -45,17 +45,17 @@ impl Problems {
         problems
     }
 
-    /// Adds a problem.
+    /// Adds a problem, unless the list is full.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         if self.0.len() < MAX_PROBLEMS {
             self.0.push(FieldError { field: field.into(), message: message.into() });
         }
     }
 
-    /// Fails if there is any.
+    /// Succeeds if the list is empty.
     ///
     /// # Errors
-    /// With all that was added.
+    /// With the problems that were added.
     pub fn none_or(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }

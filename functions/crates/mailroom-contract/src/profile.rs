@@ -1,4 +1,4 @@
-//! Profiles as their owners write them.
+//! Profiles as their owners write them: the bodies of requests.
 
 use std::num::NonZeroU16;
 
@@ -23,13 +23,13 @@ use crate::problem::Problems;
 #[deserr(error = Problems, deny_unknown_fields, validate = complete -> Problems)]
 #[schema(as = Profile)]
 pub struct ProfileBody {
-    /// What you call it.
+    /// The profile's name, for people.
     pub name: Name,
-    /// Your notes.
+    /// Any text about the profile, for people.
     #[deserr(default)]
     #[schema(inline = false, default = "")]
     pub description: Description,
-    /// Whether inbound messages are fetched; `false`: it only sends.
+    /// Whether inbound messages are fetched. A profile with `false` only sends.
     #[deserr(default = true)]
     #[schema(default = true)]
     pub listen: bool,
@@ -37,48 +37,48 @@ pub struct ProfileBody {
     #[deserr(default = MailboxName(Mailbox::inbox()))]
     #[schema(default = "INBOX")]
     pub mailbox: MailboxName,
-    /// The IMAP server; required while `listen` is true.
+    /// The host name of the IMAP server; required while `listen` is true.
     #[deserr(default)]
     pub imap_host: Option<HostName>,
-    /// Its port.
+    /// The port of the IMAP server.
     #[deserr(default = Port(IMAP_PORT))]
     #[schema(default = 993)]
     pub imap_port: Port,
-    /// How TLS begins; by default `starttls` on port 143, else `tls`.
+    /// How the IMAP connection is encrypted; by default `starttls` on port 143, otherwise `tls`.
     #[deserr(default)]
     pub imap_security: Option<SecurityBody>,
-    /// The SMTP server; required to send.
+    /// The host name of the SMTP server; required to send.
     #[deserr(default)]
     pub smtp_host: Option<HostName>,
-    /// Its port.
+    /// The port of the SMTP server.
     #[deserr(default = Port(SMTP_PORT))]
     #[schema(default = 587)]
     pub smtp_port: Port,
-    /// How TLS begins; by default `tls` on port 465, else `starttls`.
+    /// How the SMTP connection is encrypted; by default `tls` on port 465, otherwise `starttls`.
     #[deserr(default)]
     pub smtp_security: Option<SecurityBody>,
-    /// The flow that each message starts; required while `listen` is true.
+    /// The flow schema whose flow each message starts; required while `listen` is true.
     #[deserr(default)]
     pub flow_schema_id: Option<FlowId>,
-    /// How often it is polled.
+    /// How often the mailbox is polled.
     #[deserr(default = Interval(RefreshInterval::DEFAULT))]
     #[schema(default = 300)]
     pub refresh_interval: Interval,
-    /// What to log in with.
+    /// How Mailroom logs in to the mail servers.
     pub auth: AuthBody,
-    /// Whether messages that were read before the poll count.
+    /// Whether messages that are already marked as read start flows too.
     #[deserr(default)]
     #[schema(default = false)]
     pub include_seen: bool,
-    /// Which messages count at the first poll.
+    /// Which messages start flows at the first poll.
     #[deserr(default = Start(StartFrom::Now))]
     #[schema(default = "now")]
     pub start_from: Start,
-    /// What is done to a message once its job is handed over.
+    /// What happens to a message in the mailbox after its job is handed over.
     #[deserr(default = AfterFetchBody::Keep {})]
     #[schema(default = json!({"action": "keep"}))]
     pub after_fetch: AfterFetchBody,
-    /// Larger messages become jobs of their headers (bytes).
+    /// The largest message that is fetched whole (bytes). A larger one becomes a job with its headers only.
     #[deserr(default = MessageBytes(Settings::DEFAULT_MAX_MESSAGE_BYTES))]
     #[schema(default = 26214400)]
     pub max_message_bytes: MessageBytes,
@@ -97,55 +97,55 @@ const fn port(number: u16) -> NonZeroU16 {
     }
 }
 
-/// How a connection becomes a TLS connection.
+/// How a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Serialize, ToSchema)]
 #[deserr(error = Problems, rename_all = lowercase)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Security)]
 pub enum SecurityBody {
-    /// From the first byte.
+    /// Implicit TLS: from the first byte (RFC 8314 §3).
     Tls,
-    /// After STARTTLS.
+    /// TLS after the STARTTLS command.
     Starttls,
 }
 
-/// What to log in with. A secret that is left out of an update stays as it is.
+/// How Mailroom logs in. A secret that an update leaves out stays as it is.
 #[derive(Debug, Clone, Deserr, ToSchema)]
 #[deserr(error = Problems, tag = "type", rename_all = lowercase, deny_unknown_fields)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[schema(as = Auth)]
 pub enum AuthBody {
-    /// Login and password.
+    /// By login name and password.
     #[schema(title = "PlainAuth")]
     Plain {
-        /// The login name.
+        /// The login name, often the address.
         login: Login,
-        /// The password.
+        /// The password. It is stored, and never shown again.
         #[deserr(default)]
         #[schema(write_only)]
         password: Option<Secret>,
     },
-    /// OAuth2.
+    /// By access tokens that an OpenID provider issues.
     #[schema(title = "Oauth2Auth")]
     Oauth2 {
-        /// How access is granted.
+        /// How the provider grants access.
         #[deserr(default = GrantBody::AuthorizationCode)]
         #[schema(default = "authorization_code")]
         grant: GrantBody,
-        /// The login name that the token is for.
+        /// The login name whose mailbox the access tokens open.
         login: Login,
-        /// The client's id.
+        /// The id of the client that is registered at the provider.
         client_id: ClientId,
-        /// What the client proves itself with. A public client that a person signs in with has none.
+        /// What the client authenticates with. A public client that a person signs in with has none.
         #[deserr(default)]
         #[schema(write_only)]
         client_secret: Option<ClientSecret>,
-        /// The last day of the client's secret: the profile's status warns ahead of it.
+        /// The last day on which the client's secret is valid. The profile's status warns ahead of it.
         #[deserr(default)]
         client_secret_expires_on: Option<Day>,
-        /// Where the provider's OpenID configuration is.
+        /// The provider's issuer, or the address of its OpenID configuration.
         discovery_url: DiscoveryUrl,
-        /// The scopes to ask for; empty: those known for the provider.
+        /// The scopes to ask for. If empty, Mailroom asks for those that it knows for the provider.
         #[deserr(default)]
         #[schema(max_items = 20, default = json!([]))]
         scopes: Vec<Scope>,
@@ -161,35 +161,35 @@ pub enum GrantBody {
     /// A person signs in.
     #[deserr(rename = "authorization_code")]
     AuthorizationCode,
-    /// The client has access by itself.
+    /// The client has access by itself, without a person.
     #[deserr(rename = "client_credentials")]
     ClientCredentials,
-    /// The client acts for the login, with an assertion that it signs (RFC 7523).
+    /// The client acts for the login, by an assertion that it signs (RFC 7523).
     #[deserr(rename = "jwt_bearer")]
     JwtBearer,
 }
 
-/// What is done to a message once its job is handed over.
+/// What happens to a message in the mailbox after its job is handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserr, ToSchema)]
 #[deserr(error = Problems, tag = "action", deny_unknown_fields)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[schema(as = AfterFetch)]
 pub enum AfterFetchBody {
-    /// Nothing.
+    /// The message stays as it is.
     #[deserr(rename = "keep")]
     Keep {},
-    /// `\Seen` is set.
+    /// The message is marked as read (`\Seen`).
     #[deserr(rename = "mark_seen")]
     MarkSeen {},
-    /// It is moved.
+    /// The message is moved to another mailbox.
     #[deserr(rename = "move")]
     Move {
-        /// Where to.
+        /// The mailbox that the message is moved to.
         mailbox: MailboxName,
     },
 }
 
-/// What depends on more than one field.
+/// Checks what depends on more than one field.
 fn complete(body: ProfileBody, _: ValuePointerRef<'_>) -> Result<ProfileBody, Problems> {
     let mut problems = Problems::default();
     if body.listen && body.imap_host.is_none() {
@@ -206,19 +206,19 @@ fn complete(body: ProfileBody, _: ValuePointerRef<'_>) -> Result<ProfileBody, Pr
     problems.none_or().map(|()| body)
 }
 
-/// A profile as its owner describes it, and the secret that came with it, if one did.
+/// A profile as its owner describes it, and the secret that came with it.
 #[derive(Debug)]
 pub struct Described {
-    /// The settings; its state is that of a profile just made, without a secret.
+    /// The profile as if it were new: its settings, without a secret and without a status.
     pub profile: Profile,
-    /// What is to be stored apart.
+    /// The secret, which is stored apart from the profile; `None` if none was given.
     pub credential: Option<Credential>,
-    /// Where the provider's configuration is, to be checked.
+    /// The address of the provider, whose host is still to be checked.
     pub discovery: Option<Discovery>,
 }
 
 impl ProfileBody {
-    /// The profile that this describes.
+    /// The profile that the body describes.
     #[must_use]
     pub fn describe(self, id: ProfileId, now: OffsetDateTime) -> Described {
         let server = |host: Option<HostName>, port: Port, security: Option<SecurityBody>, usual: Security| {

@@ -1,4 +1,4 @@
-//! Profiles as they are shown.
+//! Profiles as the API returns them.
 
 use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
@@ -14,115 +14,115 @@ use utoipa::openapi::{Object, ObjectBuilder, Type};
 use crate::field::start_text;
 use crate::profile::{GrantBody, SecurityBody};
 
-/// A profile as it is shown: its settings without secrets, and its state.
+/// A profile as the API returns it: its settings without secrets, and its status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StoredProfile)]
 pub struct ProfileView {
-    /// Its id, a ULID of ours.
+    /// The id of the profile, a ULID.
     pub id: String,
-    /// What you call it.
+    /// The profile's name, for people.
     pub name: String,
-    /// Your notes.
+    /// Any text about the profile, for people.
     pub description: String,
     /// Whether inbound messages are fetched.
     pub listen: bool,
     /// The IMAP mailbox that is polled.
     pub mailbox: String,
-    /// The IMAP server.
+    /// The host name of the IMAP server.
     pub imap_host: Option<String>,
-    /// Its port.
+    /// The port of the IMAP server.
     pub imap_port: Option<u16>,
-    /// How TLS begins.
+    /// How the IMAP connection is encrypted.
     pub imap_security: Option<SecurityBody>,
-    /// The SMTP server.
+    /// The host name of the SMTP server.
     pub smtp_host: Option<String>,
-    /// Its port.
+    /// The port of the SMTP server.
     pub smtp_port: Option<u16>,
-    /// How TLS begins.
+    /// How the SMTP connection is encrypted.
     pub smtp_security: Option<SecurityBody>,
-    /// The flow that each message starts.
+    /// The flow schema whose flow each message starts.
     pub flow_schema_id: Option<String>,
-    /// Seconds between two polls.
+    /// How often the mailbox is polled (seconds).
     pub refresh_interval: u32,
-    /// What is logged in with.
+    /// How Mailroom logs in to the mail servers.
     pub auth: AuthView,
-    /// Whether messages that were read before the poll count.
+    /// Whether messages that are already marked as read start flows too.
     pub include_seen: bool,
-    /// Which messages count at the first poll.
+    /// Which messages start flows at the first poll.
     pub start_from: String,
-    /// What is done to a message once its job is handed over.
+    /// What happens to a message in the mailbox after its job is handed over.
     pub after_fetch: AfterFetchView,
-    /// Larger messages become jobs of their headers (bytes).
+    /// The largest message that is fetched whole (bytes). A larger one becomes a job with its headers only.
     pub max_message_bytes: u64,
-    /// Counts the changes of the settings; the `ETag`.
+    /// The number of times the settings were changed. It is the `ETag`.
     pub version: u64,
-    /// When it was made.
+    /// When the profile was created.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
-    /// When its settings were last changed.
+    /// When the settings were last changed.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: OffsetDateTime,
-    /// How it is doing.
+    /// Whether the profile works, and since when it does not.
     pub status: StatusView,
 }
 
-/// What is logged in with. Secrets are never shown.
+/// How Mailroom logs in. Secrets are never returned.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[schema(as = StoredAuth)]
 pub enum AuthView {
-    /// Login and password.
+    /// By login name and password.
     Plain {
         /// The login name.
         login: String,
         /// Whether a password is stored.
         password_set: bool,
     },
-    /// OAuth2.
+    /// By access tokens that an OpenID provider issues.
     Oauth2 {
-        /// How access is granted.
+        /// How the provider grants access.
         grant: GrantBody,
-        /// The login name that the token is for.
+        /// The login name whose mailbox the access tokens open.
         login: String,
-        /// The client's id.
+        /// The id of the client that is registered at the provider.
         client_id: String,
-        /// Whether a client's secret is stored.
+        /// Whether a client secret is stored.
         client_secret_set: bool,
-        /// The last day of the client's secret, if it was told.
+        /// The last day on which the client's secret is valid, if it is known.
         #[schema(format = Date)]
         client_secret_expires_on: Option<String>,
-        /// Where the provider's OpenID configuration is.
+        /// The provider's issuer, or the address of its OpenID configuration.
         discovery_url: String,
         /// The scopes that are asked for.
         scopes: Vec<String>,
     },
 }
 
-/// What is done to a message once its job is handed over.
+/// What happens to a message in the mailbox after its job is handed over.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[schema(as = StoredAfterFetch)]
 pub enum AfterFetchView {
-    /// Nothing.
+    /// The message stays as it is.
     Keep,
-    /// `\Seen` is set.
+    /// The message is marked as read (`\Seen`).
     MarkSeen,
-    /// It is moved.
+    /// The message is moved to another mailbox.
     Move {
-        /// Where to.
+        /// The mailbox that the message is moved to.
         mailbox: String,
     },
 }
 
-/// How a profile is doing.
+/// Whether a profile works, and since when it does not.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Status)]
 pub struct StatusView {
-    /// In a word.
+    /// The state of the profile.
     pub state: StateView,
-    /// The last poll that succeeded; may lag by five minutes.
+    /// When a poll last succeeded. May lag by five minutes.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_success_at: Option<OffsetDateTime>,
@@ -130,43 +130,43 @@ pub struct StatusView {
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_message_at: Option<OffsetDateTime>,
-    /// No poll before this; without it the next is due within a refresh interval.
+    /// The profile is not polled before this; without it, the next poll is due within a refresh interval.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub not_before: Option<OffsetDateTime>,
-    /// The error that stands; a success clears it.
+    /// The current error. The next success clears it.
     pub error: Option<ErrorView>,
     /// The mailbox's UIDVALIDITY at the last poll.
     pub uid_validity: Option<u32>,
-    /// The highest UID that is handled.
+    /// The highest UID that was handled.
     pub last_uid: Option<u32>,
-    /// Whether there is what a login needs: a password, a client's own access, or a sign-in.
+    /// Whether Mailroom can log in: there is a password, a sign-in, or a client with access of its own.
     pub authorized: bool,
-    /// What will break within 30 days.
+    /// What will stop working within 30 days.
     pub warnings: Vec<WarningView>,
 }
 
-/// Something that will break on a day that is known.
+/// Something that will stop working on a known day.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Warning)]
 pub struct WarningView {
-    /// What kind.
+    /// The kind of warning.
     pub code: WarningCodeView,
     /// One sentence for the owner of the mailbox: what ends, and what to do.
     pub message: String,
-    /// When it breaks.
+    /// The day on which it stops working.
     #[schema(format = Date)]
     pub due_on: String,
 }
 
-/// What will break.
+/// The kind of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = WarningCode)]
 pub enum WarningCodeView {
-    /// The client's secret ends.
+    /// The client's secret expires.
     ClientSecretExpires,
-    /// The sign-in ends.
+    /// The sign-in expires.
     SignInExpires,
 }
 
@@ -180,50 +180,50 @@ impl From<Warning> for WarningView {
     }
 }
 
-/// A profile's state.
+/// The state of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = State)]
 pub enum StateView {
-    /// Not polled yet since it was made or changed.
+    /// The profile was not polled since it was created or changed.
     Pending,
     /// The last poll succeeded.
     Ok,
-    /// It fails for now, and is tried again by itself.
+    /// Polls fail, and are retried automatically.
     Failing,
-    /// The server asked for a pause.
+    /// The mail server asked Mailroom to wait.
     Throttled,
-    /// You have to act: host, TLS, mailbox or login are refused.
+    /// Polls fail until the settings are corrected: a mail server refuses the host, TLS, mailbox or login.
     Misconfigured,
-    /// Someone has to sign in.
+    /// Polls fail until a person signs in.
     ReauthorizationRequired,
-    /// It does not listen.
+    /// The profile does not listen.
     Off,
 }
 
-/// An error that stands.
+/// An error that has lasted since the last success.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StandingError)]
 pub struct ErrorView {
-    /// What kind.
+    /// The kind of error.
     #[schema(schema_with = error_codes)]
     pub code: ErrorCode,
     /// One sentence for the owner of the mailbox, with the server's words.
     pub message: String,
-    /// When it first happened, without a success since.
+    /// When the error first happened, with no success since.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub since: OffsetDateTime,
-    /// How often, in a row.
+    /// How many times in a row the error has happened.
     pub count: u32,
 }
 
-/// The schema of an error's code: the words that clients may see.
+/// The schema of an error's code, with the values that clients may receive.
 pub(crate) fn error_codes() -> Object {
     let words = ErrorCode::ALL.iter().filter_map(|code| serde_json::to_value(code).ok());
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some("What kind."))
+        .description(Some("The kind of error."))
         .enum_values(Some(words))
         .build()
 }
@@ -237,7 +237,7 @@ pub struct ProfilePage {
     pub next: Option<String>,
 }
 
-/// Milliseconds are enough, and every client reads them.
+/// Writes a time with milliseconds, which every client can read.
 pub(crate) fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
     let whole = at.replace_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(*at);
     serializer.serialize_str(&whole.format(&Rfc3339).map_err(serde::ser::Error::custom)?)

@@ -1,31 +1,31 @@
-//! What can be asked for: every operation with its method and path, in one table that the function's router and the
-//! document are both made from.
+//! The routes: every operation with its method and path, in one table that both the function's router and the OpenAPI
+//! document are made from.
 
-/// The request methods that the API knows.
+/// The request methods of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Read.
+    /// GET: read.
     Get,
-    /// Create, or do.
+    /// POST: create, or start an action.
     Post,
-    /// Replace.
+    /// PUT: replace.
     Put,
-    /// Change in part.
+    /// PATCH: change some fields.
     Patch,
-    /// Remove.
+    /// DELETE: remove.
     Delete,
 }
 
 impl Method {
     const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
 
-    /// Reads a method's name, which is case-sensitive (RFC 9110 §9.1).
+    /// Parses the name of a method, which is case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
 
-    /// Its name.
+    /// The name of the method in HTTP.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,16 +38,16 @@ impl Method {
     }
 }
 
-/// Everything that the API does.
+/// The operations of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Makes a profile.
+    /// Creates a profile.
     CreateProfile,
-    /// A page of profiles.
+    /// Returns a page of profiles.
     ListProfiles,
-    /// Tries settings that are not stored.
+    /// Tests settings that are not stored.
     TestSettings,
-    /// One profile.
+    /// Returns a profile.
     GetProfile,
     /// Replaces a profile's settings.
     PutProfile,
@@ -55,48 +55,48 @@ pub enum Operation {
     PatchProfile,
     /// Removes a profile with all that belongs to it.
     DeleteProfile,
-    /// Tries a profile's settings.
+    /// Tests a profile's settings.
     TestProfile,
     /// Polls a profile now.
     FetchProfile,
-    /// Begins a sign-in.
+    /// Begins a sign-in for a profile.
     AuthorizeProfile,
-    /// Ends what a sign-in has granted.
+    /// Signs a profile out.
     DeleteAuthorization,
-    /// Leads a browser to the provider.
+    /// Redirects a browser to the provider.
     StartSignIn,
-    /// The provider's way back.
+    /// Takes a browser back from the provider.
     FinishSignIn,
-    /// Has a message sent.
+    /// Accepts a message for sending.
     SendMessage,
-    /// How a message is doing.
+    /// Returns the status of a message.
     GetMessage,
-    /// Makes a flow schema.
+    /// Creates a flow schema.
     CreateFlowSchema,
-    /// A page of flow schemas.
+    /// Returns a page of flow schemas.
     ListFlowSchemas,
-    /// One flow schema.
+    /// Returns a flow schema.
     GetFlowSchema,
-    /// Makes or replaces a flow schema.
+    /// Creates or replaces a flow schema.
     PutFlowSchema,
     /// Removes a flow schema that no profile uses.
     DeleteFlowSchema,
-    /// The document.
+    /// Returns the OpenAPI document.
     GetOpenApi,
-    /// The JSON Schema of flow jobs.
+    /// Returns the JSON Schema of flow jobs.
     GetFlowJobSchema,
-    /// Whether the function is alive.
+    /// Returns whether the function works.
     GetHealth,
 }
 
-/// An operation's place.
+/// The method and path of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The operation.
+    /// What a request to the route does.
     pub operation: Operation,
-    /// Its method.
+    /// The method of the route.
     pub method: Method,
-    /// Its path; `{id}` and `{message}` stand for one segment each.
+    /// The path. `{id}` and `{message}` each match one segment.
     pub path: &'static str,
 }
 
@@ -104,7 +104,7 @@ const fn route(operation: Operation, method: Method, path: &'static str) -> Rout
     Route { operation, method, path }
 }
 
-/// All routes. Where two fit a path, the first counts.
+/// All routes. If two match a path, the first is used.
 pub const ROUTES: [Route; 23] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
@@ -131,34 +131,34 @@ pub const ROUTES: [Route; 23] = [
     route(Operation::GetHealth, Method::Get, "/health"),
 ];
 
-/// What a method and a path lead to.
+/// The result of [`find`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// An operation, and what its path names.
+    /// The route exists: its operation, and the segments of the path.
     Operation(Operation, Segments),
-    /// The path is there, for these methods only.
+    /// The path exists, but for these methods only.
     OtherMethods(Vec<Method>),
-    /// There is no such path.
+    /// The path does not exist.
     Nothing,
 }
 
-/// What a path names: each segment decoded, empty where the path has none.
+/// The variable segments of a path, decoded; empty where the path has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Segments {
-    /// Where `{id}` stands.
+    /// The segment that `{id}` matches.
     pub id: String,
-    /// Where `{message}` stands.
+    /// The segment that `{message}` matches.
     pub message: String,
 }
 
-/// Finds what a request asks for. `path` as it was sent, percent-encoded (RFC 3986 §2.1).
+/// Finds the operation of a request. `path` as it was sent, percent-encoded (RFC 3986 §2.1).
 #[must_use]
 pub fn find(method: &str, path: &str) -> Found {
     let mut methods = Vec::new();
     let mut literal = false;
     for route in ROUTES {
         let Some(segments) = matches(route.path, path) else { continue };
-        // A path that is named as it stands is not an id of another route.
+        // A literal path, such as /profiles/test, is not an id for another route.
         if literal && route.path.contains('{') {
             break;
         }

@@ -1,19 +1,19 @@
-//! Settings as JSON: what a profile has, and what a patch or a test makes of them.
+//! Settings as JSON: those of a profile, and the result of applying a patch or completing a test's to them.
 
 use mailroom_core::profile::Profile;
 use serde_json::{Value, json};
 
 use crate::profile_view::ProfileView;
 
-/// What is shown of a profile and is not a setting.
+/// The members of a profile that are not settings.
 const NOT_SETTINGS: [&str; 5] = ["id", "version", "created_at", "updated_at", "status"];
 
-/// What is shown in place of secrets.
+/// The members that the API returns in place of secrets.
 const SECRETS_SET: [&str; 2] = ["password_set", "client_secret_set"];
 
 /// The settings of a profile as its owner would write them, without secrets: what a patch is applied to.
 ///
-/// They are what is shown of the profile ([`ProfileView`]), less what is not a setting.
+/// They are the profile as the API returns it ([`ProfileView`]), without what is not a setting.
 #[must_use]
 pub fn settings(profile: &Profile) -> Value {
     let view = ProfileView::of(profile.clone(), profile.updated_at);
@@ -25,13 +25,13 @@ pub fn settings(profile: &Profile) -> Value {
     Value::Object(members)
 }
 
-/// Settings to be tried, made whole: what a test does not depend on may be left out.
+/// Completes the settings of a connection test, which may leave out what the test does not depend on.
 #[must_use]
 pub fn tried(settings: Value) -> Value {
     let mut settings = settings;
     if let Value::Object(members) = &mut settings {
         members.entry("name").or_insert_with(|| json!("-"));
-        // Whether it listens makes no difference to a test, but for what is required.
+        // A test does not depend on `listen`; `false` requires the fewest fields.
         if members.get("listen").is_none_or(Value::is_boolean) {
             members.insert("listen".to_owned(), json!(false));
         }

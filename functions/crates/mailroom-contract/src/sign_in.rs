@@ -1,4 +1,4 @@
-//! What is said of a sign-in.
+//! Sign-ins as the API returns them.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -9,18 +9,18 @@ use crate::profile_view::rfc3339;
 /// A sign-in that has begun.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignInBegun {
-    /// What to open in the browser of the person who signs in.
+    /// The address to open in the browser of the person who signs in.
     pub authorization_url: String,
-    /// When it is too late.
+    /// When the sign-in has to be completed.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: OffsetDateTime,
 }
 
-/// A sign-out.
+/// The result of a sign-out.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedOut {
-    /// Whether the provider has taken the refresh token back. Where it has not, it is forgotten here all the same: what it
-    /// grants can be ended in the account's settings at the provider.
+    /// Whether the provider revoked the refresh token. Mailroom forgets it in any case; if it was not revoked, access
+    /// can be ended in the account's settings at the provider.
     pub revoked: bool,
 }

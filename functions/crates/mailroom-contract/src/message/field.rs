@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose =
 pub struct AddressText(pub(super) EmailAddress);
 from_text!(AddressText, |text| EmailAddress::parse(&text).map_err(words));
 
-/// A display name.
+/// The name that is shown beside an address.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 200, example = "Ann",
     pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
