@@ -1,33 +1,33 @@
-//! What the function reads from its environment, and nothing else of it is read anywhere.
+//! The function's settings: the only place that reads its environment.
 
 use mailroom_lambda::env::Environment;
 use mailroom_lambda::start::{NetworkConfig, StartError};
 
-/// The function's environment.
+/// The function's settings, one for each variable of its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `MAILROOM_TABLE`
+    /// `MAILROOM_TABLE`: the name of the DynamoDB table.
     pub table: String,
-    /// `MAILROOM_BUCKET`
+    /// `MAILROOM_BUCKET`: the name of the bucket for messages and attachments.
     pub bucket: String,
-    /// `MAILROOM_JOB_QUEUE_URL`
+    /// `MAILROOM_JOB_QUEUE_URL`: the queue that jobs go to, unless their flow schema names another.
     pub job_queue_url: String,
-    /// `MAILROOM_POLL_QUEUE_URL`
+    /// `MAILROOM_POLL_QUEUE_URL`: the queue of requests to poll.
     pub poll_queue_url: String,
-    /// `MAILROOM_SECRET_PREFIX`
+    /// `MAILROOM_SECRET_PREFIX`: what the names of secrets begin with.
     pub secret_prefix: String,
-    /// `MAILROOM_SCHEDULE_GROUP`
+    /// `MAILROOM_SCHEDULE_GROUP`: the group that holds the schedules.
     pub schedule_group: String,
-    /// `MAILROOM_SCHEDULE_ROLE_ARN`
+    /// `MAILROOM_SCHEDULE_ROLE_ARN`: the role that schedules assume to start fetch.
     pub schedule_role_arn: String,
-    /// `MAILROOM_FETCH_FUNCTION_ARN`
+    /// `MAILROOM_FETCH_FUNCTION_ARN`: the function that schedules start.
     pub fetch_function_arn: String,
-    /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`
+    /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`: what is trusted, and what may be connected to.
     pub network: NetworkConfig,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the variables.
     ///
     /// # Errors
     /// Names everything that is missing, at once.

@@ -4,29 +4,29 @@ use mailroom_core::outbound::loop_guard;
 use mailroom_lambda::env::Environment;
 use mailroom_lambda::start::{NetworkConfig, StartError};
 
-/// The function's environment.
+/// The function's settings, one for each variable of its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `MAILROOM_TABLE`
+    /// `MAILROOM_TABLE`: the name of the DynamoDB table.
     pub table: String,
-    /// `MAILROOM_BUCKET`
+    /// `MAILROOM_BUCKET`: the name of the bucket for messages and attachments.
     pub bucket: String,
-    /// `MAILROOM_SEND_QUEUE_URL`
+    /// `MAILROOM_SEND_QUEUE_URL`: the queue of messages to send.
     pub send_queue_url: String,
     /// `MAILROOM_SEND_DEAD_LETTER_QUEUE_URL`: messages that ran out of attempts, or that cannot be read.
     pub dead_letter_queue_url: String,
     /// `MAILROOM_OUTCOME_QUEUE_URL`: where final outcomes are published. Optional.
     pub outcome_queue_url: Option<String>,
-    /// `MAILROOM_SECRET_PREFIX`
+    /// `MAILROOM_SECRET_PREFIX`: what the names of secrets begin with.
     pub secret_prefix: String,
     /// `MAILROOM_AUTOMATIC_LIMIT`: automatic messages to one recipient within an hour, 1 to 1000. Optional: 10.
     pub automatic_limit: u32,
-    /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`
+    /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`: what is trusted, and what may be connected to.
     pub network: NetworkConfig,
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the variables.
     ///
     /// # Errors
     /// Names everything that is missing or wrong, at once.

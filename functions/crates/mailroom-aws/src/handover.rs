@@ -1,4 +1,4 @@
-//! Where inbound messages go: the bucket, then the job queue. And the poll queue, by which fetch asks itself for more.
+//! Where inbound messages go: to the bucket, then to the job queue. And the poll queue, by which fetch starts itself again.
 
 mod batch;
 
@@ -12,7 +12,7 @@ use mailroom_core::inbound::job::{FlowJob, JobId};
 use mailroom_core::inbound::schedule::{MAX_DELAY, PollRequest};
 use mailroom_core::ports::{Handover, PortError};
 
-use self::batch::{FifoOrder, Waiting, next_batch};
+use self::batch::{FifoOrder, PendingEntry, next_batch};
 use crate::client::Clients;
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 use crate::objects::Objects;
@@ -58,14 +58,14 @@ impl HandoverQueue {
         self.sqs.get_or_init(|| aws_sdk_sqs::Client::new(&self.clients.config))
     }
 
-    /// Sends all queue messages, in order within a group, and returns the places of those that were taken.
+    /// Sends all queue messages, in order within a group, and returns the indexes of those that were taken.
     ///
     /// What the queue does not take now is tried again a few times. Behind one that is refused, the rest of its group is
     /// not sent.
     async fn deliver(
         &self,
         queue: &str,
-        mut waiting: VecDeque<Waiting<'_>>,
+        mut waiting: VecDeque<PendingEntry<'_>>,
     ) -> Result<Vec<usize>, PortError> {
         let mut taken = Vec::new();
         let mut refused_groups = HashSet::new();
@@ -84,12 +84,12 @@ impl HandoverQueue {
             let mut busy = Vec::new();
             for (message, answer) in batch.into_iter().zip(answers) {
                 match answer {
-                    EntryResult::Taken => taken.push(message.place),
+                    EntryResult::Taken => taken.push(message.index),
                     EntryResult::Busy => busy.push(message),
-                    EntryResult::Refused => refused_groups.extend(message.order.map(|order| order.group)),
+                    EntryResult::Refused => refused_groups.extend(message.fifo.map(|order| order.group)),
                 }
             }
-            waiting.retain(|message| message.order.is_none_or(|order| !refused_groups.contains(order.group)));
+            waiting.retain(|message| message.fifo.is_none_or(|order| !refused_groups.contains(order.group)));
             if !busy.is_empty() {
                 if tries == PARTIAL_TRIES {
                     break;
@@ -103,7 +103,11 @@ impl HandoverQueue {
     }
 
     /// Sends one batch, and returns a result for each of its queue messages.
-    async fn send_batch(&self, queue: &str, batch: &[Waiting<'_>]) -> Result<Vec<EntryResult>, PortError> {
+    async fn send_batch(
+        &self,
+        queue: &str,
+        batch: &[PendingEntry<'_>],
+    ) -> Result<Vec<EntryResult>, PortError> {
         let entries =
             batch.iter().enumerate().map(|(n, message)| entry(n, message)).collect::<Result<_, _>>()?;
         let sent = self
@@ -116,8 +120,8 @@ impl HandoverQueue {
             .map_err(unavailable("SendMessageBatch"))?;
         let mut answers = vec![EntryResult::Busy; batch.len()];
         let mut answer = |id: &str, what| {
-            if let Some(place) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
-                *place = what;
+            if let Some(slot) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
+                *slot = what;
             }
         };
         for entry in &sent.successful {
@@ -135,13 +139,13 @@ impl HandoverQueue {
     }
 }
 
-fn entry(id: usize, message: &Waiting<'_>) -> Result<SendMessageBatchRequestEntry, PortError> {
+fn entry(id: usize, message: &PendingEntry<'_>) -> Result<SendMessageBatchRequestEntry, PortError> {
     SendMessageBatchRequestEntry::builder()
         .id(id.to_string())
         .message_body(&message.body)
-        .set_delay_seconds(message.delay)
-        .set_message_group_id(message.order.map(|order| order.group.to_owned()))
-        .set_message_deduplication_id(message.order.map(|order| order.id.to_owned()))
+        .set_delay_seconds(message.delay_seconds)
+        .set_message_group_id(message.fifo.map(|order| order.group.to_owned()))
+        .set_message_deduplication_id(message.fifo.map(|order| order.id.to_owned()))
         .build()
         .map_err(unavailable("SendMessageBatch"))
 }
@@ -180,22 +184,27 @@ impl Handover for HandoverQueue {
         let waiting = jobs
             .iter()
             .enumerate()
-            .map(|(place, job)| {
+            .map(|(index, job)| {
                 let order = FifoOrder { group: job.conversation_id.as_str(), id: job.job_id.as_str() };
-                Ok(Waiting { place, order: ordered.then_some(order), delay: None, body: json(job)? })
+                Ok(PendingEntry {
+                    index,
+                    fifo: ordered.then_some(order),
+                    delay_seconds: None,
+                    body: json(job)?,
+                })
             })
             .collect::<Result<_, PortError>>()?;
         let taken = self.deliver(queue, waiting).await?;
-        Ok(taken.into_iter().filter_map(|place| jobs.get(place)).map(|job| job.job_id.clone()).collect())
+        Ok(taken.into_iter().filter_map(|index| jobs.get(index)).map(|job| job.job_id.clone()).collect())
     }
 
     async fn request(&self, requests: &[(PollRequest, Duration)]) -> Result<(), PortError> {
         let waiting = requests
             .iter()
             .enumerate()
-            .map(|(place, (request, delay))| {
+            .map(|(index, (request, delay))| {
                 let seconds = i32::try_from((*delay).min(MAX_DELAY).as_secs()).ok();
-                Ok(Waiting { place, order: None, delay: seconds, body: request.to_json() })
+                Ok(PendingEntry { index, fifo: None, delay_seconds: seconds, body: request.to_json() })
             })
             .collect::<Result<_, PortError>>()?;
         let taken = self.deliver(&self.poll_queue_url, waiting).await?;

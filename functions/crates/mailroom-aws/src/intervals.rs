@@ -35,20 +35,20 @@ const LAG: Duration = Duration::from_secs(2);
 pub struct Intervals {
     table: Table,
     schedules: ScheduleGroup,
-    now: fn() -> OffsetDateTime,
+    wall_clock: fn() -> OffsetDateTime,
     lag: Duration,
 }
 
 impl Intervals {
-    /// The schedules of a group, for the profiles of a table, by a clock.
+    /// The schedules of a group, for the profiles of a table. `wall_clock` is the function's: this crate reads no clock.
     #[must_use]
-    pub const fn new(table: Table, schedules: ScheduleGroup, now: fn() -> OffsetDateTime) -> Self {
-        Self { table, schedules, now, lag: LAG }
+    pub const fn new(table: Table, schedules: ScheduleGroup, wall_clock: fn() -> OffsetDateTime) -> Self {
+        Self { table, schedules, wall_clock, lag: LAG }
     }
 
-    /// How long it takes until the index shows what was stored at `at` (milliseconds since 1970).
+    /// How long it takes from now until the index shows what was stored at `at` (milliseconds since 1970).
     fn until_shown(&self, at: i64) -> Duration {
-        let now = (self.now)().unix_timestamp_nanos() / 1_000_000;
+        let now = (self.wall_clock)().unix_timestamp_nanos() / 1_000_000;
         // A moment that lies ahead, by another machine's clock, is now.
         let age = Duration::from_millis(u64::try_from(now - i128::from(at)).unwrap_or(0));
         self.lag.saturating_sub(age)
@@ -57,7 +57,7 @@ impl Intervals {
 
 impl Schedules for Intervals {
     async fn joined(&self, interval: RefreshInterval) -> Result<(), PortError> {
-        self.table.register(interval, (self.now)()).await?;
+        self.table.register(interval, (self.wall_clock)()).await?;
         self.schedules.ensure(interval).await
     }
 

@@ -1,9 +1,11 @@
 //! The core's ports over AWS: the only crate that knows an AWS SDK.
 //!
-//! [`client`] sets up one HTTP client and lazily made service clients; [`dynamodb`] is the table, [`secrets`] the
-//! credentials, [`grants`] what OAuth2 providers have granted, [`handover`] where inbound messages go, [`objects`] the bucket, [`send_queue`] where outbound mail waits, [`scheduler`] the schedules, [`intervals`] what keeps them in step
-//! with the profiles. No environment variable of Mailroom is read here, only the SDK's own. No SDK type leaves the
-//! crate, but for the configuration that the tools beside the functions make clients of their own from.
+//! [`client`] sets up one HTTP client, and service clients when they are first used; [`dynamodb`] is the table,
+//! [`secrets`] the credentials, [`grants`] what OAuth2 providers have granted, [`handover`] the bucket and queues for
+//! inbound messages, [`objects`] the bucket itself, [`send_queue`] the queue of outbound messages, [`scheduler`] the
+//! schedules, [`intervals`] what keeps them in step with the profiles. No environment variable of Mailroom is read here,
+//! only the SDK's own. No SDK type leaves the crate, but for the configuration from which the tools beside the functions
+//! make clients of their own.
 
 pub mod client;
 pub mod dynamodb;

@@ -27,7 +27,7 @@ impl Objects {
         Self { clients: clients.clone(), client: OnceLock::new(), bucket: bucket.to_owned() }
     }
 
-    /// The bucket's name.
+    /// The name of the bucket.
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
     }
@@ -36,7 +36,7 @@ impl Objects {
         self.client.get_or_init(|| self.clients.s3())
     }
 
-    /// Stores an object.
+    /// Stores an object, in place of the one with this key, if any.
     ///
     /// # Errors
     /// When the service fails.

@@ -22,7 +22,7 @@ pub(crate) struct Call {
     pub(crate) operation: String,
     /// The JSON body, or null.
     pub(crate) body: Value,
-    /// The Content-Type header.
+    /// The value of the Content-Type header.
     pub(crate) content_type: String,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn stored(id: &str) -> Value {
     })
 }
 
-/// The operation succeeds.
+/// A response of an operation that succeeds.
 pub(crate) fn ok(body: Value) -> Reply {
     Reply(200, if body.is_null() { String::new() } else { body.to_string() })
 }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::client::Clients;
 use crate::error::unavailable_in_words;
 
-/// Secrets kept in memory by a warm function: more than one function ever polls.
+/// The most secrets that a warm function keeps in memory: more than one function ever polls.
 const CACHED: usize = 5_000;
 
-/// The secrets below a prefix.
+/// The secrets whose names begin with one prefix, and a cache of what was read of them.
 #[derive(Debug)]
 pub struct Secrets {
     clients: Clients,
@@ -44,7 +44,7 @@ struct ToStore<'a> {
 }
 
 impl Stored {
-    /// A secret with nothing in it is that of a public client that nobody is signed in with.
+    /// An empty secret is that of a public client without a sign-in.
     fn credential(self) -> Credential {
         match self.password {
             Some(password) => Credential::Password(password),
@@ -76,7 +76,7 @@ impl Secrets {
         format!("{}{id}", self.prefix)
     }
 
-    /// What is stored of a credential.
+    /// The JSON in which a credential is stored.
     fn text(credential: &Credential) -> Result<String, PortError> {
         let to_store = match credential {
             Credential::Password(password) => {
@@ -104,7 +104,7 @@ impl Secrets {
         let created = self.client().create_secret().name(self.name(id)).secret_string(&secret).send().await;
         let version = match created {
             Ok(created) => created.version_id,
-            // It is there. InvalidRequest: there, but on its way out.
+            // The secret exists. InvalidRequest: it exists, and is marked for deletion.
             Err(error)
                 if error.as_service_error().is_some_and(|e| {
                     e.is_resource_exists_exception() || e.is_invalid_request_exception()
@@ -117,7 +117,7 @@ impl Secrets {
         version.ok_or_else(|| PortError::Corrupt("the secret has no version".to_owned()))
     }
 
-    /// Puts a new version into a secret that is there, and returns it.
+    /// Puts a new version into a secret that exists, and returns the version's id.
     ///
     /// # Errors
     /// [`PortError::Lost`] when the secret was removed; others when the service fails.
@@ -140,7 +140,7 @@ impl Secrets {
         }
     }
 
-    /// Puts a new version into a secret that is there, and brings it back if it was removed a short time ago.
+    /// Puts a new version into a secret that exists, and restores the secret if it is marked for deletion.
     async fn put(&self, id: ProfileId, secret: &str) -> Result<Option<String>, PortError> {
         let put = self.client().put_secret_value().secret_id(self.name(id)).secret_string(secret);
         match put.clone().send().await {
@@ -153,10 +153,10 @@ impl Secrets {
         Ok(put.send().await.map_err(unavailable_in_words("PutSecretValue"))?.version_id)
     }
 
-    /// Removes a profile's secret. It can be restored for `recovery_days` (7 to 30); `None`: gone at once.
+    /// Removes a profile's secret. It can be restored for `recovery_days` (7 to 30); with `None` it is deleted at once.
     ///
     /// # Errors
-    /// When the service fails. A secret that is not there is no error.
+    /// When the service fails. A secret that does not exist is no error.
     pub async fn remove(&self, id: ProfileId, recovery_days: Option<i64>) -> Result<(), PortError> {
         let mut request = self.client().delete_secret().secret_id(self.name(id));
         request = match recovery_days {
@@ -172,7 +172,7 @@ impl Secrets {
         }
     }
 
-    /// The credential that was stored last; `None` when none is.
+    /// The credential that was stored last, if any.
     ///
     /// # Errors
     /// When the service fails, or what is stored is not ours.
@@ -185,7 +185,7 @@ impl Secrets {
         let answer = get.set_version_id(version.map(str::to_owned)).send().await;
         let text = match answer {
             Ok(value) => SecretString::from(value.secret_string.unwrap_or_default()),
-            // InvalidRequest: it was removed, and could still be restored.
+            // InvalidRequest: the secret is marked for deletion.
             Err(error)
                 if error.as_service_error().is_some_and(|e| {
                     e.is_resource_not_found_exception() || e.is_invalid_request_exception()
@@ -195,9 +195,9 @@ impl Secrets {
             }
             Err(error) => return Err(unavailable_in_words("GetSecretValue")(error)),
         };
-        // serde's error would quote the secret.
+        // The error does not include serde's, which would quote the secret.
         let stored: Stored = serde_json::from_str(text.expose_secret())
-            .map_err(|_| PortError::Corrupt(format!("the secret {} is no JSON of ours", self.name(id))))?;
+            .map_err(|_| PortError::Corrupt(format!("the secret {} is not JSON of ours", self.name(id))))?;
         Ok(Some(stored.credential()))
     }
 
@@ -207,7 +207,7 @@ impl Secrets {
 
     fn keep(&self, key: (ProfileId, String), credential: Credential) {
         if let Ok(mut cache) = self.cache.lock() {
-            // A new version makes the old ones useless; at the bound it is simplest to begin again.
+            // Old versions are never read again, so at the bound everything is dropped.
             cache.retain(|(id, _), _| *id != key.0);
             if cache.len() >= CACHED {
                 cache.clear();

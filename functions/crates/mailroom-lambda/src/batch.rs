@@ -5,7 +5,7 @@
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use serde_json::Value;
 
-/// One message of a queue.
+/// A queue message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
     /// SQS's id for it, never empty: an empty one in an answer would have the whole batch delivered again.
@@ -27,7 +27,7 @@ pub enum NotABatch {
     NoMessageId,
 }
 
-/// Reads a batch.
+/// Takes the queue messages out of an SQS event.
 ///
 /// # Errors
 /// When the event is not one, or a message in it has no id.

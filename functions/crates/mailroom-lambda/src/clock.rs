@@ -11,7 +11,7 @@ use ulid::Ulid;
 /// The longest time that Lambda gives an invocation.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
 
-/// The system's clocks.
+/// The clocks of the system, for handing down.
 pub const SYSTEM: Clock = Clock::new(OffsetDateTime::now_utc, Instant::now);
 
 /// Wall-clock time, for what is stored and shown.

@@ -5,7 +5,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// The grain of the count: a semaphore counts at most 2^32 permits in one request.
 const UNIT: u64 = 1024;
 
-/// Bytes that all tasks of an invocation share, so that memory is bounded by this number and not by the mail.
+/// Bytes that all tasks of an invocation share, so that memory is bounded by this number and not by the size of messages.
 pub struct MemoryBudget {
     total: u64,
     units: Semaphore,

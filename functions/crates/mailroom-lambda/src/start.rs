@@ -81,7 +81,7 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Takes them from the environment.
+    /// Takes the settings from the environment.
     #[must_use]
     pub fn from_env(environment: &Environment) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl NetworkConfig {
         }
     }
 
-    /// Reads them.
+    /// Parses the settings.
     ///
     /// # Errors
     /// When one of them cannot be used.

@@ -1,4 +1,4 @@
-//! Flow schemas.
+//! Flow schemas in the table: read by polls, written by the API.
 
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use mailroom_core::flow::{FlowSchema, FlowSchemaId};
@@ -12,7 +12,7 @@ impl Table {
     /// Stores a new flow schema.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when there is one with its id already.
+    /// [`PortError::Lost`] when a flow schema with this id exists.
     pub async fn create_flow_schema(&self, schema: &FlowSchema) -> Result<(), PortError> {
         match self.put_flow(schema).condition_expression("attribute_not_exists(PK)").send().await {
             Ok(_) => Ok(()),
@@ -25,7 +25,7 @@ impl Table {
         }
     }
 
-    /// Stores a flow schema, or replaces it.
+    /// Stores a flow schema, in place of the one with this id, if any.
     ///
     /// # Errors
     /// When the service fails.
@@ -50,7 +50,7 @@ impl Table {
         }
     }
 
-    /// One flow schema as it stands now.
+    /// A flow schema, by a consistent read.
     ///
     /// # Errors
     /// When the service fails.
@@ -96,7 +96,7 @@ impl Table {
         Ok((schemas, next))
     }
 
-    /// Removes a flow schema. One that is not there is no error.
+    /// Removes a flow schema. A flow schema that does not exist is no error.
     ///
     /// # Errors
     /// When the service fails.

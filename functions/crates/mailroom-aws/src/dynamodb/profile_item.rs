@@ -228,7 +228,7 @@ fn read_start_from(text: &str) -> Result<StartFrom, Unreadable> {
 
 fn read_date(attribute: &'static str, text: &str) -> Result<time::Date, Unreadable> {
     let date = time::Date::parse(text, &Iso8601::DATE);
-    date.map_err(|_| Unreadable { attribute, why: "is no date".to_owned() })
+    date.map_err(|_| Unreadable { attribute, why: "is not a date".to_owned() })
 }
 
 impl AuthItem {

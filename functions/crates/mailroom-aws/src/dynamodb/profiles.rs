@@ -1,4 +1,4 @@
-//! What owners do with their profiles: make, change and remove them.
+//! What owners do with their profiles: create, change and remove them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,13 +19,13 @@ use super::state_item::StatusItem;
 use super::table::{Item, Table, WRITE_BATCH, number, text, to_item, to_map, update_failed};
 use crate::error::unavailable;
 
-/// The partition of the drafts: profiles that are being made.
+/// The partition of the drafts: profiles that are being created.
 const DRAFTS: &str = "DRAFTS";
 
-/// Drafts that one request sweeps up.
+/// The most drafts that one request cleans up.
 const SWEPT: i32 = 25;
 
-/// Batches of a removal on their way at the same time: some thousand items a second, and room for everybody else.
+/// Batches of a removal that are in flight at the same time: some thousand items a second, with capacity left for others.
 const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
@@ -39,7 +39,7 @@ fn settings<'a>(before: &'a Item, after: &'a Item) -> BTreeSet<&'a str> {
     names.filter(|name| !STATE.contains(name)).collect()
 }
 
-/// Those of them that make no difference to a poll.
+/// The settings that make no difference to a poll.
 const WORDS: [&str; 5] = ["name", "description", "search", "version", "updated_at"];
 
 fn draft_key(id: ProfileId) -> Item {
@@ -47,7 +47,7 @@ fn draft_key(id: ProfileId) -> Item {
 }
 
 impl Table {
-    /// Notes that a profile is being made, before anything of it is stored elsewhere.
+    /// Stores the draft of a profile, before anything else of the profile is stored.
     ///
     /// # Errors
     /// When the service fails.
@@ -57,13 +57,13 @@ impl Table {
         Ok(())
     }
 
-    /// Stores a new profile; its draft, if there is one, is gone in the same moment. Its schedule is made by
-    /// [`Schedules::joined`](mailroom_core::ports::Schedules::joined), after that.
+    /// Stores a new profile and removes its draft in one transaction. [`Schedules::joined`](mailroom_core::ports::Schedules::joined)
+    /// creates its schedule afterwards.
     ///
     /// # Errors
-    /// [`PortError::Lost`] when there is one with its id already.
+    /// [`PortError::Lost`] when a profile with this id exists.
     pub async fn create(&self, profile: &Profile) -> Result<(), PortError> {
-        self.announce(profile).await?;
+        self.register_interval(profile).await?;
         let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(to_item(ProfileItem::from(profile))?))
@@ -85,9 +85,9 @@ impl Table {
         Ok(())
     }
 
-    /// Registers the interval of a profile that is about to be stored. A request that dies before the schedule is there has
-    /// left a note of it, and a repair makes it.
-    async fn announce(&self, profile: &Profile) -> Result<(), PortError> {
+    /// Registers the interval of a profile that is about to be stored. If the request crashes before it creates the schedule,
+    /// a repair finds the registration and creates it.
+    async fn register_interval(&self, profile: &Profile) -> Result<(), PortError> {
         let interval = profile.settings.refresh_interval;
         if !profile.settings.listen || interval == RefreshInterval::DEFAULT {
             return Ok(());
@@ -95,7 +95,7 @@ impl Table {
         self.register(interval, profile.updated_at).await
     }
 
-    /// Removes the draft of a profile that did not come about. One that is not there is no error.
+    /// Removes the draft of a profile whose creation failed. A draft that does not exist is no error.
     ///
     /// # Errors
     /// When the service fails.
@@ -105,7 +105,7 @@ impl Table {
         Ok(())
     }
 
-    /// Profiles whose making was begun before `before` and never ended: 25 at most.
+    /// Profiles whose creation was begun before `before` and never ended: 25 at most.
     ///
     /// # Errors
     /// When the service fails.
@@ -127,9 +127,9 @@ impl Table {
         Ok(ids.filter_map(|id| ProfileId::parse(id).ok()).collect())
     }
 
-    /// Stores an edit of `current`, unless someone was quicker, also with its secret alone. Cursor, lease and what polls have noted stay, unless the
-    /// edit leads to another mailbox: then the fence is raised too, so that a run that still reads the old one cannot
-    /// move the new cursor.
+    /// Stores an edit of `current`, unless another request has changed the profile or its secret meanwhile. The cursor, the
+    /// lease and what polls have stored stay, unless the edit names another mailbox: then the fence is raised too, so that
+    /// a poll that still reads the old mailbox cannot move the new cursor.
     ///
     /// # Errors
     /// [`PortError::Lost`] when the profile is no longer at `current`'s version, or claimed by someone else.
@@ -137,7 +137,7 @@ impl Table {
         if !(current.settings.listen
             && current.settings.refresh_interval == edit.profile.settings.refresh_interval)
         {
-            self.announce(&edit.profile).await?;
+            self.register_interval(&edit.profile).await?;
         }
         let item = to_item(ProfileItem::from(&edit.profile))?;
         let mut update = by.condition(self.update_item(current.id), current);
@@ -155,8 +155,8 @@ impl Table {
             }
         }
         let concerns_polls = |name: &&str| !WORDS.contains(name) && item.get(*name) != before.get(*name);
-        // After words alone, a status that a poll has written meanwhile still holds. After anything else it tells of
-        // settings that are gone.
+        // If only the name or the description changed, a status that a poll has written meanwhile still holds. After any
+        // other change it describes settings that were replaced.
         if settings.iter().any(concerns_polls) || edit.profile.status != current.status {
             set.push("#status = :status".to_owned());
             update = update
@@ -178,7 +178,7 @@ impl Table {
         Ok(())
     }
 
-    /// Ends the pause of a profile, which its owner wants polled now.
+    /// Ends the pause of a profile, so that it is polled now.
     ///
     /// # Errors
     /// [`PortError::Lost`] when it is no longer at this version.
@@ -195,7 +195,7 @@ impl Table {
         Ok(())
     }
 
-    /// Takes a profile out of all polls, for good: the first step of its removal. A run that is at it loses its lease.
+    /// Takes a profile out of all polls: the first step of its removal. A poll that is reading it loses its lease.
     ///
     /// # Errors
     /// [`PortError::Lost`] when it is no longer at this version, or claimed by someone.
@@ -224,7 +224,7 @@ impl Table {
     /// Removes a profile's item: the last step of its removal.
     ///
     /// # Errors
-    /// When the service fails. A profile that is not there is no error.
+    /// When the service fails. A profile that does not exist is no error.
     pub async fn delete(&self, id: ProfileId) -> Result<(), PortError> {
         self.client()
             .delete_item()

@@ -29,7 +29,7 @@ pub(super) const MAX_PAGES: usize = 200;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The one table.
+/// The one table, with the items of all profiles.
 #[derive(Debug)]
 pub struct Table {
     clients: Clients,

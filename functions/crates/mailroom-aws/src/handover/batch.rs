@@ -1,46 +1,46 @@
-//! What goes into one batch: a decision without I/O.
+//! Which queue messages go into one batch (`SendMessageBatch`): a decision without I/O.
 
 use std::collections::{HashSet, VecDeque};
 
-/// Entries of one batch.
+/// The most entries of a batch.
 const BATCH_ENTRIES: usize = 10;
 
-/// Bytes of one batch. AWS takes 1 MiB since 2025; regions and emulators that lag take 256 KiB.
+/// The most bytes of a batch. AWS takes 1 MiB since 2025; regions and emulators that lag take 256 KiB.
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// A queue message's group and id on a FIFO queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FifoOrder<'a> {
-    /// Queue messages of one group are delivered in order.
+    /// `MessageGroupId`: queue messages of one group are delivered in order.
     pub(super) group: &'a str,
-    /// A repeat of an id within 5 minutes is dropped.
+    /// `MessageDeduplicationId`: a repeat within 5 minutes is dropped.
     pub(super) id: &'a str,
 }
 
-/// A queue message that waits to be sent.
+/// A queue message that is not sent yet: an entry of a later batch.
 #[derive(Debug)]
-pub(super) struct Waiting<'a> {
-    /// Its place in the caller's list.
-    pub(super) place: usize,
-    /// `None` on a standard queue.
-    pub(super) order: Option<FifoOrder<'a>>,
-    /// Seconds until it can be received.
-    pub(super) delay: Option<i32>,
-    /// Its body.
+pub(super) struct PendingEntry<'a> {
+    /// The index in the caller's list.
+    pub(super) index: usize,
+    /// The group and the deduplication id; `None` on a standard queue.
+    pub(super) fifo: Option<FifoOrder<'a>>,
+    /// How long the queue keeps it before it can be received.
+    pub(super) delay_seconds: Option<i32>,
+    /// The body of the queue message.
     pub(super) body: String,
 }
 
-/// Takes the next batch from what waits: as much as fits, and of each group only the first queue message.
+/// Takes the next batch from the entries that wait: as much as fits, and of each group only the first queue message.
 ///
 /// A batch can fail in part. With two queue messages of a group in it, the second could be taken without the first, and
 /// would be ahead of it for good. One that is larger than a batch is a batch of its own: the queue decides about it.
-pub(super) fn next_batch<'a>(waiting: &mut VecDeque<Waiting<'a>>) -> Vec<Waiting<'a>> {
-    let mut batch: Vec<Waiting<'a>> = Vec::new();
+pub(super) fn next_batch<'a>(waiting: &mut VecDeque<PendingEntry<'a>>) -> Vec<PendingEntry<'a>> {
+    let mut batch: Vec<PendingEntry<'a>> = Vec::new();
     let mut bytes = 0;
     let mut groups = HashSet::new();
     let mut others = VecDeque::with_capacity(waiting.len());
     for message in waiting.drain(..) {
-        let first_of_group = message.order.is_none_or(|order| groups.insert(order.group));
+        let first_of_group = message.fifo.is_none_or(|order| groups.insert(order.group));
         let fits = batch.len() < BATCH_ENTRIES && bytes + message.body.len() <= BATCH_BYTES;
         if first_of_group && (fits || batch.is_empty()) {
             bytes += message.body.len();
@@ -58,19 +58,19 @@ mod tests {
     use super::*;
 
     fn batches(messages: &[(Option<&'static str>, usize)]) -> Vec<Vec<usize>> {
-        let mut waiting: VecDeque<Waiting<'_>> = messages
+        let mut waiting: VecDeque<PendingEntry<'_>> = messages
             .iter()
             .enumerate()
-            .map(|(place, (group, size))| Waiting {
-                place,
-                order: group.map(|group| FifoOrder { group, id: "" }),
-                delay: None,
+            .map(|(index, (group, size))| PendingEntry {
+                index,
+                fifo: group.map(|group| FifoOrder { group, id: "" }),
+                delay_seconds: None,
                 body: "x".repeat(*size),
             })
             .collect();
         let mut batches = Vec::new();
         while !waiting.is_empty() {
-            batches.push(next_batch(&mut waiting).iter().map(|message| message.place).collect());
+            batches.push(next_batch(&mut waiting).iter().map(|message| message.index).collect());
         }
         batches
     }

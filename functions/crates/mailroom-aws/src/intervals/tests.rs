@@ -93,7 +93,7 @@ impl Actor {
     fn intervals(&self) -> Intervals {
         let clients = Clients::answered_by(SharedHttpClient::new(self.clone()));
         let schedules = ScheduleGroup::new(&clients, "group", "arn:role", "arn:fetch");
-        Intervals { table: self.table(), schedules, now: || NOW, lag: Duration::from_millis(1) }
+        Intervals { table: self.table(), schedules, wall_clock: || NOW, lag: Duration::from_millis(1) }
     }
 
     fn turn(&self) -> oneshot::Receiver<()> {
