@@ -24,7 +24,7 @@ pub enum CertificatesError {
     /// A file could not be read or written.
     #[error("{}", path.display())]
     File {
-        /// Which file.
+        /// The file that was read or written.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -41,7 +41,7 @@ pub enum CertificatesError {
 pub enum Leaf {
     /// Nothing is wrong: for `localhost` and 127.0.0.1, issued by our authority.
     Good,
-    /// It ended yesterday.
+    /// It expired yesterday.
     Expired,
     /// It comes from an authority that nobody trusts.
     Foreign,
@@ -50,7 +50,7 @@ pub enum Leaf {
 }
 
 impl Leaf {
-    /// All of them.
+    /// Every kind of leaf.
     pub const ALL: [Self; 4] = [Self::Good, Self::Expired, Self::Foreign, Self::OtherHost];
 
     /// The address on which it is served.
@@ -110,7 +110,7 @@ impl Certificates {
         fs::read_to_string(&path).map_err(at(&path))
     }
 
-    /// A leaf's certificate.
+    /// The PEM file with the certificate of a leaf.
     #[must_use]
     pub fn certificate(&self, leaf: Leaf) -> PathBuf {
         self.dir.join(leaf.file_name()).with_extension("pem")

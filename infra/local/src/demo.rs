@@ -7,7 +7,7 @@ mod reply;
 pub(crate) mod running;
 mod sign_in;
 
-pub use mail::{Letter, mail};
+pub use mail::{MessageOptions, deliver};
 
 use std::time::{Duration, Instant};
 
@@ -38,19 +38,19 @@ const INTERVAL_SECONDS: u32 = 60;
 /// How far ahead the first run is put, so that nobody waits a minute for it: by a schedule of its own.
 const FIRST_RUN: time::Duration = time::Duration::seconds(3);
 
-/// A schedule fires within a minute, and a function starts within seconds.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the first job may take: a schedule fires within a minute, and a function starts within seconds.
+const FIRST_JOB_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long one look into the queue waits.
+/// How long one request to the queue waits for a job.
 const WAIT_SECONDS: i32 = 5;
 
 /// What the demo's profile logs in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoginBy {
-    /// A password.
+    /// The password of the mail server.
     #[default]
     Password,
-    /// What an OpenID provider grants, once a person has signed in.
+    /// Access tokens of an OpenID provider, once a person has signed in.
     Oauth2,
 }
 
@@ -98,7 +98,7 @@ async fn proceed(
         sign_in::sign_in(demo).await?;
     }
     first_run(&demo.stack).await?;
-    mail(&Letter { subject: Some("Where is my order?".to_owned()), ..Letter::default() })?;
+    deliver(&MessageOptions { subject: Some("Where is my order?".to_owned()), ..MessageOptions::default() })?;
     let ready = begun.elapsed().as_secs_f32();
     say(&format!(
         "✓ ready and a message delivered, {ready:.1} s after the start; a schedule fires in a moment"
@@ -236,7 +236,7 @@ async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Prob
             }
         }
         if count == 0 {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > FIRST_JOB_TIMEOUT {
                 return Err(no_job(demo).await);
             }
             say(&format!("· waiting for the schedule ({:.0} s) …", begun.elapsed().as_secs_f32()));
@@ -255,7 +255,7 @@ async fn no_job(demo: &Demo) -> Problem {
         Ok(None) => "the profile is gone".to_owned(),
         Err(error) => chain(&error),
     };
-    let seconds = PATIENCE.as_secs();
+    let seconds = FIRST_JOB_TIMEOUT.as_secs();
     Problem::new(format!("no job came within {seconds} s.\nThe profile's status: {status}\n{}", logs(demo)))
 }
 

@@ -63,9 +63,9 @@ pub struct Deployment {
 pub enum ApiAuth {
     /// Not at all: only this machine can reach it.
     Open,
-    /// By a token.
+    /// By a JWT in the Authorization header.
     Jwt {
-        /// Whose.
+        /// The issuer of the token.
         issuer: String,
         /// Whom it has to be for.
         audience: String,

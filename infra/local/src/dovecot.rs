@@ -1,7 +1,7 @@
 //! The IMAP server on this machine: a private instance of Dovecot, with nothing under `/etc` and nothing left behind.
 //!
-//! Any login name works with one password, and a mailbox exists as soon as it is named. Mail comes in by LMTP
-//! ([`crate::lmtp`]). Mailboxes live in a folder of the system's temporary directory, because as root the mail belongs to
+//! Any login name works with one password, and a mailbox exists as soon as it is named. Messages come in by LMTP
+//! ([`crate::lmtp`]). Mailboxes live in a folder of the system's temporary directory, because as root the messages belong to
 //! another user, who may not be able to enter the folder of the project.
 
 mod config;
@@ -134,13 +134,13 @@ impl Dovecot {
         Ok(Self { process, _relay: relay, _state: state, ports, log, config, admin })
     }
 
-    /// Where it listens.
+    /// The ports on which it listens.
     #[must_use]
     pub const fn ports(&self) -> Ports {
         self.ports
     }
 
-    /// Where mail is delivered.
+    /// The address for deliveries by LMTP.
     #[must_use]
     pub fn lmtp(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.lmtp))
@@ -157,7 +157,7 @@ impl Dovecot {
     /// # Errors
     /// When the server cannot be asked.
     pub fn read(&self, user: &str, message_id: &str) -> Result<String, DovecotError> {
-        let failed = || DovecotError::system(format!("cannot read the mail of {user}"));
+        let failed = || DovecotError::system(format!("cannot read the mailbox of {user}"));
         let fetched = Command::new(&self.admin)
             .arg("-c")
             .arg(&self.config)
@@ -185,9 +185,9 @@ impl Dovecot {
     }
 }
 
-/// Starts what delivers submitted mail to whom it is for, if they are here.
+/// Starts the relay, which delivers submitted messages to the recipients that have a mailbox here.
 fn relay(ports: Ports) -> Result<ChildProcess, DovecotError> {
-    let failed = || DovecotError::system("cannot start the relay of submitted mail");
+    let failed = || DovecotError::system("cannot start the relay of submitted messages");
     let programs = Toolbox::here()
         .install("smtp", &[RELAY_REQUIREMENT], "an SMTP server")
         .map_err(|problem| failed()(io::Error::other(problem.to_string())))?;
@@ -199,7 +199,7 @@ fn relay(ports: Ports) -> Result<ChildProcess, DovecotError> {
     .map_err(failed())
 }
 
-/// A folder for sockets and mail that its users can enter. Its path is short: a socket's may have 107 bytes.
+/// A folder for sockets and messages that its users can enter. Its path is short: a socket's may have 107 bytes.
 fn state_folder() -> Result<TempDir, DovecotError> {
     let folder = tempfile::Builder::new()
         .prefix("mailroom-dovecot-")
@@ -212,7 +212,7 @@ fn state_folder() -> Result<TempDir, DovecotError> {
     open_up(folder.path(), 0o755)?;
     let mail = folder.path().join("mail");
     fs::create_dir(&mail).map_err(DovecotError::system(format!("cannot make {}", mail.display())))?;
-    // Like /tmp: the users of mail make their homes here.
+    // Like /tmp: each user makes a home here.
     open_up(&mail, 0o1777)?;
     Ok(folder)
 }

@@ -47,7 +47,7 @@ impl Emulator {
         Ok(Self { process, endpoint: endpoint(port), log: log.to_owned() })
     }
 
-    /// Its address.
+    /// The address at which it answers.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -142,7 +142,7 @@ pub enum Kind {
     Ministack,
     /// LocalStack, which keeps schedules without firing them, and has HTTP APIs in its paid editions only.
     LocalStack,
-    /// Something else.
+    /// Another emulator, or AWS itself.
     Other,
 }
 

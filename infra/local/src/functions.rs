@@ -25,11 +25,11 @@ pub struct Function {
 /// The functions, each ready to be deployed.
 #[derive(Debug, Clone)]
 pub struct Functions {
-    /// The fetch function.
+    /// The function that polls mailboxes.
     pub fetch: Function,
-    /// The api function.
+    /// The function behind the HTTP API.
     pub api: Function,
-    /// The send function.
+    /// The function that sends messages.
     pub send: Function,
 }
 

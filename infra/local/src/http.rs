@@ -15,18 +15,18 @@ use tokio::time::timeout;
 
 use crate::problem::{Problem, chain};
 
-/// How long an answer may take: a function's first start is part of it.
-const ANSWER_TIME: Duration = Duration::from_secs(35);
+/// How long a reply may take: a function's first start is part of it.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// The largest answer: a message of the largest size, with room to spare.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// The largest reply: a message of the largest size, with room to spare.
+const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
-/// An answer.
+/// The reply of a server.
 #[derive(Debug)]
-pub struct Answer {
-    /// The status.
+pub struct Reply {
+    /// The HTTP status.
     pub status: u16,
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null where it is not JSON.
     pub body: Value,
 }
 
@@ -34,7 +34,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// When nobody answers there.
-pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
+pub async fn post(url: &str, body: &Value) -> Result<Reply, Problem> {
     ask(
         url,
         Request::builder().method(Method::POST).header(CONTENT_TYPE, "application/json"),
@@ -47,7 +47,7 @@ pub async fn post(url: &str, body: &Value) -> Result<Answer, Problem> {
 ///
 /// # Errors
 /// When nobody answers there.
-pub async fn post_once(url: &str, key: &str, body: &Value) -> Result<Answer, Problem> {
+pub async fn post_once(url: &str, key: &str, body: &Value) -> Result<Reply, Problem> {
     let request = Request::builder()
         .method(Method::POST)
         .header(CONTENT_TYPE, "application/json")
@@ -59,7 +59,7 @@ pub async fn post_once(url: &str, key: &str, body: &Value) -> Result<Answer, Pro
 ///
 /// # Errors
 /// When nobody answers there.
-pub async fn post_form(url: &str, body: &str) -> Result<Answer, Problem> {
+pub async fn post_form(url: &str, body: &str) -> Result<Reply, Problem> {
     let form = "application/x-www-form-urlencoded";
     ask(url, Request::builder().method(Method::POST).header(CONTENT_TYPE, form), body.to_owned()).await
 }
@@ -68,7 +68,7 @@ pub async fn post_form(url: &str, body: &str) -> Result<Answer, Problem> {
 ///
 /// # Errors
 /// When nobody answers there.
-pub async fn get(url: &str) -> Result<Answer, Problem> {
+pub async fn get(url: &str) -> Result<Reply, Problem> {
     ask(url, Request::builder().method(Method::GET), String::new()).await
 }
 
@@ -76,7 +76,7 @@ pub async fn get(url: &str) -> Result<Answer, Problem> {
 ///
 /// # Errors
 /// When nothing answers there.
-pub async fn delete(url: &str) -> Result<Answer, Problem> {
+pub async fn delete(url: &str) -> Result<Reply, Problem> {
     ask(url, Request::builder().method(Method::DELETE), String::new()).await
 }
 
@@ -85,7 +85,7 @@ pub async fn delete(url: &str) -> Result<Answer, Problem> {
 ///
 /// # Errors
 /// When nothing answers there.
-pub async fn call_logs(endpoint: &str, account: &str, target: &str, body: &Value) -> Result<Answer, Problem> {
+pub async fn call_logs(endpoint: &str, account: &str, target: &str, body: &Value) -> Result<Reply, Problem> {
     let request = Request::builder()
         .method(Method::POST)
         .header(CONTENT_TYPE, "application/x-amz-json-1.1")
@@ -100,7 +100,7 @@ pub async fn call_logs(endpoint: &str, account: &str, target: &str, body: &Value
     ask(&format!("{}/", endpoint.trim_end_matches('/')), request, body.to_string()).await
 }
 
-async fn ask(url: &str, request: Builder, body: String) -> Result<Answer, Problem> {
+async fn ask(url: &str, request: Builder, body: String) -> Result<Reply, Problem> {
     let no_answer = |why: &str| Problem::new(format!("{url} does not answer: {why}"));
     let rest = url.trim_start_matches("http://");
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -112,9 +112,9 @@ async fn ask(url: &str, request: Builder, body: String) -> Result<Answer, Proble
         .map_err(Problem::while_("cannot make a request"))?;
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let sent =
-        timeout(ANSWER_TIME, exchange(server, request)).await.map_err(|_| no_answer("time ran out"))?;
+        timeout(REPLY_TIMEOUT, exchange(server, request)).await.map_err(|_| no_answer("time ran out"))?;
     let answer = sent.map_err(|error| no_answer(&chain(&*error)))?;
-    Ok(Answer {
+    Ok(Reply {
         status: answer.status().as_u16(),
         body: serde_json::from_slice(answer.body()).unwrap_or_default(),
     })
@@ -143,7 +143,7 @@ async fn exchange(
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request.map(Full::new)).await?;
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+    let body = Limited::new(body, MAX_REPLY_BYTES).collect().await?.to_bytes();
     connection.abort();
     Ok(Response::from_parts(parts, body))
 }

@@ -11,13 +11,13 @@ use crate::stack::Stack;
 /// How long one receive waits, in seconds.
 const WAIT_SECONDS: i32 = 2;
 
-/// When to stop.
+/// When to stop showing jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Until {
     /// Once everything that is there has been shown.
     #[default]
     Shown,
-    /// On Ctrl-C.
+    /// When the person presses Ctrl-C.
     Stopped,
 }
 

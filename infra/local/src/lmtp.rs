@@ -16,7 +16,7 @@ pub enum LmtpError {
     /// The connection failed, was closed, or the server did not answer in time.
     #[error("the connection to the LMTP server failed")]
     Connection(#[from] io::Error),
-    /// The server refused.
+    /// The server refused a command or the message.
     #[error("the LMTP server refused {command}: {reply}")]
     Refused {
         /// What was asked for.
@@ -24,7 +24,7 @@ pub enum LmtpError {
         /// What it said, code and all.
         reply: String,
     },
-    /// A sender or recipient that cannot stand in a command.
+    /// A sender or recipient that a command cannot hold.
     #[error("an address must not hold line ends, spaces or angle brackets")]
     Address,
 }
@@ -74,7 +74,7 @@ impl Lmtp {
         self.expect("the message", b'2')
     }
 
-    /// Says goodbye.
+    /// Ends the session with QUIT.
     ///
     /// # Errors
     /// When the connection breaks.

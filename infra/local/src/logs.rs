@@ -18,8 +18,8 @@ use crate::stack::Stack;
 /// How far back the logs are shown, in milliseconds: half an hour.
 const SHOWN_MS: i128 = 30 * 60 * 1000;
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How often the logs are read.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Shows the logs of all functions, or of one, whose name may be short (`fetch`).
 ///
@@ -79,7 +79,7 @@ async fn show(
         }
         match until {
             Until::Shown => return Ok(()),
-            Until::Stopped => tokio::time::sleep(PAUSE).await,
+            Until::Stopped => tokio::time::sleep(READ_INTERVAL).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::prelude::{Long, Short, Value, ValueExt as _};
-use mailroom_local::demo::{Letter, LoginBy};
+use mailroom_local::demo::{LoginBy, MessageOptions};
 use mailroom_local::jobs::Until;
 use mailroom_local::problem::Problem;
 use mailroom_local::progress::say;
@@ -43,7 +43,7 @@ struct Options {
     once: bool,
     login: LoginBy,
     until: Until,
-    letter: Letter,
+    message: MessageOptions,
     operands: Vec<std::ffi::OsString>,
     help: bool,
 }
@@ -75,8 +75,8 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("once") => options.once = true,
             Long("oauth2") => options.login = LoginBy::Oauth2,
             Long("follow") => options.until = Until::Stopped,
-            Long("subject") => options.letter.subject = Some(arguments.value()?.string()?),
-            Long("text") => options.letter.text = Some(arguments.value()?.string()?),
+            Long("subject") => options.message.subject = Some(arguments.value()?.string()?),
+            Long("text") => options.message.text = Some(arguments.value()?.string()?),
             Long("help") | Short('h') => options.help = true,
             Value(command) if options.command.is_none() => options.command = Some(command.string()?),
             Value(operand) => options.operands.push(operand),
@@ -115,7 +115,7 @@ fn run(options: Options) -> Result<(), Problem> {
         Some("logs") => runtime.block_on(logs::run(&stack()?, function.as_deref(), options.until, &print)),
         Some("mail") => {
             let files = operands.into_iter().map(PathBuf::from).collect();
-            let count = demo::mail(&Letter { files, ..options.letter })?;
+            let count = demo::deliver(&MessageOptions { files, ..options.message })?;
             say(&match count {
                 1 => "✓ delivered; its job comes within a minute".to_owned(),
                 count => format!("✓ {count} messages delivered; their jobs come within a minute"),

@@ -18,7 +18,7 @@ pub fn step(doing: &str) -> Step {
 }
 
 impl Step {
-    /// Ends the step.
+    /// Ends the step and shows how long it took.
     pub fn done(self, what: &str) {
         let _ = writeln!(std::io::stderr(), "✓ {what} ({:.1} s)", self.begun.elapsed().as_secs_f32());
     }

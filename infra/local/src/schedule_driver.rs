@@ -16,8 +16,8 @@ use crate::progress::say;
 use crate::stack::Stack;
 use crate::toolbox::Toolbox;
 
-/// How often it looks. EventBridge Scheduler itself is precise to 60 s.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the driver checks which schedules are due. EventBridge Scheduler itself is precise to 60 s.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time in `at(…)`. Mailroom's schedules name no time zone, so it is UTC.
 const AT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
@@ -25,9 +25,9 @@ const AT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T
 /// When a schedule fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expression {
-    /// Again and again.
+    /// Every so often, for as long as the schedule exists.
     Rate(time::Duration),
-    /// Once.
+    /// At this time, and never again.
     At(OffsetDateTime),
 }
 
@@ -79,7 +79,7 @@ pub async fn run(toolbox: &Toolbox, stack: &Stack) -> Result<(), Problem> {
     let _lock = loop {
         match toolbox.try_lock("schedules")? {
             Some(lock) => break lock,
-            None => tokio::time::sleep(LOOK).await,
+            None => tokio::time::sleep(CHECK_INTERVAL).await,
         }
     };
     let clients = stack.clients();
@@ -102,7 +102,7 @@ pub async fn run(toolbox: &Toolbox, stack: &Stack) -> Result<(), Problem> {
             }
         }
         fired = kept;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 

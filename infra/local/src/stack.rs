@@ -14,24 +14,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 
-/// A deployed stack.
+/// A deployed stack: the names and addresses of its resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
-    /// Where AWS answers, such as `http://127.0.0.1:4566`.
+    /// The address at which AWS answers, such as `http://127.0.0.1:4566`.
     pub endpoint: String,
-    /// The region.
+    /// The region that requests name.
     pub region: String,
     /// The account: 12 digits, at the same time the access key. The secret key can be anything.
     pub account: String,
-    /// The table's name.
+    /// The name of the DynamoDB table.
     pub table: String,
-    /// The bucket's name.
+    /// The name of the bucket for messages.
     pub bucket: String,
-    /// The queues' URLs.
+    /// The queues, by what is on them.
     pub queues: Queues,
-    /// The functions.
+    /// The functions, by what they do.
     pub functions: Functions,
-    /// The HTTP API.
+    /// The HTTP API and its address.
     pub api: HttpApi,
     /// The schedule group's name.
     pub schedule_group: String,
@@ -41,18 +41,18 @@ pub struct Stack {
     pub secret_prefix: String,
 }
 
-/// URLs of queues.
+/// The URLs of the queues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queues {
-    /// Flow jobs (FIFO).
+    /// Flow jobs; a FIFO queue.
     pub job: String,
     /// Jobs that no flow could handle.
     pub job_dead: String,
     /// Batches of profiles to poll.
     pub poll: String,
-    /// Polls that failed.
+    /// Requests to poll that failed too often.
     pub poll_dead: String,
-    /// Outbound messages.
+    /// Outbound messages that wait to be sent.
     pub send: String,
     /// Outbound messages that were given up.
     pub send_dead: String,
@@ -60,32 +60,32 @@ pub struct Queues {
     pub outcome: String,
 }
 
-/// The deployed functions.
+/// The functions that are deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Functions {
-    /// The fetch function.
+    /// The function that polls mailboxes.
     pub fetch: Function,
-    /// The api function.
+    /// The function behind the HTTP API.
     pub api: Function,
-    /// The send function.
+    /// The function that sends messages.
     pub send: Function,
 }
 
-/// The HTTP API.
+/// The HTTP API of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpApi {
-    /// Its id.
+    /// The id of the API in API Gateway.
     pub id: String,
     /// Its address on the emulator, which has no domain name for each API.
     pub url: String,
 }
 
-/// A deployed function.
+/// A function, and the environment that it runs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Function {
-    /// Its name.
+    /// The name of the function.
     pub name: String,
-    /// Its ARN.
+    /// The ARN of the function.
     pub arn: String,
     /// Its environment, as the template sets it.
     pub environment: BTreeMap<String, String>,
@@ -116,7 +116,7 @@ impl Stack {
         })
     }
 
-    /// Writes it down.
+    /// Writes the names to a file.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -163,19 +163,19 @@ impl Stack {
         Clients::for_emulator(endpoint, Self::REGION, account, Self::SECRET_KEY)
     }
 
-    /// Its table.
+    /// The table, as a client of this account reads it.
     #[must_use]
     pub fn table(&self) -> Table {
         Table::new(&self.clients(), &self.table)
     }
 
-    /// Its secrets.
+    /// The secrets, as a client of this account reads them.
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         Secrets::new(&self.clients(), &self.secret_prefix)
     }
 
-    /// Its schedules.
+    /// The schedule group, as a client of this account reads it.
     #[must_use]
     pub fn schedules(&self) -> ScheduleGroup {
         ScheduleGroup::new(

@@ -16,7 +16,7 @@ const ZIP: &str = "/bootstrap.zip";
 pub struct Uploaded {
     /// The function's folder below `target/lambda`.
     pub function: &'static str,
-    /// The bucket.
+    /// The bucket that holds the zip.
     pub bucket: String,
     /// The key; another one for other code, so that an update sees the change.
     pub key: String,

@@ -21,7 +21,7 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The project's folder.
+    /// The top folder of the repository.
     #[must_use]
     pub fn root() -> PathBuf {
         // This crate lies two folders below it.

@@ -12,12 +12,12 @@ use super::running::{ANN, LOGIN, Running};
 use crate::lmtp;
 use crate::problem::{Problem, chain};
 
-/// What to deliver.
+/// Which messages to deliver.
 #[derive(Debug, Clone, Default)]
-pub struct Letter {
-    /// The subject of the message made up here.
+pub struct MessageOptions {
+    /// The subject of the message made up here; a default if `None`.
     pub subject: Option<String>,
-    /// Its text.
+    /// The text of the message made up here; a default if `None`.
     pub text: Option<String>,
     /// Files with whole messages (RFC 5322), delivered in place of the one made up here.
     pub files: Vec<PathBuf>,
@@ -27,9 +27,9 @@ pub struct Letter {
 ///
 /// # Errors
 /// When a file cannot be read, no demo runs, or its mail server refuses.
-pub fn mail(letter: &Letter) -> Result<usize, Problem> {
-    let given = letter.subject.is_some() || letter.text.is_some();
-    if given && !letter.files.is_empty() {
+pub fn deliver(options: &MessageOptions) -> Result<usize, Problem> {
+    let given = options.subject.is_some() || options.text.is_some();
+    if given && !options.files.is_empty() {
         return Err(Problem::new(
             "--subject and --text are for a message made up here; leave them or the files out",
         ));
@@ -37,7 +37,7 @@ pub fn mail(letter: &Letter) -> Result<usize, Problem> {
     let running = Running::find()
         .ok_or_else(|| Problem::new("no demo is running here; start one in another terminal: cargo demo"))?;
     let mut messages = Vec::new();
-    for file in &letter.files {
+    for file in &options.files {
         let name = file.display();
         let raw = fs::read(file).map_err(Problem::while_(format!("cannot read {name}")))?;
         if raw.is_empty() {
@@ -46,8 +46,8 @@ pub fn mail(letter: &Letter) -> Result<usize, Problem> {
         messages.push((name.to_string(), raw));
     }
     if messages.is_empty() {
-        let subject = letter.subject.as_deref().unwrap_or("Hello");
-        let raw = message(subject, letter.text.as_deref().unwrap_or(TEXT), OffsetDateTime::now_utc())?;
+        let subject = options.subject.as_deref().unwrap_or("Hello");
+        let raw = message(subject, options.text.as_deref().unwrap_or(TEXT), OffsetDateTime::now_utc())?;
         messages.push(("the message".to_owned(), raw));
     }
     for (name, raw) in &messages {

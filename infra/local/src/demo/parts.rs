@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::place::Place;
 use super::running::Running;
 use crate::dovecot::Dovecot;
-use crate::http::Answer;
+use crate::http::Reply;
 use crate::openid::OpenIdProvider;
 use crate::problem::Problem;
 use crate::stack::Stack;
@@ -38,7 +38,7 @@ impl Drop for Demo {
 }
 
 /// An answer of the API that is not the one hoped for.
-pub(super) fn refused(what: &str, answer: &Answer) -> Problem {
+pub(super) fn refused(what: &str, answer: &Reply) -> Problem {
     let detail = answer.body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
     let errors = answer.body.get("errors").and_then(Value::as_array).into_iter().flatten();
     let member = |error: &Value, name: &str| error.get(name).and_then(Value::as_str).unwrap_or("").to_owned();

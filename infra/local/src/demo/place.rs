@@ -33,6 +33,8 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// The place that fits what is up, and these options.
+    ///
     /// # Errors
     /// When a demo runs, or what is asked for does not fit what is up.
     pub(super) fn find(options: &up::Options) -> Result<Self, Problem> {

@@ -13,13 +13,13 @@ use crate::problem::{Problem, chain};
 use crate::progress::step;
 
 /// How long a reply may take: the function has to start, and to try once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long the copy for the sent mail is waited for, which is filed after the reply is sent.
-const COPY_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the copy in the sent mailbox, which is filed after the reply is sent.
+const COPY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two looks at the reply's status.
-const PAUSE: Duration = Duration::from_millis(200);
+/// How often the status of the reply is read.
+const STATUS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The header fields that are shown.
 const SHOWN: [&str; 7] =
@@ -45,11 +45,11 @@ pub(super) async fn reply(demo: &Demo, job: &FlowJob) -> Result<String, Problem>
 
     let member = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or_default();
     let to = body.pointer("/to/0/address").and_then(Value::as_str).unwrap_or_default();
-    let mail = demo
+    let message = demo
         .dovecot
         .read(to, member("message_id"))
         .map_err(|error| Problem::new(format!("the reply cannot be read: {}", chain(&error))))?;
-    if mail.is_empty() {
+    if message.is_empty() {
         return Err(Problem::new(format!("the reply has not arrived at {to}.\n{}", logs(demo))));
     }
     Ok(format!(
@@ -64,7 +64,7 @@ pub(super) async fn reply(demo: &Demo, job: &FlowJob) -> Result<String, Problem>
         "copy in Sent",
         member("sent_copy"),
         "more",
-        shown(&mail)
+        shown(&message)
     ))
 }
 
@@ -77,9 +77,9 @@ async fn settled(demo: &Demo, url: &str) -> Result<Value, Problem> {
         let waited = begun.elapsed();
         let error = member("/error/message");
         match member("/status") {
-            "sent" if member("/sent_copy") != "pending" || waited > COPY_PATIENCE => return Ok(answer.body),
+            "sent" if member("/sent_copy") != "pending" || waited > COPY_TIMEOUT => return Ok(answer.body),
             "sent" => {}
-            "queued" | "sending" if waited <= PATIENCE => {}
+            "queued" | "sending" if waited <= REPLY_TIMEOUT => {}
             status => {
                 let seconds = waited.as_secs_f32();
                 return Err(Problem::new(format!(
@@ -88,11 +88,11 @@ async fn settled(demo: &Demo, url: &str) -> Result<Value, Problem> {
                 )));
             }
         }
-        sleep(PAUSE).await;
+        sleep(STATUS_INTERVAL).await;
     }
 }
 
-/// The body of `POST /profiles/{id}/messages` that answers the mail of a job; or why nothing should.
+/// The body of `POST /profiles/{id}/messages` that replies to the message of a job; or why there should be no reply.
 fn body(job: &FlowJob) -> Result<Value, &'static str> {
     match job.kind {
         Kind::Message | Kind::Oversize => {}
@@ -101,14 +101,14 @@ fn body(job: &FlowJob) -> Result<Value, &'static str> {
         }
         Kind::Quarantined => return Err("this message could not be read"),
     }
-    let mail = &job.message;
+    let message = &job.message;
     // RFC 5322 §3.6.2: answers go to Reply-To, where there is one.
-    let asked_for = if mail.reply_to.is_empty() { &mail.from } else { &mail.reply_to };
+    let asked_for = if message.reply_to.is_empty() { &message.from } else { &message.reply_to };
     let to: Vec<&Address> = asked_for.iter().filter(|one| one.address.is_some()).collect();
     let first = to.first().ok_or("this message does not say whom an answer would go to")?;
     let name = first.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
 
-    let subject = mail.subject.as_deref().unwrap_or_default();
+    let subject = message.subject.as_deref().unwrap_or_default();
     let is_reply = subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     let subject = if is_reply { subject.to_owned() } else { format!("Re: {subject}") };
     let mut body = json!({
@@ -122,9 +122,9 @@ fn body(job: &FlowJob) -> Result<Value, &'static str> {
         // RFC 3834 §5: no person has written this.
         "auto_submitted": true,
     });
-    if let (Some(answered), Some(body)) = (&mail.message_id, body.as_object_mut()) {
+    if let (Some(answered), Some(body)) = (&message.message_id, body.as_object_mut()) {
         // RFC 5322 §3.6.4: the conversation so far, and what is answered at its end.
-        let references: Vec<&String> = mail.references.iter().chain([answered]).collect();
+        let references: Vec<&String> = message.references.iter().chain([answered]).collect();
         body.insert("in_reply_to".to_owned(), json!(answered));
         body.insert("references".to_owned(), json!(references));
     }
@@ -132,9 +132,9 @@ fn body(job: &FlowJob) -> Result<Value, &'static str> {
 }
 
 /// A message such as people read it: some of its header, and its text.
-fn shown(mail: &str) -> String {
-    let mail = mail.replace("\r\n", "\n");
-    let (header, text) = mail.split_once("\n\n").unwrap_or((&mail, ""));
+fn shown(message: &str) -> String {
+    let message = message.replace("\r\n", "\n");
+    let (header, text) = message.split_once("\n\n").unwrap_or((&message, ""));
     // A field goes on in lines that begin with a blank (RFC 5322 §2.2.3).
     let header = header.replace("\n ", " ").replace("\n\t", " ");
     let field = |name: &str| {
@@ -209,10 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_is_shown_by_its_fields_and_its_text() {
-        let mail = "Received: from a\r\n by b\r\nSubject: Re: a\r\n long one\r\nfrom: s@example.com\r\n\r\nHello\r\n\r\nBye\r\n";
+    fn a_message_is_shown_by_its_fields_and_its_text() {
+        let message = "Received: from a\r\n by b\r\nSubject: Re: a\r\n long one\r\nfrom: s@example.com\r\n\r\nHello\r\n\r\nBye\r\n";
         assert_eq!(
-            shown(mail),
+            shown(message),
             "  │ from: s@example.com\n  │ Subject: Re: a long one\n  │\n  │ Hello\n  │\n  │ Bye\n"
         );
     }

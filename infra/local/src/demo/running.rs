@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::stack::Stack;
 use crate::toolbox::Toolbox;
 
-/// The demo's mailbox.
+/// The address of the demo's mailbox.
 pub(super) const LOGIN: &str = "support@example.com";
 
 /// Who writes to it, and is answered: another mailbox of the same server.

@@ -14,11 +14,11 @@ use crate::problem::Problem;
 use crate::progress::say;
 use crate::stack::Stack;
 
-/// As long as the address holds.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a person has to sign in: as long as the address is valid.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Between two looks at the profile.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How often the profile is read.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The login of a profile whose client is registered for it.
 ///
@@ -52,7 +52,7 @@ pub(super) async fn sign_in(demo: &Demo) -> Result<(), Problem> {
          and log in as {LOGIN}, with any password: the provider ({}) is for this demo only.\n",
         demo.open_id.as_ref().map(OpenIdProvider::issuer).unwrap_or_default()
     ));
-    // Where there is a desktop it opens by itself; where there is none, nothing is lost.
+    // On a desktop the browser opens; without one, the person opens the address.
     let _ = Command::new("xdg-open").arg(url).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let since = Instant::now();
     loop {
@@ -61,9 +61,9 @@ pub(super) async fn sign_in(demo: &Demo) -> Result<(), Problem> {
             say("✓ signed in; from now on the mailbox is used with access tokens");
             return Ok(());
         }
-        if since.elapsed() > PATIENCE {
+        if since.elapsed() > SIGN_IN_TIMEOUT {
             return Err(Problem::new("nobody has signed in within ten minutes; start again"));
         }
-        sleep(PAUSE).await;
+        sleep(STATUS_INTERVAL).await;
     }
 }

@@ -15,7 +15,7 @@ pub(super) const PASSWORD: &str = "lantern-4711-quiet";
 pub struct Ports {
     /// IMAP with implicit TLS.
     pub imaps: u16,
-    /// IMAP with STARTTLS.
+    /// IMAP, with TLS after STARTTLS.
     pub imap: u16,
     /// LMTP, without TLS; on 127.0.0.1 only.
     pub lmtp: u16,
@@ -36,7 +36,7 @@ pub struct TokenLogins {
     pub introspection_url: String,
 }
 
-/// The uid and gid that mail belongs to when we are root: Debian's `mail`. Dovecot refuses to serve root's.
+/// The uid and gid that messages belong to when we are root: Debian's `mail`. Dovecot refuses to serve root's.
 const MAIL_UID: u32 = 8;
 
 /// The text of a configuration for an instance that keeps all it has in `state`.

@@ -11,7 +11,7 @@ pub enum DovecotError {
     /// It could not be installed.
     #[error("Dovecot could not be installed ({command}):\n{output}")]
     Install {
-        /// What was tried.
+        /// The command that failed.
         command: String,
         /// What it printed last.
         output: String,
@@ -22,7 +22,7 @@ pub enum DovecotError {
         /// The end of its log.
         log: String,
     },
-    /// A file or a port could not be had.
+    /// A file or a port is unavailable.
     #[error("{doing}")]
     System {
         /// What was being done.
