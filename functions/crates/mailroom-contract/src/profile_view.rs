@@ -54,7 +54,7 @@ pub struct ProfileView {
     pub after_fetch: AfterFetchView,
     /// The largest message that is fetched whole (bytes). A larger one becomes a job with its headers only.
     pub max_message_bytes: u64,
-    /// The number of times the settings were changed. It is the `ETag`.
+    /// Increases with each change of the settings; the `ETag` holds it.
     pub version: u64,
     /// When the profile was created.
     #[serde(serialize_with = "rfc3339")]
