@@ -261,3 +261,6 @@ pub(crate) fn scopes(provider: &ProviderMetadata, settings: &Oauth2) -> Result<V
         .map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect())
         .ok_or_else(|| OauthError::UnknownScopes { issuer: provider.issuer.clone() })
 }
+
+#[cfg(test)]
+mod tests;
