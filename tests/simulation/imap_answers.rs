@@ -77,7 +77,14 @@ pub(crate) fn answer(
         }
         [verb @ ("EXAMINE" | "SELECT"), name] => open(account, view, verb, name, &mut said),
         ["UID", "SEARCH", criteria @ ..] => search(account, view, criteria, &mut said),
-        ["UID", "FETCH", set, ..] => fetch(account, view, set, command, leaves_out, &mut said),
+        ["UID", "FETCH", set, ..] => {
+            let uids = in_set(view, set);
+            fetch(account, view, uids, command, leaves_out, &mut said)
+        }
+        ["FETCH", set, ..] => {
+            let uids = numbered(view, set);
+            fetch(account, view, uids, command, leaves_out, &mut said)
+        }
         ["UID", "STORE", set, ..] => store(account, view, set, command),
         ["UID", "MOVE", set, name] if account.habits.has_move => {
             move_to(account, view, set, name, true, &mut said)
@@ -151,6 +158,12 @@ fn in_set(view: &View, set: &str) -> Vec<u32> {
     view.uids.iter().copied().filter(|uid| holds(*uid)).collect()
 }
 
+/// The UIDs of a list of sequence numbers.
+fn numbered(view: &View, set: &str) -> Vec<u32> {
+    let numbers = set.split(',').filter_map(|number| number.parse::<usize>().ok());
+    numbers.filter_map(|number| view.uids.get(number.checked_sub(1)?).copied()).collect()
+}
+
 fn search(account: &mut Account, view: &View, criteria: &[&str], said: &mut Answer) -> String {
     let set = match criteria {
         [] | ["ALL"] => "1:*",
@@ -167,13 +180,12 @@ fn search(account: &mut Account, view: &View, criteria: &[&str], said: &mut Answ
 fn fetch(
     account: &mut Account,
     view: &View,
-    set: &str,
+    mut uids: Vec<u32>,
     command: &str,
     leaves_out: bool,
     said: &mut Answer,
 ) -> String {
     let Some(mailbox) = account.mailbox(&view.mailbox) else { return "BAD No mailbox selected".to_owned() };
-    let mut uids = in_set(view, set);
     if leaves_out {
         uids.truncate(uids.len() / 2);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mailroom_core::health::{ProfileState, Status};
 use mailroom_core::inbound::cursor::Cursor;
+use mailroom_core::inbound::deferred::Announcement;
 use mailroom_core::inbound::job::{FlowJob, Kind};
 use mailroom_core::owner_error::ErrorCode;
 
@@ -12,6 +13,9 @@ use crate::lambda::Run;
 use crate::mailboxes::{Announced, Truth, content_of_subject};
 use crate::scenario::Poison;
 use crate::world::{World, owner_of};
+
+/// How long a FIFO queue drops repeats.
+const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +83,9 @@ impl World {
         let new = Announced {
             at: now,
             job_id: job.job_id.as_str().to_owned(),
+            place: (job.uid_validity, job.uid),
             quarantined: job.kind == Kind::Quarantined,
+            redelivered: job.redelivered,
             supersedes: json["supersedes"].as_str().map(str::to_owned),
         };
         let before = truth.jobs.last().cloned();
@@ -88,6 +94,10 @@ impl World {
         let renumbered = account.renumbered;
         if let Some(before) = before
             && !(before.quarantined && new.supersedes.as_ref() == Some(&before.job_id))
+            // Of equal messages that cannot be read nobody knows that they are equal.
+            && !(before.quarantined && new.quarantined && before.place != new.place)
+            // Jobs that cannot be noted are sent again, and say so once the queue has forgotten them.
+            && !(new.redelivered && new.at - before.at >= REMEMBERED)
         {
             let of_quarantined = before.quarantined || new.quarantined;
             let after = now - before.at;
@@ -109,8 +119,11 @@ impl World {
             // It was renumbered again since: these UIDs mean nothing any more.
             return;
         }
+        // It is tried again: after the quiet time it has its job.
+        let deferred = &self.rows[owner].profile.deferred;
+        let is_deferred = |uid| deferred.iter().any(|entry| entry.message.uid.get() == uid);
         let passed: Vec<u32> = (account.inbox.messages.iter())
-            .filter(|message| message.uid <= after.last_uid)
+            .filter(|message| message.uid <= after.last_uid && !is_deferred(message.uid))
             .map(|message| message.letter.content)
             .collect();
         let slow_clock = account.renumbered && account.habits.minutes_ahead < 0;
@@ -166,13 +179,24 @@ impl World {
                 truth.poison == Some(Poison::Hangs) && truth.jobs.is_empty()
             });
             let slow_clock = account.renumbered && account.habits.minutes_ahead < 0;
+            // Nothing shows that it is the messages and not the server: their owner reads why they wait.
+            let alone = account.inbox.messages.iter().all(|message| message.letter.poison.is_some());
+            let deferred = &self.rows[owner].profile.deferred;
+            let is_never_announced = |content: u32| {
+                let never = deferred.iter().filter(|entry| entry.announcement == Announcement::Never);
+                let mut uids = never.map(|entry| entry.message.uid.get());
+                uids.any(|uid| {
+                    account.inbox.get(uid).is_some_and(|message| message.letter.content == content)
+                })
+            };
             for (content, truth) in &account.truths {
-                if truth.jobs.is_empty() && truth.excused.is_none() {
+                let waits = truth.poison.is_some() && (alone || is_never_announced(*content));
+                if truth.jobs.is_empty() && truth.excused.is_none() && !waits {
                     let content = *content;
                     violations.push(Violation::NeverAnnounced { owner, content, stuck, slow_clock });
                 }
             }
-            if let Some(error) = &self.rows[owner].profile.status.error {
+            if let Some(error) = self.rows[owner].profile.status.error.as_ref().filter(|_| !alone) {
                 violations.push(Violation::NeverWell { owner, code: error.code, stuck });
             }
             for (content, digest) in &self.watch.digests[owner] {

@@ -72,7 +72,10 @@ impl Mailbox {
 pub(crate) struct Announced {
     pub(crate) at: Duration,
     pub(crate) job_id: String,
+    /// UIDVALIDITY and UID.
+    pub(crate) place: (Option<u32>, u32),
     pub(crate) quarantined: bool,
+    pub(crate) redelivered: bool,
     /// The job that it replaces.
     pub(crate) supersedes: Option<String>,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
+use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
 use mailroom_core::inbound::schedule::{PollRequest, Range, sort_key};
 use mailroom_core::oauth2::Authorization;
@@ -105,6 +106,13 @@ fn stored_cursor(cursor: &Cursor) -> Cursor {
     Cursor { newest: of_millis(millis(cursor.newest)), floor, ..*cursor }
 }
 
+/// A deferred message as it is read back from the table.
+fn stored_deferred(mut entry: Deferred) -> Deferred {
+    entry.since = of_millis(millis(entry.since));
+    entry.due_at = of_millis(millis(entry.due_at));
+    entry
+}
+
 /// A status as it is read back from the table.
 fn stored_status(status: &Status) -> Status {
     let at = |time: Option<OffsetDateTime>| time.map(|time| of_millis(millis(time)));
@@ -172,18 +180,27 @@ impl Profiles for Ports {
         .await
     }
 
-    async fn move_cursor(&self, lease: &Lease, cursor: &Cursor, hold: Hold) -> Result<(), PortError> {
+    async fn move_cursor(
+        &self,
+        lease: &Lease,
+        cursor: &Cursor,
+        deferred: &[Deferred],
+        hold: Hold,
+    ) -> Result<(), PortError> {
         self.call(Op::MoveCursor, |world| {
             let cursor = stored_cursor(cursor);
             let row = fenced(world, lease)?;
             let before = row.profile.cursor.replace(cursor);
+            row.profile.deferred = deferred.iter().copied().map(stored_deferred).collect();
             match hold {
                 Hold::Until(until) => (row.lease_until, row.tries) = (Some(millis(until)), 1),
                 Hold::Release => (row.lease_until, row.tries) = (None, 0),
             }
             row.changed();
             let uid_validity = cursor.uid_validity.map(|value| value.get());
-            self.log(world, &format!("the cursor moves to {uid_validity:?} {}, {hold:?}", cursor.last_uid));
+            let waiting: Vec<u32> = deferred.iter().map(|entry| entry.message.uid.get()).collect();
+            let moved = format!("the cursor moves to {uid_validity:?} {}, {hold:?}", cursor.last_uid);
+            self.log(world, &format!("{moved}, deferred {waiting:?}"));
             world.cursor_moved(owner_of(lease.profile), before.as_ref(), &cursor);
             Ok(())
         })

@@ -116,6 +116,11 @@ fn quiet_time(scenario: &Scenario, world: &Shared) -> Duration {
             .status
             .not_before
             .map_or(Duration::ZERO, |until| Duration::try_from(until - now).unwrap_or(Duration::ZERO));
+        let due = (row.profile.deferred.iter())
+            .filter_map(|entry| Duration::try_from(entry.due_at - now).ok())
+            .max()
+            .unwrap_or_default();
+        let pause = pause.max(due);
         let interval = Duration::from_secs(u64::from(owner.interval));
         quiet = quiet.max(pause + interval * QUIET_INTERVALS);
     }

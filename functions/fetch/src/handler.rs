@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::poll::Invocation;
-use mailroom_core::inbound::schedule::{self, PollRequest, Range};
+use mailroom_core::inbound::schedule::{self, PollRequest, Position, Range};
+use mailroom_core::inbound::step::PollOutcome;
 use mailroom_core::ports::{Forgotten, Grants, Handover, Listening, PortError, Profiles, Schedules};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_lambda::batch::{self, BatchResponse};
@@ -24,6 +25,9 @@ use crate::poller::{Mailboxes, Poller};
 
 /// Kept at the end of an invocation for what must still be written.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// How long a check waits for a lease that another run holds.
+const CHECK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The fetch function over its ports.
 pub struct Fetch<P, G, H, S, M> {
@@ -127,11 +131,24 @@ where
         match request {
             PollRequest::Range { interval, shard, range } => {
                 let listening = self.listening(*interval, *shard, Some(range)).await?;
-                self.poll_all(listening.profiles.into_iter().filter(due).collect(), end).await
+                self.poll_all(listening.profiles.into_iter().filter(due).collect(), end).await.map(drop)
             }
             PollRequest::Profile(id) => {
                 let profile = self.poller.profiles.get(*id).await?;
-                self.poll_all(profile.into_iter().filter(due).collect(), end).await
+                self.poll_all(profile.into_iter().filter(due).collect(), end).await.map(drop)
+            }
+            PollRequest::Check { profile: id, position } => {
+                let profile = self.poller.profiles.get(*id).await?;
+                let unmoved = |profile: &Profile| {
+                    profile.cursor.as_ref().map(Position::from) == *position && due(profile)
+                };
+                let outcomes = self.poll_all(profile.into_iter().filter(unmoved).collect(), end).await?;
+                if outcomes.contains(&PollOutcome::NotLeased) {
+                    // By the clock of the run that crashed, its lease has not ended.
+                    let check = PollRequest::Check { profile: *id, position: *position };
+                    self.poller.handover.request(&[(check, CHECK_AGAIN)]).await?;
+                }
+                Ok(())
             }
             PollRequest::Round(interval) => self.plan(*interval, Caller::Round, end).await,
             PollRequest::Forget(id) => self.forget(*id, end).await,
@@ -187,7 +204,8 @@ where
         let count: usize = due.iter().map(|(_, profiles)| profiles.len()).sum();
         info!(interval = interval.seconds(), listening, due = count, "planned");
         if count <= schedule::BATCH {
-            return self.poll_all(due.into_iter().flat_map(|(_, profiles)| profiles).collect(), end).await;
+            let profiles = due.into_iter().flat_map(|(_, profiles)| profiles).collect();
+            return self.poll_all(profiles, end).await.map(drop);
         }
         let keys: Vec<(u8, Vec<String>)> = due
             .iter()
@@ -223,7 +241,7 @@ where
     }
 
     /// Polls these profiles at the same time, each in a task of its own.
-    async fn poll_all(&self, profiles: Vec<Profile>, end: Instant) -> Result<(), PortError> {
+    async fn poll_all(&self, profiles: Vec<Profile>, end: Instant) -> Result<Vec<PollOutcome>, PortError> {
         let invocation = if profiles.len() == 1 { Invocation::Dedicated } else { Invocation::Shared };
         let mut tasks = JoinSet::new();
         let mut owners = HashMap::new();
@@ -233,10 +251,10 @@ where
             let task = tasks.spawn(async move { Box::pin(poller.poll(profile, invocation, end)).await });
             owners.insert(task.id(), owner);
         }
-        let mut first_error = None;
+        let (mut outcomes, mut first_error) = (Vec::new(), None);
         while let Some(ended) = tasks.join_next_with_id().await {
             let result = match ended {
-                Ok((_, result)) => result,
+                Ok((_, result)) => result.map(|outcome| outcomes.push(outcome)),
                 Err(panic) => match owners.get(&panic.id()) {
                     Some(profile) => self.poller.panicked(profile).await,
                     None => Ok(()),
@@ -247,7 +265,7 @@ where
                 first_error = first_error.or(Some(error));
             }
         }
-        first_error.map_or(Ok(()), Err)
+        first_error.map_or(Ok(outcomes), Err)
     }
 }
 

@@ -11,7 +11,8 @@ use mailroom_core::inbound::isolation::Isolation;
 use mailroom_core::inbound::job::{
     Authentication, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef, Report, Spam,
 };
-use mailroom_core::inbound::plan::{Extent, PendingMessage};
+use mailroom_core::inbound::pending::{Extent, PendingMessage};
+use mailroom_core::inbound::step::JobNotes;
 use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
@@ -39,6 +40,8 @@ pub(crate) struct OpenMailbox<S> {
     /// The server, which owners read of in errors.
     pub(crate) server: Server,
     pub(crate) uid_validity: Option<UidValidity>,
+    /// EXISTS, when it was opened.
+    pub(crate) exists: u32,
 }
 
 /// A page of fetched messages, then of jobs, with the memory that it may take.
@@ -60,7 +63,11 @@ struct FetchedMessage {
 enum Body {
     Whole(Vec<u8>),
     Header(Vec<u8>),
-    Quarantined(Option<Vec<u8>>),
+    /// What could be fetched of a message that is not parsed.
+    Quarantined {
+        raw: Option<Vec<u8>>,
+        header: Option<Vec<u8>>,
+    },
 }
 
 impl<'a> PageIngest<'a> {
@@ -80,11 +87,21 @@ impl<'a> PageIngest<'a> {
         let limit = profile.settings.max_message_bytes.min(MAX_FETCHED_BYTES);
         let messages = match isolation {
             Isolation::Pages | Isolation::OneByOne => fetch(mailbox, page, limit).await?,
+            Isolation::WholeOrQuarantine => {
+                // The header first: a session may not survive the body.
+                let headers = headers(mailbox, page).await;
+                match fetch(mailbox, page, limit).await {
+                    Ok(messages) => messages,
+                    Err(_) => quarantine(page, Vec::new(), headers, profile, mailbox.uid_validity),
+                }
+            }
             Isolation::Quarantine => {
                 let fetched = fetch(mailbox, page, limit).await.unwrap_or_default();
-                quarantine(page, fetched, profile, mailbox.uid_validity)
+                quarantine(page, fetched, HashMap::new(), profile, mailbox.uid_validity)
             }
-            Isolation::QuarantineUnfetched => quarantine(page, Vec::new(), profile, mailbox.uid_validity),
+            Isolation::QuarantineUnfetched => {
+                quarantine(page, Vec::new(), HashMap::new(), profile, mailbox.uid_validity)
+            }
         };
         Ok(Self { memory, uid_validity: mailbox.uid_validity, messages, jobs: Vec::new() })
     }
@@ -94,15 +111,22 @@ impl<'a> PageIngest<'a> {
         self.messages.iter().map(|message| (message.pending.uid, message.digest)).collect()
     }
 
+    /// Those of them that are quarantined.
+    pub(crate) fn quarantine(&self) -> Vec<Uid> {
+        let is_quarantined = |message: &&FetchedMessage| matches!(message.body, Body::Quarantined { .. });
+        self.messages.iter().filter(is_quarantined).map(|message| message.pending.uid).collect()
+    }
+
     /// Stores these of the messages, makes their jobs, and returns those that programs wrote. Call it once.
     pub(crate) async fn store<H: Handover>(
         &mut self,
         uids: &[Uid],
+        notes: &JobNotes,
         profile: &Profile,
         handover: &H,
         now: OffsetDateTime,
     ) -> Result<Vec<(MessageId, AutomatedSender)>, PortError> {
-        let store = Store { handover, profile, uid_validity: self.uid_validity, now };
+        let store = Store { handover, profile, notes, uid_validity: self.uid_validity, now };
         let mut messages = std::mem::take(&mut self.messages);
         messages.retain(|message| uids.contains(&message.pending.uid));
         self.jobs = stream::iter(messages)
@@ -137,7 +161,7 @@ where
     let fetched = if whole.is_empty() {
         Vec::new()
     } else {
-        session.fetch(&whole, limit).await.map_err(|error| failure::of_fetch(&error, server))?
+        session.fetch(&whole, limit).await.map_err(|error| failure::of_mailbox(&error, server))?
     };
     let mut bodies: HashMap<Uid, Fetched> =
         fetched.into_iter().map(|message| (message.uid, message)).collect();
@@ -154,7 +178,7 @@ where
     let mut headers: HashMap<Uid, Fetched> = HashMap::new();
     if !large.is_empty() {
         let fetched =
-            session.fetch_headers(&large).await.map_err(|error| failure::of_fetch(&error, server))?;
+            session.fetch_headers(&large).await.map_err(|error| failure::of_mailbox(&error, server))?;
         headers.extend(fetched.into_iter().map(|message| (message.uid, message)));
     }
 
@@ -171,28 +195,40 @@ where
     Ok(messages.collect())
 }
 
-/// The page as messages that are not parsed: with their bytes where they were fetched, else by their place.
+/// What header blocks the server still gives.
+async fn headers<S>(mailbox: &mut OpenMailbox<S>, page: &[PendingMessage]) -> HashMap<Uid, Vec<u8>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let uids: Vec<Uid> = page.iter().map(|message| message.uid).collect();
+    let fetched = mailbox.session.fetch_headers(&uids).await.unwrap_or_default();
+    fetched.into_iter().map(|message| (message.uid, message.bytes)).collect()
+}
+
+/// The page as messages that are not parsed, with what was fetched of them. Their digests come from where they lie: the
+/// job that supersedes one has an id of its own.
 fn quarantine(
     page: &[PendingMessage],
     fetched: Vec<FetchedMessage>,
+    mut headers: HashMap<Uid, Vec<u8>>,
     profile: &Profile,
     uid_validity: Option<UidValidity>,
 ) -> Vec<FetchedMessage> {
     let mut fetched: HashMap<Uid, FetchedMessage> =
         fetched.into_iter().map(|message| (message.pending.uid, message)).collect();
     page.iter()
-        .map(|pending| match fetched.remove(&pending.uid) {
-            Some(FetchedMessage { body: Body::Whole(raw), digest, .. }) => {
-                FetchedMessage { pending: *pending, body: Body::Quarantined(Some(raw)), digest }
-            }
-            Some(_) | None => {
-                let digest = Digest::of_place(
-                    profile.settings.mailbox.as_str(),
-                    uid_validity.map(UidValidity::get),
-                    pending.uid.get(),
-                );
-                FetchedMessage { pending: *pending, body: Body::Quarantined(None), digest }
-            }
+        .map(|pending| {
+            let raw = match fetched.remove(&pending.uid) {
+                Some(FetchedMessage { body: Body::Whole(raw), .. }) => Some(raw),
+                Some(_) | None => None,
+            };
+            let digest = Digest::of_place(
+                profile.settings.mailbox.as_str(),
+                uid_validity.map(UidValidity::get),
+                pending.uid.get(),
+            );
+            let body = Body::Quarantined { raw, header: headers.remove(&pending.uid) };
+            FetchedMessage { pending: *pending, body, digest }
         })
         .collect()
 }
@@ -217,6 +253,7 @@ impl Described {
 struct Store<'a, H> {
     handover: &'a H,
     profile: &'a Profile,
+    notes: &'a JobNotes,
     uid_validity: Option<UidValidity>,
     now: OffsetDateTime,
 }
@@ -231,12 +268,13 @@ impl<H: Handover> Store<'_, H> {
             Body::Header(header) => {
                 (Described::new(Kind::Oversize, parse::parse_header(&header, pending.size)), None)
             }
-            Body::Quarantined(raw) => {
+            Body::Quarantined { raw, header } => {
                 warn!(profile.id = %self.profile.id, imap.uid = pending.uid.get(), "a message is quarantined");
+                let read = header.map(|header| parse::parse_header(&header, pending.size));
                 let message = MessageContent {
                     size: pending.size,
                     sha256: digest.to_hex(),
-                    ..MessageContent::default()
+                    ..read.unwrap_or_default()
                 };
                 (Described::new(Kind::Quarantined, message), raw)
             }
@@ -308,6 +346,8 @@ impl<H: Handover> Store<'_, H> {
             report,
             authentication,
             spam,
+            supersedes: self.notes.supersedes.clone(),
+            redelivered: self.notes.redelivered,
         })
     }
 }

@@ -13,7 +13,7 @@ use mailroom_core::inbound::cursor::Uid;
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::plan::Listing;
 use mailroom_core::inbound::poll::{Invocation, Poll};
-use mailroom_core::inbound::schedule::PollRequest;
+use mailroom_core::inbound::schedule::{self, PollRequest, Position};
 use mailroom_core::inbound::step::{Event, Moment, PollOutcome, Step};
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{FlowQueue, Grants, Handover, PortError, Profiles};
@@ -105,13 +105,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
     fn opened(&mut self, opened: Opened<S>, server: &Server) -> Event {
         let Opened { session, state, listing } = opened;
         let server = server.clone();
-        self.mailbox = Some(OpenMailbox { session, server, uid_validity: state.uid_validity });
+        let (uid_validity, exists) = (state.uid_validity, state.exists);
+        self.mailbox = Some(OpenMailbox { session, server, uid_validity, exists });
         Event::Opened(state, listing)
     }
 
     async fn list(&mut self, above: u32) -> Result<Listing, Failure> {
         let OpenMailbox { session, server, .. } = self.mailbox()?;
         session.list(above).await.map_err(|error| failure::of_mailbox(&error, server))
+    }
+
+    async fn fetch_another(&mut self, than: &[Uid], turn: u64) -> Result<Event, Failure> {
+        let OpenMailbox { session, server, exists, .. } = self.mailbox()?;
+        let given = session.fetch_another(than, *exists, turn).await;
+        given.map(Event::FetchedAnother).map_err(|error| failure::of_mailbox(&error, server))
     }
 
     /// The jobs are out, so a failure costs nothing but the change, and is only logged.
@@ -148,7 +155,7 @@ where
         profile: Profile,
         invocation: Invocation,
         end: Instant,
-    ) -> Result<(), PortError> {
+    ) -> Result<PollOutcome, PortError> {
         let end = match invocation {
             Invocation::Shared => end.min(self.clock.instant() + PROFILE_TIME),
             Invocation::Dedicated => end,
@@ -169,8 +176,9 @@ where
             };
             poll.tell(told, self.moment(end));
         }
-        log(id, &poll.finish()?);
-        Ok(())
+        let outcome = poll.finish()?;
+        log(id, &outcome);
+        Ok(outcome)
     }
 
     /// Records the outcome of a poll whose task panicked. Its lease is left to run out, and the try counts.
@@ -216,20 +224,28 @@ where
             Step::Fetch { page, isolation } => {
                 let mailbox = kept.mailbox()?;
                 let page = PageIngest::fetch(mailbox, profile, page, isolation, &self.memory).await?;
-                Event::Fetched(kept.page.insert(page).digests())
+                let page = kept.page.insert(page);
+                Event::Fetched { messages: page.digests(), quarantine: page.quarantine() }
             }
             Step::ReadLedger(digests) => Event::LedgerRead(self.profiles.handed_over(id, &digests).await?),
-            Step::Store(uids) => Event::Stored(kept.page()?.store(uids, profile, &self.handover, now).await?),
+            Step::FetchAnother { than, turn } => kept.fetch_another(&than, turn).await?,
+            Step::Store(uids, notes) => {
+                Event::Stored(kept.page()?.store(uids, notes, profile, &self.handover, now).await?)
+            }
             Step::NoteAutomated(messages) => done(self.profiles.note_automated(id, messages, now).await)?,
+            Step::CheckLater(cursor, delay) => {
+                let position = cursor.map(Position::from);
+                done(self.handover.request(&[(PollRequest::Check { profile: id, position }, delay)]).await)?
+            }
             Step::HandOver(queue) => {
                 Event::HandedOver(self.handover.send(queue.url(), kept.page()?.jobs()).await?)
             }
             Step::NoteHandedOver(digests) => done(self.profiles.note_handed_over(id, digests, now).await)?,
             Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids).await?,
             Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids).await?,
-            Step::MoveCursor { lease, cursor, hold } => {
+            Step::MoveCursor { lease, cursor, deferred, hold } => {
                 kept.page = None;
-                done(self.profiles.move_cursor(lease, cursor, hold).await)?
+                done(self.profiles.move_cursor(lease, cursor, deferred, hold).await)?
             }
             Step::Release { lease, tries } => {
                 kept.page = None;
@@ -244,8 +260,9 @@ where
                 }
                 Event::Done
             }
-            Step::PollAgain => {
-                done(self.handover.request(&[(PollRequest::Profile(id), Duration::ZERO)]).await)?
+            Step::PollAgain(delay) => {
+                let delay = delay.min(schedule::MAX_DELAY);
+                done(self.handover.request(&[(PollRequest::Profile(id), delay)]).await)?
             }
             Step::Record { version, status } => {
                 // The memory and the connection are free while the status is written.

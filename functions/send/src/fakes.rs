@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::SendingChange;
 use mailroom_core::outbound::delivery::{Delivery, SmtpReply};
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -14,8 +15,8 @@ use mailroom_core::outbound::ports::{
 };
 use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::PortError;
-use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
-use mailroom_core::server::{Host, Mailbox, Security, Server};
+use mailroom_core::profile::{Auth, Profile, ProfileId, Settings};
+use mailroom_core::server::{Host, Security, Server};
 use mailroom_lambda::clock;
 use mailroom_net::clock::Clock;
 use mailroom_net::login::Login;
@@ -132,32 +133,15 @@ fn server(host: &str, port: u16) -> Server {
 }
 
 pub(crate) fn profile() -> Profile {
-    Profile {
-        id: ProfileId::parse(PROFILE).unwrap(),
-        settings: Settings {
-            name: "Support".to_owned(),
-            description: String::new(),
-            listen: false,
-            mailbox: Mailbox::parse("INBOX").unwrap(),
-            imap: Some(server("imap.example.com", 993)),
-            smtp: Some(server("smtp.example.com", 465)),
-            flow_schema_id: None,
-            refresh_interval: RefreshInterval::from_seconds(300).unwrap(),
-            auth: Auth::Plain { login: "support@example.com".to_owned() },
-            include_seen: false,
-            start_from: StartFrom::Now,
-            after_fetch: AfterFetch::Keep,
-            max_message_bytes: 1,
-        },
-        version: 1,
-        secret_version: None,
-        authorization: None,
-        created_at: now(),
-        updated_at: now(),
-        cursor: None,
-        status: mailroom_core::health::Status::default(),
-        sending: None,
-    }
+    let auth = Auth::Plain { login: "support@example.com".to_owned() };
+    let flow = FlowSchemaId::parse("add-to-queue").unwrap();
+    let settings = Settings {
+        listen: false,
+        smtp: Some(server("smtp.example.com", 465)),
+        flow_schema_id: None,
+        ..Settings::listening("Support", server("imap.example.com", 993), auth, flow)
+    };
+    Profile::new(ProfileId::parse(PROFILE).unwrap(), settings, now())
 }
 
 impl Deliveries for World {

@@ -46,6 +46,11 @@ impl World {
         self.stored(id).status
     }
 
+    /// The UIDs of the messages that the cursor passed although they could not be read.
+    pub fn deferred(&self, id: ProfileId) -> Vec<u32> {
+        self.stored(id).deferred.iter().map(|entry| entry.message.uid.get()).collect()
+    }
+
     /// Searches what the functions have written and sent, and what is stored, for secrets.
     pub(super) fn assert_secrets_are_kept(&self) {
         secret_scan::assert_kept("the fetch function's log", &self.lambda.log());

@@ -7,6 +7,7 @@
 
 mod attribute;
 mod claim;
+mod deferred_item;
 mod deliveries;
 mod delivery_item;
 mod flow_schemas;

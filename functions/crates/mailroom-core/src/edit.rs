@@ -63,6 +63,10 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Same => current.cursor,
             Place::Another => None,
         },
+        deferred: match place {
+            Place::Same => current.deferred.clone(),
+            Place::Another => Vec::new(),
+        },
         status: current.status.clone(),
         sending: current.sending.clone(),
         ..wanted

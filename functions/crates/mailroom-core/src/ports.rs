@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::flow::FlowSchemaId;
 use crate::health::Status;
 use crate::inbound::cursor::Cursor;
+use crate::inbound::deferred::Deferred;
 use crate::inbound::job::{Digest, FlowJob, JobId};
 use crate::inbound::schedule::{PollRequest, Range};
 use crate::oauth2::Authorization;
@@ -123,13 +124,15 @@ pub trait Profiles: Send + Sync {
         expires_at: OffsetDateTime,
     ) -> impl Future<Output = Result<Option<(Lease, Profile)>, PortError>> + Send;
 
-    /// Moves the cursor, counts `tries` from there, and keeps or releases the lease.
+    /// Moves the cursor, stores the deferred messages with it, counts `tries` from there, and keeps or releases the
+    /// lease: all of it, or nothing.
     ///
     /// Fails with [`PortError::Lost`] when another run took the lease.
     fn move_cursor(
         &self,
         lease: &Lease,
         cursor: &Cursor,
+        deferred: &[Deferred],
         hold: Hold,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 

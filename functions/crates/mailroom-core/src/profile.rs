@@ -8,6 +8,7 @@ use ulid::Ulid;
 use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, Status};
 use crate::inbound::cursor::Cursor;
+use crate::inbound::deferred::Deferred;
 use crate::invalid::Invalid;
 use crate::oauth2::{Authorization, Oauth2};
 use crate::owner_error::ErrorCode;
@@ -188,6 +189,8 @@ pub struct Profile {
     pub updated_at: OffsetDateTime,
     /// How far its mailbox is handled; `None` before the first poll.
     pub cursor: Option<Cursor>,
+    /// The messages that the cursor passed although they could not be read.
+    pub deferred: Vec<Deferred>,
     /// What the owner is shown.
     pub status: Status,
     /// An error of sending, as it is stored; see [`Profile::sending_error`].
@@ -208,6 +211,7 @@ impl Profile {
             created_at: now,
             updated_at: now,
             cursor: None,
+            deferred: Vec::new(),
             status: Status { state, ..Status::default() },
             sending: None,
         }

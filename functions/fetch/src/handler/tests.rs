@@ -10,6 +10,7 @@ use mailroom_auth::tokens::Tokens;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
+use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -68,7 +69,7 @@ impl Profiles for Ports {
         Ok(None)
     }
 
-    async fn move_cursor(&self, _: &Lease, _: &Cursor, _: Hold) -> Result<(), PortError> {
+    async fn move_cursor(&self, _: &Lease, _: &Cursor, _: &[Deferred], _: Hold) -> Result<(), PortError> {
         Ok(())
     }
 

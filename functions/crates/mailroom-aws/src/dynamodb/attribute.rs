@@ -26,3 +26,8 @@ pub(crate) fn time_of(attribute: &'static str, millis: i64) -> Result<OffsetDate
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .map_err(|error| Unreadable { attribute, why: error.to_string() })
 }
+
+/// Whether a flag is left out of its item.
+pub(crate) fn is_false(value: &bool) -> bool {
+    !*value
+}

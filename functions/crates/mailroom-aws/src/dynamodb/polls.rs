@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, Ret
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
+use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::job::Digest;
 use mailroom_core::inbound::schedule::Range;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -15,6 +16,7 @@ use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::{Duration, OffsetDateTime};
 
 use super::attribute::millis;
+use super::deferred_item::DeferredItem;
 use super::delivery_item::{machine_key, machine_name};
 use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
 use super::state_item::{CursorItem, StatusItem};
@@ -119,23 +121,44 @@ impl Profiles for Table {
         Ok(Some((lease, profile)))
     }
 
-    async fn move_cursor(&self, lease: &Lease, cursor: &Cursor, hold: Hold) -> Result<(), PortError> {
+    async fn move_cursor(
+        &self,
+        lease: &Lease,
+        cursor: &Cursor,
+        deferred: &[Deferred],
+        hold: Hold,
+    ) -> Result<(), PortError> {
         let update = self
             .update_item(lease.profile)
             .condition_expression("fence = :fence")
             .expression_attribute_names("#cursor", "cursor")
             .expression_attribute_values(":fence", number(lease.fence))
             .expression_attribute_values(":cursor", to_map(CursorItem::from(cursor))?);
-        let update = match hold {
-            Hold::Until(until) => update
-                .update_expression("SET #cursor = :cursor, lease_until = :until, tries = :tries")
-                .expression_attribute_values(":until", number(millis(until)))
-                .expression_attribute_values(":tries", number(1)),
-            Hold::Release => update
-                .update_expression("SET #cursor = :cursor, tries = :tries REMOVE lease_until")
-                .expression_attribute_values(":tries", number(0)),
+        let (mut set, mut remove) = ("SET #cursor = :cursor, tries = :tries".to_owned(), Vec::new());
+        let mut update = match hold {
+            Hold::Until(until) => {
+                set.push_str(", lease_until = :until");
+                update
+                    .expression_attribute_values(":until", number(millis(until)))
+                    .expression_attribute_values(":tries", number(1))
+            }
+            Hold::Release => {
+                remove.push("lease_until");
+                update.expression_attribute_values(":tries", number(0))
+            }
         };
-        update.send().await.map_err(update_failed)?;
+        if deferred.is_empty() {
+            remove.push("deferred");
+        } else {
+            set.push_str(", deferred = :deferred");
+            let entries = deferred.iter().map(|entry| to_map(DeferredItem::from(entry)));
+            update = update.expression_attribute_values(
+                ":deferred",
+                AttributeValue::L(entries.collect::<Result<_, _>>()?),
+            );
+        }
+        let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+        update.update_expression(set + &remove).send().await.map_err(update_failed)?;
         Ok(())
     }
 

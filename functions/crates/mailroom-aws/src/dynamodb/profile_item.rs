@@ -15,7 +15,8 @@ use mailroom_core::server::{Host, Mailbox, Security, Server};
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Iso8601;
 
-use super::attribute::{Unreadable, invalid, millis, time_of};
+use super::attribute::{Unreadable, invalid, is_false, millis, time_of};
+use super::deferred_item::DeferredItem;
 use super::state_item::{AuthorizationItem, CursorItem, SendingItem, StatusItem};
 
 /// The sort key of a profile's item.
@@ -69,10 +70,6 @@ pub(crate) fn lower_case(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 
-fn is_false(value: &bool) -> bool {
-    !*value
-}
-
 /// A profile as it is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ProfileItem {
@@ -122,6 +119,8 @@ pub(crate) struct ProfileItem {
     updated_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<CursorItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deferred: Vec<DeferredItem>,
     status: StatusItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sending: Option<SendingItem>,
@@ -290,6 +289,7 @@ impl From<&Profile> for ProfileItem {
             created_at: millis(profile.created_at),
             updated_at: millis(profile.updated_at),
             cursor: profile.cursor.as_ref().map(CursorItem::from),
+            deferred: profile.deferred.iter().map(DeferredItem::from).collect(),
             status: StatusItem::from(&profile.status),
             sending: profile.sending.as_ref().map(SendingItem::from),
             lease_until: None,
@@ -361,6 +361,7 @@ impl ProfileItem {
             created_at: time_of("created_at", self.created_at)?,
             updated_at: time_of("updated_at", self.updated_at)?,
             cursor: self.cursor.map(CursorItem::read).transpose()?,
+            deferred: self.deferred.into_iter().map(DeferredItem::read).collect::<Result<_, _>>()?,
             status: self.status.read()?,
             sending: self.sending.map(SendingItem::read).transpose()?,
         })

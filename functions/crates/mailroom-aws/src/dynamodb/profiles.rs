@@ -30,8 +30,19 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 10] =
-    ["PK", "SK", "id", "created_at", "cursor", "status", "sending", "lease_until", "fence", "tries"];
+const STATE: [&str; 11] = [
+    "PK",
+    "SK",
+    "id",
+    "created_at",
+    "cursor",
+    "deferred",
+    "status",
+    "sending",
+    "lease_until",
+    "fence",
+    "tries",
+];
 
 /// The attributes that an edit from one item to another sets, or removes where the new item has none.
 fn settings<'a>(before: &'a Item, after: &'a Item) -> BTreeSet<&'a str> {
@@ -166,7 +177,7 @@ impl Table {
         let mut add = "";
         if edit.place == Place::Another {
             set.push("tries = :none".to_owned());
-            remove.extend(["#cursor".to_owned(), "lease_until".to_owned()]);
+            remove.extend(["#cursor", "deferred", "lease_until"].map(str::to_owned));
             add = " ADD fence :one";
             update = update
                 .expression_attribute_names("#cursor", "cursor")

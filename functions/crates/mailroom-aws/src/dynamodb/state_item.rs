@@ -6,7 +6,7 @@ use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
 use serde::{Deserialize, Serialize};
 
-use super::attribute::{Unreadable, millis, time_of};
+use super::attribute::{Unreadable, is_false, millis, time_of};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CursorItem {
@@ -22,6 +22,8 @@ pub(crate) struct CursorItem {
 struct FloorItem {
     up_to: u32,
     since: i64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    renumbered: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,9 +65,11 @@ impl From<&Cursor> for CursorItem {
             uid_validity: cursor.uid_validity.map(UidValidity::get),
             last_uid: cursor.last_uid,
             newest: millis(cursor.newest),
-            floor: cursor
-                .floor
-                .map(|floor| FloorItem { up_to: floor.up_to.get(), since: millis(floor.since) }),
+            floor: cursor.floor.map(|floor| FloorItem {
+                up_to: floor.up_to.get(),
+                since: millis(floor.since),
+                renumbered: floor.renumbered,
+            }),
         }
     }
 }
@@ -75,7 +79,7 @@ impl CursorItem {
         let floor = match self.floor {
             Some(floor) => {
                 let since = time_of("cursor", floor.since)?;
-                Uid::new(floor.up_to).map(|up_to| Floor { up_to, since })
+                Uid::new(floor.up_to).map(|up_to| Floor { up_to, since, renumbered: floor.renumbered })
             }
             None => None,
         };

@@ -40,6 +40,8 @@ fn job(message: &str, conversation: &str) -> FlowJob {
         report: None,
         authentication: None,
         spam: None,
+        supersedes: None,
+        redelivered: false,
     }
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::inbound::cursor::Cursor;
+use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::isolation::Isolation;
-use crate::inbound::plan::{PendingMessage, Work};
+use crate::inbound::pending::PendingMessage;
+use crate::inbound::plan::Work;
 use crate::inbound::step::Moment;
 
 /// What a page is expected to take before one has been timed.
@@ -53,6 +54,11 @@ impl Backlog {
     /// The cursor after a page: past its messages. What is not wanted between them needs no cursor of its own.
     pub(crate) fn after(&self, page: &[PendingMessage], now: OffsetDateTime) -> Cursor {
         page.iter().fold(self.cursor, |cursor, message| cursor.advanced(message.uid, message.arrived, now))
+    }
+
+    /// The cursor past a message that is not handed over.
+    pub(crate) fn past(&self, uid: Uid) -> Cursor {
+        Cursor { last_uid: self.cursor.last_uid.max(uid.get()), ..self.cursor }
     }
 
     /// Whether a failure of the server is only that time ran out in the middle of a page, and something was achieved.

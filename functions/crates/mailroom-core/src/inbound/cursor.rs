@@ -55,6 +55,8 @@ pub struct Floor {
     pub up_to: Uid,
     /// INTERNALDATE (RFC 9051 §2.3.3) from which messages count.
     pub since: OffsetDateTime,
+    /// Whether these messages had other UIDs before, so that they may have been handed over.
+    pub renumbered: bool,
 }
 
 /// How far a mailbox is handled: every message up to `last_uid` has its job, or is not wanted.

@@ -1,11 +1,16 @@
-//! How carefully messages are handed over after earlier tries failed: the rules of quarantine.
+//! How carefully messages are handed over after earlier tries failed.
 //!
-//! Each lease of a profile counts as a try until the cursor moves or the poll ends in a way that says it was not the
-//! message's fault. A crash says nothing, so it counts. After three tries a message is quarantined, and those behind it
-//! go on.
+//! Each lease of a profile counts as a try until the cursor moves, or the poll ends in a way that says it was not the
+//! message's fault. A crash says nothing, so it counts. The second and third try take one message at a time. From the
+//! fourth on, the server first has to give another message of the mailbox: if it does not, it is the server that fails,
+//! and nothing happens to the message. If it does, the message is tried once more, and then *deferred*
+//! ([`crate::inbound::deferred`]), so that those behind it go on.
 
+use time::OffsetDateTime;
+
+use crate::inbound::deferred::{Announcement, Deferred, FETCHED_TRIES, QUARANTINE_AFTER, QUARANTINE_TRIES};
 use crate::inbound::failure::Failure;
-use crate::inbound::plan::{Extent, PendingMessage};
+use crate::inbound::pending::PendingMessage;
 
 /// The most messages of a page: one read of the ledger, ten batches of the job queue.
 pub const PAGE_MESSAGES: usize = 100;
@@ -13,19 +18,8 @@ pub const PAGE_MESSAGES: usize = 100;
 /// The bytes (RFC822.SIZE) after which a page is full; a larger message is a page of its own.
 pub const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What a header block counts at most in the bytes of a page.
-const HEADER_BYTES: u64 = 64 * 1024;
-
-impl PendingMessage {
-    /// The bytes that fetching it takes, if the server announced its size correctly.
-    #[must_use]
-    pub fn cost(&self) -> u64 {
-        match self.extent {
-            Extent::Whole => self.size,
-            Extent::Header => self.size.min(HEADER_BYTES),
-        }
-    }
-}
+/// The tries after which the first message is suspected to be unreadable.
+pub const TRIES_BEFORE_SUSPICION: u32 = 3;
 
 /// How carefully the next page is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,30 +28,67 @@ pub enum Isolation {
     Pages,
     /// One message at a time, in an invocation that no other profile shares: the next crash shows which message it was.
     OneByOne,
-    /// The first message is announced as quarantined: stored if it can be fetched, and not parsed.
+    /// As [`Self::OneByOne`]. A job says that the message is quarantined if it cannot be fetched.
+    WholeOrQuarantine,
+    /// A job says that the message is quarantined. What can be fetched of it is stored, and not parsed.
     Quarantine,
-    /// The first message is announced as quarantined, and not even fetched.
+    /// A job says that the message is quarantined. The message is not even fetched.
     QuarantineUnfetched,
 }
 
-impl Isolation {
-    /// The isolation of a lease's first page. `tries` includes the present one: see [`crate::ports::Lease`].
+/// What the tries at a cursor say of the first message behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Nothing.
+    None,
+    /// If the server gives another message and not this one, this one is deferred.
+    Unreadable,
+    /// A try to read it after the server gave another message ended in a crash, or with the time: it is deferred without
+    /// another.
+    Crashes,
+}
+
+impl Suspicion {
+    /// The suspicion under a lease. `tries` includes the present one: see [`crate::ports::Lease`].
     #[must_use]
     pub const fn after(tries: u32) -> Self {
-        match tries {
-            0 | 1 => Self::Pages,
-            2 | 3 => Self::OneByOne,
-            4 => Self::Quarantine,
-            _ => Self::QuarantineUnfetched,
+        if tries <= TRIES_BEFORE_SUSPICION {
+            Self::None
+        } else if tries == TRIES_BEFORE_SUSPICION + 1 {
+            Self::Unreadable
+        } else {
+            Self::Crashes
+        }
+    }
+}
+
+impl Isolation {
+    /// The isolation of a lease's pages. `tries` includes the present one: see [`crate::ports::Lease`].
+    #[must_use]
+    pub const fn after(tries: u32) -> Self {
+        if tries <= 1 { Self::Pages } else { Self::OneByOne }
+    }
+
+    /// The isolation of a try of a deferred message, as [`Deferred::begin_try`] returned it.
+    #[must_use]
+    pub fn of_deferred(entry: &Deferred, now: OffsetDateTime) -> Self {
+        let recent = now - entry.since < QUARANTINE_AFTER || entry.tries < QUARANTINE_TRIES;
+        match entry.announcement {
+            Announcement::Quarantined | Announcement::Never => Self::OneByOne,
+            Announcement::None if recent => Self::OneByOne,
+            // The present try counts as a crash until its end is known.
+            Announcement::None if entry.crashes <= 1 => Self::WholeOrQuarantine,
+            Announcement::None if entry.tries < FETCHED_TRIES => Self::Quarantine,
+            Announcement::None => Self::QuarantineUnfetched,
         }
     }
 
-    /// The isolation of the pages that follow: the message that failed is past, and others may be like it.
+    /// Whether a job may say only that the message is quarantined.
     #[must_use]
-    pub const fn of_next_page(self) -> Self {
+    pub const fn may_quarantine(self) -> bool {
         match self {
-            Self::Pages => Self::Pages,
-            Self::OneByOne | Self::Quarantine | Self::QuarantineUnfetched => Self::OneByOne,
+            Self::Pages | Self::OneByOne => false,
+            Self::WholeOrQuarantine | Self::Quarantine | Self::QuarantineUnfetched => true,
         }
     }
 
@@ -66,7 +97,7 @@ impl Isolation {
     pub fn page_length(self, left: &[PendingMessage]) -> usize {
         let most = match self {
             Self::Pages => PAGE_MESSAGES,
-            Self::OneByOne | Self::Quarantine | Self::QuarantineUnfetched => 1,
+            Self::OneByOne | Self::WholeOrQuarantine | Self::Quarantine | Self::QuarantineUnfetched => 1,
         };
         let mut bytes = 0_u64;
         let fitting = left.iter().take(most).take_while(|message| {
@@ -84,10 +115,16 @@ impl Isolation {
 #[must_use]
 pub const fn tries_after(failure: &Failure, tries: u32) -> Option<u32> {
     match failure {
-        Failure::SuspectMessage(_) => Some(tries),
+        Failure::SuspectMessage(_) => Some(counted_tries(tries)),
         Failure::Owner(_) | Failure::Service(_) => Some(not_counted(tries)),
         Failure::Lost | Failure::OutOfTime => None,
     }
+}
+
+/// `tries` with the present one. More than those before a suspicion would say that it crashed.
+#[must_use]
+pub const fn counted_tries(tries: u32) -> u32 {
+    if tries < TRIES_BEFORE_SUSPICION { tries } else { TRIES_BEFORE_SUSPICION }
 }
 
 /// `tries` without the present one: the lease ended, and no message is under suspicion.
@@ -98,8 +135,12 @@ pub const fn not_counted(tries: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use time::Duration;
+    use time::macros::datetime;
+
     use super::*;
     use crate::inbound::cursor::Uid;
+    use crate::inbound::pending::Extent;
     use crate::owner_error::{ErrorCode, OwnerError};
     use crate::ports::PortError;
 
@@ -116,7 +157,8 @@ mod tests {
         assert_eq!(Isolation::Pages.page_length(&messages(5, PAGE_BYTES / 2)), 2);
         assert_eq!(Isolation::Pages.page_length(&messages(2, 10 * PAGE_BYTES)), 1);
         assert_eq!(Isolation::Pages.page_length(&[]), 0);
-        for alone in [Isolation::OneByOne, Isolation::Quarantine, Isolation::QuarantineUnfetched] {
+        use Isolation::{OneByOne, Quarantine, QuarantineUnfetched, WholeOrQuarantine};
+        for alone in [OneByOne, WholeOrQuarantine, Quarantine, QuarantineUnfetched] {
             assert_eq!(alone.page_length(&messages(3, 10)), 1);
         }
     }
@@ -129,25 +171,77 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_quarantined_after_three_tries() {
-        use Isolation::{OneByOne, Pages, Quarantine, QuarantineUnfetched};
-        let isolations: Vec<Isolation> = (1..=6).map(Isolation::after).collect();
-        let expected = [Pages, OneByOne, OneByOne, Quarantine, QuarantineUnfetched, QuarantineUnfetched];
-        assert_eq!(isolations, expected);
+    fn a_message_is_suspected_after_three_tries() {
+        let tried: Vec<_> = (1..=6).map(|tries| (Isolation::after(tries), Suspicion::after(tries))).collect();
+        let expected = [
+            (Isolation::Pages, Suspicion::None),
+            (Isolation::OneByOne, Suspicion::None),
+            (Isolation::OneByOne, Suspicion::None),
+            (Isolation::OneByOne, Suspicion::Unreadable),
+            (Isolation::OneByOne, Suspicion::Crashes),
+            (Isolation::OneByOne, Suspicion::Crashes),
+        ];
+        assert_eq!(tried, expected);
+    }
+
+    /// The minutes and isolations of the tries of a message that is tried whenever that is due.
+    fn tries(crashes: bool) -> Vec<(i64, Isolation)> {
+        let start = datetime!(2026-11-01 12:00 UTC);
+        let mut entry = Deferred::new(messages(1, 10)[0], None, Announcement::None, start);
+        let mut tries = Vec::new();
+        for _ in 0..7 {
+            let now = entry.due_at;
+            let begun = entry.begin_try(now).unwrap();
+            tries.push(((now - start).whole_minutes(), Isolation::of_deferred(&begun, now)));
+            entry = if crashes { begun } else { begun.end_try() };
+        }
+        tries
     }
 
     #[test]
-    fn only_the_first_message_is_quarantined() {
-        for isolation in [Isolation::Quarantine, Isolation::QuarantineUnfetched, Isolation::OneByOne] {
-            assert_eq!(isolation.of_next_page(), Isolation::OneByOne);
+    fn a_deferred_message_is_not_quarantined_within_a_quarter_of_an_hour() {
+        use Isolation::{OneByOne, Quarantine, QuarantineUnfetched, WholeOrQuarantine};
+        let minutes = [1, 3, 7, 15, 31, 63, 123];
+        let fails = [
+            OneByOne,
+            OneByOne,
+            OneByOne,
+            WholeOrQuarantine,
+            WholeOrQuarantine,
+            WholeOrQuarantine,
+            WholeOrQuarantine,
+        ];
+        assert_eq!(tries(false), minutes.into_iter().zip(fails).collect::<Vec<_>>());
+        let crashes = [OneByOne, OneByOne, OneByOne, Quarantine, Quarantine, Quarantine, QuarantineUnfetched];
+        assert_eq!(tries(true), minutes.into_iter().zip(crashes).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_message_that_is_first_tried_again_after_a_day_is_tried_as_a_whole() {
+        let start = datetime!(2026-11-01 12:00 UTC);
+        let now = start + Duration::DAY;
+        let entry =
+            Deferred::new(messages(1, 10)[0], None, Announcement::None, start).begin_try(now).unwrap();
+        assert_eq!(Isolation::of_deferred(&entry, now), Isolation::OneByOne);
+    }
+
+    #[test]
+    fn a_deferred_message_is_tried_for_seven_days() {
+        let start = datetime!(2026-11-01 12:00 UTC);
+        let mut entry = Deferred::new(messages(1, 10)[0], None, Announcement::Quarantined, start);
+        while let Some(begun) = entry.begin_try(entry.due_at) {
+            assert!(begun.due_at - entry.due_at <= Duration::HOUR);
+            entry = begun.end_try();
         }
-        assert_eq!(Isolation::Pages.of_next_page(), Isolation::Pages);
+        assert!(entry.due_at - start >= Duration::days(7));
     }
 
     #[test]
     fn only_what_a_message_may_have_caused_counts_as_a_try() {
         let error = OwnerError::new(ErrorCode::ImapProtocol, "no");
-        assert_eq!(tries_after(&Failure::SuspectMessage(error.clone()), 2), Some(2));
+        for (tries, counted) in [(1, 1), (2, 2), (3, 3), (4, 3), (9, 3)] {
+            assert_eq!(tries_after(&Failure::SuspectMessage(error.clone()), tries), Some(counted));
+        }
         assert_eq!(tries_after(&Failure::Owner(error), 2), Some(1));
         assert_eq!(tries_after(&Failure::Service(PortError::Corrupt(String::new())), 1), Some(0));
         // The lease is left to run out, and counts.

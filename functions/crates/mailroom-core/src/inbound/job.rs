@@ -145,7 +145,8 @@ pub enum Kind {
     Bounce,
     /// A message above the profile's limit: its headers alone.
     Oversize,
-    /// A message that made Mailroom fail again and again: its place in the mailbox, and nothing of its content.
+    /// A message that could not be read: its place in the mailbox, and its header where the server gave that. A job that
+    /// supersedes this one follows if the message can be read within seven days.
     Quarantined,
 }
 
@@ -195,6 +196,12 @@ pub struct FlowJob {
     /// What the provider's filter says; none where it is not known, or says nothing.
     #[serde(default)]
     pub spam: Option<Spam>,
+    /// The job of kind `quarantined` that was sent for this message before it could be read; null for others.
+    #[serde(default)]
+    pub supersedes: Option<JobId>,
+    /// Whether this job may have been sent before, by a run that crashed. FIFO queues drop most repeats.
+    #[serde(default)]
+    pub redelivered: bool,
 }
 
 /// An object in Mailroom's bucket.

@@ -4,12 +4,13 @@
 //! the page, and the keys of objects, the deduplication ids of jobs and the ledger make the repeat harmless.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use crate::inbound::cursor::Uid;
+use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
-use crate::inbound::plan::PendingMessage;
-use crate::inbound::step::Step;
+use crate::inbound::pending::PendingMessage;
+use crate::inbound::step::{JobNotes, Step};
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::ports::FlowQueue;
@@ -22,7 +23,13 @@ pub(crate) struct Page {
     profile: ProfileId,
     after_fetch: AfterFetch,
     messages: Vec<PendingMessage>,
+    /// The messages whose jobs say only that they are quarantined: nothing is done to them, because they are still to be
+    /// read.
+    quarantine: Vec<Uid>,
     isolation: Isolation,
+    notes: JobNotes,
+    /// The check to ask for before the first job is sent: where the cursor stands, and the delay.
+    check: (Option<Cursor>, Duration),
     /// What was fetched, in the order of the page.
     fetched: Vec<(Uid, Digest)>,
     /// The digests that the ledger holds, or that the queue has just taken.
@@ -40,6 +47,7 @@ enum Next {
     ReadLedger,
     Store,
     NoteAutomated,
+    CheckLater,
     HandOver,
     NoteHandedOver,
     MarkSeen,
@@ -61,12 +69,21 @@ pub(crate) enum PageResult {
 }
 
 impl Page {
-    pub(crate) fn new(profile: &Profile, messages: Vec<PendingMessage>, isolation: Isolation) -> Self {
+    pub(crate) fn new(
+        profile: &Profile,
+        messages: Vec<PendingMessage>,
+        isolation: Isolation,
+        notes: JobNotes,
+        check: (Option<Cursor>, Duration),
+    ) -> Self {
         Self {
             profile: profile.id,
             after_fetch: profile.settings.after_fetch.clone(),
+            quarantine: Vec::new(),
             messages,
             isolation,
+            notes,
+            check,
             fetched: Vec::new(),
             handed_over: HashSet::new(),
             new: Vec::new(),
@@ -81,13 +98,29 @@ impl Page {
         &self.messages
     }
 
+    /// Whether a job of it says that its message is quarantined.
+    pub(crate) fn quarantines(&self) -> bool {
+        !self.quarantine.is_empty()
+    }
+
+    /// Whether jobs were sent that are not in the ledger yet.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.next == Next::NoteHandedOver
+    }
+
+    /// Whether the next step asks the mail server for the messages.
+    pub(crate) fn is_fetching(&self) -> bool {
+        self.next == Next::Fetch
+    }
+
     pub(crate) fn step<'a>(&'a self, queue: &'a FlowQueue) -> Step<'a> {
         match &self.next {
             Next::Fetch => Step::Fetch { page: &self.messages, isolation: self.isolation },
             Next::ReadLedger => Step::ReadLedger(self.fetched.iter().map(|(_, digest)| *digest).collect()),
-            Next::Store => Step::Store(&self.new),
+            Next::Store => Step::Store(&self.new, &self.notes),
             // Ahead of the jobs: a flow may answer at once.
             Next::NoteAutomated => Step::NoteAutomated(&self.automated),
+            Next::CheckLater => Step::CheckLater(self.check.0.as_ref(), self.check.1),
             Next::HandOver => Step::HandOver(queue),
             Next::NoteHandedOver => Step::NoteHandedOver(&self.accepted),
             Next::MarkSeen => Step::MarkSeen(self.handed_over_uids()),
@@ -96,8 +129,13 @@ impl Page {
     }
 
     /// The messages that were fetched. Those that are left out no longer exist.
-    pub(crate) fn fetched(&mut self, fetched: Vec<(Uid, Digest)>) -> Option<PageResult> {
+    pub(crate) fn fetched(
+        &mut self,
+        fetched: Vec<(Uid, Digest)>,
+        quarantine: Vec<Uid>,
+    ) -> Option<PageResult> {
         self.fetched = fetched;
+        self.quarantine = quarantine;
         if self.fetched.is_empty() { self.result() } else { self.then(Next::ReadLedger) }
     }
 
@@ -113,7 +151,7 @@ impl Page {
     /// The messages are stored; these of them were written by programs.
     pub(crate) fn stored(&mut self, automated: Vec<(MessageId, AutomatedSender)>) -> Option<PageResult> {
         self.automated = automated;
-        self.then(if self.automated.is_empty() { Next::HandOver } else { Next::NoteAutomated })
+        self.then(if self.automated.is_empty() { Next::CheckLater } else { Next::NoteAutomated })
     }
 
     /// The jobs that the queue took. Only their messages are noted, and changed in the mailbox.
@@ -127,7 +165,8 @@ impl Page {
     /// The step took effect.
     pub(crate) fn done(&mut self) -> Option<PageResult> {
         match self.next {
-            Next::NoteAutomated => self.then(Next::HandOver),
+            Next::NoteAutomated => self.then(Next::CheckLater),
+            Next::CheckLater => self.then(Next::HandOver),
             Next::NoteHandedOver => {
                 self.handed_over.extend(&self.accepted);
                 self.act()
@@ -165,7 +204,10 @@ impl Page {
     }
 
     fn handed_over_uids(&self) -> Vec<Uid> {
-        let handed_over = self.fetched.iter().filter(|(_, digest)| self.handed_over.contains(digest));
+        let is_read = |(uid, digest): &&(Uid, Digest)| {
+            self.handed_over.contains(digest) && !self.quarantine.contains(uid)
+        };
+        let handed_over = self.fetched.iter().filter(is_read);
         handed_over.map(|(uid, _)| *uid).collect()
     }
 }
@@ -179,7 +221,7 @@ mod tests {
 
     use super::*;
     use crate::flow::FlowSchemaId;
-    use crate::inbound::plan::Extent;
+    use crate::inbound::pending::Extent;
     use crate::profile::{Auth, Settings};
     use crate::server::{Host, Security, Server};
 
@@ -216,9 +258,11 @@ mod tests {
         let profile = Profile::new(id(), settings, datetime!(2026-11-01 12:00 UTC));
         let pending = |n| PendingMessage { uid: uid(n), extent: Extent::Whole, size: 10, arrived: None };
         let uids = || (1..).take(texts.len());
-        let mut page = Page::new(&profile, uids().map(pending).collect(), Isolation::Pages);
+        let check = (None, Duration::from_secs(90));
+        let messages = uids().map(pending).collect();
+        let mut page = Page::new(&profile, messages, Isolation::Pages, JobNotes::default(), check);
         let fetched = uids().map(uid).zip(texts.iter().map(|text| digest(text))).collect();
-        assert_eq!(page.fetched(fetched), None);
+        assert_eq!(page.fetched(fetched, Vec::new()), None);
         page
     }
 
@@ -231,10 +275,12 @@ mod tests {
         let mut page = fetched(&["a", "b"]);
         assert_eq!(step(&page), Step::ReadLedger(vec![digest("a"), digest("b")]));
         page.ledger_read(Vec::new());
-        assert_eq!(step(&page), Step::Store(&[uid(1), uid(2)]));
+        assert_eq!(step(&page), Step::Store(&[uid(1), uid(2)], &JobNotes::default()));
         let automated = vec![(MessageId::parse("a@b.example").unwrap(), AutomatedSender::AutoReply)];
         page.stored(automated.clone());
         assert_eq!(step(&page), Step::NoteAutomated(&automated));
+        page.done();
+        assert!(matches!(step(&page), Step::CheckLater(..)));
         page.done();
         assert_eq!(step(&page), Step::HandOver(&FlowQueue::Default));
         page.jobs_taken(&[job("b"), job("a")]);
@@ -248,7 +294,7 @@ mod tests {
     fn of_equal_messages_one_becomes_a_job_and_all_are_changed_in_the_mailbox() {
         let mut page = fetched(&["a", "a", "b"]);
         page.ledger_read(vec![digest("b")]);
-        assert_eq!(step(&page), Step::Store(&[uid(1)]));
+        assert_eq!(step(&page), Step::Store(&[uid(1)], &JobNotes::default()));
         page.stored(Vec::new());
         page.jobs_taken(&[job("a")]);
         page.done();
@@ -282,8 +328,19 @@ mod tests {
     }
 
     #[test]
+    fn a_quarantined_message_is_left_in_the_mailbox_as_it_is() {
+        let mut page = fetched(&["a"]);
+        page.quarantine = vec![uid(1)];
+        page.ledger_read(Vec::new());
+        page.stored(Vec::new());
+        page.jobs_taken(&[job("a")]);
+        assert_eq!(page.done(), Some(PageResult::HandedOver(1)));
+        assert!(page.quarantines());
+    }
+
+    #[test]
     fn a_page_of_deleted_messages_is_handed_over() {
         let mut page = fetched(&["a"]);
-        assert_eq!(page.fetched(Vec::new()), Some(PageResult::HandedOver(0)));
+        assert_eq!(page.fetched(Vec::new(), Vec::new()), Some(PageResult::HandedOver(0)));
     }
 }

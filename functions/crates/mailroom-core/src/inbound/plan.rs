@@ -6,6 +6,7 @@
 use time::OffsetDateTime;
 
 use crate::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
+use crate::inbound::pending::{Extent, PendingMessage};
 use crate::profile::{Profile, StartFrom};
 
 /// What a server says of a mailbox when it is opened (RFC 9051 §6.3.3).
@@ -54,28 +55,8 @@ pub struct Selection {
     pub include_seen: bool,
     /// Of a larger message (RFC822.SIZE in bytes), only the header block is fetched.
     pub max_message_bytes: u64,
-}
-
-/// How much of a message is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// All of it.
-    Whole,
-    /// Its header block: the message is larger than the profile allows.
-    Header,
-}
-
-/// One message to hand over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PendingMessage {
-    /// Its UID.
-    pub uid: Uid,
-    /// How much of it is fetched.
-    pub extent: Extent,
-    /// RFC822.SIZE in bytes.
-    pub size: u64,
-    /// INTERNALDATE.
-    pub arrived: Option<OffsetDateTime>,
+    /// The earliest arrival among the deferred messages. Where UIDs lose their meaning, they are found again by it.
+    pub deferred_since: Option<OffsetDateTime>,
 }
 
 /// What a poll has to do.
@@ -100,17 +81,24 @@ pub struct Work {
     pub end: Cursor,
     /// Whether the mailbox holds more than the listing shows.
     pub more: bool,
+    /// Whether UIDs have lost their meaning since the cursor was stored.
+    pub renumbered: bool,
 }
 
 impl Selection {
     /// What `profile` wants.
     #[must_use]
-    pub const fn of(profile: &Profile) -> Self {
+    pub fn of(profile: &Profile) -> Self {
         Self {
             start_from: profile.settings.start_from,
             created_at: profile.created_at,
             include_seen: profile.settings.include_seen,
             max_message_bytes: profile.settings.max_message_bytes,
+            deferred_since: profile
+                .deferred
+                .iter()
+                .map(|entry| entry.message.arrived.unwrap_or(entry.since))
+                .min(),
         }
     }
 
@@ -161,17 +149,17 @@ fn starting_point(
         }
         (None, _) => None,
     };
-    let from_the_start = |since: OffsetDateTime| Cursor {
+    let from_the_start = |since: OffsetDateTime, renumbered: bool| Cursor {
         uid_validity: state.uid_validity,
         last_uid: 0,
         newest: since,
-        floor: highest.and_then(Uid::new).map(|up_to| Floor { up_to, since }),
+        floor: highest.and_then(Uid::new).map(|up_to| Floor { up_to, since, renumbered }),
     };
     let Some(cursor) = cursor else {
         let start = wanted.start_point();
         return match wanted.start_from {
-            StartFrom::All => Some(Cursor { floor: None, ..from_the_start(start) }),
-            StartFrom::Date(_) => Some(from_the_start(start)),
+            StartFrom::All => Some(Cursor { floor: None, ..from_the_start(start, false) }),
+            StartFrom::Date(_) => Some(from_the_start(start, false)),
             StartFrom::Now => highest.map(|last_uid| Cursor {
                 uid_validity: state.uid_validity,
                 last_uid,
@@ -180,16 +168,24 @@ fn starting_point(
             }),
         };
     };
-    let renumbered = match (cursor.uid_validity, state.uid_validity) {
+    if is_renumbered(cursor, state) {
+        let since = match wanted.deferred_since {
+            Some(deferred) => cursor.newest.min(deferred),
+            None => cursor.newest,
+        };
+        let since = since.saturating_sub(Cursor::LOOK_BACK).max(wanted.start_point());
+        return Some(Cursor { newest: cursor.newest, ..from_the_start(since, true) });
+    }
+    Some(Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor })
+}
+
+/// Whether UIDs have lost their meaning since the cursor was stored: another UIDVALIDITY, or UIDNEXT not above it.
+fn is_renumbered(cursor: &Cursor, state: &MailboxState) -> bool {
+    match (cursor.uid_validity, state.uid_validity) {
         (Some(before), Some(now)) if before != now => true,
         // `n:*` lists the last message even below n, so a listing cannot show this; UIDNEXT can.
         _ => state.uid_next.is_some_and(|next| next.get() <= cursor.last_uid),
-    };
-    if renumbered {
-        let since = cursor.newest.saturating_sub(Cursor::LOOK_BACK).max(wanted.start_point());
-        return Some(Cursor { newest: cursor.newest, ..from_the_start(since) });
     }
-    Some(Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor })
 }
 
 /// Plans a poll. `listing` is what the server listed, if it was asked to (see [`list_above`]).
@@ -236,7 +232,8 @@ pub fn plan(
     if cursor == Some(&end) && pending.is_empty() {
         return Plan::Idle;
     }
-    Plan::Work(Work { pending, start, end, more: listing.cut })
+    let renumbered = cursor.is_some_and(|cursor| is_renumbered(cursor, state));
+    Plan::Work(Work { pending, start, end, more: listing.cut, renumbered })
 }
 
 #[cfg(test)]

@@ -5,15 +5,19 @@
 //! open ─ list ─┬─ idle ──────────────────────────────────────────────────────────┐
 //!              └─ lease ─┬─ find queue ─┬─ page: fetch, ledger, store, hand over ─┤
 //!                        │              └──◄── move the cursor ◄── note, act ──┘  │
+//!                        │                  deferred messages, each the same way ─┤
 //!                        └─ not leased, edited, to be polled alone                │
 //!                                                release, log out, poll again, record, finish
 //! ```
 //!
 //! What holds, whatever the driver tells:
-//! - The cursor passes a message only when the queue has its job, the ledger knows it, it no longer exists, or the
-//!   profile does not want it.
+//! - The cursor passes a message only when the queue has its job, the ledger knows it, it no longer exists, the profile
+//!   does not want it, or the same write defers it.
 //! - Nothing is written before the lease, and an idle poll takes none.
 //! - A lease ends released, by a move of the cursor or alone, unless it was lost or time ran out during a step.
+
+mod deferring;
+mod ending;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,24 +25,36 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::flow::FlowSchemaId;
-use crate::health::{self, Outcome, Status};
+use crate::health::Status;
 use crate::inbound::backlog::Backlog;
-use crate::inbound::cursor::Cursor;
+use crate::inbound::cursor::{Cursor, Uid};
+use crate::inbound::deferred::Deferred;
 use crate::inbound::failure::Failure;
-use crate::inbound::isolation::{Isolation, not_counted, tries_after};
+use crate::inbound::isolation::{Isolation, Suspicion};
 use crate::inbound::page::{Page, PageResult};
+use crate::inbound::pending::PendingMessage;
 use crate::inbound::plan::{self, Listing, MailboxState, Plan, Selection, Work};
-use crate::inbound::step::{Event, Moment, PollOutcome, Step};
-use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
+use crate::inbound::step::{Event, JobNotes, Moment, PollOutcome, Step};
+use crate::owner_error::{ErrorCode, OwnerError};
 use crate::ports::{FlowQueue, Hold, Lease, PortError};
 use crate::profile::Profile;
 use crate::server::Server;
 
-/// How long a lease lasts at most without being renewed. Each move of the cursor renews it.
+/// How long a lease lasts at most without being renewed, where others share the invocation. Each move of the cursor
+/// renews it.
 const LEASE_TIME: Duration = Duration::from_secs(60);
 
 /// How much longer than the poll's own time a lease lasts: the driver ends a step that is late within a second.
 const LEASE_MARGIN: Duration = Duration::from_secs(3);
+
+/// How long a lease lasts at most in an invocation of its own.
+const LONGEST_LEASE: Duration = Duration::from_secs(240);
+
+/// How long after the end of a lease its run is checked.
+const CHECK_MARGIN: Duration = Duration::from_secs(15);
+
+/// The latest check: a repeat must reach the queue before it forgets, five minutes after the first try.
+const LATEST_CHECK: Duration = Duration::from_secs(255);
 
 /// Whether other profiles share the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +77,16 @@ pub struct Poll {
     lease: Option<Lease>,
     queue: FlowQueue,
     backlog: Backlog,
+    suspicion: Suspicion,
+    /// Whether an earlier run may have sent jobs that the ledger does not know.
+    repeats: bool,
+    /// Whether the server gave another message in this poll; `None` before it was asked.
+    gave_another: Option<bool>,
+    /// The deferred messages that are due, and the one that is tried.
+    retries: VecDeque<Deferred>,
+    trying: Option<Deferred>,
+    /// Whether this poll deferred a message, or tried one.
+    deferred_changed: bool,
     state: State,
     /// The steps with which the poll ends.
     ending: VecDeque<Ending>,
@@ -76,19 +102,33 @@ enum State {
     Lease { until: OffsetDateTime },
     FindQueue(FlowSchemaId),
     Page(Box<Page>),
-    MoveCursor { lease: Lease, cursor: Cursor, hold: Hold, passes: usize },
+    FetchAnother { than: Vec<Uid>, turn: u64 },
+    MoveCursor { lease: Lease, cursor: Cursor, hold: Hold, then: AfterMove },
     Release { lease: Lease, tries: u32 },
     LogOut,
-    PollAgain,
+    PollAgain(Duration),
     Record(Status),
     Finish,
+}
+
+/// What follows a move of the cursor.
+#[derive(Debug, Clone, Copy)]
+enum AfterMove {
+    /// The next page: this many messages are past.
+    Page { passes: usize },
+    /// The end of this poll: its first message is deferred.
+    Deferred,
+    /// The try of a deferred message, which was stored as begun.
+    Try(Deferred),
+    /// The next deferred message.
+    NextTry,
 }
 
 #[derive(Debug)]
 enum Ending {
     Release { lease: Lease, tries: u32 },
     LogOut,
-    PollAgain,
+    PollAgain(Duration),
     Record,
 }
 
@@ -97,7 +137,8 @@ impl Poll {
     #[must_use]
     pub fn new(profile: Profile, invocation: Invocation, moment: Moment) -> Self {
         let nowhere = Cursor { uid_validity: None, last_uid: 0, newest: moment.now, floor: None };
-        let nothing = Work { pending: Vec::new(), start: nowhere, end: nowhere, more: false };
+        let nothing =
+            Work { pending: Vec::new(), start: nowhere, end: nowhere, more: false, renumbered: false };
         let mut poll = Self {
             invocation,
             mailbox: None,
@@ -105,6 +146,12 @@ impl Poll {
             lease: None,
             queue: FlowQueue::Default,
             backlog: Backlog::new(nothing, Isolation::Pages),
+            suspicion: Suspicion::None,
+            repeats: false,
+            gave_another: None,
+            retries: VecDeque::new(),
+            trying: None,
+            deferred_changed: false,
             state: State::Finish,
             ending: VecDeque::new(),
             outcome: PollOutcome::Read { handed_over: 0, more: false },
@@ -145,10 +192,13 @@ impl Poll {
             State::Lease { until } => Step::Lease { until: *until },
             State::FindQueue(flow_schema) => Step::FindQueue(flow_schema),
             State::Page(page) => page.step(&self.queue),
-            State::MoveCursor { lease, cursor, hold, .. } => Step::MoveCursor { lease, cursor, hold: *hold },
+            State::FetchAnother { than, turn } => Step::FetchAnother { than: than.clone(), turn: *turn },
+            State::MoveCursor { lease, cursor, hold, .. } => {
+                Step::MoveCursor { lease, cursor, deferred: &self.profile.deferred, hold: *hold }
+            }
             State::Release { lease, tries } => Step::Release { lease, tries: *tries },
             State::LogOut => Step::LogOut,
-            State::PollAgain => Step::PollAgain,
+            State::PollAgain(delay) => Step::PollAgain(*delay),
             State::Record(status) => Step::Record { version: self.profile.version, status },
             State::Finish => Step::Finish,
         }
@@ -175,7 +225,13 @@ impl Poll {
                 self.queue = queue;
                 self.next_page(moment);
             }
-            Ok(Event::Fetched(fetched)) => self.in_page(|page| page.fetched(fetched), moment),
+            Ok(Event::Fetched { messages, quarantine }) => {
+                if self.trying.is_none() && !messages.is_empty() {
+                    self.gave_another = Some(true);
+                }
+                self.in_page(|page| page.fetched(messages, quarantine), moment);
+            }
+            Ok(Event::FetchedAnother(given)) => self.fetched_another(given, moment),
             Ok(Event::LedgerRead(digests)) => self.in_page(|page| page.ledger_read(digests), moment),
             Ok(Event::Stored(automated)) => self.in_page(|page| page.stored(automated), moment),
             Ok(Event::HandedOver(jobs)) => self.in_page(|page| page.jobs_taken(&jobs), moment),
@@ -194,20 +250,21 @@ impl Poll {
     fn done(&mut self, moment: Moment) {
         match &self.state {
             State::Page(_) => self.in_page(Page::done, moment),
-            State::MoveCursor { cursor, hold, passes, .. } => {
-                let (cursor, hold, passes) = (*cursor, *hold, *passes);
-                self.moved(cursor, hold, passes, moment);
+            State::MoveCursor { cursor, hold, then, .. } => {
+                let (cursor, hold, then) = (*cursor, *hold, *then);
+                self.moved(cursor, hold, then, moment);
             }
             State::Release { .. } => {
                 self.lease = None;
                 self.next_ending(moment);
             }
-            State::LogOut | State::PollAgain | State::Record(_) => self.next_ending(moment),
+            State::LogOut | State::PollAgain(_) | State::Record(_) => self.next_ending(moment),
             // These have events of their own.
             State::Open(_)
             | State::List { .. }
             | State::Lease { .. }
             | State::FindQueue(_)
+            | State::FetchAnother { .. }
             | State::Finish => {}
         }
     }
@@ -224,8 +281,7 @@ impl Poll {
                 let why = "The server names no next UID, and the mailbox is too large to find it by listing.";
                 self.fail(Failure::Owner(OwnerError::new(ErrorCode::ImapProtocol, why)), moment);
             }
-            // Under a lease: another run was quicker.
-            Plan::Idle => self.read(moment),
+            Plan::Idle => self.idle(moment),
             Plan::Work(work) => self.begin(work, moment),
         }
     }
@@ -233,9 +289,16 @@ impl Poll {
     /// Takes the lease, and under it begins to work.
     fn begin(&mut self, work: Work, moment: Moment) {
         let Some(lease) = &self.lease else {
-            self.state = State::Lease { until: lease_until(moment) };
+            self.state = State::Lease { until: lease_until(self.invocation, moment) };
             return;
         };
+        if work.renumbered {
+            // The floor is laid so low that they are found again.
+            self.profile.deferred.clear();
+        }
+        self.suspicion =
+            if work.pending.is_empty() { Suspicion::None } else { Suspicion::after(lease.tries) };
+        self.repeats = lease.tries > 1;
         self.backlog = Backlog::new(work, Isolation::after(lease.tries));
         match self.profile.settings.flow_schema_id.clone() {
             Some(flow_schema) => self.state = State::FindQueue(flow_schema),
@@ -255,7 +318,7 @@ impl Poll {
         self.profile = profile;
         self.lease = Some(lease);
         if edited || alone {
-            let steps = self.release().into_iter().chain([Ending::PollAgain]);
+            let steps = self.release().into_iter().chain([Ending::PollAgain(Duration::ZERO)]);
             self.end(PollOutcome::Postponed, steps, moment);
         } else {
             self.listed_again = false;
@@ -266,22 +329,54 @@ impl Poll {
     /// Begins the next page if there is one and time for it. What is left is for the next poll.
     fn next_page(&mut self, moment: Moment) {
         let left = self.backlog.left();
-        if left.is_empty() {
-            // What lies above the cursor is not wanted.
-            self.move_cursor(self.backlog.end, Hold::Release, 0);
-        } else if moment.left < self.backlog.slowest_page * 2 {
+        let Some(first) = left.first() else {
+            if self.profile.cursor.as_ref() == Some(&self.backlog.end) {
+                // There was nothing but deferred messages to try.
+                self.next_try(moment);
+            } else {
+                // What lies above the cursor is not wanted.
+                self.move_cursor(self.backlog.end, self.hold_at_end(moment), AfterMove::Page { passes: 0 });
+            }
+            return;
+        };
+        if moment.left < self.backlog.slowest_page * 2 {
             self.read(moment);
+        } else if self.suspicion != Suspicion::None && self.gave_another.is_none() {
+            let uid = first.uid;
+            self.ask_for_another(uid);
+        } else if self.suspicion == Suspicion::Crashes {
+            self.defer_first(moment);
         } else {
             let isolation = self.backlog.isolation;
             let page = left.iter().take(isolation.page_length(left)).copied().collect();
-            self.backlog.page_began = moment.left;
-            self.state = State::Page(Box::new(Page::new(&self.profile, page, isolation)));
+            let notes = JobNotes { redelivered: self.repeats, supersedes: None };
+            self.begin_page(page, isolation, notes, moment);
         }
     }
 
-    fn move_cursor(&mut self, cursor: Cursor, hold: Hold, passes: usize) {
+    fn begin_page(
+        &mut self,
+        messages: Vec<PendingMessage>,
+        isolation: Isolation,
+        notes: JobNotes,
+        moment: Moment,
+    ) {
+        let check = (self.profile.cursor, self.check_delay(moment));
+        self.backlog.page_began = moment.left;
+        self.state = State::Page(Box::new(Page::new(&self.profile, messages, isolation, notes, check)));
+    }
+
+    /// The delay after which a crash of this run shows: the cursor has not moved, and its lease has ended. FIFO queues
+    /// drop repeated jobs for five minutes only.
+    fn check_delay(&self, moment: Moment) -> Duration {
+        let ends = self.lease.as_ref().map_or(moment.now, |lease| lease.expires_at);
+        let left = Duration::try_from(ends - moment.now).unwrap_or_default();
+        left.saturating_add(CHECK_MARGIN).clamp(CHECK_MARGIN, LATEST_CHECK)
+    }
+
+    fn move_cursor(&mut self, cursor: Cursor, hold: Hold, then: AfterMove) {
         if let Some(lease) = self.lease.clone() {
-            self.state = State::MoveCursor { lease, cursor, hold, passes };
+            self.state = State::MoveCursor { lease, cursor, hold, then };
         }
     }
 
@@ -289,14 +384,20 @@ impl Poll {
         let State::Page(page) = &mut self.state else { return };
         match step(page) {
             None => {}
+            Some(PageResult::HandedOver(jobs)) if self.trying.is_some() => {
+                let quarantined = page.quarantines();
+                self.backlog.handed_over += jobs;
+                self.tried(quarantined, moment);
+            }
             Some(PageResult::HandedOver(jobs)) => {
                 let passes = page.messages().len();
                 let after = self.backlog.after(page.messages(), moment.now);
                 self.backlog.handed_over += jobs;
+                let then = AfterMove::Page { passes };
                 if passes == self.backlog.left().len() {
-                    self.move_cursor(self.backlog.end, Hold::Release, passes);
+                    self.move_cursor(self.backlog.end, self.hold_at_end(moment), then);
                 } else {
-                    self.move_cursor(after, Hold::Until(lease_until(moment)), passes);
+                    self.move_cursor(after, self.keep_lease(moment), then);
                 }
             }
             Some(PageResult::Refused { accepted, jobs }) => {
@@ -307,151 +408,49 @@ impl Poll {
         }
     }
 
-    fn moved(&mut self, cursor: Cursor, hold: Hold, passes: usize, moment: Moment) {
-        let backlog = &mut self.backlog;
-        backlog.cursor = cursor;
-        backlog.passed += passes;
-        backlog.isolation = backlog.isolation.of_next_page();
-        backlog.slowest_page = backlog.slowest_page.max(backlog.page_began.saturating_sub(moment.left));
-        match hold {
-            Hold::Release => {
-                self.lease = None;
-                self.read(moment);
+    fn moved(&mut self, cursor: Cursor, hold: Hold, then: AfterMove, moment: Moment) {
+        self.profile.cursor = Some(cursor);
+        self.backlog.cursor = cursor;
+        match (hold, &mut self.lease) {
+            (Hold::Release, lease) => *lease = None,
+            (Hold::Until(until), Some(lease)) => {
+                // As the table has it: this lease is the first try at the new cursor.
+                (lease.tries, lease.expires_at) = (1, until);
             }
-            Hold::Until(_) => {
-                if let Some(lease) = &mut self.lease {
-                    // As the table has it: this lease is the first try at the new cursor.
-                    lease.tries = 1;
-                }
-                self.next_page(moment);
-            }
+            (Hold::Until(_), None) => {}
         }
-    }
-
-    /// Ends a poll that went well. A lease that is still held is released, and no message is under suspicion.
-    fn read(&mut self, moment: Moment) {
-        let handed_over = self.backlog.handed_over;
-        let more = self.backlog.wants_another_poll();
-        let again = more.then_some(Ending::PollAgain);
-        let steps = self.release().into_iter().chain([Ending::LogOut]).chain(again).chain([Ending::Record]);
-        self.end(PollOutcome::Read { handed_over, more }, steps, moment);
-    }
-
-    /// The release of the lease, if it is held, without counting this try.
-    fn release(&self) -> Option<Ending> {
-        self.lease.clone().map(|lease| Ending::Release { tries: not_counted(lease.tries), lease })
-    }
-
-    fn fail(&mut self, failure: Failure, moment: Moment) {
-        match &self.state {
-            // Only the time ran out in the middle of a page: the rest is for the next poll.
-            State::Page(_) if matches!(failure, Failure::Owner(_)) && self.backlog.may_stop(moment) => {
-                self.read(moment);
-            }
-            State::Release { .. } => {
-                // Not tried again: the lease runs out.
-                self.lease = None;
-                match self.outcome {
-                    PollOutcome::Failed(_) => self.next_ending(moment),
-                    PollOutcome::Read { .. }
-                    | PollOutcome::Postponed
-                    | PollOutcome::NotLeased
-                    | PollOutcome::Lost => self.end_in(failure, moment),
+        match then {
+            AfterMove::Page { passes } => {
+                let backlog = &mut self.backlog;
+                backlog.passed += passes;
+                backlog.slowest_page =
+                    backlog.slowest_page.max(backlog.page_began.saturating_sub(moment.left));
+                self.suspicion = Suspicion::None;
+                match hold {
+                    Hold::Release => self.read(moment),
+                    Hold::Until(_) => self.next_page(moment),
                 }
             }
-            // Edited or deleted since: what was seen is no longer about this profile.
-            State::Record(_) if matches!(failure, Failure::Lost) => self.next_ending(moment),
-            State::Record(_) | State::PollAgain => {
-                let (outcome, error) = outcome_of(failure);
-                self.error = self.error.take().or(error);
-                self.end(outcome, [], moment);
-            }
-            State::Open(_)
-            | State::List { .. }
-            | State::Lease { .. }
-            | State::FindQueue(_)
-            | State::Page(_)
-            | State::MoveCursor { .. }
-            | State::LogOut
-            | State::Finish => self.end_in(failure, moment),
+            AfterMove::Deferred => self.end_deferred(moment),
+            AfterMove::Try(entry) => self.try_deferred(entry, moment),
+            AfterMove::NextTry => self.next_try(moment),
         }
     }
 
-    /// Ends a poll that failed: the lease is released if it is held and known to be, and the owner is told.
-    fn end_in(&mut self, failure: Failure, moment: Moment) {
-        let release = self.lease.clone().and_then(|lease| {
-            let tries = tries_after(&failure, lease.tries)?;
-            Some(Ending::Release { lease, tries })
-        });
-        let (outcome, error) = outcome_of(failure);
-        self.error = error;
-        let record = (outcome != PollOutcome::Lost).then_some(Ending::Record);
-        self.end(outcome, release.into_iter().chain(record), moment);
+    /// The end of a lease that is kept.
+    fn keep_lease(&self, moment: Moment) -> Hold {
+        Hold::Until(lease_until(self.invocation, moment))
     }
-
-    fn end(&mut self, outcome: PollOutcome, steps: impl IntoIterator<Item = Ending>, moment: Moment) {
-        self.outcome = outcome;
-        self.ending = steps.into_iter().collect();
-        self.next_ending(moment);
-    }
-
-    fn next_ending(&mut self, moment: Moment) {
-        self.state = match self.ending.pop_front() {
-            Some(Ending::Release { lease, tries }) => State::Release { lease, tries },
-            Some(Ending::LogOut) => State::LogOut,
-            Some(Ending::PollAgain) => State::PollAgain,
-            Some(Ending::Record) => self.status(moment.now).map_or(State::Finish, State::Record),
-            None => State::Finish,
-        };
-    }
-
-    /// The status that the outcome makes; `None` where nothing is worth a write.
-    fn status(&self, now: OffsetDateTime) -> Option<Status> {
-        let outcome = match &self.outcome {
-            PollOutcome::Read { handed_over, .. } => Outcome::Success { handed_over: *handed_over },
-            PollOutcome::Failed(error) => Outcome::Failure(error.clone()),
-            PollOutcome::NotLeased | PollOutcome::Postponed | PollOutcome::Lost => return None,
-        };
-        health::after_poll(&self.profile.status, &outcome, now)
-    }
-}
-
-/// The outcome of a failed poll, and the error for the log and the caller.
-fn outcome_of(failure: Failure) -> (PollOutcome, Option<PortError>) {
-    let internal = "Mailroom could not store or hand over the messages of this mailbox. It tries again by itself, and \
-                    no message is lost.";
-    match failure {
-        Failure::Owner(error) | Failure::SuspectMessage(error) => {
-            (PollOutcome::Failed(noting_retry(error)), None)
-        }
-        Failure::Lost => (PollOutcome::Lost, None),
-        Failure::OutOfTime => {
-            let error = OwnerError::new(
-                ErrorCode::ImapTimeout,
-                "The mailbox could not be read in the available time.",
-            );
-            (PollOutcome::Failed(noting_retry(error)), None)
-        }
-        Failure::Service(error) => {
-            (PollOutcome::Failed(OwnerError::new(ErrorCode::Internal, internal)), Some(error))
-        }
-    }
-}
-
-/// Says of an error that goes away by itself that Mailroom tries again. The others wait for the owner.
-fn noting_retry(mut error: OwnerError) -> OwnerError {
-    match error.code.class() {
-        ErrorClass::Transient | ErrorClass::Throttled => {
-            error.message.push_str(" Mailroom tries again by itself.");
-        }
-        ErrorClass::Owner | ErrorClass::Authorization => {}
-    }
-    error
 }
 
 /// When a lease ends: with the poll's time, or earlier, because a run that crashes must not block the mailbox for long.
-fn lease_until(moment: Moment) -> OffsetDateTime {
-    let time = moment.left.saturating_add(LEASE_MARGIN).min(LEASE_TIME);
+/// A message that is fetched alone may take all of the invocation.
+fn lease_until(invocation: Invocation, moment: Moment) -> OffsetDateTime {
+    let longest = match invocation {
+        Invocation::Shared => LEASE_TIME,
+        Invocation::Dedicated => LONGEST_LEASE,
+    };
+    let time = moment.left.saturating_add(LEASE_MARGIN).min(longest);
     moment.now.saturating_add(time::Duration::try_from(time).unwrap_or(time::Duration::MINUTE))
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use crate::inbound::cursor::{Cursor, UidValidity};
 use crate::invalid::Invalid;
 use crate::profile::{Profile, ProfileId, RefreshInterval};
 
@@ -28,6 +29,22 @@ pub struct Range {
     pub to: String,
 }
 
+/// Where a cursor stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The UIDVALIDITY.
+    pub uid_validity: Option<u32>,
+    /// The last handled UID.
+    pub last_uid: u32,
+}
+
+impl From<&Cursor> for Position {
+    fn from(cursor: &Cursor) -> Self {
+        Self { uid_validity: cursor.uid_validity.map(UidValidity::get), last_uid: cursor.last_uid }
+    }
+}
+
 /// What a message on the poll queue asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PollRequest {
@@ -42,6 +59,14 @@ pub enum PollRequest {
     },
     /// Poll one profile: there is more in its mailbox, or it has to be polled alone.
     Profile(ProfileId),
+    /// Poll one profile if its cursor still stands where it stood before a page was handed over: then the run crashed, and
+    /// its jobs have to be sent again before the queue forgets them.
+    Check {
+        /// The profile.
+        profile: ProfileId,
+        /// The stored UIDVALIDITY and UID; `None` before the first move.
+        position: Option<Position>,
+    },
     /// Plan an interval again: the later rounds of an interval below a minute.
     Round(RefreshInterval),
     /// Remove what is left of the ledger of a profile that no longer exists.
@@ -60,6 +85,10 @@ enum Body {
     },
     Profile {
         profile_id: String,
+    },
+    Check {
+        profile_id: String,
+        position: Option<Position>,
     },
     Round {
         /// Seconds.
@@ -109,6 +138,7 @@ impl PollRequest {
                 Self::Range { interval: interval(refresh_interval)?, shard, range }
             }
             Body::Profile { profile_id } => Self::Profile(profile(profile_id)?),
+            Body::Check { profile_id, position } => Self::Check { profile: profile(profile_id)?, position },
             Body::Round { refresh_interval } => Self::Round(interval(refresh_interval)?),
             Body::Forget { profile_id } => Self::Forget(profile(profile_id)?),
         })
@@ -122,6 +152,9 @@ impl PollRequest {
                 Body::Range { refresh_interval: interval.seconds(), shard: *shard, range: range.clone() }
             }
             Self::Profile(id) => Body::Profile { profile_id: id.to_string() },
+            Self::Check { profile, position } => {
+                Body::Check { profile_id: profile.to_string(), position: *position }
+            }
             Self::Round(interval) => Body::Round { refresh_interval: interval.seconds() },
             Self::Forget(id) => Body::Forget { profile_id: id.to_string() },
         };
@@ -224,7 +257,10 @@ mod tests {
                     let (_, keys) = due.iter().find(|(s, _)| s == shard).unwrap();
                     keys.iter().filter(|key| (&range.from..=&range.to).contains(key)).count()
                 }
-                PollRequest::Profile(_) | PollRequest::Round(_) | PollRequest::Forget(_) => 0,
+                PollRequest::Profile(_)
+                | PollRequest::Check { .. }
+                | PollRequest::Round(_)
+                | PollRequest::Forget(_) => 0,
             })
             .sum();
         assert_eq!(covered, 351);
@@ -249,6 +285,18 @@ mod tests {
                 PollRequest::Range { interval: interval(300), shard: 3, range },
             ),
             (json!({"kind": "profile", "version": 1, "profile_id": ID}), PollRequest::Profile(profile)),
+            (
+                json!({"kind": "check", "version": 1, "profile_id": ID, "position": null}),
+                PollRequest::Check { profile, position: None },
+            ),
+            (
+                json!({"kind": "check", "version": 1, "profile_id": ID,
+                       "position": {"uid_validity": 7, "last_uid": 9}}),
+                PollRequest::Check {
+                    profile,
+                    position: Some(Position { uid_validity: Some(7), last_uid: 9 }),
+                },
+            ),
             (
                 json!({"kind": "round", "version": 1, "refresh_interval": 10}),
                 PollRequest::Round(interval(10)),

@@ -7,9 +7,11 @@ use time::OffsetDateTime;
 use crate::flow::FlowSchemaId;
 use crate::health::Status;
 use crate::inbound::cursor::{Cursor, Uid};
+use crate::inbound::deferred::Deferred;
 use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
-use crate::inbound::plan::{Listing, MailboxState, PendingMessage};
+use crate::inbound::pending::PendingMessage;
+use crate::inbound::plan::{Listing, MailboxState};
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::owner_error::OwnerError;
@@ -54,15 +56,25 @@ pub enum Step<'a> {
     Fetch {
         /// The messages, in ascending order of their UIDs.
         page: &'a [PendingMessage],
-        /// What is announced instead of a message that cannot be read.
+        /// How much is fetched of a message that is quarantined.
         isolation: Isolation,
+    },
+    /// Fetch the first bytes of another message of the mailbox, or where there is no other, of the header of this one:
+    /// [`Event::FetchedAnother`].
+    FetchAnother {
+        /// The messages that do not count.
+        than: Vec<Uid>,
+        /// Which of the others: another number, another message.
+        turn: u64,
     },
     /// Look up which of these were handed over before: [`Event::LedgerRead`].
     ReadLedger(Vec<Digest>),
     /// Store these of the fetched messages, parsed, and make their jobs: [`Event::Stored`].
-    Store(&'a [Uid]),
+    Store(&'a [Uid], &'a JobNotes),
     /// Note that programs wrote these messages, so that nobody answers them: [`Event::Done`].
     NoteAutomated(&'a [(MessageId, AutomatedSender)]),
+    /// Ask for a check of this profile after a delay, which polls it if its cursor still stands here: [`Event::Done`].
+    CheckLater(Option<&'a Cursor>, Duration),
     /// Send the jobs that were made, in order: [`Event::HandedOver`].
     HandOver(&'a FlowQueue),
     /// Note in the ledger that these are handed over: [`Event::Done`].
@@ -77,6 +89,8 @@ pub enum Step<'a> {
         lease: &'a Lease,
         /// The new cursor.
         cursor: &'a Cursor,
+        /// The deferred messages, stored with it.
+        deferred: &'a [Deferred],
         /// Whether the lease is kept.
         hold: Hold,
     },
@@ -89,8 +103,8 @@ pub enum Step<'a> {
     },
     /// Log out of the server: [`Event::Done`].
     LogOut,
-    /// Ask for another poll of this profile, soon and in an invocation of its own: [`Event::Done`].
-    PollAgain,
+    /// Ask for another poll of this profile after a delay, in an invocation of its own: [`Event::Done`].
+    PollAgain(Duration),
     /// Record the profile's status, unless it was edited since this version: [`Event::Done`].
     Record {
         /// The version that was polled.
@@ -107,14 +121,16 @@ impl Step<'_> {
     #[must_use]
     pub const fn is_report(&self) -> bool {
         match self {
-            Self::PollAgain | Self::Record { .. } => true,
+            Self::PollAgain(_) | Self::Record { .. } => true,
             Self::Open { .. }
             | Self::List { .. }
             | Self::Lease { .. }
             | Self::FindQueue(_)
             | Self::Fetch { .. }
             | Self::ReadLedger(_)
-            | Self::Store(_)
+            | Self::FetchAnother { .. }
+            | Self::Store(..)
+            | Self::CheckLater(..)
             | Self::NoteAutomated(_)
             | Self::HandOver(_)
             | Self::NoteHandedOver(_)
@@ -126,6 +142,15 @@ impl Step<'_> {
             | Self::Finish => false,
         }
     }
+}
+
+/// What the jobs of a page say of earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobNotes {
+    /// The job of kind `quarantined` that was handed over in their place.
+    pub supersedes: Option<JobId>,
+    /// Whether they may have been handed over before, by a run that crashed.
+    pub redelivered: bool,
 }
 
 /// What a step led to.
@@ -141,8 +166,15 @@ pub enum Event {
     NotLeased,
     /// The queue of the flow schema.
     QueueFound(FlowQueue),
-    /// The fetched messages and their digests, in the order of the page. One that is left out no longer exists.
-    Fetched(Vec<(Uid, Digest)>),
+    /// The page was fetched.
+    Fetched {
+        /// The messages and their digests, in the order of the page. One that is left out no longer exists.
+        messages: Vec<(Uid, Digest)>,
+        /// Those of them that are quarantined.
+        quarantine: Vec<Uid>,
+    },
+    /// Whether the server gave something of another message, or of the header.
+    FetchedAnother(bool),
     /// The digests that were handed over before.
     LedgerRead(Vec<Digest>),
     /// The jobs are made, and these of their messages were written by programs.

@@ -3,7 +3,7 @@
 //! No announced size decides how much memory is used. Every FETCH has an offset and a length
 //! (`BODY.PEEK[]<0.262144>`), so that no literal is larger than a chunk; a message that fills its chunk is continued.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mailroom_core::inbound::cursor::Uid;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,7 +12,7 @@ use super::connection::Progress;
 use super::encode::uid_set;
 use super::error::{ImapError, Malformed, Step};
 use super::frame::Tag;
-use super::response::{Content, Fetch, Response, Section};
+use super::response::{Content, Fetch, Response, SearchResult, Section};
 use super::session::{Session, UIDS_PER_COMMAND};
 
 /// A message with a smaller announced size is fetched together with others, and at first up to this many bytes.
@@ -27,6 +27,12 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// The most bytes of a header block that are fetched; servers accept messages with a tenth of it.
 const MAX_HEADER: u64 = 256 * 1024;
+
+/// How many messages, spread over the mailbox, are considered to see whether the server gives any.
+const SAMPLES: u32 = 8;
+
+/// What is fetched of a message to see whether the server gives it at all.
+const SAMPLE: u64 = 512;
 
 /// The most bytes that a usual header block has.
 const USUAL_HEADER: u64 = 64 * 1024;
@@ -125,10 +131,67 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(fetched)
     }
 
+    /// Whether the server gives the first bytes of a message other than these, of the `exists` in the mailbox: of one of
+    /// several, chosen by `turn`. Where there is no other, the header of the first of these counts.
+    ///
+    /// # Errors
+    /// When the session cannot be used any more. A command that is refused gives nothing.
+    pub async fn fetch_another(&mut self, than: &[Uid], exists: u32, turn: u64) -> Result<bool, ImapError> {
+        let mut others = Vec::new();
+        if exists > 0 {
+            let spread = (0..SAMPLES).map(|n| 1 + (exists - 1) / (SAMPLES - 1) * n);
+            let spread: BTreeSet<u32> = spread.chain([exists]).collect();
+            let numbers: Vec<String> = spread.into_iter().map(|n| n.to_string()).collect();
+            let numbers = numbers.join(",");
+            let sink = |response| {
+                if let Response::Fetch(fetch) = response {
+                    others.extend(fetch.uid);
+                }
+                Ok(())
+            };
+            refused_is_nothing(self.fetch_items(&format!("FETCH {numbers} (UID)"), sink).await)?;
+        }
+        others.retain(|uid| !than.contains(uid));
+        let chosen = turn % u64::try_from(others.len()).unwrap_or(1).max(1);
+        let other = usize::try_from(chosen).ok().and_then(|at| others.get(at).copied());
+        let (uid, section, name) = match (other, than.first()) {
+            (Some(other), _) => (other, Section::Whole, ""),
+            (None, Some(first)) => (*first, Section::Header, "HEADER"),
+            (None, None) => return Ok(false),
+        };
+        self.connection.max_literal = SAMPLE;
+        let mut given = false;
+        let sink = |response| {
+            if let Some((theirs, content)) = content(response) {
+                given |= theirs == uid
+                    && content.section == section
+                    && content.bytes.is_some_and(|bytes| !bytes.is_empty());
+            }
+            Ok(())
+        };
+        let command = format!("UID FETCH {} (UID BODY.PEEK[{name}]<0.{SAMPLE}>)", uid.get());
+        refused_is_nothing(self.fetch_items(&command, sink).await)?;
+        Ok(given)
+    }
+
+    /// Runs a FETCH command.
+    async fn fetch_items(
+        &mut self,
+        command: &str,
+        sink: impl FnMut(Response) -> Result<(), Malformed>,
+    ) -> Result<(), ImapError> {
+        self.connection.begin_operation()?;
+        let tag = self.connection.command(command);
+        self.connection.flush(Step::Fetch).await?;
+        self.connection.complete(tag, Step::Fetch, sink).await.map(drop)
+    }
+
     /// Checks that the messages missing from a response no longer exist. A server out of memory completes a FETCH with OK
     /// and leaves messages out (924 of 1,000, measured in November 2026); taken for deleted, they would be lost.
     ///
-    /// NOOP comes first: a server may not report what other clients expunged during a FETCH (RFC 9051 §7.5.1).
+    /// NOOP comes first: a server may not report what other clients expunged during a FETCH (RFC 9051 §7.5.1). Dovecot
+    /// sends the FETCH response ahead of NOOP's OK, so that the responses to all three commands count. Exchange Online
+    /// finds in a search what it does not give to a FETCH, for minutes or for ever.
     async fn confirm_gone(
         &mut self,
         asked: impl Iterator<Item = Uid>,
@@ -140,17 +203,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.connection.begin_operation()?;
             let noop = self.connection.command("NOOP");
             let set = uid_set(uids.iter().copied());
-            let tag = self.connection.command(&format!("UID FETCH {set} (UID FLAGS)"));
+            let fetch = self.connection.command(&format!("UID FETCH {set} (UID FLAGS)"));
+            let search = self.connection.command(&format!("UID SEARCH UID {set}"));
             self.connection.flush(Step::Fetch).await?;
-            self.connection.complete(noop, Step::Fetch, |_| Ok(())).await?;
             let mut there = false;
-            let sink = |response| {
-                if let Response::Fetch(fetch) = response {
-                    there |= fetch.uid.is_some_and(|uid| uids.contains(&uid));
-                }
-                Ok(())
-            };
-            self.connection.complete(tag, Step::Fetch, sink).await?;
+            for tag in [noop, fetch, search] {
+                let sink = |response| {
+                    match response {
+                        Response::Fetch(fetch) => there |= fetch.uid.is_some_and(|uid| uids.contains(&uid)),
+                        Response::Search(SearchResult::Found(found)) => {
+                            there |= found.iter().any(|uid| uids.contains(uid));
+                        }
+                        // In doubt it is there.
+                        Response::Search(SearchResult::Unreadable) => there = true,
+                        Response::Status(..)
+                        | Response::Exists(_)
+                        | Response::Tagged(..)
+                        | Response::Continuation(_)
+                        | Response::Capability(_)
+                        | Response::List(_)
+                        | Response::Unseen(_)
+                        | Response::Other => {}
+                    }
+                    Ok(())
+                };
+                self.connection.complete(tag, Step::Fetch, sink).await?;
+            }
             if there {
                 return Err(ImapError::Malformed { step: Step::Fetch, what: Malformed::Empty });
             }
@@ -311,6 +389,13 @@ fn content(response: Response) -> Option<(Uid, Content)> {
     let Response::Fetch(fetch) = response else { return None };
     let Fetch { uid, content, .. } = *fetch;
     Some((uid?, content?))
+}
+
+fn refused_is_nothing(result: Result<(), ImapError>) -> Result<(), ImapError> {
+    match result {
+        Err(ImapError::Refused { .. }) => Ok(()),
+        result => result,
+    }
 }
 
 fn length(bytes: &[u8]) -> u64 {

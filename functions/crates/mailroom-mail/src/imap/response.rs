@@ -160,10 +160,10 @@ pub(super) struct ListedMailbox {
 }
 
 /// The result of a search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SearchResult {
-    NoMatch,
-    Match,
+    /// The messages found: UIDs, after UID SEARCH.
+    Found(Vec<Uid>),
     /// A result that cannot be read, or an ESEARCH, which was not requested.
     Unreadable,
 }
@@ -289,14 +289,9 @@ fn listed_mailbox(data: &[u8], literals: Vec<Vec<u8>>) -> Option<ListedMailbox> 
 /// Whether a SEARCH response (RFC 3501 §7.2.5) names a message. A MODSEQ may follow its numbers (RFC 7162 §3.1.5).
 fn search_result(data: &[u8]) -> SearchResult {
     let numbers = data.split(|byte| *byte == b'(').next().unwrap_or_default();
-    let mut words = numbers.split(|byte| *byte == b' ').filter(|word| !word.is_empty()).peekable();
-    if words.peek().is_none() {
-        SearchResult::NoMatch
-    } else if words.all(|word| number(word).is_some_and(|uid| uid > 0)) {
-        SearchResult::Match
-    } else {
-        SearchResult::Unreadable
-    }
+    let words = numbers.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let found: Option<Vec<Uid>> = words.map(|word| Uid::new(number(word)?)).collect();
+    found.map_or(SearchResult::Unreadable, SearchResult::Found)
 }
 
 /// UNSEEN in a STATUS response (RFC 9051 §7.3.4).

@@ -265,8 +265,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentMailbox<S> {
         let mut found = false;
         let sink = |response| match response {
             Response::Search(SearchResult::Unreadable) => Err(Malformed::Search),
-            Response::Search(hits) => {
-                found |= hits == SearchResult::Match;
+            Response::Search(SearchResult::Found(messages)) => {
+                found |= !messages.is_empty();
                 Ok(())
             }
             Response::Tagged(..)

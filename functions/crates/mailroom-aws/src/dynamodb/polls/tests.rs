@@ -1,6 +1,9 @@
 //! What the table is asked, and what happens when it refuses a request or does only a part of it.
 
 use mailroom_core::error_chain::Chain;
+use mailroom_core::inbound::cursor::Uid;
+use mailroom_core::inbound::deferred::Announcement;
+use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use serde_json::{Value, json};
 use time::macros::datetime;
 
@@ -24,6 +27,12 @@ fn lease() -> Lease {
 
 fn cursor() -> Cursor {
     Cursor { uid_validity: None, last_uid: 4711, newest: NOW, floor: None }
+}
+
+fn deferred() -> Deferred {
+    let message =
+        PendingMessage { uid: Uid::new(9).unwrap(), extent: Extent::Whole, size: 10, arrived: Some(NOW) };
+    Deferred::new(message, None, Announcement::None, NOW)
 }
 
 fn digests(count: usize) -> Vec<Digest> {
@@ -80,8 +89,8 @@ async fn a_failed_condition_is_no_error_of_the_service() {
     let failed = || exception("ConditionalCheckFailedException");
     let (table, calls) = table([failed(), failed(), failed(), failed(), failed()]);
     assert!(table.lease(id(), NOW, NOW).await.unwrap().is_none());
-    assert!(lost(table.move_cursor(&lease(), &cursor(), Hold::Release).await));
-    assert!(lost(table.move_cursor(&lease(), &cursor(), Hold::Until(NOW)).await));
+    assert!(lost(table.move_cursor(&lease(), &cursor(), &[], Hold::Release).await));
+    assert!(lost(table.move_cursor(&lease(), &cursor(), &[], Hold::Until(NOW)).await));
     assert!(lost(table.release(&lease(), 1).await));
     assert!(lost(table.record(id(), 3, &Status::default()).await));
     assert_eq!(calls.operations(), ["UpdateItem"; 5]);
@@ -90,8 +99,8 @@ async fn a_failed_condition_is_no_error_of_the_service() {
 #[tokio::test]
 async fn the_cursor_moves_under_its_fence_alone() {
     let (table, calls) = table([ok(json!({})), ok(json!({})), ok(json!({}))]);
-    table.move_cursor(&lease(), &cursor(), Hold::Until(NOW)).await.unwrap();
-    table.move_cursor(&lease(), &cursor(), Hold::Release).await.unwrap();
+    table.move_cursor(&lease(), &cursor(), &[], Hold::Until(NOW)).await.unwrap();
+    table.move_cursor(&lease(), &cursor(), &[deferred()], Hold::Release).await.unwrap();
     table.release(&lease(), 1).await.unwrap();
     let calls = calls.all();
     assert!(calls.iter().all(|call| {
@@ -100,11 +109,14 @@ async fn the_cursor_moves_under_its_fence_alone() {
     }));
     let tries: Vec<_> = calls.iter().map(|c| c.body["ExpressionAttributeValues"][":tries"].clone()).collect();
     assert_eq!(tries, [json!({"N": "1"}), json!({"N": "0"}), json!({"N": "1"})]);
-    let releases: Vec<_> = calls
-        .iter()
-        .map(|call| call.body["UpdateExpression"].as_str().unwrap().ends_with("REMOVE lease_until"))
-        .collect();
-    assert_eq!(releases, [false, true, true]);
+    let updates: Vec<_> = calls.iter().map(|call| call.body["UpdateExpression"].as_str().unwrap()).collect();
+    let expected = [
+        "SET #cursor = :cursor, tries = :tries, lease_until = :until REMOVE deferred",
+        "SET #cursor = :cursor, tries = :tries, deferred = :deferred REMOVE lease_until",
+        "SET tries = :tries REMOVE lease_until",
+    ];
+    assert_eq!(updates, expected);
+    assert_eq!(calls[1].body["ExpressionAttributeValues"][":deferred"]["L"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

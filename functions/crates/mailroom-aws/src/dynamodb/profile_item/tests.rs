@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
+use mailroom_core::inbound::deferred::{Announcement, Deferred};
+use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
 use proptest::option;
@@ -49,6 +51,12 @@ fn profile() -> Profile {
             newest: datetime!(2026-11-03 12:00 UTC),
             floor: None,
         }),
+        deferred: vec![Deferred::new(
+            PendingMessage { uid: Uid::new(4700).unwrap(), extent: Extent::Header, size: 9, arrived: None },
+            UidValidity::new(1_700_000_000),
+            Announcement::Quarantined,
+            datetime!(2026-11-03 12:00 UTC),
+        )],
         status: Status {
             state: ProfileState::Ok,
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
@@ -97,8 +105,13 @@ fn a_profile_comes_back_as_it_was() {
             uid_validity: None,
             last_uid: 0,
             newest: OffsetDateTime::UNIX_EPOCH,
-            floor: Some(Floor { up_to: Uid::new(9).unwrap(), since: datetime!(2026-10-01 0:00 UTC) }),
+            floor: Some(Floor {
+                up_to: Uid::new(9).unwrap(),
+                since: datetime!(2026-10-01 0:00 UTC),
+                renumbered: true,
+            }),
         }),
+        deferred: Vec::new(),
         status: Status {
             state: ProfileState::Misconfigured,
             not_before: Some(datetime!(2026-11-04 0:00 UTC)),
@@ -222,7 +235,11 @@ fn auth() -> impl Strategy<Value = Auth> {
 }
 
 fn any_cursor() -> impl Strategy<Value = Cursor> {
-    let floor = (1..=u32::MAX, moment()).prop_map(|(n, since)| Floor { up_to: Uid::new(n).unwrap(), since });
+    let floor = (1..=u32::MAX, moment(), any::<bool>()).prop_map(|(n, since, renumbered)| Floor {
+        up_to: Uid::new(n).unwrap(),
+        since,
+        renumbered,
+    });
     (any::<u32>(), any::<u32>(), moment(), option::of(floor)).prop_map(
         |(uid_validity, last_uid, newest, floor)| Cursor {
             uid_validity: UidValidity::new(uid_validity),
@@ -290,7 +307,7 @@ prop_compose! {
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
             max_message_bytes,
             },
-            version, secret_version, authorization: None, created_at, updated_at, cursor, status,
+            version, secret_version, authorization: None, created_at, updated_at, cursor, deferred: Vec::new(), status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

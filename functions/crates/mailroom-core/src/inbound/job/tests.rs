@@ -129,6 +129,8 @@ fn full() -> FlowJob {
             arc: None,
         }),
         spam: Some(Spam { verdict: SpamVerdict::NotSpam, score: Some(1.5) }),
+        supersedes: Some(JobId::new(profile(1), Digest::of_place("INBOX", Some(7), 9))),
+        redelivered: true,
     }
 }
 
@@ -143,6 +145,8 @@ fn bare() -> FlowJob {
         report: None,
         authentication: None,
         spam: None,
+        supersedes: None,
+        redelivered: false,
         ..full()
     }
 }
@@ -159,7 +163,7 @@ fn jobs_are_what_the_schema_says() {
     }
 }
 
-/// Fields that jobs of version 1 have had for some of its time only.
+/// Fields that jobs of version 1 have had for some of its time only: of the job, and of its message.
 const ADDED: [&str; 9] = [
     "auto_submitted",
     "text_source",
@@ -173,7 +177,7 @@ const ADDED: [&str; 9] = [
 ];
 
 /// The same, of the job itself.
-const ADDED_TO_JOBS: [&str; 3] = ["report", "authentication", "spam"];
+const ADDED_TO_JOBS: [&str; 5] = ["report", "authentication", "spam", "supersedes", "redelivered"];
 
 /// The same, of an attachment.
 const ADDED_TO_ATTACHMENTS: [&str; 5] = ["charset", "parameters", "sha256", "disposition", "message"];
@@ -193,7 +197,8 @@ fn jobs_from_before_a_field_was_added_stay_jobs() {
         attachment.remove(name).unwrap();
     }
     assert!(validator().is_valid(&value));
-    assert_eq!(serde_json::from_value::<FlowJob>(value).unwrap().message.reply_text, None);
+    let job = serde_json::from_value::<FlowJob>(value).unwrap();
+    assert_eq!((job.message.reply_text, job.supersedes, job.redelivered), (None, None, false));
 }
 
 #[test]

@@ -27,7 +27,13 @@ fn listing(above: u32, uids: &[u32]) -> Listing {
 }
 
 fn wanted(start_from: StartFrom) -> Selection {
-    Selection { start_from, created_at: T0, include_seen: false, max_message_bytes: 10_000 }
+    Selection {
+        start_from,
+        created_at: T0,
+        include_seen: false,
+        max_message_bytes: 10_000,
+        deferred_since: None,
+    }
 }
 
 fn at(validity: u32, last_uid: u32) -> Cursor {

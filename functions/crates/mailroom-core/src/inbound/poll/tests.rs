@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use self::world::{Fault, Kind, MESSAGE, POLL_TIME, Stored, T0, World, name, profile, uid};
 use super::*;
 use crate::health::ProfileState;
+use crate::inbound::job::{Digest, JobId};
 use crate::profile::{Settings, StartFrom};
 
 fn nothing(_: &Step<'_>) -> Fault {
@@ -35,6 +36,7 @@ fn a_poll_with_a_new_message_takes_these_steps() {
         "Fetch",
         "ReadLedger",
         "Store",
+        "CheckLater",
         "HandOver",
         "NoteHandedOver",
         "MarkSeen",
@@ -149,14 +151,17 @@ fn a_server_that_is_late_with_a_later_page_does_not_fail_the_poll() {
 
 #[test]
 fn a_lease_ends_with_the_polls_time_or_after_a_minute() {
-    let until = |left| lease_until(Moment { now: T0, left: Duration::from_secs(left) }) - T0;
-    assert_eq!(until(8), time::Duration::seconds(11));
-    assert_eq!(until(600), time::Duration::seconds(60));
+    let until =
+        |invocation, left| lease_until(invocation, Moment { now: T0, left: Duration::from_secs(left) }) - T0;
+    assert_eq!(until(Invocation::Shared, 8), time::Duration::seconds(11));
+    assert_eq!(until(Invocation::Shared, 600), time::Duration::seconds(60));
+    // A message that is fetched alone may take all of the invocation.
+    assert_eq!(until(Invocation::Dedicated, 110), time::Duration::seconds(113));
 }
 
 #[test]
 fn a_failure_is_told_to_the_owner_and_the_lease_released() {
-    for (kind, tries) in [(Kind::Owner, 0), (Kind::Suspect, 1), (Kind::Service, 0)] {
+    for (kind, tries) in [(Kind::Owner, 1), (Kind::Suspect, 1), (Kind::Service, 0)] {
         let mut world = World::new([MESSAGE]);
         let result = world.poll(Invocation::Shared, at("Fetch", Fault::Before(kind))).unwrap();
         assert_eq!(result.is_err(), kind == Kind::Service);
@@ -228,17 +233,7 @@ fn polls_past(fault: Fault) -> (World, usize) {
     let mut world = World::new(messages);
     for polls in 1..20 {
         let invocation = if polls % 2 == 0 { Invocation::Shared } else { Invocation::Dedicated };
-        let _ = world.poll(invocation, |step| {
-            let Step::Fetch { page, isolation } = step else { return Fault::Nothing };
-            // Of a quarantined message, a fetch that fails is ignored, but not one that crashes.
-            let fetches = match isolation {
-                Isolation::Pages | Isolation::OneByOne => true,
-                Isolation::Quarantine => matches!(fault, Fault::Crash),
-                Isolation::QuarantineUnfetched => false,
-            };
-            let suspect = page.iter().any(|message| message.uid == uid(2));
-            if fetches && suspect { fault } else { Fault::Nothing }
-        });
+        let _ = world.poll(invocation, of_message(2, fault));
         if world.last_uid() == 3 {
             return (world, polls);
         }
@@ -246,14 +241,108 @@ fn polls_past(fault: Fault) -> (World, usize) {
     panic!("stuck at {}", world.last_uid())
 }
 
+/// What the fetch of a message does, and nothing else.
+fn of_message(suspect: u32, fault: Fault) -> impl FnMut(&Step<'_>) -> Fault {
+    move |step| {
+        let Step::Fetch { page, isolation } = step else { return Fault::Nothing };
+        let suspected = page.iter().any(|message| message.uid == uid(suspect));
+        if suspected && *isolation != Isolation::QuarantineUnfetched { fault } else { Fault::Nothing }
+    }
+}
+
+/// What a message that cannot be read does.
+const UNREADABLE: [Fault; 4] =
+    [Fault::Before(Kind::Suspect), Fault::Before(Kind::Owner), Fault::Before(Kind::OutOfTime), Fault::Crash];
+
 #[test]
-fn a_message_that_fails_again_and_again_is_quarantined_alone() {
-    for fault in [Fault::Before(Kind::Suspect), Fault::Crash] {
+fn a_message_that_cannot_be_read_is_deferred_and_those_behind_it_go_on() {
+    for fault in UNREADABLE {
         let (world, polls) = polls_past(fault);
-        assert_eq!(world.quarantined, BTreeSet::from([2]), "after {polls} polls");
-        assert_eq!(world.queue.len(), 3);
+        assert_eq!(world.queue.len(), 2, "{fault:?}");
+        let deferred: Vec<u32> = world.profile.deferred.iter().map(|entry| entry.message.uid.get()).collect();
+        assert_eq!(deferred, [2]);
+        assert!(world.quarantined.is_empty());
         assert!(polls < 14, "{polls} polls");
     }
+}
+
+#[test]
+fn a_deferred_message_that_can_be_read_later_becomes_its_job() {
+    for fault in UNREADABLE {
+        let (mut world, _) = polls_past(fault);
+        world.poll(Invocation::Dedicated, nothing).unwrap().unwrap();
+        assert_eq!((world.queue.len(), world.profile.deferred.len()), (3, 0), "{fault:?}");
+        assert!(world.quarantined.is_empty());
+        world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+        assert_eq!(world.steps, ["Open", "LogOut"]);
+    }
+}
+
+#[test]
+fn a_message_that_stays_unreadable_is_quarantined_once_and_superseded_when_it_can_be_read() {
+    for fault in UNREADABLE {
+        let (mut world, _) = polls_past(fault);
+        let deferred_at = world.profile.deferred[0].since;
+        for _ in 0..80 {
+            let _ = world.poll(Invocation::Dedicated, of_message(2, fault));
+            if !world.quarantined.is_empty() {
+                let after = world.moment.now - deferred_at;
+                assert!(after >= crate::inbound::deferred::QUARANTINE_AFTER, "{fault:?}: after {after}");
+            }
+        }
+        assert_eq!(world.quarantined, BTreeSet::from([2]), "{fault:?}");
+        assert_eq!(world.queue.len(), 3);
+        assert!(world.superseded.is_empty());
+        // What crashed again and again is tried once a day.
+        for _ in 0..4 {
+            world.moment.now += time::Duration::DAY;
+            let _ = world.poll(Invocation::Dedicated, nothing);
+        }
+        let quarantine = JobId::new(world.profile.id, Digest::of_place("INBOX", Some(1), 2));
+        assert_eq!(world.superseded, [quarantine]);
+        assert_eq!((world.queue.len(), world.profile.deferred.len()), (4, 0));
+    }
+}
+
+#[test]
+fn an_outage_defers_and_quarantines_nothing_however_long_it_lasts() {
+    let messages = (0..3).map(|content| Stored { content, ..MESSAGE });
+    let mut world = World::new(messages);
+    for polls in 0..400 {
+        let invocation = if polls % 2 == 0 { Invocation::Shared } else { Invocation::Dedicated };
+        let another = if polls % 3 == 0 { Fault::Before(Kind::Owner) } else { Fault::Refuse };
+        let _ = world.poll(invocation, |step| match name(step).as_str() {
+            "Fetch" => Fault::Before(Kind::Suspect),
+            "FetchAnother" => another,
+            _ => Fault::Nothing,
+        });
+        assert!(world.profile.deferred.is_empty() && world.quarantined.is_empty());
+    }
+    for _ in 0..3 {
+        let _ = world.poll(Invocation::Dedicated, nothing);
+    }
+    // In their order, though they were suspected.
+    let order: Vec<Digest> = (0..3).map(|content| Digest::of(&[content])).collect();
+    assert_eq!(world.queue, order);
+}
+
+#[test]
+fn an_outage_after_a_deferral_quarantines_nothing() {
+    let (mut world, _) = polls_past(UNREADABLE[0]);
+    for _ in 0..100 {
+        let _ = world.poll(Invocation::Dedicated, |step| {
+            if name(step) == "FetchAnother" { Fault::Refuse } else { of_message(2, UNREADABLE[0])(step) }
+        });
+    }
+    assert!(world.quarantined.is_empty());
+    assert_eq!(world.profile.deferred.len(), 1);
+}
+
+#[test]
+fn before_each_page_a_check_is_asked_for_that_finds_the_cursor_unmoved() {
+    let mut world = World::new((0..150).map(|content| Stored { content, ..MESSAGE }));
+    world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+    assert_eq!(world.checks, [None, Some(100)]);
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -285,11 +374,11 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     /// Whatever happens to the steps: each poll ends, its lease is released or the cursor moved, and the cursor passes no
-    /// message that was neither handed over nor gone nor unwanted (all of this is checked by [`World`]). Once the faults
-    /// end, every message is announced.
+    /// message that was neither handed over nor gone nor unwanted nor deferred (all of this is checked by [`World`]). Once
+    /// the faults end, every message is handed over, and none is quarantined.
     #[test]
     fn whatever_happens_polls_end_and_lose_nothing(
         messages in prop::collection::vec(stored(), 0..12),
@@ -302,11 +391,19 @@ proptest! {
             let invocation = if dedicated { Invocation::Dedicated } else { Invocation::Shared };
             let _ = world.poll(invocation, |_| faults.next().unwrap_or(Fault::Nothing));
         }
-        for _ in 0..2 {
+        let last = world.mailbox.keys().max().copied().unwrap_or(0);
+        for _ in 0..70 {
             world.poll(Invocation::Dedicated, nothing).unwrap().unwrap();
+            if world.last_uid() == last && world.profile.deferred.is_empty() {
+                break;
+            }
         }
         prop_assert!(world.lease.is_none());
-        let last = world.mailbox.keys().max().copied().unwrap_or(0);
+        prop_assert!(world.profile.deferred.is_empty());
+        let waiting = world.mailbox.values().filter(|message| !message.gone && !message.seen);
+        for message in waiting {
+            prop_assert!(world.queue.contains(&Digest::of(&[message.content])));
+        }
         prop_assert_eq!(world.last_uid(), last);
         prop_assert_eq!(world.poll(Invocation::Shared, nothing).unwrap().unwrap(), READ);
         prop_assert_eq!(&world.steps[..2], &["Open".to_owned(), "LogOut".to_owned()][..]);

@@ -35,6 +35,8 @@ fn small() -> FlowJob {
         report: None,
         authentication: None,
         spam: None,
+        supersedes: None,
+        redelivered: false,
     }
 }
 

@@ -49,22 +49,29 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
          S: M3 OK [EXPUNGEISSUED] Some messages were already expunged
          C: M4 NOOP
          C: M5 UID FETCH 3:5 (UID FLAGS)
+         C: M6 UID SEARCH UID 3:5
          S: * 1 EXPUNGE
          S: M4 OK .
          S: M5 OK .
-         C: M6 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
-         S: M6 NO [EXPUNGEISSUED] gone
-         C: M7 NOOP
-         C: M8 UID FETCH 3 (UID FLAGS)
-         S: M7 OK .
-         S: M8 NO [EXPUNGEISSUED] gone
-         C: M9 UID FETCH 3 (UID BODY.PEEK[HEADER]<0.262144>)
-         S: * 3 FETCH (UID 3 BODY[HEADER]<0> NIL)
-         S: M9 OK .
-         C: M10 NOOP
-         C: M11 UID FETCH 3 (UID FLAGS)
+         S: * SEARCH
+         S: M6 OK .
+         C: M7 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
+         S: M7 NO [EXPUNGEISSUED] gone
+         C: M8 NOOP
+         C: M9 UID FETCH 3 (UID FLAGS)
+         C: M10 UID SEARCH UID 3
+         S: M8 OK .
+         S: M9 NO [EXPUNGEISSUED] gone
          S: M10 OK .
+         C: M11 UID FETCH 3 (UID BODY.PEEK[HEADER]<0.262144>)
+         S: * 3 FETCH (UID 3 BODY[HEADER]<0> NIL)
          S: M11 OK .
+         C: M12 NOOP
+         C: M13 UID FETCH 3 (UID FLAGS)
+         C: M14 UID SEARCH UID 3
+         S: M12 OK .
+         S: M13 OK .
+         S: M14 OK .
          silence",
     )
     .await;
@@ -76,20 +83,58 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_left_out_but_still_there_is_an_error() {
-    let mut session = session(
-        "C: M3 UID FETCH 3:4 (UID BODY.PEEK[]<0.262144>)
-         S: * 4 FETCH (UID 4 BODY[]<0> \"four\")
-         S: M3 OK done
-         C: M4 NOOP
-         C: M5 UID FETCH 3 (UID FLAGS)
+    let answers = [
+        "S: M4 OK .\nS: * 3 FETCH (UID 3 FLAGS ())\nS: M5 OK .\nS: * SEARCH 3\nS: M6 OK .",
+        // As Dovecot 2.3.19 answers: ahead of NOOP's OK.
+        "S: * 3 FETCH (UID 3 FLAGS ())\nS: M4 OK .\nS: M5 OK .\nS: * SEARCH 3\nS: M6 OK .",
+        // As Exchange Online answers while it scans a message: only a search finds it.
+        "S: M4 OK .\nS: M5 OK .\nS: * SEARCH 3\nS: M6 OK .",
+        "S: M4 OK .\nS: M5 OK .\nS: * SEARCH three\nS: M6 OK .",
+    ];
+    for answer in answers {
+        let mut session = session(&format!(
+            "C: M3 UID FETCH 3:4 (UID BODY.PEEK[]<0.262144>)
+             S: * 4 FETCH (UID 4 BODY[]<0> \"four\")
+             S: M3 OK done
+             C: M4 NOOP
+             C: M5 UID FETCH 3 (UID FLAGS)
+             C: M6 UID SEARCH UID 3
+             {answer}
+             silence"
+        ))
+        .await;
+        let error = session.fetch(&[(uid(3), 5), (uid(4), 4)], 1000).await.unwrap_err();
+        assert!(matches!(error, ImapError::Malformed { what: Malformed::Empty, .. }), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_message_shows_whether_the_server_gives_any() {
+    let other = "C: M3 FETCH 1,2,3,4,5,6,7,8,9 (UID)
+         S: * 1 FETCH (UID 3)
+         S: * 9 FETCH (UID 20)
+         S: M3 OK .
+         C: M4 UID FETCH 20 (UID BODY.PEEK[]<0.512>)";
+    for (answer, given) in [
+        ("S: * 9 FETCH (UID 20 BODY[]<0> \"x\")\nS: M4 OK .", true),
+        ("S: M4 NO [UNAVAILABLE] storage", false),
+        ("S: M4 OK .", false),
+        ("S: * 9 FETCH (UID 20 BODY[]<0> \"\")\nS: M4 OK .", false),
+    ] {
+        let mut session = session(&format!("{other}\n{answer}\nsilence")).await;
+        assert_eq!(session.fetch_another(&[uid(3)], 9, 7).await.unwrap(), given, "{answer}");
+    }
+    let mut alone = session(
+        "C: M3 FETCH 1 (UID)
+         S: * 1 FETCH (UID 3)
+         S: M3 OK .
+         C: M4 UID FETCH 3 (UID BODY.PEEK[HEADER]<0.512>)
+         S: * 1 FETCH (UID 3 BODY[HEADER]<0> \"A: b\")
          S: M4 OK .
-         S: * 3 FETCH (UID 3 FLAGS ())
-         S: M5 OK .
          silence",
     )
     .await;
-    let error = session.fetch(&[(uid(3), 5), (uid(4), 4)], 1000).await.unwrap_err();
-    assert!(matches!(error, ImapError::Malformed { what: Malformed::Empty, .. }), "{error}");
+    assert!(alone.fetch_another(&[uid(3)], 1, 7).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]

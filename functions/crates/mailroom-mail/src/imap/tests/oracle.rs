@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use imap_proto::{
     AttributeValue, MailboxDatum, NameAttribute, Response as Theirs, SectionPath, StatusAttribute,
 };
+use mailroom_core::inbound::cursor::Uid;
 use proptest::prelude::*;
 
 use super::super::frame::{Frame, LITERAL};
@@ -152,9 +153,9 @@ fn searches_are_read_alike() {
         let Ok((_, Theirs::MailboxData(MailboxDatum::Search(uids)))) = Theirs::parse(line.as_bytes()) else {
             panic!("{text}");
         };
-        let hits = if uids.is_empty() { SearchResult::NoMatch } else { SearchResult::Match };
+        let found = uids.into_iter().map(|uid| Uid::new(uid).unwrap()).collect();
         let ours = Response::parse(Frame { text: text.as_bytes().to_vec(), literals: Vec::new() }).unwrap();
-        assert_eq!(ours, Response::Search(hits));
+        assert_eq!(ours, Response::Search(SearchResult::Found(found)));
     }
 }
 

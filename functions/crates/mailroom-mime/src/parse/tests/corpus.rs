@@ -53,6 +53,8 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
         report: mail.report,
         authentication: mail.trace.authentication("imap.gmail.com"),
         spam: mail.trace.spam("imap.gmail.com"),
+        supersedes: None,
+        redelivered: false,
     };
     (truncate(job), mail.defects)
 }

@@ -104,6 +104,10 @@ pub(super) struct World {
     /// The messages that the present page stored.
     pub(super) stored: Vec<Digest>,
     pub(super) quarantined: BTreeSet<u32>,
+    /// The jobs that later ones replaced.
+    pub(super) superseded: Vec<JobId>,
+    /// Where the cursor stood when checks were asked for.
+    pub(super) checks: Vec<Option<u32>>,
     pub(super) polls_asked_for: usize,
     pub(super) statuses: Vec<Status>,
     pub(super) steps: Vec<String>,
@@ -127,6 +131,8 @@ impl World {
             fetched: BTreeMap::new(),
             stored: Vec::new(),
             quarantined: BTreeSet::new(),
+            superseded: Vec::new(),
+            checks: Vec::new(),
             polls_asked_for: 0,
             statuses: Vec::new(),
             steps: Vec::new(),
@@ -153,7 +159,15 @@ impl World {
                 assert!(!left, "the lease is left: {:?}", self.steps);
                 return Some(poll.finish());
             }
-            let fault = fault(&step);
+            let mut fault = fault(&step);
+            let mut step = step;
+            // What cannot be fetched is quarantined instead.
+            if let (Step::Fetch { isolation, .. }, Fault::Before(Kind::Owner | Kind::Suspect)) =
+                (&mut step, fault)
+                && isolation.may_quarantine()
+            {
+                (*isolation, fault) = (Isolation::QuarantineUnfetched, Fault::Nothing);
+            }
             self.steps.push(name(&step));
             let releases = matches!(step, Step::Release { .. });
             let told = match fault {
@@ -211,14 +225,24 @@ impl World {
                 let uids = page.iter().map(|message| message.uid);
                 let there = uids.filter(|uid| !self.mailbox[&uid.get()].gone).collect::<Vec<_>>();
                 let digests = there.into_iter().map(|uid| (uid, self.fetch(uid, isolation)));
-                Event::Fetched(digests.collect())
+                let messages: Vec<_> = digests.collect();
+                let quarantine =
+                    messages.iter().filter(|(uid, digest)| *digest == place(*uid)).map(|(uid, _)| *uid);
+                Event::Fetched { quarantine: quarantine.collect(), messages }
             }
             Step::ReadLedger(digests) => {
                 Event::LedgerRead(digests.into_iter().filter(|digest| self.ledger.contains(digest)).collect())
             }
-            Step::Store(uids) => {
+            Step::Store(uids, notes) => {
+                self.superseded.extend(notes.supersedes.clone());
                 self.stored = uids.iter().map(|uid| self.fetched[&uid.get()]).collect();
                 Event::Stored(Vec::new())
+            }
+            Step::FetchAnother { .. } => Event::FetchedAnother(!matches!(fault, Fault::Refuse)),
+            Step::CheckLater(cursor, delay) => {
+                assert!(self.lease.is_some_and(|until| until < self.moment.now + delay));
+                self.checks.push(cursor.map(|cursor| cursor.last_uid));
+                Event::Done
             }
             Step::HandOver(_) => {
                 let most = if matches!(fault, Fault::Refuse) { 1 } else { usize::MAX };
@@ -230,8 +254,9 @@ impl World {
                 self.ledger.extend(digests);
                 Event::Done
             }
-            Step::MoveCursor { lease, cursor, hold } => {
+            Step::MoveCursor { lease, cursor, deferred, hold } => {
                 self.check(lease)?;
+                self.profile.deferred = deferred.to_vec();
                 self.move_cursor(*cursor, hold);
                 Event::Done
             }
@@ -240,7 +265,7 @@ impl World {
                 (self.lease, self.tries) = (None, tries);
                 Event::Done
             }
-            Step::PollAgain => {
+            Step::PollAgain(_) => {
                 self.polls_asked_for += 1;
                 Event::Done
             }
@@ -256,10 +281,12 @@ impl World {
 
     pub(super) fn fetch(&mut self, uid: Uid, isolation: Isolation) -> Digest {
         let digest = match isolation {
-            Isolation::Pages | Isolation::OneByOne => Digest::of(&[self.mailbox[&uid.get()].content]),
+            Isolation::Pages | Isolation::OneByOne | Isolation::WholeOrQuarantine => {
+                Digest::of(&[self.mailbox[&uid.get()].content])
+            }
             Isolation::Quarantine | Isolation::QuarantineUnfetched => {
                 self.quarantined.insert(uid.get());
-                Digest::of_place("INBOX", Some(1), uid.get())
+                place(uid)
             }
         };
         self.fetched.insert(uid.get(), digest);
@@ -280,12 +307,13 @@ impl World {
         if lease.fence == self.fence { Ok(()) } else { Err(()) }
     }
 
-    /// Moves the cursor, which must pass only what is handed over, gone or not wanted.
+    /// Moves the cursor, which must pass only what is handed over, deferred, gone or not wanted.
     pub(super) fn move_cursor(&mut self, cursor: Cursor, hold: Hold) {
         assert!(self.profile.cursor.is_none_or(|before| before.last_uid <= cursor.last_uid));
         for (n, message) in self.mailbox.range(..=cursor.last_uid) {
             let handed_over = self.fetched.get(n).is_some_and(|digest| self.queue.contains(digest));
-            assert!(handed_over || message.gone || message.seen, "{n} is lost: {:?}", self.steps);
+            let deferred = self.profile.deferred.iter().any(|entry| entry.message.uid == uid(*n));
+            assert!(handed_over || deferred || message.gone || message.seen, "{n} is lost: {:?}", self.steps);
         }
         self.profile.cursor = Some(cursor);
         (self.lease, self.tries) = match hold {
@@ -297,6 +325,11 @@ impl World {
     pub(super) fn last_uid(&self) -> u32 {
         self.profile.cursor.map_or(0, |cursor| cursor.last_uid)
     }
+}
+
+/// The digest that stands for a message that is quarantined.
+pub(super) fn place(uid: Uid) -> Digest {
+    Digest::of_place("INBOX", Some(1), uid.get())
 }
 
 /// The name of a step, without what it carries.

@@ -1,0 +1,85 @@
+//! The messages that a profile's cursor passed although they could not be read, in its item.
+
+use mailroom_core::inbound::cursor::{Uid, UidValidity};
+use mailroom_core::inbound::deferred::{Announcement, Deferred};
+use mailroom_core::inbound::pending::{Extent, PendingMessage};
+use serde::{Deserialize, Serialize};
+
+use super::attribute::{Unreadable, is_false, millis, time_of};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeferredItem {
+    uid: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uid_validity: Option<u32>,
+    size: u64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    header_only: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    arrived: Option<i64>,
+    since: i64,
+    tries: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    crashes: u32,
+    due_at: i64,
+    announcement: AnnouncementItem,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AnnouncementItem {
+    None,
+    Quarantined,
+    Never,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl From<&Deferred> for DeferredItem {
+    fn from(entry: &Deferred) -> Self {
+        Self {
+            uid: entry.message.uid.get(),
+            uid_validity: entry.uid_validity.map(UidValidity::get),
+            size: entry.message.size,
+            header_only: entry.message.extent == Extent::Header,
+            arrived: entry.message.arrived.map(millis),
+            since: millis(entry.since),
+            tries: entry.tries,
+            crashes: entry.crashes,
+            due_at: millis(entry.due_at),
+            announcement: match entry.announcement {
+                Announcement::None => AnnouncementItem::None,
+                Announcement::Quarantined => AnnouncementItem::Quarantined,
+                Announcement::Never => AnnouncementItem::Never,
+            },
+        }
+    }
+}
+
+impl DeferredItem {
+    pub(super) fn read(self) -> Result<Deferred, Unreadable> {
+        let time = |millis| time_of("deferred", millis);
+        let uid = Uid::new(self.uid)
+            .ok_or_else(|| Unreadable { attribute: "deferred", why: "has UID 0".to_owned() })?;
+        Ok(Deferred {
+            message: PendingMessage {
+                uid,
+                extent: if self.header_only { Extent::Header } else { Extent::Whole },
+                size: self.size,
+                arrived: self.arrived.map(time).transpose()?,
+            },
+            uid_validity: self.uid_validity.and_then(UidValidity::new),
+            since: time(self.since)?,
+            tries: self.tries,
+            crashes: self.crashes,
+            due_at: time(self.due_at)?,
+            announcement: match self.announcement {
+                AnnouncementItem::None => Announcement::None,
+                AnnouncementItem::Quarantined => Announcement::Quarantined,
+                AnnouncementItem::Never => Announcement::Never,
+            },
+        })
+    }
+}

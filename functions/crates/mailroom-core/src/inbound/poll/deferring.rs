@@ -1,0 +1,247 @@
+//! What a poll does with messages that it cannot read: see [`crate::inbound::deferred`] and
+//! [`crate::inbound::isolation`] for the rules.
+
+use std::time::Duration;
+
+use super::{AfterMove, Ending, Invocation, Poll, PollOutcome, State};
+use crate::inbound::cursor::Uid;
+use crate::inbound::deferred::{self, Announcement, Deferred};
+use crate::inbound::failure::Failure;
+use crate::inbound::isolation::{Isolation, Suspicion, TRIES_BEFORE_SUSPICION};
+use crate::inbound::job::{Digest, JobId};
+use crate::inbound::plan::Work;
+use crate::inbound::schedule::MAX_DELAY;
+use crate::inbound::step::{JobNotes, Moment};
+use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
+use crate::ports::Hold;
+use crate::server::Server;
+
+impl Poll {
+    /// Nothing is new: ends, unless a deferred message is due.
+    pub(super) fn idle(&mut self, moment: Moment) {
+        let Some(cursor) = self.profile.cursor.filter(|_| self.has_due(moment)) else {
+            self.read(moment);
+            return;
+        };
+        match self.invocation {
+            // A message that cannot be read may crash the invocation.
+            Invocation::Shared => self.read(moment),
+            Invocation::Dedicated => {
+                let nothing =
+                    Work { pending: Vec::new(), start: cursor, end: cursor, more: false, renumbered: false };
+                self.begin(nothing, moment);
+            }
+        }
+    }
+
+    /// A step that asked the server for messages failed.
+    pub(super) fn fetch_failed(&mut self, failure: Failure, moment: Moment) {
+        let failure = counted(failure);
+        if let Some(entry) = self.trying.take() {
+            // It still cannot be read, but it crashes nothing. The session may be useless.
+            self.retries.clear();
+            self.trying_ended(&entry);
+            self.move_cursor(self.backlog.cursor, Hold::Release, AfterMove::Page { passes: 0 });
+        } else if self.backlog.may_stop(moment) {
+            // Only the time ran out in the middle of a page.
+            self.read(moment);
+        } else if self.suspicion == Suspicion::Unreadable
+            && matches!(failure, Failure::SuspectMessage(_))
+            && deferred::has_room(&self.profile.deferred)
+        {
+            self.defer_first(moment);
+        } else {
+            self.end_in(failure, moment);
+        }
+    }
+
+    /// The server gave another message, or none.
+    pub(super) fn fetched_another(&mut self, given: bool, moment: Moment) {
+        self.gave_another = Some(given);
+        match (given, self.backlog.left().is_empty()) {
+            (true, false) => self.next_page(moment),
+            (_, true) => self.next_try(moment),
+            (false, false) => {
+                let host = self.profile.settings.imap.as_ref().map(|server: &Server| server.host.as_str());
+                let why = format!(
+                    "{} lists messages, but gives none of their content.",
+                    host.unwrap_or("The IMAP server")
+                );
+                let error = OwnerError::new(ErrorCode::ImapProtocol, why);
+                self.end_in(Failure::SuspectMessage(error), moment);
+            }
+        }
+    }
+
+    /// The server failed while it was asked for another message.
+    pub(super) fn another_failed(&mut self, failure: Failure, moment: Moment) {
+        if self.backlog.left().is_empty() {
+            self.fetched_another(false, moment);
+        } else {
+            self.end_in(counted(failure), moment);
+        }
+    }
+
+    /// Asks the server for a message that has not failed: neither this one nor a deferred one, and not the same at each
+    /// poll.
+    pub(super) fn ask_for_another(&mut self, uid: Uid) {
+        let deferred = self.profile.deferred.iter().map(|entry| entry.message.uid);
+        let than = std::iter::once(uid).chain(deferred.filter(|other| *other != uid)).collect();
+        let turn = self.lease.as_ref().map_or(0, |lease| lease.fence);
+        self.state = State::FetchAnother { than, turn };
+    }
+
+    /// Defers the first message, so that those behind it go on.
+    pub(super) fn defer_first(&mut self, moment: Moment) {
+        let left = self.backlog.left();
+        let Some(first) = left.first().copied() else { return };
+        if !deferred::has_room(&self.profile.deferred) {
+            let why = "The server does not give many of the messages that it lists.";
+            let error = OwnerError::new(ErrorCode::ImapProtocol, why);
+            self.end_in(Failure::SuspectMessage(error), moment);
+            return;
+        }
+        let cursor = if left.len() == 1 { self.backlog.end } else { self.backlog.past(first.uid) };
+        let handed_over = self.backlog.cursor.floor.is_some_and(|floor| floor.may_be_handed_over(&first));
+        let announcement = if handed_over { Announcement::Never } else { Announcement::None };
+        let entry = Deferred::new(first, cursor.uid_validity, announcement, moment.now);
+        self.profile.deferred.push(entry);
+        self.deferred_changed = true;
+        self.backlog.passed += 1;
+        self.move_cursor(cursor, self.keep_lease(moment), AfterMove::Deferred);
+    }
+
+    /// The first message is deferred, and the session may be useless: the rest is for another poll. It suspects its own
+    /// first message sooner, because such messages come in numbers.
+    pub(super) fn end_deferred(&mut self, moment: Moment) {
+        let handed_over = self.backlog.handed_over;
+        let more = !self.backlog.left().is_empty() || self.backlog.unlisted;
+        let tries = if more { TRIES_BEFORE_SUSPICION } else { 0 };
+        let release = self.lease.clone().map(|lease| Ending::Release { lease, tries });
+        let polls = [more.then_some(Duration::ZERO), self.delay_of_next_try(moment)];
+        let again = polls.into_iter().flatten().map(Ending::PollAgain);
+        let steps = release.into_iter().chain([Ending::LogOut]).chain(again).chain([Ending::Record]);
+        self.end(PollOutcome::Read { handed_over, more }, steps, moment);
+    }
+
+    /// Whether the lease is kept once the backlog is handed over.
+    pub(super) fn hold_at_end(&self, moment: Moment) -> Hold {
+        let tries = self.invocation == Invocation::Dedicated && self.has_due(moment);
+        if tries { self.keep_lease(moment) } else { Hold::Release }
+    }
+
+    /// Begins the try of the next deferred message that is due: stores that it begins, so that a crash counts.
+    pub(super) fn next_try(&mut self, moment: Moment) {
+        if self.trying.take().is_none() && self.retries.is_empty() {
+            let due = self.profile.deferred.iter().filter(|entry| entry.due_at <= moment.now);
+            self.retries = due.copied().collect();
+        }
+        let Some(entry) = self.retries.front().copied() else { return self.read(moment) };
+        if moment.left < self.backlog.slowest_page * 2 {
+            return self.read(moment);
+        }
+        let begun = entry.begin_try(moment.now);
+        let quarantines = Isolation::of_deferred(&begun.unwrap_or(entry), moment.now).may_quarantine();
+        if quarantines && self.gave_another.is_none() {
+            self.ask_for_another(entry.message.uid);
+            return;
+        }
+        self.retries.pop_front();
+        self.replace(&entry, begun);
+        self.deferred_changed = true;
+        let cursor = self.backlog.cursor;
+        self.move_cursor(cursor, self.keep_lease(moment), AfterMove::Try(begun.unwrap_or(entry)));
+    }
+
+    /// Tries a deferred message; the table knows that the try begins.
+    pub(super) fn try_deferred(&mut self, entry: Deferred, moment: Moment) {
+        self.trying = Some(entry);
+        let supersedes = match entry.announcement {
+            Announcement::None | Announcement::Never => None,
+            Announcement::Quarantined => {
+                let (mailbox, uid) = (&self.profile.settings.mailbox, entry.message.uid.get());
+                let uid_validity = entry.uid_validity.map(crate::inbound::cursor::UidValidity::get);
+                let digest = Digest::of_place(mailbox.as_str(), uid_validity, uid);
+                Some(JobId::new(self.profile.id, digest))
+            }
+        };
+        let isolation = match Isolation::of_deferred(&entry, moment.now) {
+            // The server fails, and not the message.
+            isolation
+                if isolation.may_quarantine()
+                    && self.gave_another != Some(true)
+                    && !entry.is_overdue(moment.now) =>
+            {
+                Isolation::OneByOne
+            }
+            isolation => isolation,
+        };
+        let notes = JobNotes { supersedes, redelivered: false };
+        self.begin_page(vec![entry.message], isolation, notes, moment);
+    }
+
+    /// A deferred message is handed over, quarantined, or no longer exists.
+    pub(super) fn tried(&mut self, quarantined: bool, moment: Moment) {
+        let Some(entry) = self.trying else { return };
+        let after =
+            quarantined.then_some(Deferred { announcement: Announcement::Quarantined, ..entry.end_try() });
+        self.replace(&entry, after);
+        let cursor = self.backlog.cursor;
+        self.move_cursor(cursor, self.keep_lease(moment), AfterMove::NextTry);
+    }
+
+    /// Notes that a try ended without a crash, unless it was the last.
+    fn trying_ended(&mut self, entry: &Deferred) {
+        for kept in self.profile.deferred.iter_mut().filter(|kept| kept.message.uid == entry.message.uid) {
+            *kept = kept.end_try();
+        }
+    }
+
+    /// Puts an entry in the place of another of the same message, or of none.
+    fn replace(&mut self, entry: &Deferred, by: Option<Deferred>) {
+        self.profile.deferred.retain(|other| other.message.uid != entry.message.uid);
+        self.profile.deferred.extend(by);
+        self.profile.deferred.sort_by_key(|entry| entry.message.uid);
+    }
+
+    fn has_due(&self, moment: Moment) -> bool {
+        deferred::next_due(&self.profile.deferred).is_some_and(|due_at| due_at <= moment.now)
+    }
+
+    /// When this profile is to be polled again ahead of its interval: at once if there is more, or when a deferred
+    /// message is due.
+    pub(super) fn delay_of_next_poll(&self, more: bool, moment: Moment) -> Option<Duration> {
+        if more { Some(Duration::ZERO) } else { self.delay_of_next_try(moment) }
+    }
+
+    /// When the next deferred message is due, if that is before the next poll of the interval, and a queue can wait so
+    /// long. Only a run that changed the list asks, so that requests do not become more and more.
+    fn delay_of_next_try(&self, moment: Moment) -> Option<Duration> {
+        let due_at = deferred::next_due(&self.profile.deferred)?;
+        let delay = Duration::try_from(due_at - moment.now).unwrap_or_default();
+        let interval = Duration::from_secs(u64::from(self.profile.settings.refresh_interval.seconds()));
+        match self.invocation {
+            Invocation::Shared => delay.is_zero().then_some(delay),
+            Invocation::Dedicated => {
+                (self.deferred_changed && delay < interval && delay <= MAX_DELAY).then_some(delay)
+            }
+        }
+    }
+}
+
+/// A failure of the server at a message, which counts as a try of that message unless the server asks for a pause.
+fn counted(failure: Failure) -> Failure {
+    match failure {
+        Failure::Owner(error) if error.code.class() != ErrorClass::Throttled => {
+            Failure::SuspectMessage(error)
+        }
+        Failure::SuspectMessage(error) if error.code.class() == ErrorClass::Throttled => {
+            Failure::Owner(error)
+        }
+        failure @ (Failure::Owner(_)
+        | Failure::SuspectMessage(_)
+        | Failure::Service(_)
+        | Failure::Lost
+        | Failure::OutOfTime) => failure,
+    }
+}
