@@ -9,7 +9,8 @@ use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::isolation::Isolation;
 use mailroom_core::inbound::job::{
-    Authentication, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef, Report, Spam,
+    Authentication, CalendarEvent, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
+    Report, Spam,
 };
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::inbound::step::JobNotes;
@@ -240,12 +241,13 @@ struct Described {
     report: Option<Report>,
     authentication: Option<Authentication>,
     spam: Option<Spam>,
+    calendar: Vec<CalendarEvent>,
 }
 
 impl Described {
     /// A message of which nothing else is known.
     const fn new(kind: Kind, message: MessageContent) -> Self {
-        Self { kind, message, report: None, authentication: None, spam: None }
+        Self { kind, message, report: None, authentication: None, spam: None, calendar: Vec::new() }
     }
 }
 
@@ -298,6 +300,7 @@ impl<H: Handover> Store<'_, H> {
             report: parsed.report.map(|report| report.about(self.profile.id)),
             authentication: parsed.trace.authentication(host),
             spam: parsed.trace.spam(host),
+            calendar: parsed.calendar,
             ..Described::new(parsed.kind, parsed.content)
         };
         for (n, part) in parsed.parts.into_iter().enumerate() {
@@ -315,7 +318,7 @@ impl<H: Handover> Store<'_, H> {
         described: Described,
         raw: Option<ObjectRef>,
     ) -> FlowJob {
-        let Described { kind, message, report, authentication, spam } = described;
+        let Described { kind, message, report, authentication, spam, calendar } = described;
         let profile = self.profile;
         truncate(FlowJob {
             version: 1,
@@ -348,6 +351,7 @@ impl<H: Handover> Store<'_, H> {
             spam,
             supersedes: self.notes.supersedes.clone(),
             redelivered: self.notes.redelivered,
+            calendar,
         })
     }
 }

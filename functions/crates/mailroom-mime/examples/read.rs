@@ -67,7 +67,7 @@ fn line(file: &str, microseconds: u64, message: &ParsedMessage<'_>) -> Value {
     let defects: Vec<String> = message.defects.iter().map(|defect| format!("{defect:?}")).collect();
     json!({
         "file": file, "microseconds": microseconds, "kind": message.kind, "message": message.content, "parts": parts,
-        "report": message.report,
+        "report": message.report, "calendar": message.calendar,
         "defects": defects,
     })
 }

@@ -5,7 +5,7 @@
 //!
 //! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
 //! text), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
-//! program, a mail server), [`report`] (what a report says), [`trace`] (what the mailbox's provider says); below
+//! program, a mail server), [`report`] (what a report says), [`calendar`] (the events of calendar parts), [`trace`] (what the mailbox's provider says); below
 //! them [`addresses`], [`ids`] and [`date`]
 //! (fields), [`encoded_word`] and [`param`] (what stands in fields), [`transfer`], [`charset`] and [`stateful`] (bytes
 //! to text).
@@ -15,6 +15,7 @@
 mod addresses;
 mod attachment;
 mod body;
+mod calendar;
 mod charset;
 mod date;
 mod enclosed;
@@ -36,7 +37,7 @@ mod tests;
 mod trace;
 mod transfer;
 
-use mailroom_core::inbound::job::{Digest, Kind, MessageContent, Report, TextSource};
+use mailroom_core::inbound::job::{CalendarEvent, Digest, Kind, MessageContent, Report, TextSource};
 
 pub use self::attachment::Part;
 use self::body::Bodies;
@@ -56,6 +57,8 @@ pub struct ParsedMessage<'a> {
     pub parts: Vec<Part<'a>>,
     /// What a report says; none of any other message.
     pub report: Option<Report>,
+    /// The events of its calendar parts.
+    pub calendar: Vec<CalendarEvent>,
     /// What its mailbox's provider may have written about it.
     pub trace: Trace,
     /// What was not understood.
@@ -90,10 +93,11 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
         (kind != Kind::Message).then(|| facts::Report::of(&tree, head.kind.raw("report-type"))).flatten();
     let mut bodies = Bodies::of(&tree);
     bodies.cut |= enclosed::open(&mut bodies.parts);
+    let (calendar, calendar_cut) = calendar::of(&bodies.parts);
     let mut content = headers(&block);
     content.auto_submitted = auto_submitted;
     facts::fill(&mut content, &block, kind, named);
-    content.truncated |= bodies.cut || tree.cut;
+    content.truncated |= bodies.cut || tree.cut || calendar_cut;
     bodies_of(&mut content, bodies.text, bodies.html);
     let report = report::of(&content, kind, &block, &tree);
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
@@ -106,7 +110,7 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
         (content.truncated, Defect::Truncated),
     ];
     let defects = defects.into_iter().filter_map(|(found, defect)| found.then_some(defect)).collect();
-    ParsedMessage { kind, content, parts: bodies.parts, report, trace: Trace::of(&block), defects }
+    ParsedMessage { kind, content, parts: bodies.parts, report, calendar, trace: Trace::of(&block), defects }
 }
 
 /// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.

@@ -42,6 +42,7 @@ fn job(message: &str, conversation: &str) -> FlowJob {
         spam: None,
         supersedes: None,
         redelivered: false,
+        calendar: vec![],
     }
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod attachment;
 mod authentication;
+mod calendar;
 mod report;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use crate::profile::ProfileId;
 pub use self::address::Address;
 pub use self::attachment::{Attachment, EnclosedMessage, EnclosedPart};
 pub use self::authentication::{Authentication, Spam, SpamVerdict};
+pub use self::calendar::{Attendee, CalendarEvent};
 pub use self::report::{
     Complaint, OriginalMessage, Receipt, Report, ReportedAction, ReportedOutbound, ReportedRecipient,
 };
@@ -202,6 +204,9 @@ pub struct FlowJob {
     /// Whether this job may have been sent before, by a run that crashed. FIFO queues drop most repeats.
     #[serde(default)]
     pub redelivered: bool,
+    /// The events of its calendar parts.
+    #[serde(default)]
+    pub calendar: Vec<CalendarEvent>,
 }
 
 /// An object in Mailroom's bucket.

@@ -4,7 +4,7 @@
 //!
 //! 1. the HTML body, down to [`HTML_KEPT`]; then the text and the reply text, down to [`TEXT_KEPT`]
 //! 2. header fields: long values, then fields from the end (`Received` and what flows route by stand at the top)
-//! 3. addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last; recipients of a report
+//! 3. attendees of events, then events but the first; addresses beyond [`ADDRESSES_KEPT`] of a field, the blind copies first, the senders last; recipients of a report
 //!    beyond as many
 //! 4. what enclosed messages have attached, and attachments beyond [`ATTACHMENTS_KEPT`]
 //! 5. the rest of the HTML body, then of the text, then of the reply text
@@ -17,7 +17,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::inbound::job::{Address, Attachment, FlowJob, MessageContent, Report};
+use crate::inbound::job::{Address, Attachment, CalendarEvent, FlowJob, MessageContent, Report};
 
 /// Bytes of HTML that are cut only after header fields and long lists.
 pub const HTML_KEPT: usize = 16 * 1024;
@@ -51,6 +51,7 @@ pub fn truncate(mut job: FlowJob) -> FlowJob {
         let message = &mut job.message;
         cut_bodies(&mut cutter, message, HTML_KEPT, TEXT_KEPT);
         cut_headers(&mut cutter, message);
+        cut_calendar(&mut cutter, &mut job.calendar, 1);
         cut_addresses(&mut cutter, message, ADDRESSES_KEPT);
         cut_report(&mut cutter, job.report.as_mut(), ADDRESSES_KEPT);
         for enclosed in message.attachments.iter_mut().rev().filter_map(|one| one.message.as_mut()) {
@@ -61,6 +62,7 @@ pub fn truncate(mut job: FlowJob) -> FlowJob {
         cut_names(&mut cutter, &mut job);
         cut_lists(&mut cutter, &mut job.message);
         cut_report(&mut cutter, job.report.as_mut(), 0);
+        cut_calendar(&mut cutter, &mut job.calendar, 0);
     }
     job.message.truncated |= unprintable || too_large;
     job
@@ -155,6 +157,14 @@ fn cut_report(cutter: &mut Cutter, report: Option<&mut Report>, kept: usize) {
         }
     }
     // What is left are words, which the reader of reports keeps short.
+}
+
+/// Drops attendees, the later events first, and then events.
+fn cut_calendar(cutter: &mut Cutter, calendar: &mut Vec<CalendarEvent>, kept: usize) {
+    for event in calendar.iter_mut().rev() {
+        cutter.drop_tail(&mut event.attendees, kept);
+    }
+    cutter.drop_tail(calendar, kept);
 }
 
 fn cut_attachment(cutter: &mut Cutter, attachment: &mut Attachment) {

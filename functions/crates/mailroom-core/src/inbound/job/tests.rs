@@ -131,6 +131,25 @@ fn full() -> FlowJob {
         spam: Some(Spam { verdict: SpamVerdict::NotSpam, score: Some(1.5) }),
         supersedes: Some(JobId::new(profile(1), Digest::of_place("INBOX", Some(7), 9))),
         redelivered: true,
+        calendar: vec![CalendarEvent {
+            method: Some("REQUEST".to_owned()),
+            uid: Some("1@a".to_owned()),
+            sequence: Some(2),
+            summary: Some("Call".to_owned()),
+            starts_at: Some("2026-11-02T09:00:00+01:00".to_owned()),
+            ends_at: Some("2026-11-02T10:00:00".to_owned()),
+            time_zone: Some("Europe/Berlin".to_owned()),
+            organizer: Some(person("Ann", "ann@example.org")),
+            attendees: vec![Attendee {
+                name: None,
+                address: Some("support@example.com".to_owned()),
+                status: Some("NEEDS-ACTION".to_owned()),
+            }],
+            status: Some("CONFIRMED".to_owned()),
+            recurrence: Some("FREQ=DAILY".to_owned()),
+            recurrence_id: Some("2026-11-02".to_owned()),
+            location: Some("Room 1".to_owned()),
+        }],
     }
 }
 
@@ -147,6 +166,7 @@ fn bare() -> FlowJob {
         spam: None,
         supersedes: None,
         redelivered: false,
+        calendar: vec![],
         ..full()
     }
 }
@@ -177,7 +197,8 @@ const ADDED: [&str; 9] = [
 ];
 
 /// The same, of the job itself.
-const ADDED_TO_JOBS: [&str; 5] = ["report", "authentication", "spam", "supersedes", "redelivered"];
+const ADDED_TO_JOBS: [&str; 6] =
+    ["report", "authentication", "spam", "supersedes", "redelivered", "calendar"];
 
 /// The same, of an attachment.
 const ADDED_TO_ATTACHMENTS: [&str; 5] = ["charset", "parameters", "sha256", "disposition", "message"];
@@ -222,6 +243,8 @@ fn the_schema_requires_every_other_field_and_allows_no_more() {
         "/report/outbound",
         "/authentication",
         "/spam",
+        "/calendar/0",
+        "/calendar/0/attendees/0",
     ] {
         let added: &[&str] = match path {
             "" => &ADDED_TO_JOBS,
@@ -259,6 +282,7 @@ fn the_schema_refuses_what_no_job_holds() {
         ("/message/attachments/0/content_type", json!("Application/PDF")),
         ("/message/attachments/0/parameters", json!({"method": 1})),
         ("/report/delivery/0/status", json!("5.1")),
+        ("/calendar/0/starts_at", json!("tomorrow")),
         ("/report/delivery/0/action", json!("who-knows")),
         ("/message/attachments/0/message/attachments/0/filename", json!("../b.pdf")),
     ] {

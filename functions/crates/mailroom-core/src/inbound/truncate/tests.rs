@@ -8,8 +8,8 @@ use ulid::Ulid;
 
 use super::*;
 use crate::inbound::job::{
-    ConversationId, Digest, EnclosedMessage, EnclosedPart, JobId, Kind, MailingList, ObjectRef,
-    OriginalMessage, Report, ReportedRecipient,
+    Attendee, CalendarEvent, ConversationId, Digest, EnclosedMessage, EnclosedPart, JobId, Kind, MailingList,
+    ObjectRef, OriginalMessage, Report, ReportedRecipient,
 };
 use crate::profile::ProfileId;
 
@@ -37,6 +37,7 @@ fn small() -> FlowJob {
         spam: None,
         supersedes: None,
         redelivered: false,
+        calendar: vec![],
     }
 }
 
@@ -179,6 +180,10 @@ prop_compose! {
         FlowJob {
             job_id: id(next()), conversation_id: conversation(next()), flow_schema_id: next(), profile_id: next(),
             profile_name: next(), login: next(), mailbox: next(), raw: Some(ObjectRef { bucket: next(), key: String::new() }),
+            calendar: vec![CalendarEvent {
+                attendees: vec![Attendee { name: Some("n".repeat(500)), ..Attendee::default() }; message.in_reply_to.len()],
+                ..CalendarEvent::default()
+            }],
             report: message.delivered_to.clone().map(|subject| report(Some(subject))), message, ..small()
         }
     }

@@ -55,6 +55,7 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
         spam: mail.trace.spam("imap.gmail.com"),
         supersedes: None,
         redelivered: false,
+        calendar: mail.calendar,
     };
     (truncate(job), mail.defects)
 }

@@ -6,7 +6,7 @@ use super::super::{ParsedMessage, parse_message};
 
 /// What a flow receives of a message, the parts' bytes shortened.
 fn shown(raw: &str) -> serde_json::Value {
-    let ParsedMessage { kind, content, parts, report, .. } = parse_message(raw.as_bytes());
+    let ParsedMessage { kind, content, parts, report, calendar, .. } = parse_message(raw.as_bytes());
     let parts: Vec<_> = parts
         .iter()
         .map(|part| {
@@ -16,7 +16,8 @@ fn shown(raw: &str) -> serde_json::Value {
                    "disposition": part.disposition, "message": part.message, "bytes": bytes.chars().take(60).collect::<String>()})
         })
         .collect();
-    let mut value = json!({"kind": kind, "message": content, "parts": parts, "report": report});
+    let mut value =
+        json!({"kind": kind, "message": content, "parts": parts, "report": report, "calendar": calendar});
     value["message"]["sha256"].take();
     value
 }
