@@ -3,6 +3,7 @@
 mod callers;
 mod concurrency;
 mod connection_test;
+mod credential_scope;
 mod crud;
 mod editing;
 mod faults;

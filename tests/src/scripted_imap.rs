@@ -20,6 +20,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
+use crate::secret_scan;
+
 /// A step of a fault.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -61,6 +63,7 @@ pub struct Script {
     messages: Mutex<Vec<Vec<u8>>>,
     faults: Vec<Fault>,
     commands: Mutex<Vec<String>>,
+    lines: Mutex<Vec<String>>,
     uid_next_missing: bool,
 }
 
@@ -93,6 +96,10 @@ impl Script {
     pub const fn without_uid_next(mut self) -> Self {
         self.uid_next_missing = true;
         self
+    }
+
+    fn note(&self, line: &str) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
     }
 
     fn fault(&self, command: &str) -> Option<&[Step]> {
@@ -148,6 +155,13 @@ impl ScriptedImap {
         self.script.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether it was sent this secret, in any form.
+    #[must_use]
+    pub fn was_told(&self, secret: &str) -> bool {
+        let lines = self.script.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().any(|line| secret_scan::holds(line, secret))
+    }
+
     /// Puts one more message into the mailbox.
     pub fn arrive(&self, raw: &[u8]) {
         self.script.messages.lock().unwrap_or_else(PoisonError::into_inner).push(raw.to_vec());
@@ -189,6 +203,7 @@ async fn converse(acceptor: &TlsAcceptor, stream: TcpStream, script: &Script) ->
     }
     loop {
         let line = command(&mut stream).await?;
+        script.note(&line);
         let Some((tag, command)) = line.split_once(' ') else { return Ok(()) };
         let secret = ["LOGIN", "AUTHENTICATE"].iter().any(|verb| starts_with(command, verb));
         let shown = if secret { command.split(' ').next().unwrap_or_default() } else { command };
@@ -196,7 +211,7 @@ async fn converse(acceptor: &TlsAcceptor, stream: TcpStream, script: &Script) ->
         let answer = if starts_with(command, "AUTHENTICATE") && command.split(' ').count() < 3 {
             stream.write_all(b"+ \r\n").await?;
             stream.flush().await?;
-            self::line(&mut stream).await?;
+            script.note(&self::line(&mut stream).await?);
             format!("{tag} OK logged in\r\n").into_bytes()
         } else {
             answer(script, tag, command)

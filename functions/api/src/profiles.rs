@@ -1,7 +1,7 @@
 //! Profiles, with their secrets and schedules in step.
 //!
 //! Read in this order: `read`, `create` (the order of writes that a crash cannot break), `update`, `delete`, `hosts`
-//! (which hosts a profile may name), `connection_test` (settings against the real servers, changing nothing).
+//! (which hosts a profile may name), `stored_secret` (which changes need the secret again), `connection_test` (settings against the real servers, changing nothing).
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod hosts;
 pub(crate) mod read;
+mod stored_secret;
 pub(crate) mod update;
 
 /// Creates, reads, updates and deletes profiles.

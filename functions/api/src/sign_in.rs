@@ -74,7 +74,7 @@ impl SignIns {
         let expires_at = clock::now() + SIGN_IN_TIME;
         let sign_in = SignIn {
             profile: profile.id,
-            settings: settings_digest(client),
+            settings: settings_digest(&profile.settings, client),
             consent_url: url.into(),
             expires_at,
         };
@@ -124,7 +124,9 @@ impl SignIns {
         let sign_in = sign_in.filter(|sign_in| sign_in.expires_at > clock::now()).ok_or(Refusal::TooLate)?;
         let profile = self.table.get(sign_in.profile).await?.ok_or(Refusal::Changed)?;
         let Auth::Oauth2(client) = &profile.settings.auth else { return Err(Refusal::Changed) };
-        if client.grant != Grant::AuthorizationCode || settings_digest(client) != sign_in.settings {
+        if client.grant != Grant::AuthorizationCode
+            || settings_digest(&profile.settings, client) != sign_in.settings
+        {
             return Err(Refusal::Changed);
         }
         if let Some(error) = query.remove("error") {
@@ -148,7 +150,7 @@ impl SignIns {
         let settings = sign_in.settings;
         let stored = self.sign(profile, Some((refresh_token, authorization)), |profile| {
             match &profile.settings.auth {
-                Auth::Oauth2(client) => settings_digest(client) == settings,
+                Auth::Oauth2(client) => settings_digest(&profile.settings, client) == settings,
                 Auth::Plain { .. } => false,
             }
         });

@@ -114,7 +114,8 @@ fn a_patch_changes_what_it_names() {
     expected["version"] = json!(2);
     expected["updated_at"] = patched["updated_at"].clone();
     assert_eq!(patched, expected);
-    let moved = api.patch(&path, &json!({"imap_port": 143})).expect(200).body;
+    let moved = json!({"imap_port": 143, "auth": {"password": world.password()}});
+    let moved = api.patch(&path, &moved).expect(200).body;
     assert_eq!((&moved["imap_port"], &moved["imap_security"]), (&json!(143), &json!("starttls")));
 }
 

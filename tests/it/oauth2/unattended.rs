@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A client that the mail servers know as `login`.
-fn client(world: &World, method: &str, more: &Value) -> Client {
+pub(super) fn client(world: &World, method: &str, more: &Value) -> Client {
     let mut metadata = json!({
         "client_name": world.login(), "grant_types": ["client_credentials", JWT_BEARER], "redirect_uris": [],
         "response_types": [], "token_endpoint_auth_method": method,

@@ -68,7 +68,9 @@ fn an_unreachable_sent_mailbox_never_has_the_message_sent_again() {
         .api()
         .patch(
             &format!("/profiles/{profile}"),
-            &json!({"imap_port": world.servers().dovecot().ports().imaps}),
+            &json!({
+                "imap_port": world.servers().dovecot().ports().imaps, "auth": {"password": world.password()},
+            }),
         )
         .expect(200);
     let next = world.submit(profile, &hello());

@@ -186,7 +186,10 @@ fn a_message_waits_for_its_server_and_goes_with_its_profile() {
         (waiting["status"].as_str(), waiting["error"]["code"].as_str()),
         (Some("queued"), Some("smtp_connect"))
     );
-    let patch = json!({"smtp_host": smtp.address().to_string(), "smtp_port": smtp.submission(), "smtp_security": "starttls"});
+    let patch = json!({
+        "smtp_host": smtp.address().to_string(), "smtp_port": smtp.submission(), "smtp_security": "starttls",
+        "auth": {"password": world.password()},
+    });
     world.api().patch(&format!("/profiles/{profile}"), &patch).expect(200);
     assert_eq!(finally(&world, profile, &id)["status"], "sent");
 

@@ -13,6 +13,7 @@ use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::{patched, settings, tried};
+use mailroom_core::credential_scope::outgrown;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Credential, Credentials as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
@@ -28,6 +29,7 @@ use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::profiles::create::{needs_secret, secret_field};
 use crate::profiles::read::find;
+use crate::profiles::stored_secret::require_scope;
 use mailroom_lambda::clock;
 
 /// How long both servers have, so that the response comes within ten seconds.
@@ -68,8 +70,13 @@ impl ConnectionTests {
         };
         let Described { profile, credential, .. } =
             read_settings(changed)?.describe(current.id, current.created_at);
-        // As it is stored, if what it logs in with is; the test then does what a poll does.
-        if credential.is_none() && settings(&profile).get("auth") == settings(&current).get("auth") {
+        if credential.is_none() {
+            require_scope(&current, &profile.settings)?;
+        }
+        // As it is stored, if what it logs in with is, and may go there; the test then does what a poll does.
+        let same_login = settings(&profile).get("auth") == settings(&current).get("auth");
+        let stays_signed_in = outgrown(&current, &profile.settings).sign_in.is_empty();
+        if credential.is_none() && same_login && stays_signed_in {
             return self.test_as_stored(&profile, &current, deadline, provider_end).await;
         }
         let credential = match (credential, &current.secret_version) {

@@ -7,6 +7,7 @@ use mailroom_aws::dynamodb::Editor;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::{patched, settings};
+use mailroom_core::credential_scope::outgrown;
 use mailroom_core::edit::{Edit, edit};
 use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::{
@@ -23,6 +24,7 @@ use crate::http::response::Response;
 use crate::profiles::Profiles;
 use crate::profiles::create::{needs_secret, secret_field};
 use crate::profiles::read::find;
+use crate::profiles::stored_secret::require_scope;
 use mailroom_lambda::clock;
 
 /// How long a change waits for other requests that change the same profile.
@@ -104,6 +106,9 @@ impl Profiles {
                 "Another type of login needs its own secret.".to_owned(),
                 problems,
             ));
+        }
+        if credential.is_none() {
+            require_scope(current, &wanted.settings)?;
         }
         self.hosts.check(&wanted, discovery.as_ref(), &mut problems).await;
         problems.none_or().map_err(ApiError::Fields)?;
@@ -213,20 +218,17 @@ impl Profiles {
 
 /// Whether the change voids the sign-in.
 fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
-    match (&current.settings.auth, &wanted.settings.auth) {
-        (Auth::Oauth2(before), Auth::Oauth2(after)) => before.is_another_sign_in(after),
-        (Auth::Plain { .. }, Auth::Plain { .. }) => false,
-        (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => true,
-    }
+    current.authorization.is_none() || !outgrown(current, &wanted.settings).sign_in.is_empty()
 }
 
 /// Whether the stored secret would hold something that the changed profile cannot use.
 fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
-    let stored = match &current.settings.auth {
-        Auth::Plain { .. } => current.secret_version.is_some(),
-        Auth::Oauth2(_) => current.authorization.is_some(),
-    };
-    stored && ends_sign_in(current, wanted)
+    let same_kind = discriminant(&current.settings.auth) == discriminant(&wanted.settings.auth);
+    if same_kind {
+        current.authorization.is_some() && ends_sign_in(current, wanted)
+    } else {
+        current.secret_version.is_some()
+    }
 }
 
 /// Whether the profile's kind of secret is stored.

@@ -2,9 +2,10 @@
 
 use time::OffsetDateTime;
 
+use crate::credential_scope::outgrown;
 use crate::health::{ProfileState, Status};
 use crate::oauth2::Authorization;
-use crate::profile::{Auth, Profile, Settings};
+use crate::profile::{Profile, Settings};
 
 /// Whether the cursor of before still means something after an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,17 +28,13 @@ pub struct Edit {
 
 /// Applies the settings of `wanted` to `current`: id, times of creation, version and state are `current`'s.
 ///
-/// A sign-in goes with the client, the provider and the login that it was for.
+/// A sign-in goes with the client, the provider, the login and the servers that it was for.
 ///
 /// A change of anything that a poll depends on clears the error and the pause, so that the very next poll tries it.
 #[must_use]
 pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
-    let authorization = match (&current.settings.auth, &wanted.settings.auth) {
-        (Auth::Oauth2(before), Auth::Oauth2(after)) if !before.is_another_sign_in(after) => {
-            current.authorization.clone()
-        }
-        (Auth::Plain { .. } | Auth::Oauth2(_), Auth::Plain { .. } | Auth::Oauth2(_)) => None,
-    };
+    let stays = outgrown(current, &wanted.settings).sign_in.is_empty();
+    let authorization = current.authorization.clone().filter(|_| stays);
     edited(current, Profile { authorization, ..wanted }, now)
 }
 

@@ -1,13 +1,14 @@
 //! What Mailroom decides, and nothing of how it is done.
 //!
 //! Read in this order: [`profile`] (what a mailbox's owner describes), [`oauth2`] (access that a provider grants),
-//! [`edit`] (what a change of a profile does), [`flow`] (what a message starts), [`inbound`] (from a mailbox to jobs),
+//! [`edit`] (what a change of a profile does), [`credential_scope`] (which credentials may stay with it), [`flow`] (what a message starts), [`inbound`] (from a mailbox to jobs),
 //! [`outbound`] (from a message to its outcome), [`owner_error`] and [`health`] (what the owner is shown), [`ports`]
 //! (what the decisions need from the world).
 //!
 //! Deliberately absent: I/O, clocks, async runtimes, AWS, IMAP. Time comes in as an argument; every function gives
 //! the same answer for the same arguments.
 
+pub mod credential_scope;
 pub mod edit;
 pub mod error_chain;
 pub mod flow;

@@ -23,17 +23,6 @@ pub struct Oauth2 {
     pub client_secret_expires_on: Option<Date>,
 }
 
-impl Oauth2 {
-    /// Whether a sign-in under `self` means nothing under `other`: it was for another client, provider or login.
-    #[must_use]
-    pub fn is_another_sign_in(&self, other: &Self) -> bool {
-        let of = |one: &Self| {
-            (one.grant, one.login.to_lowercase(), one.client_id.clone(), one.discovery_url.clone())
-        };
-        of(self) != of(other)
-    }
-}
-
 /// The state of a sign-in. The refresh token itself is in the profile's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorization {

@@ -5,6 +5,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mailroom_core::oauth2::Oauth2;
+use mailroom_core::profile::Settings;
+use mailroom_core::server::Server;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -95,14 +97,23 @@ pub fn key_of(state: &str) -> String {
     hex::encode(Sha256::digest(state))
 }
 
-/// A digest of the settings that a sign-in is for: when they change, the sign-in is void.
+/// A digest of the settings that a sign-in is for: when they change, the sign-in is void. The servers are among them,
+/// because the tokens go there.
 #[must_use]
-pub fn settings_digest(settings: &Oauth2) -> String {
+pub fn settings_digest(settings: &Settings, client: &Oauth2) -> String {
     let mut digest = Sha256::new();
-    let scopes = settings.scopes.join(" ");
-    for part in [&settings.login, &settings.client_id, &settings.discovery_url, &scopes] {
+    let mut add = |part: &str| {
         digest.update(part);
         digest.update([0]);
+    };
+    for part in [&client.login, &client.client_id, &client.discovery_url, &client.scopes.join(" ")] {
+        add(part);
+    }
+    for server in [&settings.imap, &settings.smtp] {
+        match server {
+            Some(Server { host, port, security }) => add(&format!("{host} {port} {security:?}")),
+            None => add(""),
+        }
     }
     hex::encode(digest.finalize())
 }

@@ -77,8 +77,9 @@ pub(super) fn words(operation: Operation) -> Words {
             id: "putProfile",
             tag: PROFILES,
             summary: "Replace a profile's settings",
-            description: "A setting that is left out takes its default; a secret that is left out stays. The next poll uses the \
-                new settings.",
+            description: "A setting that is left out takes its default. A secret that is left out stays, unless the new \
+                settings would send it to another server or provider than it was entered for: then it is required \
+                (422). A sign-in ends in that case. The next poll uses the new settings.",
             body: Some(Body::Required("Profile")),
             success: ("200", "The profile as it is now.", Some("StoredProfile")),
             problems: &["400", "404", "409", "412", "413", "415", "422", "429", "503"],
@@ -87,7 +88,9 @@ pub(super) fn words(operation: Operation) -> Words {
             id: "patchProfile",
             tag: PROFILES,
             summary: "Change some of a profile's settings",
-            description: "A JSON merge patch (RFC 7396). The next poll uses the new settings.",
+            description: "A JSON merge patch (RFC 7396). A secret that is left out stays, unless the change would send \
+                it to another server or provider than it was entered for: then it is required (422). A sign-in ends in \
+                that case. The next poll uses the new settings.",
             body: Some(Body::Required("ProfilePatch")),
             success: ("200", "The profile as it is now.", Some("StoredProfile")),
             problems: &["400", "404", "409", "412", "413", "415", "422", "429", "503"],
@@ -105,7 +108,9 @@ pub(super) fn words(operation: Operation) -> Words {
             id: "testProfile",
             tag: PROFILES,
             summary: "Test a profile",
-            description: "Tests the profile as it is stored, or with the changes in the body, which are not stored.",
+            description: "Tests the profile as it is stored, or with the changes in the body, which are not stored. Changes \
+                that would send the stored secret to another server or provider than it was entered for need the \
+                secret in the body (422); a sign-in is not used for them.",
             body: Some(Body::Optional("ProfilePatch")),
             success: ("200", "The result for each server.", Some("TestReport")),
             problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
