@@ -6,6 +6,7 @@
 //! 4. `flow_schemas`: which queue the jobs of a profile go to.
 //! 5. `sign_in`: a person's consent to the use of a mailbox, its pages, and its end.
 //! 6. `messages`: messages to send, and how they are doing.
+//! 7. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
 //! polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of the caller, whom API
@@ -16,6 +17,7 @@ mod flow_schemas;
 mod handler;
 mod http;
 mod messages;
+mod poll_now;
 mod profiles;
 mod sign_in;
 
@@ -43,6 +45,7 @@ pub use crate::handler::Api;
 pub use crate::http::request::UnknownEvent;
 pub use crate::http::response::Response;
 use crate::messages::Messages;
+use crate::poll_now::PollNow;
 use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
 use crate::profiles::hosts::Hosts;
@@ -67,6 +70,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, GrantStore::new(table(), secrets()));
     let (table, secrets) = (Arc::new(table()), Arc::new(secrets()));
+    let polls = PollNow(Arc::new(PollQueue::new(&clients, &config.poll_queue_url)));
     Ok(Api {
         connection_tests: ConnectionTests {
             table: Arc::clone(&table),
@@ -79,7 +83,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             table: Arc::clone(&table),
             secrets,
             schedules: Arc::clone(&schedules),
-            polls: PollQueue::new(&clients, &config.poll_queue_url),
+            polls: polls.clone(),
             hosts: Hosts(allowed),
             recovery: config.secret_recovery,
         },
@@ -87,6 +91,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             table: Arc::clone(&table),
             tokens,
             schedules,
+            polls,
             public_url: config.public_url.clone(),
         },
         messages: Messages {

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use mailroom_aws::dynamodb::Table;
-use mailroom_aws::handover::PollQueue;
 use mailroom_aws::intervals::Intervals;
 use mailroom_aws::secrets::Secrets;
 
 use crate::config::SecretRecovery;
+use crate::poll_now::PollNow;
 use crate::profiles::hosts::Hosts;
 
 pub(crate) mod connection_test;
@@ -26,7 +26,7 @@ pub(crate) struct Profiles {
     pub(crate) table: Arc<Table>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) schedules: Arc<Intervals>,
-    pub(crate) polls: PollQueue,
+    pub(crate) polls: PollNow,
     pub(crate) hosts: Hosts,
     pub(crate) recovery: SecretRecovery,
 }

@@ -18,6 +18,7 @@ use mailroom_aws::grants::GrantStore;
 use mailroom_aws::intervals::Intervals;
 use mailroom_contract::problem::Problems;
 use mailroom_contract::sign_in::{SignInBegun, SignedOut};
+use mailroom_core::edit::can_be_polled;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::oauth2::{Authorization, Oauth2};
 use mailroom_core::ports::{
@@ -30,6 +31,7 @@ use tracing::{info, warn};
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
 use crate::http::response::Response;
+use crate::poll_now::PollNow;
 use crate::profiles::read::find;
 use crate::profiles::update::wait_for_concurrent_edit;
 use crate::sign_in::page::{PageKind, page};
@@ -53,6 +55,7 @@ pub(crate) struct SignIns {
     pub(crate) table: Arc<Table>,
     pub(crate) tokens: Tokens<GrantStore>,
     pub(crate) schedules: Arc<Intervals>,
+    pub(crate) polls: PollNow,
     /// Where browsers reach the API, without a slash at its end.
     pub(crate) public_url: String,
 }
@@ -208,6 +211,9 @@ impl SignIns {
                     let stored = stored?;
                     if stored.settings.listen {
                         self.schedules.joined(stored.settings.refresh_interval).await?;
+                    }
+                    if can_be_polled(&stored) {
+                        self.polls.ask(stored.id).await;
                     }
                     return Ok(Some(stored));
                 }

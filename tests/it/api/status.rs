@@ -43,10 +43,27 @@ fn the_status_is_true_after_every_poll() {
 }
 
 #[test]
+fn a_new_profile_and_one_that_was_changed_are_polled_at_once() {
+    let world = World::new();
+    world.deliver(&message("first"));
+    let path = made(&world, &settings(&world));
+    assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 1);
+    assert_eq!(world.subjects(), ["first"]);
+    let _ = world.api().patch(&path, &json!({"name": "Words alone"})).expect(200);
+    assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 0);
+    let _ = world.api().patch(&path, &json!({"auth": {"password": "wrong"}})).expect(200);
+    assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 1);
+    assert_eq!(status(&world, &path)["error"]["code"], "imap_auth");
+    let _ = world.api().patch(&path, &json!({"listen": false})).expect(200);
+    assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 0);
+}
+
+#[test]
 fn a_poll_comes_when_its_owner_asks_for_one() {
     let world = World::new();
-    world.deliver(&message("now"));
     let path = made(&world, &settings(&world));
+    assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 1);
+    world.deliver(&message("now"));
     let accepted = world.api().post(&format!("{path}/fetch"), &json!({})).expect(202);
     assert_eq!(accepted.body["profile_id"], path.strip_prefix("/profiles/").unwrap());
     assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 1);
@@ -58,7 +75,7 @@ fn a_poll_that_is_asked_for_ends_a_pause_of_ours() {
     let world = World::new();
     let closed = json!({"imap_port": 1});
     let path = made(&world, &settings_with(&world, &closed));
-    world.poll();
+    assert_eq!(world.run_poll_queue(Duration::from_secs(30)), 1);
     let failing = status(&world, &path);
     assert_eq!(failing["state"], "failing");
     assert!(failing["not_before"].is_string());

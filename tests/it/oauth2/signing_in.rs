@@ -23,7 +23,8 @@ fn messages_come_in_and_go_out_with_the_tokens_of_a_sign_in() {
         assert_eq!((&status["authorized"], &status["state"]), (&json!(true), &json!("pending")), "{shown}");
 
         world.deliver_to(mechanism, &message("By token"));
-        world.poll();
+        // The sign-in has asked for a poll; without one there was nothing to try.
+        assert!(world.run_poll_queue(std::time::Duration::from_secs(30)) >= 1);
         assert_eq!(world.subjects(), ["By token"], "{:?} {}", world.status(profile), world.lambda().log());
         assert_eq!(world.status(profile).state, ProfileState::Ok);
 

@@ -1,4 +1,4 @@
-//! Creating a profile: draft, secret, profile, schedule, in this order.
+//! Creating a profile: draft, secret, profile, schedule, first poll, in this order.
 //!
 //! The draft is noted before the secret is stored, and vanishes in the same transaction in which the profile appears. So
 //! a secret without a profile always has a draft that tells of it: after a crash in between, a later request
@@ -7,6 +7,7 @@
 use futures_util::future::join;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
+use mailroom_core::edit::can_be_polled;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
@@ -38,6 +39,9 @@ impl Profiles {
         self.table.begin(profile.id, clock::now()).await?;
         match self.store(&mut profile, credential.as_ref()).await {
             Ok(()) => {
+                if can_be_polled(&profile) {
+                    self.polls.ask(profile.id).await;
+                }
                 let location = format!("/profiles/{}", profile.id);
                 Ok(Response::profile(201, profile).with_header("location", location))
             }

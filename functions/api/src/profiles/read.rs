@@ -73,7 +73,7 @@ impl Profiles {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.polls.request(&PollRequest::Profile(profile.id)).await?;
+        self.polls.0.request(&PollRequest::Profile(profile.id)).await?;
         Ok(Response::json(202, &Accepted { profile_id: profile.id.to_string() }))
     }
 }

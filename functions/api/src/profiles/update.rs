@@ -8,7 +8,7 @@ use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::{patched, settings};
 use mailroom_core::credential_scope::outgrown;
-use mailroom_core::edit::{Edit, edit};
+use mailroom_core::edit::{Edit, NextPoll, edit};
 use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::{
     ClientCredential, Credential, Credentials as _, PortError, Profiles as _, Schedules as _,
@@ -192,8 +192,9 @@ impl Profiles {
         if is_ours { Ok(()) } else { Err(PortError::Lost) }
     }
 
-    /// Keeps the schedules in step with a change that is stored.
-    async fn changed(&self, before: &Profile, Edit { profile, .. }: Edit) -> Result<Response, ApiError> {
+    /// Keeps the schedules in step with a change that is stored, and has it tried at once.
+    async fn changed(&self, before: &Profile, edit: Edit) -> Result<Response, ApiError> {
+        let Edit { profile, next_poll, .. } = edit;
         // Always, not only when it changed: so a repeat completes a change that a crash cut short.
         if profile.settings.listen {
             self.schedules.joined(profile.settings.refresh_interval).await?;
@@ -203,6 +204,9 @@ impl Profiles {
                 && before.settings.refresh_interval == profile.settings.refresh_interval)
         {
             self.leave(before).await;
+        }
+        if next_poll == NextPoll::Now {
+            self.polls.ask(profile.id).await;
         }
         Ok(Response::profile(200, profile))
     }

@@ -184,7 +184,7 @@ pub enum AfterFetchBody {
     /// The message is moved to another mailbox.
     #[deserr(rename = "move")]
     Move {
-        /// The mailbox that the message is moved to.
+        /// The mailbox that the message is moved to, which is not the one that is polled.
         mailbox: MailboxName,
     },
 }
@@ -197,6 +197,11 @@ fn complete(body: ProfileBody, _: ValuePointerRef<'_>) -> Result<ProfileBody, Pr
     }
     if body.listen && body.flow_schema_id.is_none() {
         problems.add("flow_schema_id", "is required while listen is true");
+    }
+    if let AfterFetchBody::Move { mailbox } = &body.after_fetch
+        && mailbox.0.is_same(&body.mailbox.0)
+    {
+        problems.add("after_fetch.mailbox", "must be another mailbox than the one that is polled");
     }
     if let AuthBody::Oauth2 { scopes, .. } = &body.auth
         && scopes.len() > 20

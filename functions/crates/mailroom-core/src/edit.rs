@@ -17,6 +17,15 @@ pub enum Place {
     Another,
 }
 
+/// When an edited profile is polled next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextPoll {
+    /// At once: the edit changed something that a poll depends on, and its owner waits to see what comes of it.
+    Now,
+    /// By its schedule, if it listens.
+    Scheduled,
+}
+
 /// An edited profile, to be stored if nobody was quicker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edit {
@@ -24,6 +33,8 @@ pub struct Edit {
     pub profile: Profile,
     /// What becomes of its cursor.
     pub place: Place,
+    /// When it is polled next.
+    pub next_poll: NextPoll,
 }
 
 /// Applies the settings of `wanted` to `current`: id, times of creation, version and state are `current`'s.
@@ -86,7 +97,14 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             ..profile.status
         };
     }
-    Edit { profile, place }
+    let next_poll = if !only_words && can_be_polled(&profile) { NextPoll::Now } else { NextPoll::Scheduled };
+    Edit { profile, place, next_poll }
+}
+
+/// Whether a poll has anything to try: the profile listens, and has what a login needs.
+#[must_use]
+pub const fn can_be_polled(profile: &Profile) -> bool {
+    profile.settings.listen && profile.is_authorized()
 }
 
 /// Whether both name the same mailbox. Another port or another way to TLS leads to the same server.
@@ -124,6 +142,7 @@ mod tests {
         let flow = FlowSchemaId::parse("flow").unwrap();
         let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
         let mut profile = Profile::new(id, Settings::listening("Support", imap, auth, flow), NOW);
+        profile.secret_version = Some("1".to_owned());
         profile.cursor = Some(Cursor { uid_validity: None, last_uid: 7, newest: NOW, floor: None });
         profile.status = Status {
             state: ProfileState::Misconfigured,
@@ -148,8 +167,9 @@ mod tests {
 
     #[test]
     fn words_change_nothing_else() {
-        let Edit { profile, place } = edited(|profile| profile.settings.name = "Sales".to_owned());
+        let Edit { profile, place, next_poll } = edited(|profile| profile.settings.name = "Sales".to_owned());
         assert_eq!((place, profile.version, profile.settings.name.as_str()), (Place::Same, 2, "Sales"));
+        assert_eq!(next_poll, NextPoll::Scheduled);
         assert_eq!((profile.status, profile.cursor), (current().status, current().cursor));
         assert_eq!((profile.created_at, profile.updated_at), (NOW, NOW + time::Duration::HOUR));
     }
@@ -164,8 +184,9 @@ mod tests {
             |profile| profile.settings.imap.as_mut().unwrap().port = NonZeroU16::new(143).unwrap(),
         ];
         for change in changes {
-            let Edit { profile, place } = edited(change);
+            let Edit { profile, place, next_poll } = edited(change);
             assert_eq!((profile.status.state, place), (ProfileState::Pending, Place::Same));
+            assert_eq!(next_poll, NextPoll::Now);
             assert_eq!((profile.status.error, profile.status.not_before), (None, None));
             assert_eq!(profile.status.last_success_at, Some(NOW));
             assert_eq!(profile.cursor, current().cursor);
@@ -184,7 +205,7 @@ mod tests {
             |profile| profile.settings.auth = Auth::Plain { login: "b".to_owned() },
         ];
         for change in changes {
-            let Edit { profile, place } = edited(change);
+            let Edit { profile, place, .. } = edited(change);
             assert_eq!((place, profile.cursor), (Place::Another, None));
         }
     }
@@ -193,5 +214,17 @@ mod tests {
     fn a_pause_keeps_the_place() {
         let paused = edited(|profile| profile.settings.listen = false);
         assert_eq!((paused.place, paused.profile.cursor), (Place::Same, current().cursor));
+        assert_eq!(paused.next_poll, NextPoll::Scheduled);
+        let resumed = edit(&paused.profile, current(), NOW);
+        assert_eq!(resumed.next_poll, NextPoll::Now);
+    }
+
+    #[test]
+    fn what_cannot_log_in_is_not_polled_at_once() {
+        let edited = edited(|profile| {
+            profile.secret_version = None;
+            profile.settings.mailbox = Mailbox::parse("Orders").unwrap();
+        });
+        assert_eq!(edited.next_poll, NextPoll::Scheduled);
     }
 }

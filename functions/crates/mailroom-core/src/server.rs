@@ -78,6 +78,17 @@ impl Mailbox {
         Self("INBOX".to_owned())
     }
 
+    /// Whether both names lead to the same mailbox: `INBOX` in any case, and a name with or without the hierarchy
+    /// separator at its end (RFC 9051 §6.3.4).
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let plain = |mailbox: &Self| {
+            let name = mailbox.0.trim_end_matches(['/', '.']);
+            Self::parse(name).unwrap_or_else(|_| mailbox.clone())
+        };
+        plain(self) == plain(other)
+    }
+
     /// The name in UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -161,6 +172,15 @@ mod tests {
     fn mailboxes_are_utf8_and_inbox_has_one_name() {
         assert_eq!(Mailbox::parse("inBox").unwrap().as_str(), "INBOX");
         assert_eq!(Mailbox::parse("Entw\u{fc}rfe/2026").unwrap().as_str(), "Entw\u{fc}rfe/2026");
+        let same = |one, other| Mailbox::parse(one).unwrap().is_same(&Mailbox::parse(other).unwrap());
+        for (one, other) in [("INBOX", "inbox/"), ("Inbox.", "INBOX"), ("Orders", "Orders/"), ("/", "/")] {
+            assert!(same(one, other), "{one} {other}");
+        }
+        for (one, other) in
+            [("Orders", "orders"), ("Orders/Done", "Orders"), ("INBOX/a", "INBOX"), ("/", ".")]
+        {
+            assert!(!same(one, other), "{one} {other}");
+        }
         for bad in ["", "a*", "%", "a\r\nb", "a\0"] {
             assert!(Mailbox::parse(bad).is_err(), "{bad:?}");
         }

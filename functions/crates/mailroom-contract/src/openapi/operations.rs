@@ -39,7 +39,7 @@ pub(super) fn words(operation: Operation) -> Words {
             id: "createProfile",
             tag: PROFILES,
             summary: "Create a profile",
-            description: "A profile that listens is polled within its refresh interval.",
+            description: "A profile that listens is polled at once, and from then on every refresh interval.",
             body: Some(Body::Required("NewProfile")),
             success: ("201", "Created.", Some("StoredProfile")),
             problems: &["400", "409", "413", "415", "422", "429", "503"],
