@@ -3,6 +3,8 @@
 use mailroom_lambda::env::Environment;
 use mailroom_lambda::start::{NetworkConfig, StartError};
 
+use crate::access::{Access, RequiredClaim, Scopes};
+
 /// The function's settings, one for each variable of its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -26,6 +28,9 @@ pub struct Config {
     pub public_url: String,
     /// `MAILROOM_SECRET_RECOVERY_DAYS`: 7 to 30, or 0. Optional: 7.
     pub secret_recovery: SecretRecovery,
+    /// `MAILROOM_API_SCOPES` (to read, to write, to send, with commas) and `MAILROOM_API_CLAIM` (`name=value`). Optional:
+    /// every caller whom API Gateway lets in may do everything.
+    pub access: Access,
     /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`: what is trusted, and what may be connected to.
     pub network: NetworkConfig,
 }
@@ -59,6 +64,10 @@ impl Config {
             secret_recovery: environment
                 .parsed("MAILROOM_SECRET_RECOVERY_DAYS", secret_recovery)
                 .unwrap_or(SecretRecovery::Days(7)),
+            access: Access {
+                scopes: environment.parsed("MAILROOM_API_SCOPES", Scopes::parse),
+                claim: environment.parsed("MAILROOM_API_CLAIM", RequiredClaim::parse),
+            },
             network: NetworkConfig::from_env(&environment),
         };
         Ok(environment.finish(config)?)

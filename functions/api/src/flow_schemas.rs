@@ -22,7 +22,9 @@ impl FlowSchemas {
         match self.0.create_flow_schema(&schema).await {
             Ok(()) => {
                 let location = format!("/flow-schemas/{}", schema.id);
-                Ok(Response::json(201, &FlowView::from(schema)).with_header("location", location))
+                let id = schema.id.clone();
+                let response = Response::json(201, &FlowView::from(schema)).with_header("location", location);
+                Ok(response.after_making(id))
             }
             Err(PortError::Lost) => {
                 let problems = Problems::one("id", "is taken; change it with PUT, or choose another");
@@ -57,10 +59,18 @@ impl FlowSchemas {
     pub(crate) async fn put(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let id = FlowSchemaId::parse(id).map_err(|_| not_found())?;
         let body: FlowBody = read(request.required_json()?).map_err(ApiError::Fields)?;
-        let status = if self.0.flow_schema(&id).await?.is_some() { 200 } else { 201 };
+        let before = self.0.flow_schema(&id).await?;
+        let status = if before.is_some() { 200 } else { 201 };
         let schema = body.describe(id);
         self.0.put_flow_schema(&schema).await?;
-        Ok(Response::json(status, &FlowView::from(schema)))
+        let mut fields = Vec::new();
+        if before.as_ref().is_none_or(|before| before.name != schema.name) {
+            fields.push("name".to_owned());
+        }
+        if before.as_ref().is_none_or(|before| before.queue_url != schema.queue_url) {
+            fields.push("queue_url".to_owned());
+        }
+        Ok(Response::json(status, &FlowView::from(schema)).after_change_of(fields))
     }
 
     pub(crate) async fn delete(&self, id: &str) -> Result<Response, ApiError> {

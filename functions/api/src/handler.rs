@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use mailroom_contract::connection_test::Alive;
-use mailroom_contract::route::{self, Found, Operation, Segments};
+use mailroom_contract::route::{self, Found, Operation, Right, Segments};
 use mailroom_core::inbound::job::FLOW_JOB_SCHEMA;
 use mailroom_lambda::start::Handler;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Instrument as _, info, info_span};
 
+use crate::access::Access;
 use crate::flow_schemas::FlowSchemas;
 use crate::http::problem::ApiError;
 use crate::http::request::{Request, UnknownEvent};
-use crate::http::response::Response;
+use crate::http::response::{Change, Response};
 use crate::messages::Messages;
 use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
@@ -32,6 +33,7 @@ pub struct Api {
     pub(crate) sign_ins: SignIns,
     pub(crate) messages: Messages,
     pub(crate) flow_schemas: FlowSchemas,
+    pub(crate) access: Access,
 }
 
 impl Handler for Api {
@@ -73,6 +75,19 @@ impl Api {
                 return Err(ApiError::NotFound("This path does not exist; see /openapi.json.".to_owned()));
             }
         };
+        self.access.check(request.caller(), operation)?;
+        let target = id.clone();
+        let response = self.perform(request, operation, Segments { id, message }).await?;
+        note_change(request, operation, &target, response.change());
+        Ok(response)
+    }
+
+    async fn perform(
+        &self,
+        request: &Request,
+        operation: Operation,
+        Segments { id, message }: Segments,
+    ) -> Result<Response, ApiError> {
         let has_query = matches!(
             operation,
             Operation::ListProfiles
@@ -109,6 +124,24 @@ impl Api {
             Operation::GetHealth => Ok(Response::json(200, &Alive { status: "ok" })),
         }
     }
+}
+
+/// Writes to the log who has changed what: names of fields, never values.
+fn note_change(request: &Request, operation: Operation, target: &str, change: &Change) {
+    if !operation.rights().iter().any(|right| matches!(right, Right::Write))
+        && operation != Operation::SendMessage
+    {
+        return;
+    }
+    let caller = request.caller().name();
+    let target = change.made.as_deref().unwrap_or(target);
+    info!(
+        caller.name = caller,
+        change.operation = ?operation,
+        change.target = target,
+        change.fields = change.fields.join(","),
+        "{caller} has performed {operation:?} on {target}"
+    );
 }
 
 /// A document that is the same for every caller until the next deployment.

@@ -9,9 +9,10 @@
 //! 7. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
-//! polled without its owner seeing it. Deliberately absent: caches, sessions, and any knowledge of the caller, whom API
-//! Gateway has authorized before.
+//! polled without its owner seeing it. Deliberately absent: caches, sessions, and any proof of who the caller is, which API
+//! Gateway has asked for before; `access` decides by it what they may do.
 
+pub mod access;
 pub mod config;
 mod flow_schemas;
 mod handler;
@@ -100,5 +101,6 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             send_queue: SendQueue::new(&clients, &config.send_queue_url),
         },
         flow_schemas: FlowSchemas(table),
+        access: config.access.clone(),
     })
 }

@@ -69,6 +69,8 @@ pub enum ApiAuth {
         issuer: String,
         /// Whom it has to be for.
         audience: String,
+        /// The scopes to read, to write and to send, with commas; empty: it needs none.
+        scopes: String,
     },
 }
 
@@ -148,9 +150,11 @@ impl Deployment {
         let public_url = self.public_url.clone().or_else(|| api.map(|api| api.url.clone()));
         let parameter =
             |name: &str, value: &str| Parameter::builder().parameter_key(name).parameter_value(value).build();
-        let (auth, issuer, audience) = match &self.auth {
-            ApiAuth::Open => ("none", "", ""),
-            ApiAuth::Jwt { issuer, audience } => ("jwt", issuer.as_str(), audience.as_str()),
+        let (auth, issuer, audience, scopes) = match &self.auth {
+            ApiAuth::Open => ("none", "", "", ""),
+            ApiAuth::Jwt { issuer, audience, scopes } => {
+                ("jwt", issuer.as_str(), audience.as_str(), scopes.as_str())
+            }
         };
         Ok(vec![
             parameter("NamePrefix", &self.prefix),
@@ -158,6 +162,7 @@ impl Deployment {
             parameter("ApiAuth", auth),
             parameter("JwtIssuer", issuer),
             parameter("JwtAudience", audience),
+            parameter("ApiScopes", scopes),
             parameter("PublicUrl", &public_url.unwrap_or_default()),
             parameter("ApiRateLimit", API_LIMIT),
             parameter("ApiBurstLimit", API_LIMIT),

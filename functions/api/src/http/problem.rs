@@ -18,6 +18,9 @@ pub(crate) enum ApiError {
     /// Parameters are wrong.
     #[error("parameters are wrong")]
     Parameters(Problems),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// The path names something that does not exist.
     #[error("{0}")]
     NotFound(String),
@@ -66,6 +69,7 @@ impl ApiError {
         match self {
             Self::Unreadable(detail) => problem(400, &detail, &none),
             Self::Parameters(problems) => problem(400, "Some parameters are wrong; see errors.", &problems),
+            Self::Forbidden(detail) => problem(403, &detail, &none),
             Self::NotFound(detail) => problem(404, &detail, &none),
             Self::Methods(methods) => {
                 let methods = methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
@@ -107,6 +111,7 @@ fn problem(status: u16, detail: &str, problems: &Problems) -> Response {
 const fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
+use crate::access::Caller;
 use crate::http::problem::ApiError;
 
 /// The largest body that is read, ten times a profile with every field at its limit.
@@ -56,6 +57,9 @@ struct Context {
     #[serde(default)]
     request_id: String,
     http: Http,
+    /// Who asks, where API Gateway has asked for it. Its form is the authorizer's.
+    #[serde(default)]
+    authorizer: Value,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +113,11 @@ impl Request {
     /// API Gateway's id of the request, which is in its access log too.
     pub(crate) fn id(&self) -> &str {
         &self.event.request_context.request_id
+    }
+
+    /// Who asks.
+    pub(crate) const fn caller(&self) -> Caller<'_> {
+        Caller::new(&self.event.request_context.authorizer)
     }
 
     /// Header names come in lower case.

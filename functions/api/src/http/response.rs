@@ -18,6 +18,18 @@ pub struct Response {
     cookies: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// What the request has changed, for the log.
+    #[serde(skip)]
+    change: Change,
+}
+
+/// What a request has changed, by names: never by values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The id of what it made, where the path names none.
+    pub(crate) made: Option<String>,
+    /// The fields.
+    pub(crate) fields: Vec<String>,
 }
 
 impl Response {
@@ -31,7 +43,7 @@ impl Response {
     pub(crate) fn empty(status: u16) -> Self {
         // Profiles change by the minute, and are private.
         let headers = BTreeMap::from([("cache-control", "no-store".to_owned())]);
-        Self { status_code: status, headers, cookies: Vec::new(), body: None }
+        Self { status_code: status, headers, cookies: Vec::new(), body: None, change: Change::default() }
     }
 
     /// A response whose body is `text`, which is JSON.
@@ -72,6 +84,23 @@ impl Response {
     pub(crate) fn with_cookie(mut self, cookie: String) -> Self {
         self.cookies.push(cookie);
         self
+    }
+
+    /// The same response, to a request that has changed these fields.
+    pub(crate) fn after_change_of(mut self, fields: Vec<String>) -> Self {
+        self.change.fields = fields;
+        self
+    }
+
+    /// The same response, to a request that has made what has this id.
+    pub(crate) fn after_making(mut self, id: impl ToString) -> Self {
+        self.change.made = Some(id.to_string());
+        self
+    }
+
+    /// What the request has changed.
+    pub(crate) const fn change(&self) -> &Change {
+        &self.change
     }
 
     /// The same response with a header, which replaces one of its name.

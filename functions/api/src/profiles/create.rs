@@ -7,6 +7,7 @@
 use futures_util::future::join;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
+use mailroom_contract::settings::differing;
 use mailroom_core::edit::can_be_polled;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
@@ -43,7 +44,9 @@ impl Profiles {
                     self.polls.ask(profile.id).await;
                 }
                 let location = format!("/profiles/{}", profile.id);
-                Ok(Response::profile(201, profile).with_header("location", location))
+                let (id, fields) = (profile.id, differing(None, &profile));
+                let response = Response::profile(201, profile).with_header("location", location);
+                Ok(response.after_making(id).after_change_of(fields))
             }
             Err(error) => {
                 self.roll_back(&profile).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mailroom_aws::dynamodb::Editor;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
-use mailroom_contract::settings::{patched, settings};
+use mailroom_contract::settings::{differing, patched, settings};
 use mailroom_core::credential_scope::outgrown;
 use mailroom_core::edit::{Edit, NextPoll, edit};
 use mailroom_core::error_chain::Chain;
@@ -113,6 +113,7 @@ impl Profiles {
         self.hosts.check(&wanted, discovery.as_ref(), &mut problems).await;
         problems.none_or().map_err(ApiError::Fields)?;
         self.require_flow_schema(&wanted).await?;
+        let secret = credential.is_some().then(|| secret_field(&wanted.settings.auth).to_owned());
         let edited = match credential {
             None if !leaves_secret(current, &wanted) => {
                 let edited = edit(current, wanted, clock::now());
@@ -122,7 +123,9 @@ impl Profiles {
             }
             given => self.change_with_secret(current, wanted, given).await?,
         };
-        self.changed(current, edited).await
+        let mut fields = differing(Some(current), &edited.profile);
+        fields.extend(secret);
+        Ok(self.changed(current, edited).await?.after_change_of(fields))
     }
 
     /// Puts a new version into the secret, and has the profile name it.

@@ -63,7 +63,9 @@ pub fn document() -> Value {
             "version": "1",
             "description": "Describe a mailbox once, as an email profile; from then on every message that arrives in it \
                 starts a flow.\n\nA deployment asks for a JWT (`Authorization: Bearer …`) or for AWS Signature \
-                Version 4, as it was configured; only this document, the schemas and `/health` are open.\n\nA change \
+                Version 4, as it was configured; only this document, the schemas, `/health` and the addresses of a \
+                sign-in are open. A deployment may ask for scopes in the token; each operation names its own, which \
+                the deployment may call otherwise.\n\nA change \
                 may carry `If-Match` with the `ETag` of what it was made from: it is refused with 412 if someone else \
                 was quicker.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -76,7 +78,10 @@ pub fn document() -> Value {
             {"name": "about", "description": "The API itself."},
         ],
         "paths": paths,
-        "components": {"schemas": schemas, "responses": problem_responses(), "headers": headers()},
+        "components": {
+            "schemas": schemas, "responses": problem_responses(), "headers": headers(),
+            "securitySchemes": security_schemes(),
+        },
     })
 }
 
@@ -134,12 +139,13 @@ fn operation(route: Route) -> Value {
         let made = json!({"description": "Made.", "content": {"application/json": {"schema": schema}}});
         responses.insert("201".to_owned(), made);
     }
-    for problem in words.problems {
+    let refusals: &[&str] = if route.operation.rights().is_empty() { &[] } else { &["401", "403"] };
+    for problem in words.problems.iter().chain(refusals) {
         responses.insert((*problem).to_owned(), json!({"$ref": format!("#/components/responses/{problem}")}));
     }
     let mut operation = json!({
         "operationId": words.id, "tags": [words.tag], "summary": words.summary,
-        "description": words.description, "responses": responses,
+        "description": words.description, "responses": responses, "security": security(route.operation),
     });
     let Value::Object(members) = &mut operation else { return operation };
     if !parameters.is_empty() {
@@ -159,6 +165,26 @@ fn operation(route: Route) -> Value {
         );
     }
     operation
+}
+
+/// How callers prove who they are; a deployment knows one of these ways.
+fn security_schemes() -> Value {
+    json!({
+        "jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "A token of the deployment's issuer for its audience (`ApiAuth` is `jwt`)."},
+        "iam": {"type": "apiKey", "in": "header", "name": "Authorization",
+            "x-amazon-apigateway-authtype": "awsSigv4",
+            "description": "AWS Signature Version 4, for the service `execute-api` (`ApiAuth` is `iam`)."},
+    })
+}
+
+/// What an operation asks of its callers: one of the alternatives. Those of `jwt` name a scope, which counts where the
+/// deployment asks for scopes.
+fn security(operation: Operation) -> Value {
+    let rights = operation.rights();
+    let tokens = rights.iter().map(|right| json!({"jwt": [right.scope()]}));
+    let signed = (!rights.is_empty()).then(|| json!({"iam": []}));
+    tokens.chain(signed).collect()
 }
 
 /// The pages of a sign-in that did not come about.
@@ -287,6 +313,26 @@ fn problem_responses() -> Value {
         responses.insert(status.to_owned(), json!({"description": description, "content": content}));
     }
     // By API Gateway, before the function is asked.
+    let message = json!({"application/json": {"schema": {
+        "type": "object", "properties": {"message": {"type": "string"}},
+    }}});
+    responses.insert(
+        "401".to_owned(),
+        json!({"description": "The token is missing, has expired, or is not for this API.", "content": message}),
+    );
+    let mut forbidden = message;
+    if let Value::Object(content) = &mut forbidden {
+        let schema = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
+        content.insert("application/problem+json".to_owned(), schema);
+    }
+    responses.insert(
+        "403".to_owned(),
+        json!({
+            "description": "The caller may not do this: the token lacks a scope or a claim, which `detail` names, or \
+                the signature's account has no right to it.",
+            "content": forbidden,
+        }),
+    );
     responses.insert("429".to_owned(), json!({"description": "Too many requests; try again."}));
     Value::Object(responses)
 }

@@ -89,6 +89,63 @@ pub enum Operation {
     GetHealth,
 }
 
+/// What a caller has to be allowed, where a deployment tells callers apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Right {
+    /// To see profiles, flow schemas and the statuses of messages.
+    Read,
+    /// To change them, and to have mailboxes connected to.
+    Write,
+    /// To send messages, and to see what became of them.
+    Send,
+}
+
+impl Right {
+    /// All rights.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Send];
+
+    /// The scope that stands for it, unless a deployment names another.
+    #[must_use]
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::Read => "mailroom/read",
+            Self::Write => "mailroom/write",
+            Self::Send => "mailroom/send",
+        }
+    }
+}
+
+impl Operation {
+    /// The rights of which a caller needs one. None: it is open to everybody.
+    #[must_use]
+    pub const fn rights(self) -> &'static [Right] {
+        match self {
+            Self::ListProfiles | Self::GetProfile | Self::ListFlowSchemas | Self::GetFlowSchema => {
+                &[Right::Read]
+            }
+            Self::CreateProfile
+            | Self::TestSettings
+            | Self::PutProfile
+            | Self::PatchProfile
+            | Self::DeleteProfile
+            | Self::TestProfile
+            | Self::FetchProfile
+            | Self::AuthorizeProfile
+            | Self::DeleteAuthorization
+            | Self::CreateFlowSchema
+            | Self::PutFlowSchema
+            | Self::DeleteFlowSchema => &[Right::Write],
+            Self::SendMessage => &[Right::Send],
+            Self::GetMessage => &[Right::Read, Right::Send],
+            Self::StartSignIn
+            | Self::FinishSignIn
+            | Self::GetOpenApi
+            | Self::GetFlowJobSchema
+            | Self::GetHealth => &[],
+        }
+    }
+}
+
 /// The method and path of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {

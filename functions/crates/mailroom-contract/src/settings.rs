@@ -1,7 +1,9 @@
 //! Settings as JSON: those of a profile, and the result of applying a patch or completing a test's to them.
 
+use std::collections::BTreeSet;
+
 use mailroom_core::profile::Profile;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::profile_view::ProfileView;
 
@@ -23,6 +25,35 @@ pub fn settings(profile: &Profile) -> Value {
         auth.retain(|name, value| !SECRETS_SET.contains(&name.as_str()) && !value.is_null());
     }
     Value::Object(members)
+}
+
+/// The names of the settings in which two profiles differ; without the first, of all that the second has.
+#[must_use]
+pub fn differing(before: Option<&Profile>, after: &Profile) -> Vec<String> {
+    let (before, after) = (before.map_or(Value::Null, settings), settings(after));
+    let mut names = Vec::new();
+    differing_members("", &before, &after, &mut names);
+    names
+}
+
+fn differing_members(prefix: &str, before: &Value, after: &Value, names: &mut Vec<String>) {
+    let empty = Map::new();
+    let members = |value: &'_ Value| value.as_object().cloned().unwrap_or_else(|| empty.clone());
+    let (before, after) = (members(before), members(after));
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in all {
+        let (old, new) = (before.get(name), after.get(name));
+        if old == new {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if [old, new].into_iter().flatten().any(Value::is_object) {
+            let inner = |value: Option<&Value>| value.cloned().unwrap_or_default();
+            differing_members(&format!("{path}."), &inner(old), &inner(new), names);
+        } else {
+            names.push(path);
+        }
+    }
 }
 
 /// Completes the settings of a connection test, which may leave out what the test does not depend on.

@@ -9,7 +9,7 @@ use time::macros::datetime;
 use crate::openapi::document;
 use crate::problem::{Problems, read};
 use crate::profile::ProfileBody;
-use crate::settings::settings;
+use crate::settings::{differing, settings};
 
 /// A validator of one of the document's schemas.
 pub(crate) fn validator(schema: &str) -> jsonschema::Validator {
@@ -163,6 +163,22 @@ fn moves_in_place(body: &Value) -> bool {
     let mailbox = |value: &Value| value.as_str().and_then(|name| Mailbox::parse(name).ok());
     let polled = mailbox(&body["mailbox"]).unwrap_or_else(Mailbox::inbox);
     mailbox(&body["after_fetch"]["mailbox"]).is_some_and(|target| target.is_same(&polled))
+}
+
+#[test]
+fn a_change_is_told_by_the_names_of_its_fields() {
+    let plain = json!({"name": "a", "listen": false, "auth": {"type": "plain", "login": "a"}});
+    let mut other = plain.clone();
+    other["imap_host"] = json!("imap.example.com");
+    other["auth"]["login"] = json!("b");
+    other["after_fetch"] = json!({"action": "move", "mailbox": "Done"});
+    let (before, after) = (taken(&plain).unwrap(), taken(&other).unwrap());
+    let names = [
+        "after_fetch.action", "after_fetch.mailbox", "auth.login", "imap_host", "imap_port", "imap_security",
+    ];
+    assert_eq!(differing(Some(&before), &after), names);
+    assert_eq!(differing(Some(&after), &after), Vec::<String>::new());
+    assert!(differing(None, &before).contains(&"auth.login".to_owned()));
 }
 
 #[test]
