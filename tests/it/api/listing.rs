@@ -76,3 +76,31 @@ fn names_logins_and_hosts_are_searched_in_any_case() {
     let _ = api.patch(&format!("/profiles/{id}"), &json!({"name": "Orders"})).expect(200);
     assert_eq!((page(&api, "q=sales").0.len(), page(&api, "q=orders").0.len()), (0, 1));
 }
+
+#[test]
+fn a_list_can_be_of_one_state_flow_schema_or_kind() {
+    let world = World::new();
+    let api = world.api();
+    let _ = api.post("/flow-schemas", &json!({"id": "orders", "name": "Orders"})).expect(201);
+    for (name, listen, flow_schema) in
+        [("a", true, "orders"), ("b", false, "orders"), ("c", true, "add-to-queue"), ("d", false, "orders")]
+    {
+        let changes = json!({"name": name, "listen": listen, "flow_schema_id": flow_schema});
+        let _ = api.post("/profiles", &settings_with(&world, &changes)).expect(201);
+    }
+    for (query, expected) in [
+        ("state=off", &["d", "b"][..]),
+        ("state=pending", &["c", "a"]),
+        ("state=ok", &[]),
+        ("listen=true&flow_schema_id=orders", &["a"]),
+        ("flow_schema_id=orders", &["d", "b", "a"]),
+        ("listen=false&q=b", &["b"]),
+    ] {
+        assert_eq!(page(&api, query), (expected.iter().map(|name| (*name).to_owned()).collect(), None), "{query}");
+    }
+    let (first, next) = page(&api, "listen=false&limit=1");
+    assert_eq!(first, ["d"]);
+    assert_eq!(page(&api, &format!("listen=false&limit=1&cursor={}", next.unwrap())).0, ["b"]);
+    let wrong = api.get("/profiles?state=fine&listen=yes&flow_schema_id=%20").expect(400);
+    assert_eq!(wrong.fields(), ["state", "flow_schema_id", "listen"]);
+}

@@ -1,9 +1,12 @@
 //! Reading profiles, and polling one now.
 
-use mailroom_aws::dynamodb::Table;
+use std::collections::HashMap;
+
+use mailroom_aws::dynamodb::{Filter, Table};
 use mailroom_contract::connection_test::Accepted;
 use mailroom_contract::problem::Problems;
-use mailroom_contract::profile_view::{ProfilePage, ProfileView};
+use mailroom_contract::profile_view::{ProfilePage, ProfileView, state_named};
+use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::ProfileState;
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::ports::{PortError, Profiles as _};
@@ -25,15 +28,11 @@ impl Profiles {
     }
 
     pub(crate) async fn list(&self, request: &Request) -> Result<Response, ApiError> {
-        let query = request.query(&["limit", "cursor", "q"])?;
+        let query = request.query(&["limit", "cursor", "q", "state", "flow_schema_id", "listen"])?;
         let mut problems = Problems::default();
         let limit = page_size(query.get("limit"), &mut problems);
-        let before = query.get("cursor").and_then(|cursor| {
-            let id = ProfileId::parse(cursor).ok();
-            if id.is_none() {
-                problems.add("cursor", "must be the `next` of the previous page");
-            }
-            id
+        let before = read(&query, "cursor", "must be the `next` of the previous page", &mut problems, |text| {
+            ProfileId::parse(text).ok()
         });
         let search = query.get("q").map(String::as_str);
         if search.is_some_and(|text| !(1..=LONGEST_SEARCH).contains(&text.chars().count())) {
@@ -41,8 +40,14 @@ impl Profiles {
         } else if search.is_some_and(|text| text.chars().any(char::is_control)) {
             problems.add("q", "must not hold control characters");
         }
+        let state = read(&query, "state", "must be a state, such as misconfigured", &mut problems, state_named);
+        let flow_schema = read(&query, "flow_schema_id", "must be the id of a flow schema", &mut problems, |text| {
+            FlowSchemaId::parse(text).ok()
+        });
+        let listen = read(&query, "listen", "must be true or false", &mut problems, |text| text.parse().ok());
         problems.none_or().map_err(ApiError::Parameters)?;
-        let listed = self.table.list_profiles(limit, before, search).await?;
+        let filter = Filter { search, flow_schema: flow_schema.as_ref(), state, listen };
+        let listed = self.table.list_profiles(limit, before, &filter).await?;
         let now = clock::now();
         let page = ProfilePage {
             items: listed.profiles.into_iter().map(|profile| ProfileView::of(profile, now)).collect(),
@@ -76,6 +81,21 @@ impl Profiles {
         self.polls.0.request(&PollRequest::Profile(profile.id)).await?;
         Ok(Response::json(202, &Accepted { profile_id: profile.id.to_string() }))
     }
+}
+
+/// Reads a parameter; adds a problem when it cannot be read.
+fn read<T>(
+    query: &HashMap<&'static str, String>,
+    name: &'static str,
+    problem: &str,
+    problems: &mut Problems,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    let value = parse(query.get(name)?);
+    if value.is_none() {
+        problems.add(name, problem);
+    }
+    value
 }
 
 /// The profile with this id.

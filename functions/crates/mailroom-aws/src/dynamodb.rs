@@ -21,6 +21,6 @@ mod state_item;
 mod table;
 
 pub use claim::{Claim, Editor};
-pub use listing::Listed;
+pub use listing::{Filter, Listed};
 pub use sign_ins::SignIn;
 pub use table::Table;

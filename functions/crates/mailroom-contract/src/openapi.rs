@@ -217,6 +217,9 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             "schema": {"type": "string", "pattern": pattern},
         })
     };
+    let filter = |name: &str, description: &str, schema: &Value| {
+        json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+    };
     let text = |name: &str, description: &str| json!({"name": name, "in": "query", "required": false, "description": description, "schema": {"type": "string"}});
     match operation {
         Operation::ListProfiles => vec![
@@ -228,6 +231,13 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
                 "schema": {"type": "string", "minLength": 1, "maxLength": 100,
                     "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"},
             }),
+            filter("state", "Only profiles that are in this state.", &json!({"$ref": "#/components/schemas/State"})),
+            filter(
+                "flow_schema_id",
+                "Only profiles whose messages start this flow.",
+                &json!({"$ref": "#/components/schemas/FlowId"}),
+            ),
+            filter("listen", "Only profiles that listen, or that do not.", &json!({"type": "boolean"})),
         ],
         Operation::ListFlowSchemas => vec![limit, cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
         Operation::StartSignIn => vec![text("ticket", "Who may complete the sign-in.")],

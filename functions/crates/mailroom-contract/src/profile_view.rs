@@ -323,6 +323,22 @@ impl From<ProfileState> for StateView {
     }
 }
 
+/// Reads the name of a state.
+#[must_use]
+pub fn state_named(name: &str) -> Option<ProfileState> {
+    let all = [
+        ProfileState::Pending,
+        ProfileState::Ok,
+        ProfileState::Failing,
+        ProfileState::Throttled,
+        ProfileState::Misconfigured,
+        ProfileState::ReauthorizationRequired,
+        ProfileState::Off,
+    ];
+    let name_of = |state| serde_json::to_value(StateView::from(state)).ok();
+    all.into_iter().find(|state| name_of(*state).is_some_and(|value| value == name))
+}
+
 impl StatusView {
     fn of(profile: &Profile, now: OffsetDateTime) -> Self {
         let status = &profile.status;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::health::ProfileState;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId};
 
@@ -18,6 +19,51 @@ pub(super) const DIRECTORY: &str = "directory";
 
 /// Pages (of 1 MB, some thousand profiles) that one request searches through. Then it says where to go on.
 const PAGES_SEARCHED: usize = 5;
+
+/// Batches of profiles that one request reads to find those of a state. Then it says where to go on.
+const BATCHES_READ: usize = 10;
+
+/// Which profiles are listed; by default all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    /// Those whose name, login or hosts hold this text, in any case.
+    pub search: Option<&'a str>,
+    /// Those that name this flow schema.
+    pub flow_schema: Option<&'a FlowSchemaId>,
+    /// Those that are shown in this state.
+    pub state: Option<ProfileState>,
+    /// Those that listen, or do not.
+    pub listen: Option<bool>,
+}
+
+impl Filter<'_> {
+    /// Whether the index knows some of it.
+    const fn is_of_index(&self) -> bool {
+        self.search.is_some() || self.flow_schema.is_some()
+    }
+
+    /// What the index knows of it, as the condition of a query.
+    fn apply(&self, query: QueryFluentBuilder) -> QueryFluentBuilder {
+        let (mut query, mut conditions) = (query, Vec::new());
+        if let Some(search) = self.search {
+            conditions.push("contains(#search, :search)");
+            query = query
+                .expression_attribute_names("#search", "search")
+                .expression_attribute_values(":search", text(lower_case(search)));
+        }
+        if let Some(flow_schema) = self.flow_schema {
+            conditions.push("flow_schema_id = :flow");
+            query = query.expression_attribute_values(":flow", text(flow_schema.as_str()));
+        }
+        query.filter_expression(conditions.join(" AND "))
+    }
+
+    /// What the index does not know of it.
+    fn lets_through(&self, profile: &Profile) -> bool {
+        self.state.is_none_or(|state| profile.health().state == state)
+            && self.listen.is_none_or(|listen| profile.settings.listen == listen)
+    }
+}
 
 /// A page of a list of profiles.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +85,7 @@ impl Table {
             .expression_attribute_values(":list", text(partition))
     }
 
-    /// At most `limit` (1 to 100) profiles older than `before`, newest first; of those whose name, login or hosts hold
-    /// `search`, in any case.
+    /// At most `limit` (1 to 100) profiles older than `before`, newest first, of those that `filter` lets through.
     ///
     /// # Errors
     /// When the service fails.
@@ -48,9 +93,37 @@ impl Table {
         &self,
         limit: usize,
         before: Option<ProfileId>,
-        search: Option<&str>,
+        filter: &Filter<'_>,
     ) -> Result<Listed, PortError> {
         let limit = limit.clamp(1, READ_BATCH);
+        if filter.state.is_none() && filter.listen.is_none() {
+            return self.page_of_profiles(limit, before, filter).await;
+        }
+        // What the index does not hold is known when a profile is read.
+        let mut found = Listed { next: before, ..Listed::default() };
+        for _ in 0..BATCHES_READ {
+            let page = self.page_of_profiles(READ_BATCH, found.next, filter).await?;
+            found.unreadable += page.unreadable;
+            found.profiles.extend(page.profiles.into_iter().filter(|profile| filter.lets_through(profile)));
+            found.next = page.next;
+            if found.profiles.len() > limit {
+                found.profiles.truncate(limit);
+                found.next = found.profiles.last().map(|profile| profile.id);
+            }
+            if found.profiles.len() == limit || found.next.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same, by what the index holds.
+    async fn page_of_profiles(
+        &self,
+        limit: usize,
+        before: Option<ProfileId>,
+        filter: &Filter<'_>,
+    ) -> Result<Listed, PortError> {
         let mut before = before.map(|id| id.to_string());
         let mut ids = Vec::new();
         let mut more = true;
@@ -66,13 +139,11 @@ impl Table {
                     .expression_attribute_values(":before", text(id)),
                 None => query.key_condition_expression("list_key = :list"),
             };
-            query = match search {
-                Some(search) => query
-                    .filter_expression("contains(#search, :search)")
-                    .expression_attribute_names("#search", "search")
-                    .expression_attribute_values(":search", text(lower_case(search))),
+            query = if filter.is_of_index() {
+                filter.apply(query)
+            } else {
                 // One more than is asked for tells whether there is a next page.
-                None => query.limit(i32::try_from(limit + 1).unwrap_or(i32::MAX)),
+                query.limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
             };
             let answer = query.send().await.map_err(unavailable("Query"))?;
             let sort = |item: &Item| item.get("list_sort").and_then(|id| id.as_s().ok()).cloned();
