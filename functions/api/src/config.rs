@@ -4,6 +4,7 @@ use mailroom_lambda::env::Environment;
 use mailroom_lambda::start::{NetworkConfig, StartError};
 
 use crate::access::{Access, RequiredClaim, Scopes};
+use crate::job_queues::JobQueues;
 
 /// The function's settings, one for each variable of its environment.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub public_url: String,
     /// `MAILROOM_SECRET_RECOVERY_DAYS`: 7 to 30, or 0. Optional: 7.
     pub secret_recovery: SecretRecovery,
+    /// `MAILROOM_JOB_QUEUE_ARNS`: the queues that jobs can be put on, with commas. Optional: any queue.
+    pub job_queues: JobQueues,
     /// `MAILROOM_API_SCOPES` (to read, to write, to send, with commas) and `MAILROOM_API_CLAIM` (`name=value`). Optional:
     /// every caller whom API Gateway lets in may do everything.
     pub access: Access,
@@ -64,6 +67,9 @@ impl Config {
             secret_recovery: environment
                 .parsed("MAILROOM_SECRET_RECOVERY_DAYS", secret_recovery)
                 .unwrap_or(SecretRecovery::Days(7)),
+            job_queues: environment
+                .parsed("MAILROOM_JOB_QUEUE_ARNS", JobQueues::parse)
+                .unwrap_or_else(JobQueues::any),
             access: Access {
                 scopes: environment.parsed("MAILROOM_API_SCOPES", Scopes::parse),
                 claim: environment.parsed("MAILROOM_API_CLAIM", RequiredClaim::parse),

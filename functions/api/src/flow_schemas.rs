@@ -11,15 +11,20 @@ use mailroom_core::ports::PortError;
 use crate::http::problem::ApiError;
 use crate::http::request::{Request, page_size};
 use crate::http::response::Response;
+use crate::job_queues::JobQueues;
 
 /// Creates, reads, updates and deletes flow schemas.
-pub(crate) struct FlowSchemas(pub(crate) Arc<Table>);
+pub(crate) struct FlowSchemas {
+    pub(crate) table: Arc<Table>,
+    pub(crate) queues: JobQueues,
+}
 
 impl FlowSchemas {
     pub(crate) async fn create(&self, request: &Request) -> Result<Response, ApiError> {
         let body: NewFlowBody = read(request.required_json()?).map_err(ApiError::Fields)?;
         let schema = body.describe();
-        match self.0.create_flow_schema(&schema).await {
+        self.require_queue(&schema)?;
+        match self.table.create_flow_schema(&schema).await {
             Ok(()) => {
                 let location = format!("/flow-schemas/{}", schema.id);
                 let id = schema.id.clone();
@@ -46,7 +51,7 @@ impl FlowSchemas {
             id
         });
         problems.none_or().map_err(ApiError::Parameters)?;
-        let (schemas, next) = self.0.list_flow_schemas(limit, after.as_ref()).await?;
+        let (schemas, next) = self.table.list_flow_schemas(limit, after.as_ref()).await?;
         let items = schemas.into_iter().map(FlowView::from).collect();
         Ok(Response::json(200, &FlowPage { items, next: next.map(|id| id.to_string()) }))
     }
@@ -59,10 +64,11 @@ impl FlowSchemas {
     pub(crate) async fn put(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
         let id = FlowSchemaId::parse(id).map_err(|_| not_found())?;
         let body: FlowBody = read(request.required_json()?).map_err(ApiError::Fields)?;
-        let before = self.0.flow_schema(&id).await?;
+        let before = self.table.flow_schema(&id).await?;
         let status = if before.is_some() { 200 } else { 201 };
         let schema = body.describe(id);
-        self.0.put_flow_schema(&schema).await?;
+        self.require_queue(&schema)?;
+        self.table.put_flow_schema(&schema).await?;
         let mut fields = Vec::new();
         if before.as_ref().is_none_or(|before| before.name != schema.name) {
             fields.push("name".to_owned());
@@ -79,21 +85,32 @@ impl FlowSchemas {
             let detail = format!("The flow schema {id} is used by profiles; give them another one first.");
             ApiError::Conflict(detail, Problems::default())
         };
-        if self.0.is_flow_schema_used(&id).await? {
+        if self.table.is_flow_schema_used(&id).await? {
             return Err(used());
         }
-        self.0.delete_flow_schema(&id).await?;
+        self.table.delete_flow_schema(&id).await?;
         // A request that creates a profile looks for its flow schema after that, so one of the two sees the other.
-        if self.0.is_flow_schema_used(&id).await? {
-            self.0.put_flow_schema(&schema).await?;
+        if self.table.is_flow_schema_used(&id).await? {
+            self.table.put_flow_schema(&schema).await?;
             return Err(used());
         }
         Ok(Response::empty(204))
     }
 
+    /// Refuses a queue that jobs cannot be put on.
+    fn require_queue(&self, schema: &FlowSchema) -> Result<(), ApiError> {
+        match &schema.queue_url {
+            Some(url) if !self.queues.hold(url) => {
+                let problem = "must be a queue that this deployment may write to: add it to ExtraJobQueueArns first";
+                Err(ApiError::Fields(Problems::one("queue_url", problem)))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn find(&self, id: &str) -> Result<(FlowSchemaId, FlowSchema), ApiError> {
         let id = FlowSchemaId::parse(id).map_err(|_| not_found())?;
-        let schema = self.0.flow_schema(&id).await?.ok_or_else(not_found)?;
+        let schema = self.table.flow_schema(&id).await?.ok_or_else(not_found)?;
         Ok((id, schema))
     }
 }

@@ -17,6 +17,7 @@ pub mod config;
 mod flow_schemas;
 mod handler;
 mod http;
+pub mod job_queues;
 mod messages;
 mod poll_now;
 mod profiles;
@@ -100,7 +101,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             objects: Objects::new(&clients, &config.bucket),
             send_queue: SendQueue::new(&clients, &config.send_queue_url),
         },
-        flow_schemas: FlowSchemas(table),
+        flow_schemas: FlowSchemas { table, queues: config.job_queues.clone() },
         access: config.access.clone(),
     })
 }

@@ -169,6 +169,8 @@ impl Deployment {
             // What is removed here is not missed.
             parameter("SecretRecoveryDays", "0"),
             parameter("OutcomeQueue", "yes"),
+            // Every queue on this machine can be written to.
+            parameter("ExtraJobQueueArns", "arn:aws:sqs:*:*:*"),
             parameter("AllowedHosts", LOOPBACK),
             parameter("CaBundle", &self.ca_bundle()?),
         ])

@@ -235,3 +235,29 @@ fn a_change_whose_answer_was_lost_is_not_refused() {
         assert_eq!(answer["headers"]["etag"], format!("\"{}\"", version + 2));
     }
 }
+
+#[test]
+fn a_creation_with_a_key_creates_once() {
+    let world = World::new();
+    let api = world.api();
+    let create = |key: &str, changes: &Value| {
+        let body = settings_with(&world, changes).to_string();
+        api.call("POST", "/profiles", &[("idempotency-key", key)], Some(body.as_bytes()))
+    };
+    let first = create("form-7", &json!({})).expect(201);
+    let again = create("form-7", &json!({})).expect(201);
+    assert_eq!((again.id(), &again.headers["location"]), (first.id(), &first.headers["location"]));
+    assert_eq!(create("form-7", &json!({"name": "Other"})).expect(422).fields(), ["Idempotency-Key"]);
+    assert_ne!(create("form-8", &json!({})).expect(201).id(), first.id());
+    let _ = api.delete(&format!("/profiles/{}", first.id())).expect(204);
+    assert!(create("form-7", &json!({})).expect(409).text.contains("has been deleted"));
+    assert_eq!(world.secret_names().len(), 1);
+    // At the same moment, too.
+    let ids: BTreeSet<String> = std::thread::scope(|scope| {
+        let requests: Vec<_> = (0..4).map(|_| scope.spawn(|| create("form-9", &json!({})))).collect();
+        let replies = requests.into_iter().map(|request| request.join().unwrap());
+        replies.filter(|reply| reply.status == 201).map(|reply| reply.id()).collect()
+    });
+    assert_eq!(ids.len(), 1);
+    assert_eq!(world.secret_names().len(), 2);
+}

@@ -5,14 +5,18 @@
 //! removes both, and a profile that exists is complete.
 
 use futures_util::future::join;
+use mailroom_aws::dynamodb::Created;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::differing;
 use mailroom_core::edit::can_be_polled;
 use mailroom_core::error_chain::Chain;
+use mailroom_core::outbound::ports::IdempotencyKey;
 use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
 use mailroom_core::provider::Grant;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use time::Duration;
 use tracing::warn;
 
@@ -27,7 +31,10 @@ const ABANDONED_AFTER: Duration = Duration::minutes(15);
 
 impl Profiles {
     pub(crate) async fn create(&self, request: &Request) -> Result<Response, ApiError> {
-        let body: ProfileBody = read(request.required_json()?).map_err(ApiError::Fields)?;
+        let json = request.required_json()?;
+        let key = request.idempotency_key()?;
+        let key = key.map(|key| IdempotencyKey { key, digest: digest(json.clone()) });
+        let body: ProfileBody = read(json).map_err(ApiError::Fields)?;
         let Described { mut profile, credential, discovery } =
             body.describe(ProfileId::new(clock::new_ulid()), clock::now());
         let mut problems = Problems::default();
@@ -36,31 +43,65 @@ impl Profiles {
         }
         join(self.hosts.check(&profile, discovery.as_ref(), &mut problems), self.sweep_drafts()).await;
         problems.none_or().map_err(ApiError::Fields)?;
+        if let Some(key) = &key
+            && let Some(response) = self.created_before(key).await?
+        {
+            return Ok(response);
+        }
         self.require_flow_schema(&profile).await?;
         self.table.begin(profile.id, clock::now()).await?;
-        match self.store(&mut profile, credential.as_ref()).await {
+        match self.store(&mut profile, credential.as_ref(), key.as_ref()).await {
             Ok(()) => {
                 if can_be_polled(&profile) {
                     self.polls.ask(profile.id).await;
                 }
-                let location = format!("/profiles/{}", profile.id);
-                let (id, fields) = (profile.id, differing(None, &profile));
-                let response = Response::profile(201, profile).with_header("location", location);
-                Ok(response.after_making(id).after_change_of(fields))
+                Ok(created(profile))
             }
             Err(error) => {
-                self.roll_back(&profile).await;
+                self.roll_back(&profile, key.as_ref()).await;
+                // A concurrent request with this key may have been first.
+                if let (ApiError::Port(_), Some(key)) = (&error, &key)
+                    && let Ok(Some(response)) = self.created_before(key).await
+                {
+                    return Ok(response);
+                }
                 Err(error)
             }
         }
     }
 
+    /// The response to a request that is repeated; `None` to the first one.
+    async fn created_before(&self, key: &IdempotencyKey) -> Result<Option<Response>, ApiError> {
+        let id = match self.table.created_before(key, clock::now()).await? {
+            None => return Ok(None),
+            Some(Created::Another) => {
+                let problem = "was used for another profile in the last 24 hours";
+                return Err(ApiError::Fields(Problems::one("Idempotency-Key", problem)));
+            }
+            Some(Created::Profile(id)) => id,
+        };
+        let Some(profile) = self.table.get(id).await? else {
+            let detail = "The profile that was created with this key has been deleted; use another key.";
+            return Err(ApiError::Conflict(detail.to_owned(), Problems::default()));
+        };
+        // The first request may have ended before it was there.
+        if profile.settings.listen {
+            self.schedules.joined(profile.settings.refresh_interval).await?;
+        }
+        Ok(Some(created(profile)))
+    }
+
     /// Stores a profile that has a draft.
-    async fn store(&self, profile: &mut Profile, credential: Option<&Credential>) -> Result<(), ApiError> {
+    async fn store(
+        &self,
+        profile: &mut Profile,
+        credential: Option<&Credential>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(), ApiError> {
         if let Some(credential) = credential {
             profile.secret_version = Some(self.secrets.store(profile.id, credential).await?);
         }
-        self.table.create(profile).await?;
+        self.table.create_once(profile, key).await?;
         if profile.settings.listen {
             self.schedules.joined(profile.settings.refresh_interval).await?;
         }
@@ -69,10 +110,14 @@ impl Profiles {
     }
 
     /// Removes what was stored of a profile whose creation failed.
-    async fn roll_back(&self, profile: &Profile) {
+    async fn roll_back(&self, profile: &Profile, key: Option<&IdempotencyKey>) {
         let undone = async {
             // Creating the profile removed the draft; it must record the secret again before the profile goes.
             self.table.begin(profile.id, clock::now()).await?;
+            // Before the profile: otherwise a repeat would be told that it was deleted.
+            if let Some(key) = key {
+                self.table.forget_creation(key, profile.id).await?;
+            }
             self.table.delete(profile.id).await?;
             self.secrets.remove(profile.id, None).await?;
             self.table.abandon(profile.id).await
@@ -112,6 +157,21 @@ impl Profiles {
     }
 }
 
+/// The response to a creation.
+fn created(profile: Profile) -> Response {
+    let (id, fields) = (profile.id, differing(None, &profile));
+    let response = Response::profile(201, profile).with_header("location", format!("/profiles/{id}"));
+    response.after_making(id).after_change_of(fields)
+}
+
+/// The digest of a body without its secrets: what is stored of a password must not help to guess it.
+fn digest(mut body: Value) -> String {
+    if let Some(auth) = body.get_mut("auth").and_then(Value::as_object_mut) {
+        auth.retain(|name, _| name != "password" && name != "client_secret");
+    }
+    hex::encode(Sha256::digest(body.to_string()))
+}
+
 /// The field that carries the secret of this kind of login.
 pub(crate) const fn secret_field(auth: &Auth) -> &'static str {
     match auth {
@@ -128,5 +188,21 @@ pub(crate) const fn needs_secret(auth: &Auth) -> bool {
             Grant::AuthorizationCode => false,
             Grant::ClientCredentials | Grant::JwtBearer => true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_digest_tells_nothing_of_a_secret() {
+        let of = |password: &str, name: &str| {
+            digest(json!({"name": name, "auth": {"type": "plain", "login": "a", "password": password}}))
+        };
+        assert_eq!(of("one", "a"), of("two", "a"));
+        assert_ne!(of("one", "a"), of("one", "b"));
     }
 }

@@ -7,6 +7,7 @@
 
 mod attribute;
 mod claim;
+mod creations;
 mod deferred_item;
 mod deliveries;
 mod delivery_item;
@@ -21,6 +22,7 @@ mod state_item;
 mod table;
 
 pub use claim::{Claim, Editor};
+pub use creations::Created;
 pub use listing::{Filter, Listed};
 pub use sign_ins::SignIn;
 pub use table::Table;

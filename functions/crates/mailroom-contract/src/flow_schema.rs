@@ -17,7 +17,7 @@ pub struct NewFlowBody {
     pub id: FlowId,
     /// The flow schema's name, for people.
     pub name: Name,
-    /// The queue that its jobs go to; null: the default job queue.
+    /// The queue that its jobs go to, one that the deployment may write to; null: the default job queue.
     #[deserr(default)]
     pub queue_url: Option<QueueUrl>,
 }
@@ -29,7 +29,7 @@ pub struct NewFlowBody {
 pub struct FlowBody {
     /// The flow schema's name, for people.
     pub name: Name,
-    /// The queue that its jobs go to; null: the default job queue.
+    /// The queue that its jobs go to, one that the deployment may write to; null: the default job queue.
     #[deserr(default)]
     pub queue_url: Option<QueueUrl>,
 }

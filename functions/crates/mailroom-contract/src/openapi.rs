@@ -95,10 +95,13 @@ fn operation(route: Route) -> Value {
         parameters.push(json!({"name": "message", "in": "path", "required": true,
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "01JDCABCDEFGHJKMNPQRSTVWXZ"}}));
     }
-    if route.operation == Operation::SendMessage {
+    let repeatable = [(Operation::SendMessage, "message"), (Operation::CreateProfile, "profile")];
+    if let Some((_, what)) = repeatable.iter().find(|(operation, _)| *operation == route.operation) {
         parameters.push(json!({
             "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "Any text of yours: within 24 hours, the same key with the same body is the same message.",
+            "description": format!(
+                "Any text of yours: within 24 hours, the same key with the same body is the same {what}."
+            ),
             "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "example": "order-4711-shipped"},
         }));
     }

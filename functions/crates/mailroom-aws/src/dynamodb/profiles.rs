@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, DeleteRequest, Put, Transa
 use futures_util::stream::{self, TryStreamExt as _};
 use mailroom_core::edit::{Edit, Place};
 use mailroom_core::health::ProfileState;
+use mailroom_core::outbound::ports::IdempotencyKey;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::OffsetDateTime;
@@ -74,7 +75,20 @@ impl Table {
     /// # Errors
     /// [`PortError::Lost`] when a profile with this id exists.
     pub async fn create(&self, profile: &Profile) -> Result<(), PortError> {
+        self.create_once(profile, None).await
+    }
+
+    /// The same, once for a key: its request, repeated, finds what this one has created.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] also when the key has been used.
+    pub async fn create_once(
+        &self,
+        profile: &Profile,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(), PortError> {
         self.register_interval(profile).await?;
+        let note = key.map(|key| self.note_creation(key, profile)).transpose()?;
         let put = Put::builder()
             .table_name(&self.name)
             .set_item(Some(to_item(ProfileItem::from(profile))?))
@@ -86,13 +100,13 @@ impl Table {
             .set_key(Some(draft_key(profile.id)))
             .build()
             .map_err(unavailable("TransactWriteItems"))?;
-        self.client()
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .transact_items(TransactWriteItem::builder().delete(delete).build())
-            .send()
-            .await
-            .map_err(transaction_failed)?;
+        let mut items = vec![
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().delete(delete).build(),
+        ];
+        items.extend(note);
+        let write = self.client().transact_write_items().set_transact_items(Some(items));
+        write.send().await.map_err(transaction_failed)?;
         Ok(())
     }
 
