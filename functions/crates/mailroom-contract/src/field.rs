@@ -1,7 +1,7 @@
 //! The types of fields: what each may hold, read once and described once.
 //!
-//! A pattern of the document says the same as the code beside it, as far as a pattern can. Hosts are the exception: an
-//! IP address is taken too.
+//! A pattern of the document says the same as the code beside it, as far as a pattern can, and never less: what the code
+//! takes, a client that was made from the document can send.
 
 use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
@@ -76,7 +76,8 @@ fn line(text: String, chars: RangeInclusive<usize>) -> Result<String, String> {
     if text.chars().any(char::is_control) {
         return Err("must not hold control characters".to_owned());
     }
-    if text.trim().is_empty() {
+    // ECMA-262 counts the byte order mark as a blank, and so do the patterns.
+    if text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').is_empty() {
         return Err("must not be blank".to_owned());
     }
     Ok(text)
@@ -172,11 +173,28 @@ fn day(text: &str) -> Option<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).ok().filter(|_| text.len() == 10)
 }
 
-/// The host name of a mail server. An IP address is accepted too.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, min_length = 1, max_length = 253, example = "imap.example.com",
-    pattern = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$")]
+/// A mail server's name, with or without the final dot, or its IP address.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(pub Host);
+
+impl PartialSchema for HostName {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let name = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+        let address = |format| text().format(Some(SchemaFormat::KnownFormat(format)));
+        AnyOfBuilder::new()
+            .item(text().pattern(Some(format!("{name}$"))).max_length(Some(Host::MAX_BYTES)))
+            .item(text().pattern(Some(format!(r"{name}\.$"))).max_length(Some(Host::MAX_BYTES + 1)))
+            .item(address(KnownFormat::Ipv4))
+            .item(address(KnownFormat::Ipv6))
+            .description(Some("A mail server's name, with or without the final dot, or its IP address."))
+            .examples(["imap.example.com"])
+            .into()
+    }
+}
+
+impl ToSchema for HostName {}
+
 from_text!(HostName, |text| Host::parse(&text).map_err(words));
 
 /// A TCP port other than 0.
@@ -359,7 +377,7 @@ from_text!(Scope, |text| {
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, max_length = 1000,
     example = "https://accounts.google.com/.well-known/openid-configuration",
-    pattern = r"^https://([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(/[A-Za-z0-9._~/-]*)?$")]
+    pattern = r"^https?://(([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?|(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3})(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9._~/%-]*)?$")]
 pub struct DiscoveryUrl(pub Discovery);
 from_text!(DiscoveryUrl, |text| discovery(&text));
 
@@ -400,10 +418,15 @@ fn discovery(text: &str) -> Result<Discovery, String> {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
-    let port_is_fine = port.is_none_or(|port| port.parse::<NonZeroU16>().is_ok());
+    let port_is_fine = port.is_none_or(|port| {
+        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok()
+    });
     let host = Host::parse(host).map_err(|_| wrong())?;
     if text.len() > 1000 || !path_is_fine || !port_is_fine {
         return Err(wrong());
     }
     Ok(Discovery { url: text.to_owned(), host, transport })
 }
+
+#[cfg(test)]
+mod tests;
