@@ -92,6 +92,7 @@ impl Api {
             operation,
             Operation::ListProfiles
                 | Operation::ListFlowSchemas
+                | Operation::DeleteProfile
                 | Operation::StartSignIn
                 | Operation::FinishSignIn
         );

@@ -85,6 +85,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             table: Arc::clone(&table),
             secrets,
             schedules: Arc::clone(&schedules),
+            objects: Objects::new(&clients, &config.bucket),
             polls: polls.clone(),
             hosts: Hosts(allowed),
             recovery: config.secret_recovery,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::intervals::Intervals;
+use mailroom_aws::objects::Objects;
 use mailroom_aws::secrets::Secrets;
 
 use crate::config::SecretRecovery;
@@ -26,6 +27,7 @@ pub(crate) struct Profiles {
     pub(crate) table: Arc<Table>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) schedules: Arc<Intervals>,
+    pub(crate) objects: Objects,
     pub(crate) polls: PollNow,
     pub(crate) hosts: Hosts,
     pub(crate) recovery: SecretRecovery,

@@ -1,13 +1,14 @@
 //! Profiles and flow schemas are made, read, changed and removed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mailroom_tests::api::event;
 use mailroom_tests::aws_proxy::Fault;
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::secret_scan::CANARY;
-use mailroom_tests::world::World;
-use serde_json::json;
+use mailroom_tests::world::{World, message};
+use serde_json::{Value, json};
 
 use super::{settings, settings_with};
 
@@ -260,4 +261,29 @@ fn a_creation_with_a_key_creates_once() {
     });
     assert_eq!(ids.len(), 1);
     assert_eq!(world.secret_names().len(), 2);
+}
+
+#[test]
+fn a_profile_is_deleted_with_its_messages_if_its_owner_says_so() {
+    let world = World::new();
+    let path = format!("/profiles/{}", world.api().post("/profiles", &settings(&world)).expect(201).id());
+    let kept = world.api().post("/profiles", &settings(&world)).expect(201).id();
+    world.deliver(&message("stored"));
+    world.poll();
+    let raw: Vec<_> = world.jobs().into_iter().filter_map(|job| job.raw).collect();
+    let stored = |id: &str| {
+        let of_profile = raw.iter().filter(|raw| raw.key.contains(id));
+        of_profile.filter(|raw| world.aws().object(&raw.bucket, &raw.key).is_some()).count()
+    };
+    let id = path.trim_start_matches("/profiles/").to_owned();
+    assert_eq!((stored(&id), stored(&kept)), (1, 1));
+    assert_eq!(world.api().delete(&format!("{path}?purge=yes")).expect(400).fields(), ["purge"]);
+    let _ = world.api().delete(&format!("{path}?purge=true")).expect(204);
+    assert_eq!((stored(&id), stored(&kept)), (0, 1));
+    let _ = world.api().delete(&format!("{path}?purge=true")).expect(404);
+    // What was kept at first can be removed later.
+    let _ = world.api().delete(&format!("/profiles/{kept}")).expect(204);
+    assert_eq!(stored(&kept), 1);
+    let _ = world.api().delete(&format!("/profiles/{kept}?purge=true")).expect(204);
+    assert_eq!(stored(&kept), 0);
 }

@@ -45,6 +45,9 @@ pub(crate) enum ApiError {
     /// A service failed.
     #[error("a service failed")]
     Port(#[from] PortError),
+    /// The request has done a part of its work; a repeat goes on.
+    #[error("a part of the work is left")]
+    Unfinished,
     /// Time ran out.
     #[error("time ran out")]
     TimedOut,
@@ -90,6 +93,9 @@ impl ApiError {
                 unavailable(
                     "Mailroom cannot reach its storage at the moment. Nothing is lost; try again in a moment.",
                 )
+            }
+            Self::Unfinished => {
+                unavailable("Not everything is deleted yet; repeat the request to go on.")
             }
             Self::TimedOut => {
                 error!("the request timed out");

@@ -1,16 +1,18 @@
 //! The bucket's objects, by key.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use mailroom_core::outbound::ports::{self as objects, Object};
 use mailroom_core::ports::PortError;
 
 use crate::client::Clients;
-use crate::error::unavailable;
+use crate::error::{left_over, unavailable};
 
 /// The objects of one bucket.
 #[derive(Debug)]
@@ -52,6 +54,51 @@ impl Objects {
             .map_err(unavailable("PutObject"))?;
         Ok(())
     }
+
+    /// Removes the objects whose keys begin with `prefix`, as many as `time` allows.
+    ///
+    /// # Errors
+    /// When the service fails, or keeps an object.
+    pub async fn remove_all(&self, prefix: &str, time: Duration) -> Result<Removal, PortError> {
+        let removed = tokio::time::timeout(time, async {
+            let mut removed = Removal::Nothing;
+            // Always the first page: what it held before is gone.
+            while self.remove_page(prefix).await? {
+                removed = Removal::All;
+            }
+            Ok(removed)
+        });
+        removed.await.unwrap_or(Ok(Removal::Some))
+    }
+
+    /// Removes up to a thousand objects; whether there were any.
+    async fn remove_page(&self, prefix: &str) -> Result<bool, PortError> {
+        let list = self.client().list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let page = list.send().await.map_err(unavailable("ListObjectsV2"))?;
+        let keys = page.contents().iter().filter_map(|object| object.key());
+        let identify = |key: &str| ObjectIdentifier::builder().key(key).build();
+        let objects = keys.map(identify).collect::<Result<Vec<_>, _>>();
+        let objects = objects.map_err(unavailable("DeleteObjects"))?;
+        if objects.is_empty() {
+            return Ok(false);
+        }
+        let objects = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+        let delete = self.client().delete_objects().bucket(&self.bucket);
+        let answer = delete.delete(objects.map_err(unavailable("DeleteObjects"))?).send().await;
+        let kept = answer.map_err(unavailable("DeleteObjects"))?.errors.unwrap_or_default().len();
+        if kept == 0 { Ok(true) } else { Err(left_over("DeleteObjects", kept)) }
+    }
+}
+
+/// How far a removal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// There was nothing to remove.
+    Nothing,
+    /// All that was there is removed.
+    All,
+    /// Time ran out: there may be more.
+    Some,
 }
 
 impl objects::Objects for Objects {

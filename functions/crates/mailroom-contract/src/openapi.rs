@@ -242,6 +242,11 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             ),
             filter("listen", "Only profiles that listen, or that do not.", &json!({"type": "boolean"})),
         ],
+        Operation::DeleteProfile => vec![filter(
+            "purge",
+            "Whether the messages that are stored of it are deleted too.",
+            &json!({"type": "boolean", "default": false}),
+        )],
         Operation::ListFlowSchemas => vec![limit, cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
         Operation::StartSignIn => vec![text("ticket", "Who may complete the sign-in.")],
         Operation::FinishSignIn => vec![
@@ -254,7 +259,6 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         | Operation::GetProfile
         | Operation::PutProfile
         | Operation::PatchProfile
-        | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile
         | Operation::AuthorizeProfile

@@ -99,7 +99,9 @@ pub(super) fn words(operation: Operation) -> Words {
             id: "deleteProfile",
             tag: PROFILES,
             summary: "Delete a profile",
-            description: "Deletes its secret and everything that was stored about its messages, too.",
+            description: "Deletes its secret and everything that was noted about its messages, too. The stored messages stay for \
+                as long as the deployment keeps messages; `purge=true` deletes them, also those of a profile that is \
+                deleted already. After a 503, repeat the request: it goes on.",
             body: None,
             success: ("204", "Deleted.", None),
             problems: &["400", "404", "409", "412", "429", "503"],
