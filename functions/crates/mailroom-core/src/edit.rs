@@ -107,11 +107,12 @@ pub const fn can_be_polled(profile: &Profile) -> bool {
     profile.settings.listen && profile.is_authorized()
 }
 
-/// Whether both name the same mailbox. Another port or another way to TLS leads to the same server.
+/// Whether both name the same mailbox. Another port or another way to TLS leads to the same server, and another spelling
+/// of a login to the same person: the rare server that tells `A` from `a` has another UIDVALIDITY for each.
 fn is_same_place(one: &Profile, other: &Profile) -> bool {
     let place = |profile: &Profile| {
         let host = profile.settings.imap.as_ref().map(|server| server.host.clone());
-        (host, profile.settings.mailbox.clone(), profile.settings.auth.login().to_owned())
+        (host, profile.settings.mailbox.clone(), profile.settings.auth.login().to_lowercase())
     };
     place(one) == place(other)
 }
@@ -208,6 +209,12 @@ mod tests {
             let Edit { profile, place, .. } = edited(change);
             assert_eq!((place, profile.cursor), (Place::Another, None));
         }
+    }
+
+    #[test]
+    fn another_spelling_of_the_login_keeps_the_place() {
+        let edited = edited(|profile| profile.settings.auth = Auth::Plain { login: "A".to_owned() });
+        assert_eq!((edited.place, edited.profile.cursor), (Place::Same, current().cursor));
     }
 
     #[test]
