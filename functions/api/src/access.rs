@@ -128,9 +128,11 @@ impl Access {
         }
         if let Some(RequiredClaim { name, value }) = &self.claim {
             let claim = caller.claim(name);
-            let is_it = claim.and_then(Value::as_str) == Some(value) || claim.is_some_and(|claim| words(claim).contains(&value.as_str()));
+            let is_it = claim.and_then(Value::as_str) == Some(value)
+                || claim.is_some_and(|claim| words(claim).contains(&value.as_str()));
             if !is_it {
-                let detail = format!("The token needs the claim {name} with the value that this deployment asks for.");
+                let detail =
+                    format!("The token needs the claim {name} with the value that this deployment asks for.");
                 return Err(ApiError::Forbidden(detail));
             }
         }
@@ -168,14 +170,21 @@ mod tests {
         for route in ROUTES {
             let operation = route.operation;
             let rights = operation.rights();
-            for (scope, right) in
-                [("mailroom/read", Right::Read), ("mailroom/write", Right::Write), ("mailroom/send", Right::Send)]
-            {
+            for (scope, right) in [
+                ("mailroom/read", Right::Read),
+                ("mailroom/write", Right::Write),
+                ("mailroom/send", Right::Send),
+            ] {
                 let expected = rights.is_empty() || rights.contains(&right);
                 assert_eq!(may(&access, &token(scope), operation), expected, "{operation:?} {scope}");
             }
             assert!(may(&access, &token("openid mailroom/read mailroom/write mailroom/send"), operation));
-            for nobody in [Value::Null, token(""), token("mailroom/reader mailroom"), json!({"iam": {"userArn": "arn"}})] {
+            for nobody in [
+                Value::Null,
+                token(""),
+                token("mailroom/reader mailroom"),
+                json!({"iam": {"userArn": "arn"}}),
+            ] {
                 assert_eq!(may(&access, &nobody, operation), rights.is_empty(), "{operation:?} {nobody}");
             }
             assert!(may(&Access::default(), &Value::Null, operation), "without scopes all is open");
@@ -192,7 +201,11 @@ mod tests {
         ] {
             assert!(may(&scopes(), &json!({"jwt": claims}), Operation::ListProfiles), "{claims}");
         }
-        assert!(!may(&scopes(), &json!({"jwt": {"claims": {"name": "mailroom/read"}}}), Operation::ListProfiles));
+        assert!(!may(
+            &scopes(),
+            &json!({"jwt": {"claims": {"name": "mailroom/read"}}}),
+            Operation::ListProfiles
+        ));
     }
 
     #[test]

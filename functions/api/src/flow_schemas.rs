@@ -101,7 +101,8 @@ impl FlowSchemas {
     fn require_queue(&self, schema: &FlowSchema) -> Result<(), ApiError> {
         match &schema.queue_url {
             Some(url) if !self.queues.hold(url) => {
-                let problem = "must be a queue that this deployment may write to: add it to ExtraJobQueueArns first";
+                let problem =
+                    "must be a queue that this deployment may write to: add it to ExtraJobQueueArns first";
                 Err(ApiError::Fields(Problems::one("queue_url", problem)))
             }
             Some(_) | None => Ok(()),

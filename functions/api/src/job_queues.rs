@@ -10,7 +10,8 @@ impl JobQueues {
     /// # Errors
     /// When one is no queue's ARN.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let arns: Vec<String> = text.split(',').map(|arn| arn.trim().to_owned()).filter(|arn| !arn.is_empty()).collect();
+        let arns: Vec<String> =
+            text.split(',').map(|arn| arn.trim().to_owned()).filter(|arn| !arn.is_empty()).collect();
         if arns.is_empty() || arns.iter().any(|arn| arn != "*" && arn.split(':').count() != 6) {
             return Err("must be ARNs of queues, with commas");
         }
@@ -102,7 +103,9 @@ mod tests {
         ] {
             assert!(!queues.hold(bad), "{bad}");
         }
-        assert!(JobQueues::parse("*").unwrap().hold("https://sqs.eu-central-1.amazonaws.com/123456789012/any"));
+        assert!(
+            JobQueues::parse("*").unwrap().hold("https://sqs.eu-central-1.amazonaws.com/123456789012/any")
+        );
         for wrong in ["", ",", "orders", "arn:aws:sqs:orders"] {
             assert!(JobQueues::parse(wrong).is_err(), "{wrong}");
         }
@@ -111,7 +114,9 @@ mod tests {
     #[test]
     fn patterns_are_those_of_policies() {
         let fits = |pattern: &str, text: &str| matches(pattern.as_bytes(), text.as_bytes());
-        for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("*a*b", "xaayb"), ("", ""), ("a**", "a")] {
+        for (pattern, text) in
+            [("*", ""), ("a*c", "abbc"), ("a?c", "abc"), ("*a*b", "xaayb"), ("", ""), ("a**", "a")]
+        {
             assert!(fits(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("a", "ab"), ("a?c", "ac"), ("*b", "ba"), ("", "a"), ("?", "")] {

@@ -82,7 +82,8 @@ impl Messages {
             self.send_queue.send(&request.to_json()).await?;
         }
         let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
-        let response = Response::json(202, &AcceptedMessage::from(delivery)).with_header("location", location);
+        let response =
+            Response::json(202, &AcceptedMessage::from(delivery)).with_header("location", location);
         Ok(response.after_making(format!("{}/{}", delivery.profile, delivery.id)))
     }
 

@@ -96,7 +96,11 @@ fn a_list_can_be_of_one_state_flow_schema_or_kind() {
         ("flow_schema_id=orders", &["d", "b", "a"]),
         ("listen=false&q=b", &["b"]),
     ] {
-        assert_eq!(page(&api, query), (expected.iter().map(|name| (*name).to_owned()).collect(), None), "{query}");
+        assert_eq!(
+            page(&api, query),
+            (expected.iter().map(|name| (*name).to_owned()).collect(), None),
+            "{query}"
+        );
     }
     let (first, next) = page(&api, "listen=false&limit=1");
     assert_eq!(first, ["d"]);

@@ -94,9 +94,7 @@ impl ApiError {
                     "Mailroom cannot reach its storage at the moment. Nothing is lost; try again in a moment.",
                 )
             }
-            Self::Unfinished => {
-                unavailable("Not everything is deleted yet; repeat the request to go on.")
-            }
+            Self::Unfinished => unavailable("Not everything is deleted yet; repeat the request to go on."),
             Self::TimedOut => {
                 error!("the request timed out");
                 unavailable("The request took too long and was stopped; try again in a moment.")

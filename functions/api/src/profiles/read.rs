@@ -31,19 +31,22 @@ impl Profiles {
         let query = request.query(&["limit", "cursor", "q", "state", "flow_schema_id", "listen"])?;
         let mut problems = Problems::default();
         let limit = page_size(query.get("limit"), &mut problems);
-        let before = read(&query, "cursor", "must be the `next` of the previous page", &mut problems, |text| {
-            ProfileId::parse(text).ok()
-        });
+        let before =
+            read(&query, "cursor", "must be the `next` of the previous page", &mut problems, |text| {
+                ProfileId::parse(text).ok()
+            });
         let search = query.get("q").map(String::as_str);
         if search.is_some_and(|text| !(1..=LONGEST_SEARCH).contains(&text.chars().count())) {
             problems.add("q", "must have 1 to 100 characters");
         } else if search.is_some_and(|text| text.chars().any(char::is_control)) {
             problems.add("q", "must not hold control characters");
         }
-        let state = read(&query, "state", "must be a state, such as misconfigured", &mut problems, state_named);
-        let flow_schema = read(&query, "flow_schema_id", "must be the id of a flow schema", &mut problems, |text| {
-            FlowSchemaId::parse(text).ok()
-        });
+        let state =
+            read(&query, "state", "must be a state, such as misconfigured", &mut problems, state_named);
+        let flow_schema =
+            read(&query, "flow_schema_id", "must be the id of a flow schema", &mut problems, |text| {
+                FlowSchemaId::parse(text).ok()
+            });
         let listen = read(&query, "listen", "must be true or false", &mut problems, |text| text.parse().ok());
         problems.none_or().map_err(ApiError::Parameters)?;
         let filter = Filter { search, flow_schema: flow_schema.as_ref(), state, listen };

@@ -418,9 +418,8 @@ fn discovery(text: &str) -> Result<Discovery, String> {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
-    let port_is_fine = port.is_none_or(|port| {
-        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok()
-    });
+    let port_is_fine = port
+        .is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<NonZeroU16>().is_ok());
     let host = Host::parse(host).map_err(|_| wrong())?;
     if text.len() > 1000 || !path_is_fine || !port_is_fine {
         return Err(wrong());

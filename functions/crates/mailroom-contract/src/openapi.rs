@@ -87,35 +87,7 @@ pub fn document() -> Value {
 
 fn operation(route: Route) -> Value {
     let words = words(route.operation);
-    let mut parameters = Vec::new();
-    if route.path.contains("{id}") {
-        parameters.push(id_parameter(words.tag));
-    }
-    if route.path.contains("{message}") {
-        parameters.push(json!({"name": "message", "in": "path", "required": true,
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "01JDCABCDEFGHJKMNPQRSTVWXZ"}}));
-    }
-    let repeatable = [(Operation::SendMessage, "message"), (Operation::CreateProfile, "profile")];
-    if let Some((_, what)) = repeatable.iter().find(|(operation, _)| *operation == route.operation) {
-        parameters.push(json!({
-            "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": format!(
-                "Any text of yours: within 24 hours, the same key with the same body is the same {what}."
-            ),
-            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "example": "order-4711-shipped"},
-        }));
-    }
-    parameters.extend(query_parameters(route.operation));
-    let changes =
-        matches!(route.operation, Operation::PutProfile | Operation::PatchProfile | Operation::DeleteProfile);
-    if changes {
-        parameters.push(json!({
-            "name": "If-Match", "in": "header", "required": false,
-            "description": "The `ETag` of what the change was made from, or `*`.",
-            "schema": {"type": "string", "example": "\"7\"",
-                "anyOf": [{"const": "*"}, {"pattern": r#"^"[0-9]{1,18}"$"#}]},
-        }));
-    }
+    let parameters = parameters(route, words.tag);
     let (status, description, schema) = words.success;
     let mut success = json!({"description": description});
     if let (Value::Object(success), Some(schema)) = (&mut success, schema) {
@@ -170,6 +142,40 @@ fn operation(route: Route) -> Value {
     operation
 }
 
+/// What an operation takes in its path, its query and its header.
+fn parameters(route: Route, tag: &str) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    if route.path.contains("{id}") {
+        parameters.push(id_parameter(tag));
+    }
+    if route.path.contains("{message}") {
+        parameters.push(json!({"name": "message", "in": "path", "required": true,
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "01JDCABCDEFGHJKMNPQRSTVWXZ"}}));
+    }
+    let repeatable = [(Operation::SendMessage, "message"), (Operation::CreateProfile, "profile")];
+    if let Some((_, what)) = repeatable.iter().find(|(operation, _)| *operation == route.operation) {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": format!(
+                "Any text of yours: within 24 hours, the same key with the same body is the same {what}."
+            ),
+            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "example": "order-4711-shipped"},
+        }));
+    }
+    parameters.extend(query_parameters(route.operation));
+    let changes =
+        matches!(route.operation, Operation::PutProfile | Operation::PatchProfile | Operation::DeleteProfile);
+    if changes {
+        parameters.push(json!({
+            "name": "If-Match", "in": "header", "required": false,
+            "description": "The `ETag` of what the change was made from, or `*`.",
+            "schema": {"type": "string", "example": "\"7\"",
+                "anyOf": [{"const": "*"}, {"pattern": r#"^"[0-9]{1,18}"$"#}]},
+        }));
+    }
+    parameters
+}
+
 /// How callers prove who they are; a deployment knows one of these ways.
 fn security_schemes() -> Value {
     json!({
@@ -220,9 +226,7 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             "schema": {"type": "string", "pattern": pattern},
         })
     };
-    let filter = |name: &str, description: &str, schema: &Value| {
-        json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
-    };
+    let filter = |name: &str, description: &str, schema: &Value| json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema});
     let text = |name: &str, description: &str| json!({"name": name, "in": "query", "required": false, "description": description, "schema": {"type": "string"}});
     match operation {
         Operation::ListProfiles => vec![
@@ -234,7 +238,11 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
                 "schema": {"type": "string", "minLength": 1, "maxLength": 100,
                     "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"},
             }),
-            filter("state", "Only profiles that are in this state.", &json!({"$ref": "#/components/schemas/State"})),
+            filter(
+                "state",
+                "Only profiles that are in this state.",
+                &json!({"$ref": "#/components/schemas/State"}),
+            ),
             filter(
                 "flow_schema_id",
                 "Only profiles whose messages start this flow.",

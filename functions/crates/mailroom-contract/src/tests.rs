@@ -32,8 +32,23 @@ fn field(name: &'static str) -> BoxedStrategy<Value> {
         any::<String>().prop_map(Value::from),
         "[a-z]{1,70}(\\.[a-z0-9_-]{1,9}){0,3}".prop_map(Value::from),
         prop::sample::select(vec![
-            "a\nb", "a\n", "\u{85}", "\u{7f}", "a\tb", "", " ", "\u{a0}", "x*", "INBOX", "a.b-", "-a", "9.9",
-            "127.0.0.1", "::1", "imap.example.com.", "a.1"
+            "a\nb",
+            "a\n",
+            "\u{85}",
+            "\u{7f}",
+            "a\tb",
+            "",
+            " ",
+            "\u{a0}",
+            "x*",
+            "INBOX",
+            "a.b-",
+            "-a",
+            "9.9",
+            "127.0.0.1",
+            "::1",
+            "imap.example.com.",
+            "a.1"
         ])
         .prop_map(Value::from),
     ];
@@ -175,7 +190,12 @@ fn a_change_is_told_by_the_names_of_its_fields() {
     other["after_fetch"] = json!({"action": "move", "mailbox": "Done"});
     let (before, after) = (taken(&plain).unwrap(), taken(&other).unwrap());
     let names = [
-        "after_fetch.action", "after_fetch.mailbox", "auth.login", "imap_host", "imap_port", "imap_security",
+        "after_fetch.action",
+        "after_fetch.mailbox",
+        "auth.login",
+        "imap_host",
+        "imap_port",
+        "imap_security",
     ];
     assert_eq!(differing(Some(&before), &after), names);
     assert_eq!(differing(Some(&after), &after), Vec::<String>::new());

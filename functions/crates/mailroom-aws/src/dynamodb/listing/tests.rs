@@ -77,7 +77,10 @@ async fn what_is_gone_meanwhile_is_left_out_and_what_cannot_be_read_is_counted()
 #[tokio::test]
 async fn a_search_goes_on_until_its_page_is_full() {
     let (table, calls) = table([page([9], Some(7)), page([5, 4], Some(3)), items([9, 5])]);
-    let listed = table.list_profiles(2, None, &Filter { search: Some("M\u{fc}LLER@"), ..Filter::default() }).await.unwrap();
+    let listed = table
+        .list_profiles(2, None, &Filter { search: Some("M\u{fc}LLER@"), ..Filter::default() })
+        .await
+        .unwrap();
     assert_eq!((ids(&listed), listed.next), (vec![id(9), id(5)], Some(id(5))));
     let [first, second, _] = &calls.all()[..] else { panic!("three calls") };
     assert_eq!(first.body["FilterExpression"], "contains(#search, :search)");
@@ -133,7 +136,8 @@ async fn profiles_of_a_state_are_found_among_all_that_are_read() {
 async fn a_search_that_finds_nothing_for_long_says_where_to_go_on() {
     let pages = (0..9).map(|n| page([], Some(20 - n)));
     let (table, calls) = table(pages);
-    let listed = table.list_profiles(2, None, &Filter { search: Some("x"), ..Filter::default() }).await.unwrap();
+    let listed =
+        table.list_profiles(2, None, &Filter { search: Some("x"), ..Filter::default() }).await.unwrap();
     assert_eq!((ids(&listed), listed.next), (Vec::new(), Some(id(16))));
     assert_eq!(calls.operations(), ["Query"; PAGES_SEARCHED]);
 }
