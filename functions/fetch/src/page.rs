@@ -9,8 +9,8 @@ use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::isolation::Isolation;
 use mailroom_core::inbound::job::{
-    Authentication, CalendarEvent, ConversationId, Digest, FlowJob, JobId, Kind, MessageContent, ObjectRef,
-    Report, Spam,
+    Authentication, CalendarEvent, ConversationId, Digest, Encryption, FlowJob, JobId, Kind, MessageContent,
+    ObjectRef, Report, Spam,
 };
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::inbound::step::JobNotes;
@@ -242,12 +242,21 @@ struct Described {
     authentication: Option<Authentication>,
     spam: Option<Spam>,
     calendar: Vec<CalendarEvent>,
+    encrypted: Option<Encryption>,
 }
 
 impl Described {
     /// A message of which nothing else is known.
     const fn new(kind: Kind, message: MessageContent) -> Self {
-        Self { kind, message, report: None, authentication: None, spam: None, calendar: Vec::new() }
+        Self {
+            kind,
+            message,
+            report: None,
+            authentication: None,
+            spam: None,
+            calendar: Vec::new(),
+            encrypted: None,
+        }
     }
 }
 
@@ -301,6 +310,7 @@ impl<H: Handover> Store<'_, H> {
             authentication: parsed.trace.authentication(host),
             spam: parsed.trace.spam(host),
             calendar: parsed.calendar,
+            encrypted: parsed.encrypted,
             ..Described::new(parsed.kind, parsed.content)
         };
         for (n, part) in parsed.parts.into_iter().enumerate() {
@@ -318,7 +328,7 @@ impl<H: Handover> Store<'_, H> {
         described: Described,
         raw: Option<ObjectRef>,
     ) -> FlowJob {
-        let Described { kind, message, report, authentication, spam, calendar } = described;
+        let Described { kind, message, report, authentication, spam, calendar, encrypted } = described;
         let profile = self.profile;
         truncate(FlowJob {
             version: 1,
@@ -352,6 +362,7 @@ impl<H: Handover> Store<'_, H> {
             supersedes: self.notes.supersedes.clone(),
             redelivered: self.notes.redelivered,
             calendar,
+            encrypted,
         })
     }
 }

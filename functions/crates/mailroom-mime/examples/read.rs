@@ -68,6 +68,7 @@ fn line(file: &str, microseconds: u64, message: &ParsedMessage<'_>) -> Value {
     json!({
         "file": file, "microseconds": microseconds, "kind": message.kind, "message": message.content, "parts": parts,
         "report": message.report, "calendar": message.calendar,
+        "encrypted": message.encrypted,
         "defects": defects,
     })
 }

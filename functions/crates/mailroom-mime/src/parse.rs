@@ -20,6 +20,7 @@ mod charset;
 mod date;
 mod enclosed;
 mod encoded_word;
+mod encrypted;
 mod facts;
 mod flowed;
 mod header;
@@ -37,7 +38,9 @@ mod tests;
 mod trace;
 mod transfer;
 
-use mailroom_core::inbound::job::{CalendarEvent, Digest, Kind, MessageContent, Report, TextSource};
+use mailroom_core::inbound::job::{
+    CalendarEvent, Digest, Encryption, Kind, MessageContent, Report, TextSource,
+};
 
 pub use self::attachment::Part;
 use self::body::Bodies;
@@ -59,6 +62,8 @@ pub struct ParsedMessage<'a> {
     pub report: Option<Report>,
     /// The events of its calendar parts.
     pub calendar: Vec<CalendarEvent>,
+    /// How it is encrypted; none where it is not.
+    pub encrypted: Option<Encryption>,
     /// What its mailbox's provider may have written about it.
     pub trace: Trace,
     /// What was not understood.
@@ -100,6 +105,7 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     content.truncated |= bodies.cut || tree.cut || calendar_cut;
     bodies_of(&mut content, bodies.text, bodies.html);
     let report = report::of(&content, kind, &block, &tree);
+    let encrypted = encrypted::of(&head, &tree, content.text.as_deref());
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     content.sha256 = Digest::of(raw).to_hex();
     let defects = [
@@ -110,7 +116,16 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
         (content.truncated, Defect::Truncated),
     ];
     let defects = defects.into_iter().filter_map(|(found, defect)| found.then_some(defect)).collect();
-    ParsedMessage { kind, content, parts: bodies.parts, report, calendar, trace: Trace::of(&block), defects }
+    ParsedMessage {
+        kind,
+        content,
+        parts: bodies.parts,
+        report,
+        calendar,
+        encrypted,
+        trace: Trace::of(&block),
+        defects,
+    }
 }
 
 /// The bodies, and what is made of them. A text part that is blank stands for none where there is HTML.

@@ -43,6 +43,7 @@ fn job(message: &str, conversation: &str) -> FlowJob {
         supersedes: None,
         redelivered: false,
         calendar: vec![],
+        encrypted: None,
     }
 }
 

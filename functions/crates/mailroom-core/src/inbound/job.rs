@@ -207,6 +207,9 @@ pub struct FlowJob {
     /// The events of its calendar parts.
     #[serde(default)]
     pub calendar: Vec<CalendarEvent>,
+    /// How it is encrypted; none where it is not.
+    #[serde(default)]
+    pub encrypted: Option<Encryption>,
 }
 
 /// An object in Mailroom's bucket.
@@ -341,6 +344,16 @@ pub struct MailingList {
     pub unsubscribe: Vec<String>,
     /// Whether a POST to the first `https` URI unsubscribes without a question (RFC 8058).
     pub one_click: bool,
+}
+
+/// How a message is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    /// S/MIME (RFC 8551).
+    Smime,
+    /// OpenPGP (RFC 3156).
+    Pgp,
 }
 
 /// How important its sender calls a message.

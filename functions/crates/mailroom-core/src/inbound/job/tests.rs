@@ -131,6 +131,7 @@ fn full() -> FlowJob {
         spam: Some(Spam { verdict: SpamVerdict::NotSpam, score: Some(1.5) }),
         supersedes: Some(JobId::new(profile(1), Digest::of_place("INBOX", Some(7), 9))),
         redelivered: true,
+        encrypted: Some(Encryption::Smime),
         calendar: vec![CalendarEvent {
             method: Some("REQUEST".to_owned()),
             uid: Some("1@a".to_owned()),
@@ -167,6 +168,7 @@ fn bare() -> FlowJob {
         supersedes: None,
         redelivered: false,
         calendar: vec![],
+        encrypted: None,
         ..full()
     }
 }
@@ -197,8 +199,8 @@ const ADDED: [&str; 9] = [
 ];
 
 /// The same, of the job itself.
-const ADDED_TO_JOBS: [&str; 6] =
-    ["report", "authentication", "spam", "supersedes", "redelivered", "calendar"];
+const ADDED_TO_JOBS: [&str; 7] =
+    ["report", "authentication", "spam", "supersedes", "redelivered", "calendar", "encrypted"];
 
 /// The same, of an attachment.
 const ADDED_TO_ATTACHMENTS: [&str; 5] = ["charset", "parameters", "sha256", "disposition", "message"];

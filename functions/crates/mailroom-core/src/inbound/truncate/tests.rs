@@ -38,6 +38,7 @@ fn small() -> FlowJob {
         supersedes: None,
         redelivered: false,
         calendar: vec![],
+        encrypted: None,
     }
 }
 

@@ -56,6 +56,7 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
         supersedes: None,
         redelivered: false,
         calendar: mail.calendar,
+        encrypted: mail.encrypted,
     };
     (truncate(job), mail.defects)
 }
