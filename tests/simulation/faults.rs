@@ -20,6 +20,14 @@ pub(crate) enum Op {
     SendJobs,
     Request,
     Schedules,
+    ReadSender,
+    ReadDelivery,
+    BeginDelivery,
+    SaveDelivery,
+    RecordSending,
+    Postpone,
+    PublishOutcome,
+    DeadLetter,
 }
 
 impl Op {
@@ -39,6 +47,19 @@ impl Op {
         Self::SendJobs,
         Self::Request,
         Self::Schedules,
+    ];
+
+    /// Those of sending.
+    pub(crate) const OF_SENDING: [Self; 9] = [
+        Self::ReadSender,
+        Self::ReadDelivery,
+        Self::BeginDelivery,
+        Self::SaveDelivery,
+        Self::RecordSending,
+        Self::Credential,
+        Self::Postpone,
+        Self::PublishOutcome,
+        Self::DeadLetter,
     ];
 
     /// Those between the lease and the move of the cursor, where the order is the guarantee.
@@ -81,6 +102,14 @@ pub(crate) enum ServerStep {
     List,
     Fetch,
     Change,
+    SmtpConnect,
+    SmtpGreeting,
+    SmtpLogin,
+    Mail,
+    Recipient,
+    Data,
+    Dot,
+    Filing,
 }
 
 /// What a mail server does instead of its work.
@@ -90,7 +119,7 @@ pub(crate) enum ServerFault {
     Hangs,
     /// It closes the connection instead of an answer.
     Closes,
-    /// It closes the connection in the middle of an answer.
+    /// It closes the connection in the middle of an answer; after a final dot, once it has taken the message.
     Cuts,
     /// It answers with this line; `{tag}` stands for the command's tag. After BYE it closes the connection.
     Says(&'static str),
@@ -107,6 +136,8 @@ pub(crate) enum Fault {
     Service { from: Duration, op: Op, fault: ServiceFault },
     /// Every call of these operations between `from` and `until` fails.
     Outage { from: Duration, until: Duration, op: Op },
+    /// Every call of this operation between `from` and `until` takes this time.
+    Slowness { from: Duration, until: Duration, op: Op, each: Duration },
     /// The first invocation that is at work after `from` dies at its `points`-th await from then on.
     Death { from: Duration, points: u32 },
     /// The index of listening profiles lags this far behind.
@@ -125,6 +156,7 @@ impl Fault {
         match self {
             Self::Service { from, .. } | Self::Death { from, .. } | Self::DeliveredTwice { from } => *from,
             Self::Outage { until, .. }
+            | Self::Slowness { until, .. }
             | Self::StaleIndex { until, .. }
             | Self::Server { until, .. }
             | Self::Clock { until, .. } => *until,
@@ -167,6 +199,9 @@ impl Faults {
             Fault::Service { from, op, fault } if !happened && *op == called && *from <= now => Some(*fault),
             Fault::Outage { from, until, op } if *op == called && (*from..*until).contains(&now) => {
                 Some(ServiceFault::Fails)
+            }
+            Fault::Slowness { from, until, op, each } if *op == called && (*from..*until).contains(&now) => {
+                Some(ServiceFault::Slow(*each))
             }
             _ => None,
         })

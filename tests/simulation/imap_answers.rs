@@ -75,6 +75,23 @@ pub(crate) fn answer(
             said.say("* BYE logging out\r\n");
             "OK done".to_owned()
         }
+        ["LIST", ..] => {
+            said.say("* LIST (\\HasNoChildren \\Sent) \"/\" Sent\r\n");
+            "OK done".to_owned()
+        }
+        ["EXAMINE", "\"Sent\"" | "Sent"] => {
+            said.say(&format!("* {} EXISTS\r\n", account.sent.len()));
+            "OK [READ-ONLY] done".to_owned()
+        }
+        ["UID", "SEARCH", "HEADER", "Message-ID", id] => {
+            let found = if account.sent.contains(unquoted(id)) { " 1" } else { "" };
+            said.say(&format!("* SEARCH{found}\r\n"));
+            "OK done".to_owned()
+        }
+        ["APPEND", ..] => {
+            account.sent.extend(message_id(command));
+            "OK done".to_owned()
+        }
         [verb @ ("EXAMINE" | "SELECT"), name] => open(account, view, verb, name, &mut said),
         ["UID", "SEARCH", criteria @ ..] => search(account, view, criteria, &mut said),
         ["UID", "FETCH", set, ..] => {
@@ -97,6 +114,12 @@ pub(crate) fn answer(
         said.say(&format!("{tag} {result}\r\n"));
     }
     said
+}
+
+/// The Message-ID of a message with its headers.
+pub(crate) fn message_id(message: &str) -> Option<String> {
+    let line = message.lines().find(|line| line.to_ascii_lowercase().starts_with("message-id:"))?;
+    line.split_once(':').map(|(_, id)| id.trim().to_owned())
 }
 
 fn unquoted(name: &str) -> &str {

@@ -56,6 +56,16 @@ impl Mailboxes for Servers {
                 return Err(ImapError::Net(NetError::Connect(io::ErrorKind::ConnectionRefused.into())));
             }
         }
+        let ours = self.imap_connection(owner);
+        let opened = open_over(ours, server, login, mailbox, list_above, deadline).await?;
+        self.run.has_read(owner);
+        Ok(opened)
+    }
+}
+
+impl Servers {
+    /// A connection with the IMAP server of an owner.
+    pub(crate) fn imap_connection(&self, owner: usize) -> DuplexStream {
         let (ours, theirs) = duplex(64 * 1024);
         let connection = Connection {
             world: self.world.clone(),
@@ -67,9 +77,7 @@ impl Mailboxes for Servers {
             // A client that goes away ends its connection only.
             let _ = connection.serve().await;
         });
-        let opened = open_over(ours, server, login, mailbox, list_above, deadline).await?;
-        self.run.has_read(owner);
-        Ok(opened)
+        ours
     }
 }
 
@@ -166,8 +174,21 @@ impl Connection {
         Ok(Next::Over)
     }
 
-    /// A command; literals do not occur in what these clients say.
+    /// A command, with its literals put in as they are.
     async fn command(&mut self) -> io::Result<String> {
+        let mut command = self.line().await?;
+        while let Some(length) = literal(&command) {
+            self.send(b"+ go ahead\r\n").await?;
+            let mut bytes = vec![0; length];
+            self.stream.read_exact(&mut bytes).await?;
+            command += "\r\n";
+            command += &String::from_utf8_lossy(&bytes);
+            command += &self.line().await?;
+        }
+        Ok(command)
+    }
+
+    async fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -179,10 +200,17 @@ impl Connection {
 
 pub(crate) use crate::imap_answers::Then as After;
 
+/// The length of a literal that a line ends with.
+fn literal(line: &str) -> Option<usize> {
+    line.strip_suffix('}')?.rsplit_once('{')?.1.parse().ok()
+}
+
 /// The step that a command belongs to.
 fn step_of(command: &str) -> ServerStep {
     let starts = |verbs: &[&str]| verbs.iter().any(|verb| command.starts_with(verb));
-    if starts(&["EXAMINE", "SELECT"]) {
+    if starts(&["APPEND", "LIST", "UID SEARCH HEADER"]) {
+        ServerStep::Filing
+    } else if starts(&["EXAMINE", "SELECT"]) {
         ServerStep::Open
     } else if starts(&["UID FETCH", "FETCH"]) && command.contains("BODY") {
         ServerStep::Fetch

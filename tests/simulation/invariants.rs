@@ -41,6 +41,16 @@ pub(crate) enum Violation {
     NeverWell { owner: usize, code: ErrorCode, stuck: bool },
     /// A job's message is not in the ledger after the quiet time.
     NotInLedger { owner: usize, content: u32, quarantined_later: bool },
+    /// A server took a message for a recipient a second time.
+    SentTwice { message_id: String },
+    /// A message has no final outcome after the quiet time.
+    NeverSent { message: String },
+    /// A recipient is shown as reached, and no server took the message for it.
+    SaysSentUnsent { message: String },
+    /// A recipient is shown as not reached, and a server took the message for it.
+    SaysUnsentSent { message: String },
+    /// The last published outcome is not the message's state.
+    OutcomeUntold { message: String },
     /// The function panicked.
     Panicked { owner: usize },
 }

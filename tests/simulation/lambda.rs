@@ -1,6 +1,7 @@
 //! What runs the function: invocations that may die at any await, the schedules, and the poll queue's event source.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -12,17 +13,23 @@ use mailroom_auth::tokens::Tokens;
 use mailroom_lambda::start::Handler as _;
 use mailroom_net::connect::AllowedHosts;
 use mailroom_net::tls::Tls;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
 use crate::imap_server::Servers;
+use crate::outbound::Queued;
 use crate::ports::Ports;
 use crate::world::Shared;
 
-/// The function's timeout (infra/template.yaml).
+/// The functions' timeouts (infra/template.yaml).
 const TIMEOUT: Duration = Duration::from_secs(120);
+const SEND_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Later than anything.
+const NEVER: Duration = Duration::from_secs(1 << 40);
 
 /// After this time Lambda tries an asynchronous invocation again, once.
 const RETRY: Duration = Duration::from_secs(60);
@@ -95,8 +102,8 @@ enum End {
     Failed,
 }
 
-/// Runs the function once.
-async fn invoke(world: &Shared, event: Value) -> End {
+/// What an invocation has: a process of its own, its ports, the servers that it reaches, and its tokens.
+fn process(world: &Shared) -> (Arc<Run>, Ports, Servers, Tokens<Ports>) {
     let run = {
         let mut world = world.lock();
         world.runs += 1;
@@ -106,8 +113,36 @@ async fn invoke(world: &Shared, event: Value) -> End {
     let servers = Servers { world: world.clone(), run: Arc::clone(&run) };
     let http = Http::new(tls(), AllowedHosts::default());
     let tokens = Tokens::new(Discovery::new(http, clock::MACHINE), ports.clone());
+    (run, ports, servers, tokens)
+}
+
+/// Runs fetch once.
+async fn fetch(world: &Shared, event: Value) -> End {
+    let (run, ports, servers, tokens) = process(world);
     let function = Fetch::new(ports.clone(), tokens, ports.clone(), ports, servers, clock::MACHINE);
-    let deadline = Instant::now() + TIMEOUT;
+    invoke(world, &run, TIMEOUT, |deadline| function.handle(event, deadline)).await
+}
+
+/// Runs send once.
+async fn send(world: &Shared, event: Value) -> End {
+    let (run, ports, servers, tokens) = process(world);
+    let function = send::over(ports.clone(), ports.clone(), ports, tokens, servers, clock::MACHINE);
+    invoke(world, &run, SEND_TIMEOUT, |deadline| function.handle(event, deadline)).await
+}
+
+/// Runs a function until it answers, dies, or takes too long.
+async fn invoke<F, T, E>(
+    world: &Shared,
+    run: &Run,
+    timeout: Duration,
+    handle: impl FnOnce(Instant) -> F,
+) -> End
+where
+    F: Future<Output = Result<T, E>>,
+    T: Serialize,
+    E: Display,
+{
+    let deadline = Instant::now() + timeout;
     tokio::select! {
         biased;
         () = run.died.notified() => End::Failed,
@@ -115,7 +150,7 @@ async fn invoke(world: &Shared, event: Value) -> End {
             world.lock().log(format!("run {} is ended by its timeout", run.id));
             End::Failed
         }
-        answer = function.handle(event, deadline) => match answer {
+        answer = handle(deadline) => match answer {
             Ok(answer) => End::Answered(serde_json::to_value(answer).expect("JSON")),
             Err(error) => {
                 world.lock().log(format!("run {} fails: {error}", run.id));
@@ -136,9 +171,9 @@ pub(crate) async fn fire(world: Shared, interval: u32) {
         return;
     }
     let event = json!({"refresh_interval": interval});
-    if let End::Failed = invoke(&world, event.clone()).await {
+    if let End::Failed = fetch(&world, event.clone()).await {
         sleep(RETRY).await;
-        invoke(&world, event).await;
+        fetch(&world, event).await;
     }
 }
 
@@ -155,7 +190,7 @@ pub(crate) async fn schedule(world: Shared, interval: u32, phase: Duration) {
 pub(crate) async fn poll_queue(world: Shared) {
     loop {
         let next = world.lock().polls.next_at();
-        let until = clock::instant(next.unwrap_or(Duration::from_secs(1 << 40)));
+        let until = clock::instant(next.unwrap_or(NEVER));
         tokio::select! {
             biased;
             () = sleep_until(until) => {}
@@ -169,12 +204,48 @@ pub(crate) async fn poll_queue(world: Shared) {
             let (world, message) = (world.clone(), message.clone());
             tokio::spawn(async move {
                 let event = json!({"Records": [{"messageId": message.id.to_string(), "body": message.body}]});
-                if let End::Answered(answer) = invoke(&world, event).await
+                if let End::Answered(answer) = fetch(&world, event).await
                     && answer["batchItemFailures"] == json!([])
                 {
                     world.lock().polls.delete(message.id);
                 }
                 // What is left becomes visible again.
+                world.queued().notify_one();
+            });
+        }
+    }
+}
+
+/// The event source of the send queue: batches, of which the function says what comes again.
+pub(crate) async fn send_queue(world: Shared) {
+    loop {
+        let next = world.lock().outbound.next_at();
+        tokio::select! {
+            biased;
+            () = sleep_until(clock::instant(next.unwrap_or(NEVER))) => {}
+            () = world.queued().notified() => continue,
+        }
+        let mut state = world.lock();
+        let batch = state.outbound.receive();
+        if batch.is_empty() {
+            continue;
+        }
+        let twice = state.faults.delivered_twice(clock::elapsed());
+        drop(state);
+        for _ in 0..1 + usize::from(twice) {
+            let (world, batch) = (world.clone(), batch.clone());
+            tokio::spawn(async move {
+                let record = |message: &Queued| json!({"messageId": message.id.to_string(), "receiptHandle": message.receipt(), "body": message.body});
+                let records: Vec<Value> = batch.iter().map(record).collect();
+                if let End::Answered(answer) = send(&world, json!({"Records": records})).await {
+                    let failed = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
+                    let again =
+                        |id: u32| failed.iter().any(|item| item["itemIdentifier"] == id.to_string().as_str());
+                    let mut world = world.lock();
+                    for message in batch.iter().filter(|message| !again(message.id)) {
+                        world.outbound.delete(message.id);
+                    }
+                }
                 world.queued().notify_one();
             });
         }

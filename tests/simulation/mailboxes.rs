@@ -1,6 +1,6 @@
 //! The owners' mailboxes as their servers keep them, and what is due for each message.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ pub(crate) struct Account {
     pub(crate) done: Mailbox,
     /// By content: equal messages are one.
     pub(crate) truths: BTreeMap<u32, Truth>,
+    /// The Message-IDs in the mailbox for sent messages.
+    pub(crate) sent: BTreeSet<String>,
     /// Whether the account's messages were renumbered since its first poll.
     pub(crate) renumbered: bool,
 }
@@ -113,6 +115,7 @@ impl Account {
             inbox: Mailbox::new(1_700_000_000),
             done: Mailbox::new(7),
             truths: BTreeMap::new(),
+            sent: BTreeSet::new(),
             renumbered: false,
         }
     }

@@ -27,12 +27,16 @@ mod invariants;
 mod known;
 mod lambda;
 mod mailboxes;
+mod outbound;
+mod outbound_ports;
 mod ports;
 mod queues;
 mod random;
 mod scenario;
+mod sends;
 mod shrink;
 mod simulate;
+mod smtp_server;
 mod world;
 
 use std::collections::BTreeMap;
@@ -101,13 +105,23 @@ impl Totals {
 
 #[test]
 fn every_seed_keeps_the_promises() {
+    play_all(SEEDS, Scenario::of, simulate);
+}
+
+#[test]
+fn every_seed_sends_each_message_once() {
+    play_all(SEEDS, sends::scenario, sends::simulate);
+}
+
+/// Plays the seeds that are asked for.
+fn play_all(seeds: u64, scenario: fn(u64) -> Scenario, simulate: fn(&Scenario) -> Report) {
     if let Some(seed) = setting("MAILROOM_SEED") {
-        let report = simulate(&Scenario::of(seed));
+        let report = simulate(&scenario(seed));
         print(&report);
         assert_eq!(worst(&report), None, "seed {seed}");
         return;
     }
-    let seeds = setting("MAILROOM_SEEDS").unwrap_or(SEEDS);
+    let seeds = setting("MAILROOM_SEEDS").unwrap_or(seeds);
     let began = Instant::now();
     let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
     thread::scope(|scope| {
@@ -118,7 +132,7 @@ fn every_seed_keeps_the_promises() {
                     if seed >= seeds {
                         break;
                     }
-                    let report = simulate(&Scenario::of(seed));
+                    let report = simulate(&scenario(seed));
                     totals.lock().unwrap_or_else(PoisonError::into_inner).add(seed, &report);
                 }
             });
@@ -144,7 +158,7 @@ fn every_seed_keeps_the_promises() {
         println!("seed {seed}: {violation:?}");
         if !kinds.iter().any(|kind| kind.is_like(violation)) {
             kinds.push(violation);
-            let report = shrink::smallest(&Scenario::of(*seed), violation);
+            let report = shrink::smallest(&scenario(*seed), violation, simulate);
             print(&report);
         }
     }

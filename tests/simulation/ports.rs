@@ -82,7 +82,7 @@ impl Ports {
         answer
     }
 
-    fn log(&self, world: &mut World, what: &str) {
+    pub(crate) fn log(&self, world: &mut World, what: &str) {
         world.log(format!("run {}: {what}", self.run.id));
     }
 }

@@ -83,6 +83,8 @@ pub(crate) enum Happening {
     FetchAsked { owner: usize },
     /// A schedule fires once more: EventBridge delivers at least once.
     FiresAgain { owner: usize },
+    /// A flow puts a message on the send queue.
+    SendAsked { owner: usize, message: u32, recipients: u32 },
 }
 
 /// All that a seed decides.
@@ -179,6 +181,7 @@ impl Scenario {
             let until = (from + self.length(random)).min(self.end);
             let fault = match random.below(20) {
                 0..=5 => Fault::Service { from, op: op(random), fault: service_fault(random) },
+                6 if random.chance(30) => Fault::DeliveredTwice { from },
                 6 => Fault::Outage { from, until, op: op(random) },
                 7..=10 => Fault::Death { from, points: random.range(1, 40) },
                 11 => Fault::StaleIndex {
@@ -186,7 +189,10 @@ impl Scenario {
                     until,
                     lag: Duration::from_secs(u64::from(random.range(1, 90))),
                 },
-                12 => Fault::DeliveredTwice { from },
+                12 => {
+                    let each = Duration::from_secs(u64::from(random.range(10, 44)));
+                    Fault::Slowness { from, until, op: random.pick(&Op::OF_THE_HAND_OVER), each }
+                }
                 13 => {
                     let ahead_millis = i64::from(random.range(0, 400_000)) - 200_000;
                     Fault::Clock { from, until, ahead_millis }
@@ -245,7 +251,7 @@ fn op(random: &mut Random) -> Op {
     if random.chance(70) { random.pick(&Op::OF_THE_HAND_OVER) } else { random.pick(&Op::ALL) }
 }
 
-fn service_fault(random: &mut Random) -> ServiceFault {
+pub(crate) fn service_fault(random: &mut Random) -> ServiceFault {
     match random.below(6) {
         0 => ServiceFault::Fails,
         1 | 2 => ServiceFault::AnswerLost,
@@ -285,8 +291,6 @@ fn refusal(random: &mut Random, step: ServerStep) -> &'static str {
         ServerStep::Connect | ServerStep::Greeting => "* BYE Too many connections",
         ServerStep::Login if random.chance(40) => "{tag} NO [AUTHENTICATIONFAILED] Authentication failed",
         ServerStep::Open if random.chance(30) => "{tag} NO Mailbox doesn't exist",
-        ServerStep::Login | ServerStep::Open | ServerStep::List | ServerStep::Fetch | ServerStep::Change => {
-            random.pick(&anywhere)
-        }
+        _ => random.pick(&anywhere),
     }
 }

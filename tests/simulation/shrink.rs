@@ -3,13 +3,17 @@
 use crate::invariants::Violation;
 use crate::known::known;
 use crate::scenario::Scenario;
-use crate::simulate::{Report, simulate};
+use crate::simulate::Report;
 
 /// The most simulations for one scenario.
 const TRIES: u32 = 400;
 
 /// The report of the smallest scenario found that still breaks the same promise.
-pub(crate) fn smallest(scenario: &Scenario, violation: &Violation) -> Report {
+pub(crate) fn smallest(
+    scenario: &Scenario,
+    violation: &Violation,
+    simulate: fn(&Scenario) -> Report,
+) -> Report {
     let breaks = |report: &Report| {
         report
             .violations

@@ -10,7 +10,7 @@ use crate::faults::Fault;
 use crate::invariants::Violation;
 use crate::lambda;
 use crate::scenario::Scenario;
-use crate::world::Shared;
+use crate::world::{Shared, World};
 
 /// Within so many intervals after the end of all faults nothing waits any more.
 const QUIET_INTERVALS: u32 = 8;
@@ -36,15 +36,28 @@ pub(crate) struct Report {
 
 /// Plays a scenario.
 pub(crate) fn simulate(scenario: &Scenario) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    let report = runtime.block_on(play(scenario));
     // Servers and invocations that are left are dropped with it.
-    drop(runtime);
-    report
+    runtime().block_on(play(scenario))
+}
+
+/// A runtime of one thread whose time passes when nothing is left to do.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().expect("a runtime")
+}
+
+/// What came of the scenario that led to this world.
+pub(crate) fn report(world: &World) -> Report {
+    Report {
+        violations: world.violations.clone(),
+        transcript: world.transcript().to_vec(),
+        simulated: clock::elapsed(),
+        messages: world.accounts.iter().map(|account| account.truths.len()).sum::<usize>()
+            + world.outbound.deliveries.len(),
+        faults: world.faults.happened(),
+        jobs: world.jobs.count,
+        runs: world.runs,
+    }
 }
 
 async fn play(scenario: &Scenario) -> Report {
@@ -79,19 +92,11 @@ async fn play(scenario: &Scenario) -> Report {
     sleep(interval * 2).await;
     let mut state = world.lock();
     state.judge();
-    Report {
-        violations: state.violations.clone(),
-        transcript: state.transcript().to_vec(),
-        simulated: clock::elapsed(),
-        messages: state.accounts.iter().map(|account| account.truths.len()).sum(),
-        faults: state.faults.happened(),
-        jobs: state.jobs.count,
-        runs: state.runs,
-    }
+    report(&state)
 }
 
 /// Sets the machines' clocks wrong, and right again.
-async fn clocks(faults: Vec<Fault>) {
+pub(crate) async fn clocks(faults: Vec<Fault>) {
     let mut changes: Vec<(Duration, i64)> = Vec::new();
     for fault in faults {
         if let Fault::Clock { from, until, ahead_millis } = fault {

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::faults::Faults;
 use crate::invariants::{Violation, Watch};
 use crate::mailboxes::{Account, DONE};
+use crate::outbound::Outbound;
 use crate::queues::{JobQueue, PollQueue};
 use crate::random::Random;
 use crate::scenario::{After, Happening, Letter, Owner, Scenario, Start};
@@ -70,6 +71,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) random: Random,
     pub(crate) watch: Watch,
+    pub(crate) outbound: Outbound,
     pub(crate) violations: Vec<Violation>,
     transcript: Vec<(Duration, String)>,
     /// How many invocations there were.
@@ -122,6 +124,7 @@ impl World {
             faults: Faults::new(&scenario.faults, scenario.end),
             random: Random::new(scenario.seed ^ 0x5eed),
             watch: Watch::new(rows.len()),
+            outbound: Outbound::default(),
             violations: Vec::new(),
             transcript: Vec::new(),
             runs: 0,
@@ -180,6 +183,10 @@ impl World {
                 let request = mailroom_core::inbound::schedule::PollRequest::Profile(id(owner));
                 self.polls.send(&request, Duration::ZERO);
                 format!("owner {owner}: a poll is asked for")
+            }
+            Happening::SendAsked { owner, message, recipients } => {
+                self.outbound.asked(owner, message, recipients);
+                format!("owner {owner}: message {message} is to be sent to {recipients}")
             }
             Happening::FiresAgain { owner } => {
                 let interval = self.rows[owner].profile.settings.refresh_interval.seconds();
@@ -240,6 +247,11 @@ fn profile(n: usize, owner: &Owner) -> Profile {
     let settings = Settings {
         refresh_interval: RefreshInterval::from_seconds(owner.interval).expect("an interval"),
         include_seen: owner.include_seen,
+        smtp: Some(Server {
+            host: Host::parse("smtp.example.com").expect("a host"),
+            port: 465.try_into().expect("a port"),
+            security: Security::Tls,
+        }),
         start_from: match owner.start {
             Start::Now => StartFrom::Now,
             Start::All => StartFrom::All,

@@ -7,11 +7,14 @@ use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::Grants;
 use mailroom_core::profile::Profile;
 use mailroom_core::server::Server;
-use mailroom_mail::imap;
-use mailroom_mail::smtp::{self, Content, EhloResponse, Reply, Session, TransactionStart, Unsupported};
+use mailroom_mail::imap::{self, ImapError};
+use mailroom_mail::smtp::{
+    self, Content, EhloResponse, Reply, Session, SmtpError, TransactionStart, Unsupported,
+};
 use mailroom_net::login::Login;
 use mailroom_net::login::Secret;
 use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::ports::{
@@ -41,24 +44,32 @@ impl<G: Grants + 'static> LoginSecrets for Tokens<G> {
 }
 
 /// A session, and the server for sentences about it.
-pub(crate) struct Smtp {
-    session: Session,
+pub(crate) struct Smtp<S = imap::Stream> {
+    session: Session<S>,
     server: Server,
 }
 
-impl SmtpServers for smtp::Connector {
-    type Transport = Smtp;
-
-    async fn open(&self, server: &Server, login: Login<'_>, deadline: Instant) -> Result<Smtp, OpenError> {
-        match Self::open(self, &mut EhloResponse::default(), server, Some(login), deadline).await {
-            Ok(session) => Ok(Smtp { session, server: server.clone() }),
+impl<S> Smtp<S> {
+    /// What came of opening a session.
+    pub(crate) fn opened(opened: Result<Session<S>, SmtpError>, server: &Server) -> Result<Self, OpenError> {
+        match opened {
+            Ok(session) => Ok(Self { session, server: server.clone() }),
             Err(error) if error.is_login_refused() => Err(OpenError::LoginRefused(error.owner_error(server))),
             Err(error) => Err(OpenError::Other(error.owner_error(server))),
         }
     }
 }
 
-impl SmtpTransport for Smtp {
+impl SmtpServers for smtp::Connector {
+    type Transport = Smtp;
+
+    async fn open(&self, server: &Server, login: Login<'_>, deadline: Instant) -> Result<Smtp, OpenError> {
+        let opened = Self::open(self, &mut EhloResponse::default(), server, Some(login), deadline).await;
+        Smtp::opened(opened, server)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> SmtpTransport for Smtp<S> {
     fn is_spent(&self) -> bool {
         self.session.is_spent()
     }
@@ -115,9 +126,20 @@ impl SmtpTransport for Smtp {
 }
 
 /// A sent mailbox, and its server for sentences about it.
-pub(crate) struct Sent {
-    mailbox: imap::SentMailbox,
+pub(crate) struct Sent<S = imap::Stream> {
+    mailbox: imap::SentMailbox<S>,
     server: Server,
+}
+
+impl<S> Sent<S> {
+    /// What came of opening the sent mailbox.
+    pub(crate) fn opened(
+        opened: Result<Option<imap::SentMailbox<S>>, ImapError>,
+        server: &Server,
+    ) -> Result<Option<Self>, OwnerError> {
+        let mailbox = opened.map_err(|error| error.owner_error(server))?;
+        Ok(mailbox.map(|mailbox| Self { mailbox, server: server.clone() }))
+    }
 }
 
 impl SentMailboxes for imap::Connector {
@@ -129,13 +151,11 @@ impl SentMailboxes for imap::Connector {
         login: Login<'_>,
         deadline: Instant,
     ) -> Result<Option<Sent>, OwnerError> {
-        let opened = self.open_sent(server, login, deadline).await;
-        let mailbox = opened.map_err(|error| error.owner_error(server))?;
-        Ok(mailbox.map(|mailbox| Sent { mailbox, server: server.clone() }))
+        Sent::opened(self.open_sent(server, login, deadline).await, server)
     }
 }
 
-impl SentMailboxSession for Sent {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> SentMailboxSession for Sent<S> {
     async fn holds(&mut self, message_id: &str, deadline: Instant) -> Result<bool, OwnerError> {
         self.mailbox.set_deadline(deadline);
         self.mailbox.holds(message_id).await.map_err(|error| error.owner_error(&self.server))

@@ -13,7 +13,7 @@ use super::date;
 use super::encode::{is_quotable, mailbox_name, quoted, quoted_bytes};
 use super::error::{ImapError, Malformed, Step};
 use super::frame::Tag;
-use super::open::{Connector, Greeting, log_in};
+use super::open::{Connector, Greeting, log_in, read_greeting};
 use super::response::{Capabilities, ListedMailbox, Response, SearchResult};
 use super::session::{capabilities, is_unknown_command, log_out};
 use mailroom_net::login::Login;
@@ -119,6 +119,24 @@ impl Connector {
         let (connection, greeting) = self.connect(server, deadline).await?;
         log_in_and_find(connection, greeting, login, server).await
     }
+}
+
+/// As [`Connector::open_sent`], over a stream that is connected and needs no TLS any more.
+///
+/// # Errors
+/// See [`ImapError`].
+pub async fn open_sent_over<S>(
+    stream: S,
+    server: &Server,
+    login: Login<'_>,
+    deadline: Instant,
+) -> Result<Option<SentMailbox<S>>, ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = Connection::new(stream, deadline);
+    let greeting = read_greeting(&mut connection).await?;
+    log_in_and_find(connection, greeting, login, server).await
 }
 
 /// Logs in and finds the mailbox.

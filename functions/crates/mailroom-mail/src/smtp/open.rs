@@ -89,6 +89,25 @@ impl Connector {
     }
 }
 
+/// As [`Connector::open`], over a stream that is connected and needs no TLS any more.
+///
+/// # Errors
+/// See [`SmtpError`].
+pub async fn open_over<S>(
+    stream: S,
+    ehlo: &mut EhloResponse,
+    server: &Server,
+    login: Option<Login<'_>>,
+    deadline: Instant,
+) -> Result<Session<S>, SmtpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = Connection::new(stream, deadline);
+    read_greeting(&mut connection).await?;
+    greet_and_log_in(ehlo, connection, &ehlo_name(None), server, login).await
+}
+
 /// The argument of EHLO: a client without a host name sends its address as a literal (RFC 5321 §4.1.4).
 fn ehlo_name(local: Option<SocketAddr>) -> String {
     match local.map(|address| address.ip().to_canonical()) {

@@ -1,0 +1,158 @@
+//! The state of what is sent: the stored deliveries, the send queue, and what the mail servers have taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mailroom_core::outbound::delivery::{Delivery, DeliveryState, Next, RecipientStatus};
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::invariants::Violation;
+use crate::world::{World, id};
+
+/// The send queue's visibility timeout and batch size (infra/template.yaml).
+const VISIBILITY: Duration = Duration::from_secs(1080);
+const BATCH: usize = 10;
+
+/// A queue message of the send queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Queued {
+    pub(crate) id: u32,
+    pub(crate) body: String,
+    visible_at: Duration,
+    receives: u32,
+}
+
+impl Queued {
+    /// What names this delivery of the queue message.
+    pub(crate) fn receipt(&self) -> String {
+        format!("{}-{}", self.id, self.receives)
+    }
+}
+
+/// What is sent, and what became of it.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    /// By the message's id.
+    pub(crate) deliveries: BTreeMap<String, Delivery>,
+    queue: Vec<Queued>,
+    asked: BTreeSet<String>,
+    /// How often the servers took a message, by Message-ID and recipient.
+    pub(crate) taken: BTreeMap<(String, String), u32>,
+    /// The states that were published, by the message's id.
+    pub(crate) outcomes: BTreeMap<String, Vec<String>>,
+    pub(crate) dead: Vec<String>,
+}
+
+impl Outbound {
+    /// A flow asks for a message to be sent.
+    pub(crate) fn asked(&mut self, owner: usize, message: u32, recipients: u32) {
+        let name = format!("message-{message}");
+        let to: Vec<Value> = (0..recipients).map(|n| json!({"address": recipient(message, n)})).collect();
+        let body = json!({
+            "version": 1, "profile_id": id(owner).to_string(), "id": name, "to": to,
+            "subject": name, "text": "Hello"
+        });
+        self.asked.insert(name);
+        let visible_at = clock::elapsed();
+        let id = self.asked.len() as u32;
+        self.queue.push(Queued { id, body: body.to_string(), visible_at, receives: 0 });
+    }
+
+    /// When the next queue message becomes visible.
+    pub(crate) fn next_at(&self) -> Option<Duration> {
+        self.queue.iter().map(|message| message.visible_at).min()
+    }
+
+    /// A batch of what is visible.
+    pub(crate) fn receive(&mut self) -> Vec<Queued> {
+        let now = clock::elapsed();
+        let visible = self.queue.iter_mut().filter(|message| message.visible_at <= now).take(BATCH);
+        visible
+            .map(|message| {
+                message.receives += 1;
+                message.visible_at = now + VISIBILITY;
+                message.clone()
+            })
+            .collect()
+    }
+
+    /// Changes when a queue message becomes visible; an old receipt changes nothing.
+    pub(crate) fn postpone(&mut self, receipt: &str, pause: Duration) {
+        let visible_at = clock::elapsed() + Duration::from_secs(pause.as_secs());
+        for message in self.queue.iter_mut().filter(|message| message.receipt() == receipt) {
+            message.visible_at = visible_at;
+        }
+    }
+
+    /// Handled: it does not come again.
+    pub(crate) fn delete(&mut self, id: u32) {
+        self.queue.retain(|message| message.id != id);
+    }
+
+    /// Whether every message has its final outcome.
+    pub(crate) fn is_done(&self) -> bool {
+        let done = |delivery: &Delivery| delivery.next(clock::now()) == Next::Done;
+        self.queue.is_empty()
+            && self.deliveries.len() == self.asked.len()
+            && self.deliveries.values().all(done)
+    }
+}
+
+/// A recipient of a message; the server does not know some of them.
+pub(crate) fn recipient(message: u32, n: u32) -> String {
+    let name = if (message + n).is_multiple_of(7) { "nobody" } else { "somebody" };
+    format!("{name}-{n}@example.org")
+}
+
+impl World {
+    /// A server has taken a message for a recipient.
+    pub(crate) fn taken(&mut self, message_id: &str, recipient: &str) {
+        let times = self.outbound.taken.entry((message_id.to_owned(), recipient.to_owned())).or_default();
+        *times += 1;
+        if *times > 1 {
+            self.violated(Violation::SentTwice { message_id: message_id.to_owned() });
+        }
+    }
+
+    /// The quiet time is over: every message has one outcome, and it is true.
+    pub(crate) fn judge_sends(&mut self) {
+        let mut violations = Vec::new();
+        for name in &self.outbound.asked {
+            let message = name.clone();
+            let Some(delivery) = self.outbound.deliveries.get(name) else {
+                violations.push(Violation::NeverSent { message });
+                continue;
+            };
+            if delivery.next(clock::now()) != Next::Done {
+                violations.push(Violation::NeverSent { message });
+                continue;
+            }
+            for one in &delivery.recipients {
+                let place = (delivery.message_id.to_string(), one.address.clone());
+                let taken = self.outbound.taken.contains_key(&place);
+                let message = name.clone();
+                match one.status {
+                    RecipientStatus::Accepted if !taken => {
+                        violations.push(Violation::SaysSentUnsent { message });
+                    }
+                    RecipientStatus::Rejected(_) if taken => {
+                        violations.push(Violation::SaysUnsentSent { message });
+                    }
+                    _ => {}
+                }
+            }
+            let state = match delivery.state() {
+                DeliveryState::Sent => "sent",
+                DeliveryState::Failed => "failed",
+                DeliveryState::Uncertain => "uncertain",
+                DeliveryState::Queued | DeliveryState::Sending => "unfinished",
+            };
+            let published = self.outbound.outcomes.get(name).and_then(|states| states.last());
+            if published.map(String::as_str) != Some(state) {
+                violations.push(Violation::OutcomeUntold { message: name.clone() });
+            }
+        }
+        violations.into_iter().for_each(|violation| self.violated(violation));
+    }
+}
