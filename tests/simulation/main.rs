@@ -170,5 +170,7 @@ fn a_seed_is_played_the_same_again() {
     for seed in 0..20 {
         let (one, other) = (simulate(&Scenario::of(seed)), simulate(&Scenario::of(seed)));
         assert_eq!(one.transcript, other.transcript, "seed {seed}");
+        let again = || sends::simulate(&sends::scenario(seed));
+        assert_eq!(again().transcript, again().transcript, "seed {seed} of sending");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mailroom_core::health::SendingChange;
-use mailroom_core::outbound::delivery::Delivery;
+use mailroom_core::outbound::delivery::{Delivery, Phase};
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
 use mailroom_core::outbound::ports::{
@@ -57,8 +57,12 @@ impl Deliveries for Ports {
                 return if stored == ours { Ok(()) } else { Err(PortError::Lost) };
             }
             stored.clone_from(ours);
-            let state = ours.state();
-            self.log(world, &format!("{} is stored as {state:?}, {:?}", ours.id, ours.phase));
+            let phase = match ours.phase {
+                Phase::Idle => "",
+                Phase::Claimed(_) => ", claimed",
+                Phase::DataSent(_) => ", before the dot",
+            };
+            self.log(world, &format!("{} is stored as {:?}{phase}", ours.id, ours.state()));
             Ok(())
         })
         .await
