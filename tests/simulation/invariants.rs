@@ -15,7 +15,7 @@ use crate::scenario::Poison;
 use crate::world::{World, owner_of};
 
 /// How long a FIFO queue drops repeats.
-const REMEMBERED: Duration = Duration::from_secs(300);
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,8 +210,9 @@ impl World {
                 violations.push(Violation::NeverWell { owner, code: error.code, stuck });
             }
             for (content, digest) in &self.watch.digests[owner] {
-                if !self.ledger.contains_key(&(owner, digest.clone())) {
-                    let (content, truth) = (*content, &account.truths[content]);
+                let (content, truth) = (*content, &account.truths[content]);
+                // One that is gone, or was read elsewhere before its job could be noted, does not show again.
+                if truth.excused.is_none() && !self.ledger.contains_key(&(owner, digest.clone())) {
                     let quarantined_later = truth.jobs.last().is_some_and(|job| job.quarantined);
                     violations.push(Violation::NotInLedger { owner, content, quarantined_later });
                 }
