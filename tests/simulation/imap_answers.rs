@@ -183,7 +183,8 @@ fn in_set(view: &View, set: &str) -> Vec<u32> {
 
 /// The UIDs of a list of sequence numbers.
 fn numbered(view: &View, set: &str) -> Vec<u32> {
-    let numbers = set.split(',').filter_map(|number| number.parse::<usize>().ok());
+    let number = |text: &str| if text == "*" { Some(view.uids.len()) } else { text.parse().ok() };
+    let numbers = set.split(',').filter_map(number);
     numbers.filter_map(|number| view.uids.get(number.checked_sub(1)?).copied()).collect()
 }
 

@@ -110,9 +110,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
         Event::Opened(state, listing)
     }
 
-    async fn list(&mut self, above: u32) -> Result<Listing, Failure> {
+    async fn list(&mut self, above: u32, width: u32) -> Result<Listing, Failure> {
         let OpenMailbox { session, server, .. } = self.mailbox()?;
-        session.list(above).await.map_err(|error| failure::of_mailbox(&error, server))
+        session.list(above, width).await.map_err(|error| failure::of_mailbox(&error, server))
+    }
+
+    async fn find_last(&mut self) -> Result<Event, Failure> {
+        let OpenMailbox { session, server, .. } = self.mailbox()?;
+        session.find_last().await.map(Event::LastFound).map_err(|error| failure::of_mailbox(&error, server))
     }
 
     async fn fetch_another(&mut self, than: &[Uid], turn: u64) -> Result<Event, Failure> {
@@ -215,7 +220,8 @@ where
                 let opened = self.open(profile, server, list_above, end).await?;
                 return Ok(kept.opened(opened, server));
             }
-            Step::List { above } => Event::Listed(kept.list(above).await?),
+            Step::List { above, width } => Event::Listed(kept.list(above, width).await?),
+            Step::FindLast => kept.find_last().await?,
             Step::Lease { until } => match self.profiles.lease(id, now, until).await? {
                 Some((lease, profile)) => Event::Leased(lease, Box::new(profile)),
                 None => Event::NotLeased,

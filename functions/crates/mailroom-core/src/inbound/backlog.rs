@@ -46,6 +46,12 @@ impl Backlog {
         }
     }
 
+    /// What follows in the next window, by the same poll.
+    pub(crate) fn next(&self, work: Work, isolation: Isolation) -> Self {
+        let (handed_over, slowest_page) = (self.handed_over, self.slowest_page);
+        Self { handed_over, slowest_page, ..Self::new(work, isolation) }
+    }
+
     /// The messages that are not handed over yet.
     pub(crate) fn left(&self) -> &[PendingMessage] {
         self.pending.get(self.passed..).unwrap_or_default()

@@ -18,6 +18,19 @@ pub struct MailboxState {
     pub uid_next: Option<Uid>,
     /// EXISTS: how many messages there are.
     pub exists: u32,
+    /// The highest UID in use, where it had to be looked up because the server names no UIDNEXT.
+    pub last_uid: Option<Uid>,
+}
+
+impl MailboxState {
+    /// The highest UID that a message may have; `None` where it has to be looked up.
+    fn highest(&self) -> Option<u32> {
+        match (self.uid_next, self.last_uid) {
+            _ if self.exists == 0 && self.uid_next.is_none() => Some(0),
+            (Some(next), _) => Some(next.get() - 1),
+            (None, last_uid) => last_uid.map(Uid::get),
+        }
+    }
 }
 
 /// One message of a listing.
@@ -33,15 +46,15 @@ pub struct Listed {
     pub arrived: Option<OffsetDateTime>,
 }
 
-/// The messages above a UID, ascending and without repeats.
+/// The messages of a window of UIDs, ascending and without repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The messages have UIDs above this one; 0: from the beginning.
     pub above: u32,
+    /// The highest UID of the window. The listing shows nothing of those above.
+    pub through: u32,
     /// The messages, the lowest UIDs first.
     pub messages: Vec<Listed>,
-    /// Whether the listing ends before the mailbox does, because it reached the session's bound.
-    pub cut: bool,
 }
 
 /// Which messages a profile wants.
@@ -64,7 +77,9 @@ pub struct Selection {
 pub enum Plan {
     /// There is nothing new, and the cursor stands where it should.
     Idle,
-    /// The listing does not reach back far enough: list above this UID, then plan again.
+    /// Nothing tells where the mailbox ends: look up the highest UID, then plan again.
+    FindLast,
+    /// The listing does not show what comes next: list a window above this UID, then plan again.
     ListAbove(u32),
     /// There are messages to hand over, or the cursor has to move.
     Work(Work),
@@ -79,7 +94,7 @@ pub struct Work {
     pub start: Cursor,
     /// Where the cursor stands after the last of them, and after those above it that are not wanted.
     pub end: Cursor,
-    /// Whether the mailbox holds more than the listing shows.
+    /// Whether the mailbox may hold more, above `end`.
     pub more: bool,
     /// Whether UIDs have lost their meaning since the cursor was stored.
     pub renumbered: bool,
@@ -133,39 +148,28 @@ pub fn list_above(cursor: Option<&Cursor>, start_from: StartFrom) -> Option<u32>
 /// - Another UIDVALIDITY, or UIDNEXT not above the cursor: UIDs have lost their meaning. Back to the latest arrival less
 ///   [`Cursor::LOOK_BACK`], and the ledger drops what was handed over already.
 ///
-/// `None` where UIDNEXT is needed and missing: only a whole listing can tell.
+/// `highest`: the highest UID that a message may have.
 fn starting_point(
     cursor: Option<&Cursor>,
     state: &MailboxState,
-    listing: Option<&Listing>,
+    highest: u32,
     wanted: &Selection,
     now: OffsetDateTime,
-) -> Option<Cursor> {
-    // The highest UID in use: by UIDNEXT, or else by a whole listing.
-    let highest = match (state.uid_next, listing) {
-        (Some(next), _) => Some(next.get() - 1),
-        (None, Some(listing)) if !listing.cut => {
-            Some(listing.messages.last().map_or(listing.above, |last| last.uid.get()))
-        }
-        (None, _) => None,
-    };
+) -> Cursor {
     let from_the_start = |since: OffsetDateTime, renumbered: bool| Cursor {
         uid_validity: state.uid_validity,
         last_uid: 0,
         newest: since,
-        floor: highest.and_then(Uid::new).map(|up_to| Floor { up_to, since, renumbered }),
+        floor: Uid::new(highest).map(|up_to| Floor { up_to, since, renumbered }),
     };
     let Some(cursor) = cursor else {
         let start = wanted.start_point();
         return match wanted.start_from {
-            StartFrom::All => Some(Cursor { floor: None, ..from_the_start(start, false) }),
-            StartFrom::Date(_) => Some(from_the_start(start, false)),
-            StartFrom::Now => highest.map(|last_uid| Cursor {
-                uid_validity: state.uid_validity,
-                last_uid,
-                newest: now,
-                floor: None,
-            }),
+            StartFrom::All => Cursor { floor: None, ..from_the_start(start, false) },
+            StartFrom::Date(_) => from_the_start(start, false),
+            StartFrom::Now => {
+                Cursor { uid_validity: state.uid_validity, last_uid: highest, newest: now, floor: None }
+            }
         };
     };
     if is_renumbered(cursor, state) {
@@ -174,16 +178,16 @@ fn starting_point(
             None => cursor.newest,
         };
         let since = since.saturating_sub(Cursor::LOOK_BACK).max(wanted.start_point());
-        return Some(Cursor { newest: cursor.newest, ..from_the_start(since, true) });
+        return Cursor { newest: cursor.newest, ..from_the_start(since, true) };
     }
-    Some(Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor })
+    Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor }
 }
 
 /// Whether UIDs have lost their meaning since the cursor was stored: another UIDVALIDITY, or UIDNEXT not above it.
 fn is_renumbered(cursor: &Cursor, state: &MailboxState) -> bool {
     match (cursor.uid_validity, state.uid_validity) {
         (Some(before), Some(now)) if before != now => true,
-        // `n:*` lists the last message even below n, so a listing cannot show this; UIDNEXT can.
+        // A listing cannot show this; UIDNEXT can.
         _ => state.uid_next.is_some_and(|next| next.get() <= cursor.last_uid),
     }
 }
@@ -197,13 +201,13 @@ pub fn plan(
     wanted: &Selection,
     now: OffsetDateTime,
 ) -> Plan {
-    let Some(start) = starting_point(cursor, state, listing, wanted, now) else { return Plan::ListAbove(0) };
-    let nothing_above =
-        state.exists == 0 || state.uid_next.is_some_and(|next| next.get() - 1 <= start.last_uid);
-    let empty = Listing { above: start.last_uid, messages: Vec::new(), cut: false };
+    let Some(highest) = state.highest() else { return Plan::FindLast };
+    let start = starting_point(cursor, state, highest, wanted, now);
+    let nothing_above = state.exists == 0 || highest <= start.last_uid;
+    let empty = Listing { above: start.last_uid, through: u32::MAX, messages: Vec::new() };
     let listing = match listing {
         _ if nothing_above => &empty,
-        Some(listing) if listing.above <= start.last_uid => listing,
+        Some(listing) if (listing.above..listing.through).contains(&start.last_uid) => listing,
         Some(_) | None => return Plan::ListAbove(start.last_uid),
     };
 
@@ -229,11 +233,16 @@ pub fn plan(
             end = end.advanced(message.uid, None, now);
         }
     }
+    let more = listing.through < highest;
+    if more {
+        // Nothing else is in the window.
+        end.last_uid = end.last_uid.max(listing.through);
+    }
     if cursor == Some(&end) && pending.is_empty() {
         return Plan::Idle;
     }
     let renumbered = cursor.is_some_and(|cursor| is_renumbered(cursor, state));
-    Plan::Work(Work { pending, start, end, more: listing.cut, renumbered })
+    Plan::Work(Work { pending, start, end, more, renumbered })
 }
 
 #[cfg(test)]

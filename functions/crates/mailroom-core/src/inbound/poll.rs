@@ -40,6 +40,12 @@ use crate::ports::{FlowQueue, Hold, Lease, PortError};
 use crate::profile::Profile;
 use crate::server::Server;
 
+/// How many UIDs the first window of a listing has: at most half a megabyte of messages.
+pub const WINDOW: u32 = 10_000;
+
+/// A window with fewer messages is followed by a wider one, because UIDs may have large gaps.
+const SPARSE: usize = 1_000;
+
 /// How long a lease lasts at most without being renewed, where others share the invocation. Each move of the cursor
 /// renews it.
 const LEASE_TIME: Duration = Duration::from_secs(60);
@@ -71,11 +77,12 @@ pub struct Poll {
     profile: Profile,
     invocation: Invocation,
     mailbox: Option<(MailboxState, Option<Listing>)>,
-    /// Whether the mailbox was listed again for the present plan. Once is enough: it lists all that a plan can need.
-    listed_again: bool,
+    /// How many UIDs the next window has.
+    width: u32,
     /// The lease while it is held.
     lease: Option<Lease>,
     queue: FlowQueue,
+    queue_found: bool,
     backlog: Backlog,
     suspicion: Suspicion,
     /// Whether an earlier run may have sent jobs that the ledger does not know.
@@ -98,7 +105,8 @@ pub struct Poll {
 #[derive(Debug)]
 enum State {
     Open(Server),
-    List { above: u32 },
+    List { above: u32, width: u32 },
+    FindLast,
     Lease { until: OffsetDateTime },
     FindQueue(FlowSchemaId),
     Page(Box<Page>),
@@ -142,9 +150,10 @@ impl Poll {
         let mut poll = Self {
             invocation,
             mailbox: None,
-            listed_again: false,
+            width: WINDOW,
             lease: None,
             queue: FlowQueue::Default,
+            queue_found: false,
             backlog: Backlog::new(nothing, Isolation::Pages),
             suspicion: Suspicion::None,
             repeats: false,
@@ -188,7 +197,8 @@ impl Poll {
                 server,
                 list_above: plan::list_above(self.profile.cursor.as_ref(), self.profile.settings.start_from),
             },
-            State::List { above } => Step::List { above: *above },
+            State::List { above, width } => Step::List { above: *above, width: *width },
+            State::FindLast => Step::FindLast,
             State::Lease { until } => Step::Lease { until: *until },
             State::FindQueue(flow_schema) => Step::FindQueue(flow_schema),
             State::Page(page) => page.step(&self.queue),
@@ -213,16 +223,19 @@ impl Poll {
                 self.plan(moment);
             }
             Ok(Event::Listed(listing)) => {
-                self.listed_again = true;
+                if listing.messages.len() < SPARSE {
+                    self.width = self.width.saturating_mul(8);
+                }
                 if let Some((_, listed)) = &mut self.mailbox {
                     *listed = Some(listing);
                 }
                 self.plan(moment);
             }
+            Ok(Event::LastFound(last_uid)) => self.last_found(last_uid, moment),
             Ok(Event::Leased(lease, profile)) => self.leased(lease, *profile, moment),
             Ok(Event::NotLeased) => self.end(PollOutcome::NotLeased, [], moment),
             Ok(Event::QueueFound(queue)) => {
-                self.queue = queue;
+                (self.queue, self.queue_found) = (queue, true);
                 self.next_page(moment);
             }
             Ok(Event::Fetched { messages, quarantine }) => {
@@ -262,10 +275,25 @@ impl Poll {
             // These have events of their own.
             State::Open(_)
             | State::List { .. }
+            | State::FindLast
             | State::Lease { .. }
             | State::FindQueue(_)
             | State::FetchAnother { .. }
             | State::Finish => {}
+        }
+    }
+
+    /// Nothing is known of a mailbox whose end nobody names: an unknown floor is never none.
+    fn last_found(&mut self, last_uid: Option<Uid>, moment: Moment) {
+        match (&mut self.mailbox, last_uid) {
+            (Some((state, _)), Some(_)) => {
+                state.last_uid = last_uid;
+                self.plan(moment);
+            }
+            (_, None) | (None, _) => {
+                let why = "The server says neither which UID comes next nor which is the last.";
+                self.fail(Failure::Owner(OwnerError::new(ErrorCode::ImapProtocol, why)), moment);
+            }
         }
     }
 
@@ -275,12 +303,8 @@ impl Poll {
         let selection = Selection::of(&self.profile);
         let plan = plan::plan(self.profile.cursor.as_ref(), state, listing.as_ref(), &selection, moment.now);
         match plan {
-            Plan::ListAbove(above) if !self.listed_again => self.state = State::List { above },
-            // The whole mailbox was listed: only a listing that is cut at its bound can still be too short.
-            Plan::ListAbove(_) => {
-                let why = "The server names no next UID, and the mailbox is too large to find it by listing.";
-                self.fail(Failure::Owner(OwnerError::new(ErrorCode::ImapProtocol, why)), moment);
-            }
+            Plan::FindLast => self.state = State::FindLast,
+            Plan::ListAbove(above) => self.state = State::List { above, width: self.width },
             Plan::Idle => self.idle(moment),
             Plan::Work(work) => self.begin(work, moment),
         }
@@ -299,7 +323,11 @@ impl Poll {
         self.suspicion =
             if work.pending.is_empty() { Suspicion::None } else { Suspicion::after(lease.tries) };
         self.repeats = lease.tries > 1;
-        self.backlog = Backlog::new(work, Isolation::after(lease.tries));
+        self.backlog = self.backlog.next(work, Isolation::after(lease.tries));
+        if self.queue_found {
+            self.next_page(moment);
+            return;
+        }
         match self.profile.settings.flow_schema_id.clone() {
             Some(flow_schema) => self.state = State::FindQueue(flow_schema),
             None => {
@@ -321,7 +349,6 @@ impl Poll {
             let steps = self.release().into_iter().chain([Ending::PollAgain(Duration::ZERO)]);
             self.end(PollOutcome::Postponed, steps, moment);
         } else {
-            self.listed_again = false;
             self.plan(moment);
         }
     }
@@ -428,6 +455,9 @@ impl Poll {
                 self.suspicion = Suspicion::None;
                 match hold {
                     Hold::Release => self.read(moment),
+                    Hold::Until(_) if self.backlog.left().is_empty() && self.backlog.unlisted => {
+                        self.plan(moment)
+                    }
                     Hold::Until(_) => self.next_page(moment),
                 }
             }

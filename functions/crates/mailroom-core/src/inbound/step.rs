@@ -32,7 +32,7 @@ pub struct Moment {
 /// [`Failure`](crate::inbound::failure::Failure).
 #[derive(Debug, PartialEq)]
 pub enum Step<'a> {
-    /// Log in to the server, open the mailbox without changing it, and list it above `list_above` in the same flight, if
+    /// Log in to the server, open the mailbox without changing it, and list a window above `list_above` in the same flight, if
     /// that is given: [`Event::Opened`].
     Open {
         /// The IMAP server.
@@ -40,11 +40,15 @@ pub enum Step<'a> {
         /// The UID above which the mailbox is listed.
         list_above: Option<u32>,
     },
-    /// List the mailbox above this UID: [`Event::Listed`].
+    /// List a window of the mailbox: [`Event::Listed`].
     List {
-        /// 0: from the beginning.
+        /// The UID above which the window begins; 0: with the first message.
         above: u32,
+        /// How many UIDs the window has.
+        width: u32,
     },
+    /// Look up the highest UID in use: [`Event::LastFound`].
+    FindLast,
     /// Take the profile's lease, and read the profile with it: [`Event::Leased`] or [`Event::NotLeased`].
     Lease {
         /// When the lease ends unless it is renewed.
@@ -124,6 +128,7 @@ impl Step<'_> {
             Self::PollAgain(_) | Self::Record { .. } => true,
             Self::Open { .. }
             | Self::List { .. }
+            | Self::FindLast
             | Self::Lease { .. }
             | Self::FindQueue(_)
             | Self::Fetch { .. }
@@ -160,6 +165,8 @@ pub enum Event {
     Opened(MailboxState, Option<Listing>),
     /// The mailbox was listed.
     Listed(Listing),
+    /// The highest UID in use; `None` where the server does not say.
+    LastFound(Option<Uid>),
     /// The lease is this poll's, and the profile stands like this.
     Leased(Lease, Box<Profile>),
     /// Another run holds the lease, or the profile no longer exists.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
+use mailroom_core::inbound::poll::WINDOW;
 use mailroom_core::server::Mailbox;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -62,10 +63,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ) -> Result<(Self, MailboxState, Option<Listing>), ImapError> {
         connection.begin_operation()?;
         let opening = connection.command(&format!("EXAMINE {}", encode::mailbox(mailbox)));
-        let listing = above.and_then(list_command).map(|command| connection.command(&command));
+        let command = above.and_then(|above| list_command(above, WINDOW));
+        let listing = command.map(|command| connection.command(&command));
         connection.flush(Step::Open).await?;
         let mut select_data = SelectData::default();
-        let mut listing_builder = ListingBuilder::new(above.unwrap_or(u32::MAX));
+        let mut listing_builder = ListingBuilder::new(above.unwrap_or(u32::MAX), WINDOW);
         connection
             .complete(opening, Step::Open, |response| {
                 select_data.record(&response);
@@ -95,10 +97,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             (Ok(()), above) => above.map(|_| listing_builder.into_listing()),
             // The mailbox is empty, by EXISTS; some servers answer BAD to `1:*` then.
             (Err(error), Some(above)) if state.exists == 0 && is_unknown_command(&error) => {
-                Some(ListingBuilder::new(above).into_listing())
+                Some(ListingBuilder::new(above, WINDOW).into_listing())
             }
             // Some servers discard a command that arrives before they answered the one before it.
-            (Err(error), Some(above)) if is_unknown_command(&error) => Some(session.list(above).await?),
+            (Err(error), Some(above)) if is_unknown_command(&error) => {
+                Some(session.list(above, WINDOW).await?)
+            }
             (Err(error), _) => return Err(error),
         };
         Ok((session, state, listing))
@@ -109,23 +113,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.connection.deadline = deadline;
     }
 
-    /// The messages above a UID, at most the [`MAX_LISTED`] lowest.
+    /// The messages of the window of `width` UIDs above a UID, at most the [`MAX_LISTED`] lowest.
     ///
     /// # Errors
     /// When the server does not complete the listing with OK.
-    pub async fn list(&mut self, above: u32) -> Result<Listing, ImapError> {
+    pub async fn list(&mut self, above: u32, width: u32) -> Result<Listing, ImapError> {
         self.connection.begin_operation()?;
-        let mut listing_builder = ListingBuilder::new(above);
-        if let Some(command) = list_command(above) {
-            let tag = self.connection.command(&command);
-            self.connection.flush(Step::List).await?;
-            let sink = |response| {
-                listing_builder.record(response);
-                Ok(())
-            };
-            self.connection.complete(tag, Step::List, sink).await?;
-        }
+        let mut listing_builder = ListingBuilder::new(above, width);
+        let Some(command) = list_command(above, width) else { return Ok(listing_builder.into_listing()) };
+        let tag = self.connection.command(&command);
+        self.connection.flush(Step::List).await?;
+        let sink = |response| {
+            listing_builder.record(response);
+            Ok(())
+        };
+        self.connection.complete(tag, Step::List, sink).await?;
         Ok(listing_builder.into_listing())
+    }
+
+    /// The highest UID in use; `None` where the server does not say.
+    ///
+    /// # Errors
+    /// When the server does not complete the command with OK.
+    pub async fn find_last(&mut self) -> Result<Option<Uid>, ImapError> {
+        self.connection.begin_operation()?;
+        let tag = self.connection.command("FETCH * (UID)");
+        self.connection.flush(Step::List).await?;
+        let mut last = None;
+        let sink = |response| {
+            if let Response::Fetch(fetch) = response {
+                last = last.max(fetch.uid);
+            }
+            Ok(())
+        };
+        self.connection.complete(tag, Step::List, sink).await?;
+        Ok(last)
     }
 
     /// Sets `\Seen`. Messages that no longer exist are not an error.
@@ -268,10 +290,11 @@ pub(super) fn is_unknown_command(error: &ImapError) -> bool {
         if reply.refusal == Refusal::Bad && reply.code.is_none() && !reply.is_throttling())
 }
 
-/// The command that lists the messages above a UID; `None` above the highest UID there can be.
-fn list_command(above: u32) -> Option<String> {
-    let first = above.checked_add(1)?;
-    Some(format!("UID FETCH {first}:* (UID FLAGS RFC822.SIZE INTERNALDATE)"))
+/// The command that lists a window; `None` above the highest UID there can be. Never `n:*`: in a mailbox of a million
+/// messages that lists them all, at each poll.
+fn list_command(above: u32, width: u32) -> Option<String> {
+    let (first, last) = (above.checked_add(1)?, above.saturating_add(width));
+    Some(format!("UID FETCH {first}:{last} (UID FLAGS RFC822.SIZE INTERNALDATE)"))
 }
 
 /// The untagged responses to SELECT or EXAMINE (RFC 9051 §6.3.2).
@@ -308,28 +331,27 @@ impl SelectData {
     fn state(&self) -> Result<MailboxState, ImapError> {
         let exists =
             self.exists.ok_or(ImapError::Malformed { step: Step::Open, what: Malformed::NoExists })?;
-        Ok(MailboxState { uid_validity: self.uid_validity, uid_next: self.uid_next, exists })
+        Ok(MailboxState { uid_validity: self.uid_validity, uid_next: self.uid_next, exists, last_uid: None })
     }
 }
 
 /// Collects a listing from FETCH responses in any order.
 struct ListingBuilder {
     above: u32,
+    through: u32,
     messages: BTreeMap<Uid, Listed>,
-    cut: bool,
 }
 
 impl ListingBuilder {
-    fn new(above: u32) -> Self {
-        Self { above, messages: BTreeMap::new(), cut: false }
+    fn new(above: u32, width: u32) -> Self {
+        Self { above, through: above.saturating_add(width), messages: BTreeMap::new() }
     }
 
-    /// Ignores messages that are not above: `n:*` includes the last message even if it is below n (RFC 9051 §9,
-    /// `seq-range`), and servers send flags of other messages unsolicited.
+    /// Ignores messages outside the window: servers send flags of other messages unsolicited.
     fn record(&mut self, response: Response) {
         let Response::Fetch(fetch) = response else { return };
         let Fetch { uid: Some(uid), seen, size, arrived, .. } = *fetch else { return };
-        if uid.get() <= self.above {
+        if uid.get() <= self.above || uid.get() > self.through {
             return;
         }
         let message = self.messages.entry(uid).or_insert(Listed { uid, seen: false, size: 0, arrived: None });
@@ -338,11 +360,11 @@ impl ListingBuilder {
         message.arrived = arrived.unwrap_or(message.arrived);
         if self.messages.len() > MAX_LISTED {
             self.messages.pop_last();
-            self.cut = true;
+            self.through = self.messages.last_key_value().map_or(self.above, |(last, _)| last.get());
         }
     }
 
     fn into_listing(self) -> Listing {
-        Listing { above: self.above, messages: self.messages.into_values().collect(), cut: self.cut }
+        Listing { above: self.above, through: self.through, messages: self.messages.into_values().collect() }
     }
 }

@@ -15,7 +15,12 @@ fn uid(n: u32) -> Uid {
 }
 
 fn state(validity: u32, next: u32, exists: u32) -> MailboxState {
-    MailboxState { uid_validity: UidValidity::new(validity), uid_next: Uid::new(next), exists }
+    MailboxState {
+        uid_validity: UidValidity::new(validity),
+        uid_next: Uid::new(next),
+        exists,
+        last_uid: None,
+    }
 }
 
 fn listed(n: u32) -> Listed {
@@ -23,7 +28,7 @@ fn listed(n: u32) -> Listed {
 }
 
 fn listing(above: u32, uids: &[u32]) -> Listing {
-    Listing { above, messages: uids.iter().map(|n| listed(*n)).collect(), cut: false }
+    Listing { above, through: u32::MAX, messages: uids.iter().map(|n| listed(*n)).collect() }
 }
 
 fn wanted(start_from: StartFrom) -> Selection {
@@ -52,14 +57,14 @@ fn later() -> OffsetDateTime {
 fn uids(plan: &Plan) -> Vec<u32> {
     match plan {
         Plan::Work(work) => work.pending.iter().map(|message| message.uid.get()).collect(),
-        Plan::Idle | Plan::ListAbove(_) => panic!("no work: {plan:?}"),
+        Plan::Idle | Plan::FindLast | Plan::ListAbove(_) => panic!("no work: {plan:?}"),
     }
 }
 
 fn end(plan: &Plan) -> Cursor {
     match plan {
         Plan::Work(work) => work.end,
-        Plan::Idle | Plan::ListAbove(_) => panic!("no work: {plan:?}"),
+        Plan::Idle | Plan::FindLast | Plan::ListAbove(_) => panic!("no work: {plan:?}"),
     }
 }
 
@@ -72,15 +77,27 @@ fn first_poll_from_now_starts_below_uidnext_and_lists_nothing() {
 }
 
 #[test]
-fn first_poll_from_now_without_uidnext_asks_for_a_listing() {
+fn without_uidnext_the_last_uid_is_looked_up() {
     let without = state(7, 0, 2);
     let wanted = wanted(StartFrom::Now);
-    assert_eq!(plan(None, &without, None, &wanted, later()), Plan::ListAbove(0));
-    let whole = plan(None, &without, Some(&listing(0, &[3, 9])), &wanted, later());
-    assert!(uids(&whole).is_empty());
-    assert_eq!(end(&whole).last_uid, 9);
-    let cut = Listing { cut: true, ..listing(0, &[3, 9]) };
-    assert_eq!(plan(None, &without, Some(&cut), &wanted, later()), Plan::ListAbove(0));
+    assert_eq!(plan(None, &without, None, &wanted, later()), Plan::FindLast);
+    let found = MailboxState { last_uid: Uid::new(9), ..without };
+    let plan = plan(None, &found, None, &wanted, later());
+    assert!(uids(&plan).is_empty());
+    assert_eq!(end(&plan).last_uid, 9);
+}
+
+#[test]
+fn a_window_ends_the_plan_and_the_next_begins_where_it_ended() {
+    let window = Listing { through: 10_000, ..listing(0, &[1, 9_000]) };
+    let everything = wanted(StartFrom::All);
+    let first = plan(None, &state(7, 20_001, 900), Some(&window), &everything, later());
+    assert_eq!(uids(&first), [1, 9_000]);
+    assert_eq!(end(&first).last_uid, 10_000);
+    assert!(matches!(&first, Plan::Work(work) if work.more));
+    let cursor = end(&first);
+    let next = plan(Some(&cursor), &state(7, 20_001, 900), Some(&window), &everything, later());
+    assert_eq!(next, Plan::ListAbove(10_000));
 }
 
 #[test]
@@ -105,12 +122,8 @@ fn first_poll_from_a_date_passes_over_older_messages_but_not_over_undated_ones()
 fn an_unchanged_mailbox_is_idle() {
     let cursor = at(7, 42);
     assert_eq!(plan(Some(&cursor), &state(7, 43, 42), None, &wanted(StartFrom::Now), later()), Plan::Idle);
-    // `43:*` lists message 42 again; the session drops it.
-    let echo = listing(42, &[]);
-    assert_eq!(
-        plan(Some(&cursor), &state(7, 0, 42), Some(&echo), &wanted(StartFrom::Now), later()),
-        Plan::Idle
-    );
+    let found = MailboxState { last_uid: Uid::new(42), ..state(7, 0, 42) };
+    assert_eq!(plan(Some(&cursor), &found, None, &wanted(StartFrom::Now), later()), Plan::Idle);
 }
 
 #[test]
@@ -294,24 +307,29 @@ impl Model {
             .filter(|m| m.uid > above)
             .map(|m| Listed { uid: uid(m.uid), seen: m.seen, size: 10, arrived: Some(m.arrived) })
             .collect();
-        Listing { above, messages, cut: false }
+        Listing { above, through: u32::MAX, messages }
     }
 
     fn poll(&mut self, run: Run) {
-        let state = MailboxState {
+        let mut state = MailboxState {
             uid_validity: UidValidity::new(if self.validity_hidden { 0 } else { self.validity }),
             uid_next: Uid::new(if self.next_hidden { 0 } else { self.next }),
             exists: u32::try_from(self.messages.len()).unwrap(),
+            last_uid: None,
         };
         let mut listing = list_above(self.cursor.as_ref(), self.wanted.start_from).map(|n| self.list(n));
         let mut made = plan(self.cursor.as_ref(), &state, listing.as_ref(), &self.wanted, self.clock);
+        if made == Plan::FindLast {
+            state.last_uid = self.messages.iter().map(|message| message.uid).max().and_then(Uid::new);
+            made = plan(self.cursor.as_ref(), &state, listing.as_ref(), &self.wanted, self.clock);
+        }
         if let Plan::ListAbove(above) = made {
             listing = Some(self.list(above));
             made = plan(self.cursor.as_ref(), &state, listing.as_ref(), &self.wanted, self.clock);
         }
         let Work { pending, start, end, .. } = match made {
             Plan::Idle => return,
-            Plan::ListAbove(_) => panic!("listed twice"),
+            Plan::FindLast | Plan::ListAbove(_) => panic!("asked twice"),
             Plan::Work(work) => work,
         };
         let most = match run {

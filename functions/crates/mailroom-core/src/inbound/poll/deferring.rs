@@ -127,7 +127,8 @@ impl Poll {
     /// Whether the lease is kept once the backlog is handed over.
     pub(super) fn hold_at_end(&self, moment: Moment) -> Hold {
         let tries = self.invocation == Invocation::Dedicated && self.has_due(moment);
-        if tries { self.keep_lease(moment) } else { Hold::Release }
+        let lists = self.backlog.unlisted && moment.left >= self.backlog.slowest_page * 2;
+        if tries || lists { self.keep_lease(moment) } else { Hold::Release }
     }
 
     /// Begins the try of the next deferred message that is due: stores that it begins, so that a crash counts.

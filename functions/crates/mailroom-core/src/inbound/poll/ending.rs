@@ -54,6 +54,7 @@ impl Poll {
             }
             State::Open(_)
             | State::List { .. }
+            | State::FindLast
             | State::Lease { .. }
             | State::FindQueue(_)
             | State::Page(_)

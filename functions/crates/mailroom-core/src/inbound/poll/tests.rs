@@ -101,16 +101,33 @@ fn a_profile_that_was_edited_is_polled_again() {
 }
 
 #[test]
-fn a_mailbox_without_uidnext_is_listed_as_a_whole_once() {
+fn the_end_of_a_mailbox_without_uidnext_is_looked_up() {
     let now = Moment { now: T0, left: POLL_TIME };
     let profile =
         Profile { settings: Settings { start_from: StartFrom::Now, ..profile().settings }, ..profile() };
-    let mut poll = Poll::new(profile, Invocation::Shared, now);
-    let state = MailboxState { uid_validity: None, uid_next: None, exists: 20_000 };
+    let state = MailboxState { uid_validity: None, uid_next: None, exists: 20_000, last_uid: None };
+    let mut poll = Poll::new(profile.clone(), Invocation::Shared, now);
     poll.tell(Ok(Event::Opened(state, None)), now);
-    assert_eq!(poll.next(), Step::List { above: 0 });
-    poll.tell(Ok(Event::Listed(Listing { above: 0, messages: Vec::new(), cut: true })), now);
+    assert_eq!(poll.next(), Step::FindLast);
+    poll.tell(Ok(Event::LastFound(Some(uid(70_000)))), now);
+    assert!(matches!(poll.next(), Step::Lease { .. }), "{:?}", poll.next());
+    // Where the server does not say, nothing is taken for handled.
+    let mut poll = Poll::new(profile, Invocation::Shared, now);
+    poll.tell(Ok(Event::Opened(state, None)), now);
+    poll.tell(Ok(Event::LastFound(None)), now);
     assert!(matches!(poll.next(), Step::Record { status, .. } if status.state == ProfileState::Failing));
+}
+
+#[test]
+fn a_mailbox_of_a_million_messages_is_listed_once_from_beginning_to_end() {
+    let mut world = World::new((0..30).map(|_| Stored { seen: true, ..MESSAGE }));
+    // A new message above all the others, and a gap of UIDs between them.
+    world.mailbox.insert(1_000_000, Stored { content: 9, ..MESSAGE });
+    world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+    assert_eq!((world.queue.len(), world.last_uid()), (1, 1_000_000));
+    let listings = world.steps.iter().filter(|step| *step == "List").count();
+    // After the first 10,000 UIDs: 10,000, 80,000, 640,000 and 5,120,000.
+    assert_eq!(listings, 4, "{:?}", world.steps);
 }
 
 #[test]

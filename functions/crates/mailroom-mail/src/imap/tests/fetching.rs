@@ -1,5 +1,6 @@
 //! Bodies, headers, and what is done to messages afterwards.
 
+use mailroom_core::inbound::poll::WINDOW;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Mailbox;
 use tokio::io::{
@@ -196,16 +197,16 @@ async fn a_session_that_failed_is_spent_and_one_that_was_refused_is_not() {
     let mut refused = session(
         "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
          S: M3 NO not now
-         C: M4 UID FETCH 8:* (UID FLAGS RFC822.SIZE INTERNALDATE)
+         C: M4 UID FETCH 8:10007 (UID FLAGS RFC822.SIZE INTERNALDATE)
          S: M4 OK .",
     )
     .await;
     assert!(refused.fetch(&[(uid(3), 3)], 1000).await.is_err());
-    assert!(refused.list(7).await.unwrap().messages.is_empty());
+    assert!(refused.list(7, WINDOW).await.unwrap().messages.is_empty());
 
     let mut failed = session("C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\nS: M4 OK").await;
     assert!(failed.fetch(&[(uid(3), 3)], 1000).await.is_err());
-    assert!(matches!(failed.list(7).await.unwrap_err(), ImapError::Spent));
+    assert!(matches!(failed.list(7, WINDOW).await.unwrap_err(), ImapError::Spent));
 }
 
 /// A server with one message (UID 3) that answers chunks by the letter, or as `answer` has it.

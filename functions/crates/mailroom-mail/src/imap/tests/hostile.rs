@@ -1,5 +1,6 @@
 //! Servers that mean harm, or are beyond help: an error, in bounded time and memory.
 
+use mailroom_core::inbound::poll::WINDOW;
 use proptest::prelude::*;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 
@@ -11,7 +12,7 @@ fn listing(said: &str) -> String {
     format!(
         "{LOGGED_IN}
          C: M2 EXAMINE \"INBOX\"
-         C: M3 UID FETCH 1:* (UID FLAGS RFC822.SIZE INTERNALDATE)
+         C: M3 UID FETCH 1:10000 (UID FLAGS RFC822.SIZE INTERNALDATE)
          S: * 3 EXISTS
          S: M2 OK .
          S: {said}"
@@ -140,7 +141,7 @@ fn run(bytes: Vec<u8>) {
             return;
         };
         let session = &mut opened.session;
-        let _ = session.list(3).await;
+        let _ = session.list(3, WINDOW).await;
         let _ = session.fetch(&[(uid(1), 10), (uid(2), 1_000_000)], 2_000_000).await;
         let _ = session.fetch_headers(&[uid(1)]).await;
         let _ = session.mark_seen(&[uid(1)]).await;

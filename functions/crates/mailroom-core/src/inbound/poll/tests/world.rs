@@ -199,11 +199,16 @@ impl World {
             Step::Open { list_above, .. } => {
                 let next = self.mailbox.keys().max().map_or(1, |last| last + 1);
                 let exists = u32::try_from(self.mailbox.len()).unwrap();
-                let state =
-                    MailboxState { uid_validity: UidValidity::new(1), uid_next: Uid::new(next), exists };
-                Event::Opened(state, list_above.map(|above| self.list(above)))
+                let state = MailboxState {
+                    uid_validity: UidValidity::new(1),
+                    uid_next: Uid::new(next),
+                    exists,
+                    last_uid: None,
+                };
+                Event::Opened(state, list_above.map(|above| self.list(above, WINDOW)))
             }
-            Step::List { above } => Event::Listed(self.list(above)),
+            Step::List { above, width } => Event::Listed(self.list(above, width)),
+            Step::FindLast => Event::LastFound(self.mailbox.keys().max().map(|last| uid(*last))),
             Step::Lease { until } => {
                 if self.lease.is_some_and(|until| until >= self.moment.now) {
                     return Ok(Event::NotLeased);
@@ -293,14 +298,15 @@ impl World {
         digest
     }
 
-    pub(super) fn list(&self, above: u32) -> Listing {
-        let messages = self.mailbox.range(above + 1..).map(|(n, message)| Listed {
+    pub(super) fn list(&self, above: u32, width: u32) -> Listing {
+        let through = above.saturating_add(width);
+        let messages = self.mailbox.range(above + 1..=through).map(|(n, message)| Listed {
             uid: uid(*n),
             seen: message.seen,
             size: message.size,
             arrived: Some(T0),
         });
-        Listing { above, messages: messages.collect(), cut: false }
+        Listing { above, through, messages: messages.collect() }
     }
 
     pub(super) fn check(&self, lease: &Lease) -> Result<(), ()> {
