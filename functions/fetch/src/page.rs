@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
@@ -29,7 +30,7 @@ use tracing::warn;
 
 use crate::failure;
 
-/// Messages of a page whose objects are stored at the same time.
+/// Messages of a page, and parts of a message, that are stored at the same time.
 const STORES_AT_ONCE: usize = 8;
 
 /// The largest message that is fetched, whatever its profile allows: what fits the function's memory once it is parsed.
@@ -313,10 +314,17 @@ impl<H: Handover> Store<'_, H> {
             encrypted: parsed.encrypted,
             ..Described::new(parsed.kind, parsed.content)
         };
-        for (n, part) in parsed.parts.into_iter().enumerate() {
-            let attachment = part.attachment(format!("{prefix}/{n}"));
-            self.handover.put(&attachment.key, &part.content_type, part.bytes.into_owned()).await?;
-            described.message.attachments.push(attachment);
+        let mut parts = parsed.parts.into_iter().enumerate().peekable();
+        while parts.peek().is_some() {
+            let puts =
+                parts.by_ref().take(STORES_AT_ONCE).map(|(n, part)| {
+                    let attachment = part.attachment(format!("{prefix}/{n}"));
+                    let (content_type, bytes) = (part.content_type.clone(), part.bytes.into_owned());
+                    async move {
+                        self.handover.put(&attachment.key, &content_type, bytes).await.map(|()| attachment)
+                    }
+                });
+            described.message.attachments.extend(try_join_all(puts).await?);
         }
         Ok(described)
     }

@@ -37,6 +37,9 @@ const TOTAL_BYTES: u64 = 48 * 1024 * 1024;
 /// What one profile may take of an invocation that it shares.
 const PROFILE_TIME: Duration = Duration::from_secs(60);
 
+/// What opening and listing a mailbox may take of it: a server that drips must not hold up the others for longer.
+const OPEN_TIME: Duration = Duration::from_secs(30);
+
 /// How late a step may be. A session ends its operations at the poll's deadline; this is for steps without one.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -296,8 +299,10 @@ where
         list_above: Option<u32>,
         end: Instant,
     ) -> Result<Opened<M::Stream>, Failure> {
+        let whole = end;
+        let end = whole.min(self.clock.instant() + time_to_open(profile));
         let secret = self.tokens.login_secret(profile, end).await.map_err(failure::of_credential)?;
-        let opened = match self.open_with(profile, server, &secret, list_above, end).await {
+        let mut opened = match self.open_with(profile, server, &secret, list_above, end).await {
             Err(error) if error.is_login_refused() => {
                 let other = self.tokens.other_login_secret(profile, &secret, end).await;
                 match other.map_err(failure::of_credential)? {
@@ -307,6 +312,9 @@ where
             }
             opened => opened,
         };
+        if let Ok(opened) = &mut opened {
+            opened.session.set_deadline(whole);
+        }
         opened.map_err(|error| failure::of_mailbox(&error, server))
     }
 
@@ -320,6 +328,14 @@ where
     ) -> Result<Opened<M::Stream>, ImapError> {
         let login = Login { login: profile.settings.auth.login(), secret };
         self.mailboxes.open(server, login, &profile.settings.mailbox, list_above, end).await
+    }
+}
+
+/// How long the check may take that shows whether anything is new. A mailbox that took longer at the last poll has more.
+fn time_to_open(profile: &Profile) -> Duration {
+    match &profile.status.error {
+        Some(error) if error.code == ErrorCode::ImapTimeout => PROFILE_TIME,
+        Some(_) | None => OPEN_TIME,
     }
 }
 
