@@ -79,7 +79,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             secrets: Arc::clone(&secrets),
             tokens: tokens.clone(),
             imap: imap::Connector::new(tls.clone(), allowed.clone()),
-            smtp: smtp::Connector::new(tls, allowed.clone()),
+            smtp: smtp::Connector::new(tls, allowed.clone()).introduced_as(config.ehlo_name.clone()),
         },
         profiles: Profiles {
             table: Arc::clone(&table),

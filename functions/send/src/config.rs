@@ -3,6 +3,7 @@
 use mailroom_core::outbound::loop_guard;
 use mailroom_lambda::env::Environment;
 use mailroom_lambda::start::{NetworkConfig, StartError};
+use mailroom_mail::smtp::EhloName;
 
 /// The function's settings, one for each variable of its environment.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub secret_prefix: String,
     /// `MAILROOM_AUTOMATIC_LIMIT`: automatic messages to one recipient within an hour, 1 to 1000. Optional: 10.
     pub automatic_limit: u32,
+    /// `MAILROOM_EHLO_NAME`: the host name that SMTP servers are told. Optional: the sender's domain.
+    pub ehlo_name: Option<EhloName>,
     /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`: what is trusted, and what may be connected to.
     pub network: NetworkConfig,
 }
@@ -42,6 +45,7 @@ impl Config {
             automatic_limit: environment
                 .parsed("MAILROOM_AUTOMATIC_LIMIT", automatic_limit)
                 .unwrap_or(loop_guard::DEFAULT_LIMIT),
+            ehlo_name: environment.parsed("MAILROOM_EHLO_NAME", EhloName::parse),
             network: NetworkConfig::from_env(&environment),
         };
         Ok(environment.finish(config)?)

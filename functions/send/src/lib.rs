@@ -81,7 +81,7 @@ pub fn assemble(config: &Config) -> Result<impl Handler + use<>, StartError> {
             &config.dead_letter_queue_url,
             config.outcome_queue_url.as_deref(),
         ),
-        smtp: smtp::Connector::new(tls.clone(), allowed.clone()),
+        smtp: smtp::Connector::new(tls.clone(), allowed.clone()).introduced_as(config.ehlo_name.clone()),
         imap: imap::Connector::new(tls, allowed),
         automatic_limit: config.automatic_limit,
         clock: clock::SYSTEM,

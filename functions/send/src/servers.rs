@@ -64,7 +64,8 @@ impl SmtpServers for smtp::Connector {
     type Transport = Smtp;
 
     async fn open(&self, server: &Server, login: Login<'_>, deadline: Instant) -> Result<Smtp, OpenError> {
-        let opened = Self::open(self, &mut EhloResponse::default(), server, Some(login), deadline).await;
+        let mut ehlo = EhloResponse::default();
+        let opened = Self::open(self, &mut ehlo, server, login.login, Some(login), deadline).await;
         Smtp::opened(opened, server)
     }
 }

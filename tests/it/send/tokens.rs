@@ -27,7 +27,7 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
             world.handle().block_on(async {
                 let login = Login { login: "a,b=c@example.com", secret: &Secret::AccessToken(good.clone()) };
                 let mut session = connector
-                    .open(&mut EhloResponse::default(), &server, Some(login), deadline)
+                    .open(&mut EhloResponse::default(), &server, "ann@example.org", Some(login), deadline)
                     .await
                     .unwrap();
                 let envelope =
@@ -38,8 +38,9 @@ fn tokens_are_taken_by_each_mechanism_and_a_refusal_says_why() {
                 session.quit().await;
 
                 let login = Login { login: "a@example.com", secret: &Secret::AccessToken(bad.clone()) };
-                let refused =
-                    connector.open(&mut EhloResponse::default(), &server, Some(login), deadline).await;
+                let refused = connector
+                    .open(&mut EhloResponse::default(), &server, "ann@example.org", Some(login), deadline)
+                    .await;
                 let message = refused.unwrap_err().owner_error(&server).message;
                 assert!(message.contains("\"status\"") && !message.contains("yesterday"), "{message}");
             });

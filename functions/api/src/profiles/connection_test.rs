@@ -210,13 +210,14 @@ impl ConnectionTests {
         let begun = clock::instant();
         let mut found = smtp::EhloResponse::default();
         let login = login(profile, access);
-        let tried = match self.smtp.open(&mut found, server, login, deadline).await {
-            Ok(session) => {
-                session.quit().await;
-                Ok(())
-            }
-            Err(error) => Err(error.owner_error(server)),
-        };
+        let tried =
+            match self.smtp.open(&mut found, server, profile.settings.auth.login(), login, deadline).await {
+                Ok(session) => {
+                    session.quit().await;
+                    Ok(())
+                }
+                Err(error) => Err(error.owner_error(server)),
+            };
         let error = tried.and(admitted(access)).err();
         SmtpReport {
             ok: error.is_none(),

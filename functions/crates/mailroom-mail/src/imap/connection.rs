@@ -4,22 +4,18 @@
 //! is parsed: the text has a bound, each literal has the bound of what was requested, and a literal's bytes go straight
 //! into the vector that the caller keeps.
 
+mod read;
+
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{Code, ImapError, Malformed, Refusal, Reply, Spoken, Step};
-use super::frame::{Frame, LITERAL, Status, Tag};
-use super::response::{Response, StatusLine};
+use super::frame::{Status, Tag};
+use super::response::{Capabilities, Response, ResponseCode, StatusLine};
 use mailroom_net::redact::Redactor;
-
-/// The most text of one response, in bytes, without its literals. The longest honest ones list capabilities and flags.
-const MAX_TEXT: usize = 64 * 1024;
-
-/// The most literals of one response: the requested ones have one.
-const MAX_LITERALS: usize = 16;
 
 /// The largest literal that was not requested, in bytes: a server may send any string as a literal.
 const MAX_UNREQUESTED_LITERAL: u64 = 16 * 1024;
@@ -31,14 +27,14 @@ const MAX_OPERATION: u64 = 256 * 1024 * 1024;
 /// How long to wait for the server's next bytes.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
+/// Tells the server which program this is (RFC 2971), and nothing about its user.
+const ID: &str = concat!("ID (\"name\" \"Mailroom\" \"version\" \"", env!("CARGO_PKG_VERSION"), "\")");
+
 /// How long to wait for the tagged response after BYE.
 const BYE_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes of a large argument written at once. Each chunk has its own [`MAX_SILENCE`], so 550 bytes a second suffice.
 const WRITE_CHUNK: usize = 16 * 1024;
-
-/// Bytes read at once. Lines are short; literals have a buffer of their own.
-const READ_BYTES: usize = 8 * 1024;
 
 /// How far a command has come.
 pub(super) enum Progress {
@@ -62,9 +58,34 @@ pub(super) struct Connection<S> {
     /// Bytes that may still be read in this operation.
     readable: u64,
     last_tag: u32,
-    /// Commands that still lack their tagged response. If it is not 0 between two operations, one failed in the middle
-    /// and the state of the stream is unknown.
+    /// Commands that still lack their tagged response. If it is not 0 between two operations, one was cut off in the
+    /// middle and the state of the stream is unknown.
     outstanding: u32,
+    /// The error after which the session cannot be used any more.
+    failure: Option<ImapError>,
+    /// When the current step has to have made [`MIN_PROGRESS`].
+    progress_due: Option<Instant>,
+    /// Bytes of what was requested since then.
+    progress: u64,
+    /// Bytes of the text of the last response.
+    last_length: u64,
+    identification: Identification,
+}
+
+/// How far the client has told which program it is. NetEase opens no mailbox before (163.com, 126.com, yeah.net: `NO
+/// EXAMINE Unsafe Login. Please contact kefu@188.com for help`, since 2021).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identification {
+    /// The server has not announced ID.
+    Unknown,
+    /// The server has announced ID.
+    Announced,
+    /// ID goes out before the next command, in the same flight.
+    Due,
+    /// ID is sent. Nobody waits for the answer to this command.
+    Sent(Tag),
+    /// ID is answered, in whatever way.
+    Answered,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -80,6 +101,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             readable: MAX_OPERATION,
             last_tag: 0,
             outstanding: 0,
+            failure: None,
+            progress_due: None,
+            progress: 0,
+            last_length: 0,
+            identification: Identification::Unknown,
         }
     }
 
@@ -97,11 +123,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Begins an operation: resets its bounds.
     ///
     /// # Errors
-    /// [`ImapError::Spent`] when an operation before it failed in the middle.
+    /// When an operation before it failed in the middle: its error again, or [`ImapError::Spent`] if it was cut off.
     pub(super) fn begin_operation(&mut self) -> Result<(), ImapError> {
         self.max_literal = MAX_UNREQUESTED_LITERAL;
         self.readable = MAX_OPERATION;
+        if let Some(failure) = &self.failure {
+            return Err(failure.again());
+        }
         if self.outstanding > 0 || !self.out.is_empty() { Err(ImapError::Spent) } else { Ok(()) }
+    }
+
+    /// Keeps an error after which the session cannot be used.
+    fn keep_failure<T>(&mut self, result: Result<T, ImapError>) -> Result<T, ImapError> {
+        if let Err(error) = &result {
+            let goes_on = self.outstanding == 0
+                && matches!(error, ImapError::Refused { reply, .. } if reply.refusal != Refusal::Bye);
+            if !goes_on && self.failure.is_none() {
+                self.failure = Some(error.again());
+            }
+        }
+        result
+    }
+
+    /// Sends ID together with the next command, where the server has announced it.
+    pub(super) fn identify(&mut self) {
+        if self.identification == Identification::Announced {
+            self.identification = Identification::Due;
+        }
+    }
+
+    fn note_line(&mut self, line: &StatusLine) {
+        if let ResponseCode::Capability(capabilities) = &line.code {
+            self.note_capabilities(capabilities);
+        }
+    }
+
+    fn note_capabilities(&mut self, capabilities: &Capabilities) {
+        if self.identification == Identification::Unknown && capabilities.has("ID") {
+            self.identification = Identification::Announced;
+        }
     }
 
     /// Adds a command to the flight.
@@ -113,6 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Adds the tag and the first part of a command; the rest follows by [`Self::push`].
     pub(super) fn start_command(&mut self, text: &str) -> Tag {
+        if self.identification == Identification::Due {
+            self.last_tag += 1;
+            self.identification = Identification::Sent(Tag(self.last_tag));
+            self.out.extend_from_slice(format!("M{} {ID}\r\n", self.last_tag).as_bytes());
+        }
         self.last_tag += 1;
         self.outstanding += 1;
         self.out.extend_from_slice(format!("M{} {text}", self.last_tag).as_bytes());
@@ -148,6 +213,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends the flight, in one write.
     pub(super) async fn flush(&mut self, step: Step) -> Result<(), ImapError> {
+        let flushed = self.try_flush(step).await;
+        (self.progress_due, self.progress) = (None, 0);
+        self.keep_failure(flushed)
+    }
+
+    async fn try_flush(&mut self, step: Step) -> Result<(), ImapError> {
         let sending = async {
             self.stream.write_all(&self.out).await?;
             self.stream.flush().await
@@ -178,13 +249,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match self.progress(&[tag], step, sink).await? {
             Progress::Completed(_, line) => Ok(line),
             Progress::ContinuationRequest(_) => {
-                Err(ImapError::Malformed { step, what: Malformed::Continuation })
+                self.keep_failure(Err(ImapError::Malformed { step, what: Malformed::Continuation }))
             }
         }
     }
 
     /// Waits for the tagged OK of one of these commands, in any order, or for `+`.
     pub(super) async fn progress(
+        &mut self,
+        tags: &[Tag],
+        step: Step,
+        sink: impl FnMut(Response) -> Result<(), Malformed>,
+    ) -> Result<Progress, ImapError> {
+        let progress = self.try_progress(tags, step, sink).await;
+        // Each tagged response ends a step.
+        (self.progress_due, self.progress) = (None, 0);
+        self.keep_failure(progress)
+    }
+
+    async fn try_progress(
         &mut self,
         tags: &[Tag],
         step: Step,
@@ -205,7 +288,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(error) => return Err(error),
             };
             let (theirs, refusal, line) = match response {
-                Response::Tagged(theirs, status, line) => (theirs, status.refusal(), line),
+                Response::Tagged(theirs, _, _) if self.identification == Identification::Sent(theirs) => {
+                    self.identification = Identification::Answered;
+                    continue;
+                }
+                Response::Tagged(theirs, status, line) => {
+                    self.note_line(&line);
+                    (theirs, status.refusal(), line)
+                }
                 Response::Status(Status::Bye, line) => {
                     untagged_refusal = Some(self.reply(Refusal::Bye, &line));
                     continue;
@@ -218,14 +308,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     continue;
                 }
                 Response::Continuation(challenge) => return Ok(Progress::ContinuationRequest(challenge)),
-                response @ (Response::Status(..)
-                | Response::Exists(_)
+                response @ (Response::Status(..) | Response::Other) => {
+                    sink(response).map_err(malformed)?;
+                    continue;
+                }
+                response @ (Response::Exists(_)
                 | Response::Capability(_)
                 | Response::Fetch(_)
                 | Response::List(_)
                 | Response::Search(_)
-                | Response::Unseen(_)
-                | Response::Other) => {
+                | Response::Unseen(_)) => {
+                    self.progress = self.progress.saturating_add(self.last_length);
+                    if let Response::Capability(capabilities) = &response {
+                        self.note_capabilities(capabilities);
+                    }
                     sink(response).map_err(malformed)?;
                     continue;
                 }
@@ -234,27 +330,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(malformed(Malformed::ForeignTag));
             }
             self.outstanding -= 1;
-            let page = untagged_refusal.as_ref().and_then(|reply| Some((reply.code, reply.address.clone()?)));
-            return match (refusal, untagged_refusal.filter(|reply| reply.refusal == Refusal::Bye)) {
-                // Some of the messages were expunged; the command was done for the others (RFC 2180 §4.1.2, RFC 5530 §3).
-                (Some(Refusal::No), None)
-                    if line.code.known() == Some(Code::ExpungeIssued)
-                        && matches!(step, Step::Fetch | Step::Store | Step::Move) =>
-                {
-                    Ok(Progress::Completed(theirs, line))
-                }
-                (Some(refusal), _) => {
-                    let mut reply = self.reply(refusal, &line);
-                    // Gmail sends `* NO [WEBALERT https://…]` before the tagged `NO [ALERT]`.
-                    if let (Some(Code::Alert) | None, Some((code, address))) = (reply.code, page) {
-                        (reply.code, reply.address) = (code, Some(address));
-                    }
-                    Err(ImapError::Refused { step, reply })
-                }
+            let Some(refusal) = refusal else {
                 // After BYE the connection is over, even if this command succeeded.
-                (None, Some(reply)) => Err(ImapError::Refused { step, reply }),
-                (None, None) => Ok(Progress::Completed(theirs, line)),
+                return match untagged_refusal.filter(|reply| reply.refusal == Refusal::Bye) {
+                    Some(reply) => Err(ImapError::Refused { step, reply }),
+                    None => Ok(Progress::Completed(theirs, line)),
+                };
             };
+            let left = untagged_refusal.as_ref().is_some_and(|reply| reply.refusal == Refusal::Bye);
+            let expunged = line.code.known() == Some(Code::ExpungeIssued)
+                && matches!(step, Step::Fetch | Step::Store | Step::Move);
+            // Some of the messages were expunged; the command was done for the others (RFC 2180 §4.1.2, RFC 5530 §3).
+            if refusal == Refusal::No && expunged && !left {
+                return Ok(Progress::Completed(theirs, line));
+            }
+            let mut reply = self.reply(refusal, &line);
+            reply.take_address(untagged_refusal);
+            return Err(ImapError::Refused { step, reply });
         }
     }
 
@@ -272,6 +364,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Ok(Response::Status(status, line)) = Response::parse(frame) else {
             return Err(malformed(spoken));
         };
+        self.note_line(&line);
+        // NetEase has ID, and its greeting has no capabilities to say so.
+        if String::from_utf8_lossy(&line.text).to_ascii_lowercase().contains("coremail") {
+            self.note_capabilities(&Capabilities::of("ID"));
+        }
         match status {
             Status::Ok | Status::Preauth => Ok((status, line)),
             Status::No | Status::Bad | Status::Bye => {
@@ -283,128 +380,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn reply(&self, refusal: Refusal, line: &StatusLine) -> Reply {
         Reply::new(refusal, line, &self.redactor)
-    }
-
-    async fn next_response(&mut self, step: Step, silence: Duration) -> Result<Response, ImapError> {
-        let frame = self.next_frame(step, silence).await?;
-        Response::parse(frame).map_err(|what| ImapError::Malformed { step, what })
-    }
-
-    async fn next_frame(&mut self, step: Step, silence: Duration) -> Result<Frame, ImapError> {
-        loop {
-            let frame = self.read_frame(step, silence).await?;
-            // Blank lines between responses are harmless.
-            if !frame.text.is_empty() {
-                return Ok(frame);
-            }
-        }
-    }
-
-    /// Reads one response, with [`LITERAL`] in its text in place of each literal.
-    async fn read_frame(&mut self, step: Step, silence: Duration) -> Result<Frame, ImapError> {
-        let malformed = |what| ImapError::Malformed { step, what };
-        let mut frame = Frame::default();
-        let mut literal_bytes = 0_u64;
-        loop {
-            let line_start = frame.text.len();
-            self.read_line(&mut frame.text, step, silence).await?;
-            for byte in frame.text.iter_mut().skip(line_start).filter(|byte| **byte == LITERAL) {
-                *byte = b'?';
-            }
-            let Some((brace, length)) = frame.trailing_literal(line_start) else { return Ok(frame) };
-            literal_bytes = literal_bytes.saturating_add(length);
-            if literal_bytes > self.max_literal.max(MAX_UNREQUESTED_LITERAL)
-                || frame.literals.len() >= MAX_LITERALS
-            {
-                return Err(malformed(Malformed::LongLiteral));
-            }
-            let length = usize::try_from(length).map_err(|_| malformed(Malformed::LongLiteral))?;
-            frame.text.truncate(brace);
-            frame.text.push(LITERAL);
-            frame.literals.push(self.read_literal(length, step, silence).await?);
-        }
-    }
-
-    /// Appends a line to `text`, without its end.
-    async fn read_line(
-        &mut self,
-        text: &mut Vec<u8>,
-        step: Step,
-        silence: Duration,
-    ) -> Result<(), ImapError> {
-        loop {
-            let unread = self.buffer.get(self.start..).unwrap_or_default();
-            let end = unread.iter().position(|byte| *byte == b'\n');
-            let taken = end.map_or(unread.len(), |end| end + 1);
-            if text.len() + taken > MAX_TEXT {
-                return Err(ImapError::Malformed { step, what: Malformed::LongLine });
-            }
-            text.extend_from_slice(unread.get(..taken).unwrap_or(unread));
-            self.start += taken;
-            if end.is_some() {
-                text.pop();
-                if text.last() == Some(&b'\r') {
-                    text.pop();
-                }
-                return Ok(());
-            }
-            self.fill_buffer(step, silence).await?;
-        }
-    }
-
-    /// Reads a literal. Allocates as its bytes arrive, not by the announced length.
-    async fn read_literal(
-        &mut self,
-        length: usize,
-        step: Step,
-        silence: Duration,
-    ) -> Result<Vec<u8>, ImapError> {
-        let unread = self.buffer.get(self.start..).unwrap_or_default();
-        let ready = unread.get(..length).unwrap_or(unread);
-        let mut literal = Vec::with_capacity(length.min(READ_BYTES.max(ready.len())));
-        literal.extend_from_slice(ready);
-        self.start += literal.len();
-        while literal.len() < length {
-            let missing = length - literal.len();
-            if literal.capacity() == literal.len() {
-                literal.reserve_exact(missing.min(literal.len().max(READ_BYTES)));
-            }
-            let mut rest = (&mut self.stream).take(u64::try_from(missing).unwrap_or(u64::MAX));
-            let reading = rest.read_buf(&mut literal);
-            let read = read_result(timeout_at(self.deadline, timeout(silence, reading)).await, step)?;
-            self.count_read(read, step)?;
-        }
-        Ok(literal)
-    }
-
-    /// Reads more into the empty buffer.
-    async fn fill_buffer(&mut self, step: Step, silence: Duration) -> Result<(), ImapError> {
-        self.buffer.clear();
-        self.start = 0;
-        self.buffer.reserve_exact(READ_BYTES);
-        let reading = self.stream.read_buf(&mut self.buffer);
-        let read = read_result(timeout_at(self.deadline, timeout(silence, reading)).await, step)?;
-        self.count_read(read, step)
-    }
-
-    fn count_read(&mut self, bytes: usize, step: Step) -> Result<(), ImapError> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.readable = self
-            .readable
-            .checked_sub(bytes)
-            .ok_or(ImapError::Malformed { step, what: Malformed::Endless })?;
-        Ok(())
-    }
-}
-
-/// The number of bytes of a read, at least one, or the reason why there are none.
-fn read_result<E, F>(read: Result<Result<io::Result<usize>, F>, E>, step: Step) -> Result<usize, ImapError> {
-    match read {
-        Ok(Ok(Ok(0))) => Err(ImapError::HungUp(step)),
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        // Closed without TLS's close_notify, as many servers do.
-        Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ImapError::HungUp(step)),
-        Ok(Ok(Err(source))) => Err(ImapError::Broken { step, source }),
-        Err(_) | Ok(Err(_)) => Err(ImapError::Timeout(step)),
     }
 }

@@ -330,9 +330,31 @@ pub enum ImapError {
     /// The mailbox is read-only, or was recreated since it was opened.
     #[error("the mailbox cannot be changed: {0}")]
     NotWritable(NotWritable),
-    /// The session was used after an earlier error.
-    #[error("the session was used after it failed")]
+    /// The session was used after an operation had been cut off in the middle.
+    #[error("the session was used after an operation was cut off")]
     Spent,
+}
+
+impl ImapError {
+    /// The same error for an operation that comes after it.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Timeout(step) => Self::Timeout(*step),
+            Self::Broken { step, source } => Self::Broken { step: *step, source: source.kind().into() },
+            Self::HungUp(step) => Self::HungUp(*step),
+            Self::Refused { step, reply } => Self::Refused { step: *step, reply: reply.clone() },
+            Self::Malformed { step, what } => Self::Malformed { step: *step, what: *what },
+            Self::Net(_)
+            | Self::Tls(_)
+            | Self::NoPasswordLogin
+            | Self::NoTokenLogin
+            | Self::UnsendableCredential
+            | Self::UnsearchableMessageId
+            | Self::CannotMove
+            | Self::NotWritable(_)
+            | Self::Spent => Self::Spent,
+        }
+    }
 }
 
 /// Why a mailbox cannot be changed.

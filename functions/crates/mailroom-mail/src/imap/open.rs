@@ -1,7 +1,8 @@
 //! Opens a session, with all that differs between servers.
 //!
 //! With implicit TLS it takes five round trips: TCP, TLS 1.3, greeting, login, and EXAMINE together with the listing.
-//! CAPABILITY is a sixth, and is sent only where the login depends on it.
+//! ID goes together with these where the server announces it. CAPABILITY is a sixth round trip, and is sent only where
+//! the login depends on it.
 
 use mailroom_core::inbound::plan::{Listing, MailboxState};
 use mailroom_core::server::{Mailbox, Security, Server};
@@ -23,6 +24,9 @@ use mailroom_net::tls::Tls;
 
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
+
+/// The most challenges of a login.
+const MAX_CHALLENGES: u32 = 2;
 
 /// Opens sessions. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -215,10 +219,14 @@ pub(super) async fn log_in<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match login.secret {
-        Secret::Password(password) => log_in_with_password(connection, known, login.login, password).await,
-        Secret::AccessToken(token) => log_in_with_token(connection, known, login.login, token, server).await,
-    }
+    let known = match login.secret {
+        Secret::Password(password) => log_in_with_password(connection, known, login.login, password).await?,
+        Secret::AccessToken(token) => {
+            log_in_with_token(connection, known, login.login, token, server).await?
+        }
+    };
+    connection.identify();
+    Ok(known)
 }
 
 /// Logs in with an OAuth2 access token, by the mechanism that the server offers.
@@ -250,6 +258,7 @@ where
     connection.flush(Step::Token).await?;
     let mut capabilities_after = None;
     let mut why = None;
+    let mut challenges = 0;
     loop {
         let note = |response| {
             if let Response::Capability(capabilities) = response {
@@ -260,6 +269,7 @@ where
         match connection.progress(&[tag], Step::Token, note).await {
             Ok(Progress::Completed(_, line)) => return Ok(capability_code(&line).or(capabilities_after)),
             Ok(Progress::ContinuationRequest(challenge)) => {
+                challenges = count_challenge(challenges, Step::Token)?;
                 match unsent.take() {
                     Some(response) => connection.push(response.expose_secret().as_bytes()),
                     None => {
@@ -424,15 +434,27 @@ async fn answer_plain_challenges<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut challenges = 0;
     loop {
         match connection.progress(&[tag], Step::Login, &mut *note).await? {
             Progress::Completed(_, line) => return Ok(line),
             Progress::ContinuationRequest(_) => {
+                challenges = count_challenge(challenges, Step::Login)?;
                 connection.push(response.take().map_or("*", |plain| plain.expose_secret()).as_bytes());
                 connection.push(b"\r\n");
                 connection.flush(Step::Login).await?;
             }
         }
+    }
+}
+
+/// Counts a challenge. The mechanisms here have one, and one more describes an error: a server that goes on would go on
+/// for ever.
+const fn count_challenge(before: u32, step: Step) -> Result<u32, ImapError> {
+    if before < MAX_CHALLENGES {
+        Ok(before + 1)
+    } else {
+        Err(ImapError::Malformed { step, what: Malformed::Continuation })
     }
 }
 

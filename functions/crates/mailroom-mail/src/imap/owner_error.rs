@@ -86,8 +86,10 @@ impl ImapError {
                 protocol(format!("{at} recreated the mailbox while it was being read."))
             }
             Self::Spent => OwnerError::new(
-                ErrorCode::Internal,
-                "The connection to the mail server was used after it failed.",
+                ErrorCode::ImapTimeout,
+                format!(
+                    "The connection to {at} was cut off in the middle, because it took too long. Mailroom tries again by itself."
+                ),
             ),
         }
     }

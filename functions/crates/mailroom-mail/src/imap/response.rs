@@ -109,6 +109,11 @@ impl Capabilities {
         Self(words.split_ascii_whitespace().map(str::to_ascii_uppercase).collect())
     }
 
+    /// These alone.
+    pub(super) fn of(names: &str) -> Self {
+        Self::parse(names.as_bytes())
+    }
+
     pub(super) fn into_names(self) -> Vec<String> {
         self.0
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::{Refusal, Reply, Sign};
+use super::error::{Code, Refusal, Reply, Sign};
 use super::response::StatusLine;
 use mailroom_net::redact::Redactor;
 
@@ -89,6 +89,16 @@ impl Reply {
             words,
             sign: SIGNS.iter().find(|(_, texts)| says(texts)).map(|(sign, _)| *sign),
             pause: backoff(&lower),
+        }
+    }
+
+    /// Takes over the page that the server named before this tagged refusal: Gmail sends `* NO [WEBALERT https://…]`
+    /// first, and then `NO [ALERT]`.
+    pub(super) fn take_address(&mut self, untagged: Option<Self>) {
+        if let (Some(Code::Alert) | None, Some(Self { code, address: Some(address), .. })) =
+            (self.code, untagged)
+        {
+            (self.code, self.address) = (code, Some(address));
         }
     }
 

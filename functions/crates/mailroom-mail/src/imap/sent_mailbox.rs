@@ -82,7 +82,7 @@ enum SessionState {
 /// The mailbox for sent messages, in a session of its own.
 ///
 /// After an error other than [`ImapError::Refused`] and [`ImapError::UnsearchableMessageId`], or after a cancelled
-/// operation, the session cannot be used any more: every operation is [`ImapError::Spent`].
+/// operation, the session cannot be used any more: every operation fails with that error again.
 pub struct SentMailbox<S = TlsStream<TcpStream>> {
     connection: Connection<S>,
     /// The name as the server's LIST response has it: servers differ in the encodings that they accept, but each

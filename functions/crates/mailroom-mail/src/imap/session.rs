@@ -38,7 +38,7 @@ enum Access {
 /// A logged-in session with a mailbox open.
 ///
 /// After an error other than [`ImapError::Refused`] and [`ImapError::CannotMove`], or after a cancelled operation, it
-/// cannot be used any more: every operation is [`ImapError::Spent`].
+/// cannot be used any more: every operation fails with that error again.
 pub struct Session<S = TlsStream<TcpStream>> {
     pub(super) connection: Connection<S>,
     mailbox: Mailbox,

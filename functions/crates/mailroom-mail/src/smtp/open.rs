@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use mailroom_core::server::{Security, Server};
+use mailroom_core::server::{Host, Security, Server};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 use tokio_rustls::client::TlsStream;
@@ -23,6 +23,30 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
 pub struct Connector {
     tls: Tls,
     allowed: AllowedHosts,
+    ehlo_name: Option<EhloName>,
+}
+
+/// The host name with which the client introduces itself (RFC 5321 §4.1.1.1): one with a dot, because servers refuse
+/// others (smtp-relay.gmail.com, 2026: `421-4.7.0 Try again later, closing connection. (EHLO)` to `[169.254.10.1]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EhloName(Host);
+
+impl EhloName {
+    /// Reads a host name with a dot.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let host = Host::parse(text).ok().filter(|host| {
+            host.as_str().contains('.') && !host.as_str().contains('_') && text.parse::<IpAddr>().is_err()
+        });
+        host.map(Self).ok_or("must be a host name with a dot, such as mail.example.com")
+    }
+
+    /// The domain of an address.
+    fn of_address(address: &str) -> Option<Self> {
+        Self::parse(address.rsplit_once('@')?.1).ok()
+    }
 }
 
 /// The server's response to EHLO under TLS (RFC 5321 §4.1.1.1).
@@ -36,10 +60,17 @@ impl Connector {
     /// A connector that uses `tls`, and connects to hosts that are public or `allowed`.
     #[must_use]
     pub const fn new(tls: Tls, allowed: AllowedHosts) -> Self {
-        Self { tls, allowed }
+        Self { tls, allowed, ehlo_name: None }
     }
 
-    /// Connects, begins TLS, sends EHLO, and logs in if a login is given.
+    /// Introduces itself as this host, and not as the sender's domain.
+    #[must_use]
+    pub fn introduced_as(self, ehlo_name: Option<EhloName>) -> Self {
+        Self { ehlo_name, ..self }
+    }
+
+    /// Connects, begins TLS, sends EHLO, and logs in if a login is given. `sender` is the address that messages are sent
+    /// from: its domain introduces the client, if no other name is set.
     ///
     /// `ehlo` is filled before the login, so that it is known after a refused login too. `deadline` holds for the whole
     /// session, until [`Session::set_deadline`].
@@ -50,6 +81,7 @@ impl Connector {
         &self,
         ehlo: &mut EhloResponse,
         server: &Server,
+        sender: &str,
         login: Option<Login<'_>>,
         deadline: Instant,
     ) -> Result<Session, SmtpError> {
@@ -57,7 +89,9 @@ impl Connector {
             .await
             .map_err(|_| SmtpError::Timeout(Step::Connect))?
             .map_err(SmtpError::Net)?;
-        let name = ehlo_name(tcp.local_addr().ok());
+        let name = self.ehlo_name.clone().or_else(|| EhloName::of_address(sender));
+        let name =
+            name.map_or_else(|| address_literal(tcp.local_addr().ok()), |EhloName(host)| host.to_string());
         let connection = match server.security {
             Security::Tls => {
                 let mut connection = Connection::new(self.handshake(server, tcp, deadline).await?, deadline);
@@ -105,11 +139,11 @@ where
 {
     let mut connection = Connection::new(stream, deadline);
     read_greeting(&mut connection).await?;
-    greet_and_log_in(ehlo, connection, &ehlo_name(None), server, login).await
+    greet_and_log_in(ehlo, connection, &address_literal(None), server, login).await
 }
 
-/// The argument of EHLO: a client without a host name sends its address as a literal (RFC 5321 §4.1.4).
-fn ehlo_name(local: Option<SocketAddr>) -> String {
+/// The argument of EHLO of a client without a host name: its address (RFC 5321 §4.1.4).
+fn address_literal(local: Option<SocketAddr>) -> String {
     match local.map(|address| address.ip().to_canonical()) {
         Some(IpAddr::V4(address)) => format!("[{address}]"),
         Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
@@ -172,4 +206,29 @@ where
     }
     connection.silence = MAX_SESSION_SILENCE;
     Ok(Session { connection, extensions: Extensions::read(&ehlo.keywords), spent: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_introduces_itself_by_a_name_with_a_dot() {
+        let of = |address| EhloName::of_address(address).map(|EhloName(host)| host.to_string());
+        assert_eq!(of("ann@Example.COM").as_deref(), Some("example.com"));
+        assert_eq!(of("\"a@b\"@mail.example.com").as_deref(), Some("mail.example.com"));
+        for none in [
+            "apikey",
+            "DOMAIN\\ann",
+            "ann@localhost",
+            "ann@[10.0.0.7]",
+            "ann@10.0.0.7",
+            "ann@m\u{fc}ller.example",
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+        for wrong in ["", "localhost", "10.0.0.7", "::1", "a b.example", "a_b.example", "x.example\r\nRSET"] {
+            assert!(EhloName::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -192,23 +192,6 @@ async fn no_refusal_and_no_end_is_a_message_that_is_gone() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_session_that_failed_is_spent_and_one_that_was_refused_is_not() {
-    let mut refused = session(
-        "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
-         S: M3 NO not now
-         C: M4 UID FETCH 8:10007 (UID FLAGS RFC822.SIZE INTERNALDATE)
-         S: M4 OK .",
-    )
-    .await;
-    assert!(refused.fetch(&[(uid(3), 3)], 1000).await.is_err());
-    assert!(refused.list(7, WINDOW).await.unwrap().messages.is_empty());
-
-    let mut failed = session("C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\nS: M4 OK").await;
-    assert!(failed.fetch(&[(uid(3), 3)], 1000).await.is_err());
-    assert!(matches!(failed.list(7, WINDOW).await.unwrap_err(), ImapError::Spent));
-}
-
 /// A server with one message (UID 3) that answers chunks by the letter, or as `answer` has it.
 async fn with_message(
     message: Vec<u8>,
