@@ -4,6 +4,7 @@
 mod connection_test;
 mod fetching;
 mod filing;
+mod fuzz;
 mod hostile;
 mod identifying;
 mod logging_in;

@@ -14,6 +14,7 @@ use super::error::{Malformed, SmtpError, Step};
 use super::open::{EhloResponse, greet_and_log_in, start_tls};
 use mailroom_net::login::{Login, Secret};
 
+mod fuzz;
 mod replies;
 mod sending;
 
