@@ -1,6 +1,5 @@
 //! Bodies, headers, and what is done to messages afterwards.
 
-use mailroom_core::inbound::poll::WINDOW;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::server::Mailbox;
 use tokio::io::{

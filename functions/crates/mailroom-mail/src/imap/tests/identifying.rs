@@ -19,7 +19,7 @@ async fn opens(login: &str, answer: &str) -> usize {
         "{login}
          C: M2 {ID}
          C: M3 EXAMINE \"INBOX\"
-         C: M4 UID FETCH 8:* (UID FLAGS RFC822.SIZE INTERNALDATE)
+         C: M4 UID FETCH 8:10007 (UID FLAGS RFC822.SIZE INTERNALDATE)
          {answer}
          S: * 1 EXISTS
          S: * 0 RECENT

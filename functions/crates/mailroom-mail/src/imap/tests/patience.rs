@@ -129,7 +129,7 @@ async fn a_session_that_failed_says_again_why() {
         assert_eq!(code(&first), expected, "{said}: {first:?}");
         for next in [
             session.fetch(&[(uid(4), 3)], 1000).await.map(drop),
-            session.list(3).await.map(drop),
+            session.list(3, 10).await.map(drop),
             session.mark_seen(&[uid(3)]).await,
         ] {
             let next = next.unwrap_err();
@@ -143,18 +143,18 @@ async fn a_session_goes_on_after_a_refusal() {
     let transcript = "
         C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
         S: M3 NO [UNAVAILABLE] not this one
-        C: M4 UID FETCH 4:* (UID FLAGS RFC822.SIZE INTERNALDATE)
+        C: M4 UID FETCH 4:13 (UID FLAGS RFC822.SIZE INTERNALDATE)
         S: M4 OK done";
     let mut session = session(transcript).await;
     session.fetch(&[(uid(3), 3)], 1000).await.unwrap_err();
-    assert!(session.list(3).await.unwrap().messages.is_empty());
+    assert!(session.list(3, 10).await.unwrap().messages.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_cut_off_by_its_caller_was_too_slow() {
-    let mut session = session("C: M3 UID FETCH 4:* (UID FLAGS RFC822.SIZE INTERNALDATE)\nsilence").await;
-    tokio::time::timeout(Duration::from_secs(1), session.list(3)).await.unwrap_err();
-    let error = session.list(3).await.unwrap_err();
+    let mut session = session("C: M3 UID FETCH 4:13 (UID FLAGS RFC822.SIZE INTERNALDATE)\nsilence").await;
+    tokio::time::timeout(Duration::from_secs(1), session.list(3, 10)).await.unwrap_err();
+    let error = session.list(3, 10).await.unwrap_err();
     assert!(matches!(error, ImapError::Spent), "{error:?}");
     assert_eq!(code(&error), ErrorCode::ImapTimeout);
 }
