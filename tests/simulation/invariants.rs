@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mailroom_core::health::{ProfileState, Status};
 use mailroom_core::inbound::cursor::Cursor;
-use mailroom_core::inbound::deferred::Announcement;
+use mailroom_core::inbound::deferred::QuarantineNotice;
 use mailroom_core::inbound::job::{FlowJob, Kind};
 use mailroom_core::owner_error::ErrorCode;
 
@@ -193,7 +193,7 @@ impl World {
             let alone = account.inbox.messages.iter().all(|message| message.letter.poison.is_some());
             let deferred = &self.rows[owner].profile.deferred;
             let is_never_announced = |content: u32| {
-                let never = deferred.iter().filter(|entry| entry.announcement == Announcement::Never);
+                let never = deferred.iter().filter(|entry| entry.notice == QuarantineNotice::Never);
                 let mut uids = never.map(|entry| entry.message.uid.get());
                 uids.any(|uid| {
                     account.inbox.get(uid).is_some_and(|message| message.letter.content == content)

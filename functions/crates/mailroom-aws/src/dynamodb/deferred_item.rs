@@ -1,7 +1,7 @@
 //! The messages that a profile's cursor passed although they could not be read, in its item.
 
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
-use mailroom_core::inbound::deferred::{Announcement, Deferred};
+use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,14 @@ pub(crate) struct DeferredItem {
     #[serde(default, skip_serializing_if = "is_zero")]
     crashes: u32,
     due_at: i64,
-    announcement: AnnouncementItem,
+    quarantine_notice: NoticeItem,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum AnnouncementItem {
-    None,
-    Quarantined,
+enum NoticeItem {
+    Pending,
+    Sent,
     Never,
 }
 
@@ -49,10 +49,10 @@ impl From<&Deferred> for DeferredItem {
             tries: entry.tries,
             crashes: entry.crashes,
             due_at: millis(entry.due_at),
-            announcement: match entry.announcement {
-                Announcement::None => AnnouncementItem::None,
-                Announcement::Quarantined => AnnouncementItem::Quarantined,
-                Announcement::Never => AnnouncementItem::Never,
+            quarantine_notice: match entry.notice {
+                QuarantineNotice::Pending => NoticeItem::Pending,
+                QuarantineNotice::Sent => NoticeItem::Sent,
+                QuarantineNotice::Never => NoticeItem::Never,
             },
         }
     }
@@ -75,10 +75,10 @@ impl DeferredItem {
             tries: self.tries,
             crashes: self.crashes,
             due_at: time(self.due_at)?,
-            announcement: match self.announcement {
-                AnnouncementItem::None => Announcement::None,
-                AnnouncementItem::Quarantined => Announcement::Quarantined,
-                AnnouncementItem::Never => Announcement::Never,
+            notice: match self.quarantine_notice {
+                NoticeItem::Pending => QuarantineNotice::Pending,
+                NoticeItem::Sent => QuarantineNotice::Sent,
+                NoticeItem::Never => QuarantineNotice::Never,
             },
         })
     }

@@ -37,15 +37,15 @@ const CRASHES: u32 = 3;
 /// The tries that a message that crashes has before it is quarantined without being fetched.
 pub const FETCHED_TRIES: u32 = 7;
 
-/// What its flow has been told of a deferred message.
+/// Whether a deferred message's flow has a job of kind `quarantined`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Announcement {
-    /// Nothing yet.
-    None,
-    /// A job of kind `quarantined` is handed over.
-    Quarantined,
-    /// Nothing, and no job will say `quarantined`: the message was there before its mailbox was renumbered, so that it
-    /// may have been handed over under another UID.
+pub enum QuarantineNotice {
+    /// Not yet.
+    Pending,
+    /// The job is handed over.
+    Sent,
+    /// It never will: the message was there before its mailbox was renumbered, so that it may have been handed over under
+    /// another UID.
     Never,
 }
 
@@ -64,8 +64,8 @@ pub struct Deferred {
     pub crashes: u32,
     /// When the next try is due.
     pub due_at: OffsetDateTime,
-    /// What its flow knows.
-    pub announcement: Announcement,
+    /// What its flow has been told.
+    pub notice: QuarantineNotice,
 }
 
 impl Deferred {
@@ -74,7 +74,7 @@ impl Deferred {
     pub fn new(
         message: PendingMessage,
         uid_validity: Option<UidValidity>,
-        announcement: Announcement,
+        notice: QuarantineNotice,
         now: OffsetDateTime,
     ) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Deferred {
             tries: 0,
             crashes: 0,
             due_at: now.saturating_add(FIRST_PAUSE),
-            announcement,
+            notice,
         }
     }
 
@@ -99,12 +99,12 @@ impl Deferred {
     #[must_use]
     pub fn begin_try(self, now: OffsetDateTime) -> Option<Self> {
         let (tries, crashes) = (self.tries.saturating_add(1), self.crashes.saturating_add(1));
-        let pause = if self.announcement != Announcement::None && self.crashes >= CRASHES {
+        let pause = if self.notice != QuarantineNotice::Pending && self.crashes >= CRASHES {
             Duration::DAY
         } else {
             (FIRST_PAUSE * 2_i32.pow(tries.min(10))).min(LONGEST_PAUSE)
         };
-        let is_last = self.is_overdue(now) && self.announcement != Announcement::None;
+        let is_last = self.is_overdue(now) && self.notice != QuarantineNotice::Pending;
         (!is_last).then_some(Self { tries, crashes, due_at: now.saturating_add(pause), ..self })
     }
 

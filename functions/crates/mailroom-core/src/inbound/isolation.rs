@@ -8,7 +8,9 @@
 
 use time::OffsetDateTime;
 
-use crate::inbound::deferred::{Announcement, Deferred, FETCHED_TRIES, QUARANTINE_AFTER, QUARANTINE_TRIES};
+use crate::inbound::deferred::{
+    Deferred, FETCHED_TRIES, QUARANTINE_AFTER, QUARANTINE_TRIES, QuarantineNotice,
+};
 use crate::inbound::failure::Failure;
 use crate::inbound::pending::PendingMessage;
 
@@ -73,13 +75,13 @@ impl Isolation {
     #[must_use]
     pub fn of_deferred(entry: &Deferred, now: OffsetDateTime) -> Self {
         let recent = now - entry.since < QUARANTINE_AFTER || entry.tries < QUARANTINE_TRIES;
-        match entry.announcement {
-            Announcement::Quarantined | Announcement::Never => Self::OneByOne,
-            Announcement::None if recent => Self::OneByOne,
+        match entry.notice {
+            QuarantineNotice::Sent | QuarantineNotice::Never => Self::OneByOne,
+            QuarantineNotice::Pending if recent => Self::OneByOne,
             // The present try counts as a crash until its end is known.
-            Announcement::None if entry.crashes <= 1 => Self::WholeOrQuarantine,
-            Announcement::None if entry.tries < FETCHED_TRIES => Self::Quarantine,
-            Announcement::None => Self::QuarantineUnfetched,
+            QuarantineNotice::Pending if entry.crashes <= 1 => Self::WholeOrQuarantine,
+            QuarantineNotice::Pending if entry.tries < FETCHED_TRIES => Self::Quarantine,
+            QuarantineNotice::Pending => Self::QuarantineUnfetched,
         }
     }
 
@@ -187,7 +189,7 @@ mod tests {
     /// The minutes and isolations of the tries of a message that is tried whenever that is due.
     fn tries(crashes: bool) -> Vec<(i64, Isolation)> {
         let start = datetime!(2026-11-01 12:00 UTC);
-        let mut entry = Deferred::new(messages(1, 10)[0], None, Announcement::None, start);
+        let mut entry = Deferred::new(messages(1, 10)[0], None, QuarantineNotice::Pending, start);
         let mut tries = Vec::new();
         for _ in 0..7 {
             let now = entry.due_at;
@@ -221,14 +223,14 @@ mod tests {
         let start = datetime!(2026-11-01 12:00 UTC);
         let now = start + Duration::DAY;
         let entry =
-            Deferred::new(messages(1, 10)[0], None, Announcement::None, start).begin_try(now).unwrap();
+            Deferred::new(messages(1, 10)[0], None, QuarantineNotice::Pending, start).begin_try(now).unwrap();
         assert_eq!(Isolation::of_deferred(&entry, now), Isolation::OneByOne);
     }
 
     #[test]
     fn a_deferred_message_is_tried_for_seven_days() {
         let start = datetime!(2026-11-01 12:00 UTC);
-        let mut entry = Deferred::new(messages(1, 10)[0], None, Announcement::Quarantined, start);
+        let mut entry = Deferred::new(messages(1, 10)[0], None, QuarantineNotice::Sent, start);
         while let Some(begun) = entry.begin_try(entry.due_at) {
             assert!(begun.due_at - entry.due_at <= Duration::HOUR);
             entry = begun.end_try();

@@ -15,6 +15,22 @@ pub(super) enum Value<'a> {
     List(Vec<&'a [u8]>),
 }
 
+/// A string, or none (RFC 9051 §9, `nstring`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NString {
+    Nil,
+    String(Vec<u8>),
+}
+
+impl NString {
+    pub(super) fn string(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Nil => None,
+            Self::String(string) => Some(string),
+        }
+    }
+}
+
 impl<'a> Value<'a> {
     pub(super) fn atom(&self) -> Option<&'a [u8]> {
         match self {
@@ -23,12 +39,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The string, or `Some(None)` for NIL. An atom counts as a string.
-    pub(super) fn into_string(self) -> Option<Option<Vec<u8>>> {
+    /// The string; `None` for a list. An atom counts as a string.
+    pub(super) fn into_string(self) -> Option<NString> {
         match self {
-            Self::Nil => Some(None),
-            Self::String(string) => Some(Some(string)),
-            Self::Atom(atom) => Some(Some(atom.to_vec())),
+            Self::Nil => Some(NString::Nil),
+            Self::String(string) => Some(NString::String(string)),
+            Self::Atom(atom) => Some(NString::String(atom.to_vec())),
             Self::List(_) => None,
         }
     }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::date;
 use super::error::{Code, Malformed};
 use super::frame::{Frame, Status, Tag};
-use super::lexer::{Scanner, Value};
+use super::lexer::{NString, Scanner, Value};
 
 /// The longest address of a response code that is kept, in bytes.
 const MAX_ADDRESS: usize = 200;
@@ -148,8 +148,8 @@ pub(super) struct Fetch {
     pub(super) uid: Option<Uid>,
     pub(super) seen: Option<bool>,
     pub(super) size: Option<u64>,
-    /// INTERNALDATE; `Some(None)` for one that cannot be read.
-    pub(super) arrived: Option<Option<OffsetDateTime>>,
+    /// INTERNALDATE, if it can be read.
+    pub(super) arrived: Option<OffsetDateTime>,
     pub(super) content: Option<Content>,
 }
 
@@ -272,9 +272,9 @@ impl Fetch {
             // A size that cannot be read is unknown, not an error.
             self.size = value.atom().and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         } else if is("INTERNALDATE") {
-            self.arrived = Some(value.into_string().flatten().and_then(|text| date::parse(&text)));
+            self.arrived = value.into_string().and_then(NString::string).and_then(|text| date::parse(&text));
         } else if let Some((section, origin)) = parse_section(name) {
-            self.content = Some(Content { section, origin, bytes: value.into_string()? });
+            self.content = Some(Content { section, origin, bytes: value.into_string()?.string() });
         }
         Some(())
     }
@@ -285,8 +285,9 @@ fn listed_mailbox(data: &[u8], literals: Vec<Vec<u8>>) -> Option<ListedMailbox> 
     let mut scanner = Scanner::new(data, literals);
     let attributes = scanner.value()?.into_list()?;
     let is = |known: &str| attributes.iter().any(|one| one.eq_ignore_ascii_case(known.as_bytes()));
-    let delimiter = scanner.value()?.into_string().flatten().and_then(|text| text.first().copied());
-    let name = scanner.value()?.into_string()??;
+    let delimiter = scanner.value()?.into_string().and_then(NString::string);
+    let delimiter = delimiter.and_then(|text| text.first().copied());
+    let name = scanner.value()?.into_string()?.string()?;
     let closed = is("\\Noselect") || is("\\NonExistent");
     (!closed).then(|| ListedMailbox { name, delimiter, for_sent: is("\\Sent") })
 }

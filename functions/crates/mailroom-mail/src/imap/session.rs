@@ -26,7 +26,7 @@ pub(super) const UIDS_PER_COMMAND: usize = 200;
 /// How long a logout may take: closing the connection tells the server the same.
 const LOGOUT_TIME: Duration = Duration::from_secs(2);
 
-/// Whether the mailbox was select_data to be changed.
+/// How the mailbox was selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// Opened with EXAMINE.
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Sets `\Seen`. Messages that no longer exist are not an error.
     ///
     /// # Errors
-    /// When the mailbox cannot be select_data for writing, or the server refuses.
+    /// When the mailbox cannot be selected for writing, or the server refuses.
     pub async fn mark_seen(&mut self, uids: &[Uid]) -> Result<(), ImapError> {
         self.open_for_writing().await?;
         for uids in uids.chunks(UIDS_PER_COMMAND) {
@@ -357,7 +357,7 @@ impl ListingBuilder {
         let message = self.messages.entry(uid).or_insert(Listed { uid, seen: false, size: 0, arrived: None });
         message.seen = seen.unwrap_or(message.seen);
         message.size = size.unwrap_or(message.size);
-        message.arrived = arrived.unwrap_or(message.arrived);
+        message.arrived = arrived.or(message.arrived);
         if self.messages.len() > MAX_LISTED {
             self.messages.pop_last();
             self.through = self.messages.last_key_value().map_or(self.above, |(last, _)| last.get());

@@ -2,7 +2,7 @@
 
 use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::cursor::Uid;
-use mailroom_core::inbound::deferred::Announcement;
+use mailroom_core::inbound::deferred::QuarantineNotice;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -32,7 +32,7 @@ fn cursor() -> Cursor {
 fn deferred() -> Deferred {
     let message =
         PendingMessage { uid: Uid::new(9).unwrap(), extent: Extent::Whole, size: 10, arrived: Some(NOW) };
-    Deferred::new(message, None, Announcement::None, NOW)
+    Deferred::new(message, None, QuarantineNotice::Pending, NOW)
 }
 
 fn digests(count: usize) -> Vec<Digest> {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
-use mailroom_core::inbound::deferred::{Announcement, Deferred};
+use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
@@ -54,7 +54,7 @@ fn profile() -> Profile {
         deferred: vec![Deferred::new(
             PendingMessage { uid: Uid::new(4700).unwrap(), extent: Extent::Header, size: 9, arrived: None },
             UidValidity::new(1_700_000_000),
-            Announcement::Quarantined,
+            QuarantineNotice::Sent,
             datetime!(2026-11-03 12:00 UTC),
         )],
         status: Status {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AfterMove, Ending, Invocation, Poll, PollOutcome, State};
 use crate::inbound::cursor::Uid;
-use crate::inbound::deferred::{self, Announcement, Deferred};
+use crate::inbound::deferred::{self, Deferred, QuarantineNotice};
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{Isolation, Suspicion, TRIES_BEFORE_SUSPICION};
 use crate::inbound::job::{Digest, JobId};
@@ -103,8 +103,8 @@ impl Poll {
         }
         let cursor = if left.len() == 1 { self.backlog.end } else { self.backlog.past(first.uid) };
         let handed_over = self.backlog.cursor.floor.is_some_and(|floor| floor.may_be_handed_over(&first));
-        let announcement = if handed_over { Announcement::Never } else { Announcement::None };
-        let entry = Deferred::new(first, cursor.uid_validity, announcement, moment.now);
+        let notice = if handed_over { QuarantineNotice::Never } else { QuarantineNotice::Pending };
+        let entry = Deferred::new(first, cursor.uid_validity, notice, moment.now);
         self.profile.deferred.push(entry);
         self.deferred_changed = true;
         self.backlog.passed += 1;
@@ -157,9 +157,9 @@ impl Poll {
     /// Tries a deferred message; the table knows that the try begins.
     pub(super) fn try_deferred(&mut self, entry: Deferred, moment: Moment) {
         self.trying = Some(entry);
-        let supersedes = match entry.announcement {
-            Announcement::None | Announcement::Never => None,
-            Announcement::Quarantined => {
+        let supersedes = match entry.notice {
+            QuarantineNotice::Pending | QuarantineNotice::Never => None,
+            QuarantineNotice::Sent => {
                 let (mailbox, uid) = (&self.profile.settings.mailbox, entry.message.uid.get());
                 let uid_validity = entry.uid_validity.map(crate::inbound::cursor::UidValidity::get);
                 let digest = Digest::of_place(mailbox.as_str(), uid_validity, uid);
@@ -184,8 +184,7 @@ impl Poll {
     /// A deferred message is handed over, quarantined, or no longer exists.
     pub(super) fn tried(&mut self, quarantined: bool, moment: Moment) {
         let Some(entry) = self.trying else { return };
-        let after =
-            quarantined.then_some(Deferred { announcement: Announcement::Quarantined, ..entry.end_try() });
+        let after = quarantined.then_some(Deferred { notice: QuarantineNotice::Sent, ..entry.end_try() });
         self.replace(&entry, after);
         let cursor = self.backlog.cursor;
         self.move_cursor(cursor, self.keep_lease(moment), AfterMove::NextTry);

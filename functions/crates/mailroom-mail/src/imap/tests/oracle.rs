@@ -23,7 +23,7 @@ fn translated(attributes: &[AttributeValue<'_>]) -> Fetch {
             }
             AttributeValue::Rfc822Size(size) => fetch.size = Some(u64::from(*size)),
             AttributeValue::InternalDate(date) => {
-                fetch.arrived = Some(super::super::date::parse(date.as_bytes()));
+                fetch.arrived = super::super::date::parse(date.as_bytes());
             }
             AttributeValue::BodySection { section, index, data } => {
                 let section = match section {
