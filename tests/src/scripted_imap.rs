@@ -311,6 +311,8 @@ fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
         }
         "LOGOUT" => say("* BYE logging out\r\n"),
         "UID" if upper.starts_with("UID FETCH") => out = fetch(&messages, &upper),
+        // Its sequence numbers are its UIDs.
+        "FETCH" => out = fetch(&messages, &format!("UID {upper}")),
         "UID" if upper.starts_with("UID SEARCH") => {
             let uids: Vec<String> = (1..=messages.len()).map(|uid| uid.to_string()).collect();
             say(&format!("* SEARCH {}\r\n", uids.join(" ")));

@@ -24,8 +24,9 @@ fn object(call: &Call) -> bool {
     call.operation == "s3.PutObject"
 }
 
+/// Jobs go to a FIFO queue, and requests for polls to another.
 fn job(call: &Call) -> bool {
-    call.operation.starts_with("sqs.SendMessage")
+    call.operation.starts_with("sqs.SendMessage") && call.about.contains(".fifo")
 }
 
 fn ledger(call: &Call) -> bool {
