@@ -148,9 +148,9 @@ impl Profiles for Table {
             }
         };
         if deferred.is_empty() {
-            remove.push("deferred");
+            remove.push("deferred_messages");
         } else {
-            set.push_str(", deferred = :deferred");
+            set.push_str(", deferred_messages = :deferred");
             let entries = deferred.iter().map(|entry| to_map(DeferredItem::from(entry)));
             update = update.expression_attribute_values(
                 ":deferred",

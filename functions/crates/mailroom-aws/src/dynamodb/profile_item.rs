@@ -119,7 +119,8 @@ pub(crate) struct ProfileItem {
     updated_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<CursorItem>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// `deferred` alone is a word that DynamoDB reserves.
+    #[serde(rename = "deferred_messages", default, skip_serializing_if = "Vec::is_empty")]
     deferred: Vec<DeferredItem>,
     status: StatusItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -37,7 +37,7 @@ const STATE: [&str; 11] = [
     "id",
     "created_at",
     "cursor",
-    "deferred",
+    "deferred_messages",
     "status",
     "sending",
     "lease_until",
@@ -191,7 +191,7 @@ impl Table {
         let mut add = "";
         if edit.place == Place::Another {
             set.push("tries = :none".to_owned());
-            remove.extend(["#cursor", "deferred", "lease_until"].map(str::to_owned));
+            remove.extend(["#cursor", "deferred_messages", "lease_until"].map(str::to_owned));
             add = " ADD fence :one";
             update = update
                 .expression_attribute_names("#cursor", "cursor")

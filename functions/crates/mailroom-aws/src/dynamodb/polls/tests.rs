@@ -111,8 +111,8 @@ async fn the_cursor_moves_under_its_fence_alone() {
     assert_eq!(tries, [json!({"N": "1"}), json!({"N": "0"}), json!({"N": "1"})]);
     let updates: Vec<_> = calls.iter().map(|call| call.body["UpdateExpression"].as_str().unwrap()).collect();
     let expected = [
-        "SET #cursor = :cursor, tries = :tries, lease_until = :until REMOVE deferred",
-        "SET #cursor = :cursor, tries = :tries, deferred = :deferred REMOVE lease_until",
+        "SET #cursor = :cursor, tries = :tries, lease_until = :until REMOVE deferred_messages",
+        "SET #cursor = :cursor, tries = :tries, deferred_messages = :deferred REMOVE lease_until",
         "SET tries = :tries REMOVE lease_until",
     ];
     assert_eq!(updates, expected);
