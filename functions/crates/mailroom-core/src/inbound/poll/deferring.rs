@@ -14,7 +14,6 @@ use crate::inbound::schedule::MAX_DELAY;
 use crate::inbound::step::{JobNotes, Moment};
 use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use crate::ports::Hold;
-use crate::server::Server;
 
 impl Poll {
     /// Nothing is new: ends, unless a deferred message is due.
@@ -61,14 +60,10 @@ impl Poll {
         match (given, self.backlog.left().is_empty()) {
             (true, false) => self.next_page(moment),
             (_, true) => self.next_try(moment),
+            // Nothing shows that it is the message: it is tried, and not deferred.
             (false, false) => {
-                let host = self.profile.settings.imap.as_ref().map(|server: &Server| server.host.as_str());
-                let why = format!(
-                    "{} lists messages, but gives none of their content.",
-                    host.unwrap_or("The IMAP server")
-                );
-                let error = OwnerError::new(ErrorCode::ImapProtocol, why);
-                self.end_in(Failure::SuspectMessage(error), moment);
+                self.suspicion = Suspicion::None;
+                self.next_page(moment);
             }
         }
     }
