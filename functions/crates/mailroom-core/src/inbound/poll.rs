@@ -324,7 +324,7 @@ impl Poll {
             _ if work.pending.is_empty() => Suspicion::None,
             // Two of four leases try it without asking for another: the other may be the one that cannot be read.
             Suspicion::Unreadable if lease.fence / 2 % 2 == 1 => Suspicion::None,
-            suspicion => suspicion,
+            suspicion @ (Suspicion::None | Suspicion::Unreadable | Suspicion::Crashes) => suspicion,
         };
         self.repeats = lease.tries > 1;
         self.backlog = self.backlog.next(work, Isolation::after(lease.tries));
