@@ -17,7 +17,7 @@ impl Scopes {
     /// Reads three names with commas: to read, to write, to send.
     ///
     /// # Errors
-    /// When there are not three, or one is no scope.
+    /// When the number is not three, or one of them is not a scope.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let wrong = "must be three scopes with commas: to read, to write and to send";
         let is_scope = |name: &&str| {

@@ -8,7 +8,7 @@ impl JobQueues {
     /// Reads ARNs with commas; `*` and `?` in them stand for what they stand for in a policy.
     ///
     /// # Errors
-    /// When one is no queue's ARN.
+    /// When one of them is not a queue's ARN.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let arns: Vec<String> =
             text.split(',').map(|arn| arn.trim().to_owned()).filter(|arn| !arn.is_empty()).collect();

@@ -103,7 +103,7 @@ fn read<T>(
 
 /// The profile with this id.
 pub(crate) async fn find(table: &Table, id: &str) -> Result<Profile, ApiError> {
-    let not_found = || ApiError::NotFound("There is no profile with this id.".to_owned());
+    let not_found = || ApiError::NotFound("No profile has this id.".to_owned());
     // An id has one spelling: upper case.
     let id = ProfileId::parse(id).ok().filter(|parsed| parsed.to_string() == id).ok_or_else(not_found)?;
     table.get(id).await?.ok_or_else(not_found)

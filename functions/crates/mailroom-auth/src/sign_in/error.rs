@@ -18,6 +18,6 @@ pub enum SignInError {
     #[error("the id token {0}")]
     IdToken(&'static str),
     /// The provider issued no refresh token, so that access would end with the access token.
-    #[error("there is no refresh token")]
+    #[error("the refresh token is missing")]
     NoRefreshToken,
 }

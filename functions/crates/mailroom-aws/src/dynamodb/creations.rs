@@ -82,7 +82,7 @@ impl Table {
     /// Forgets the key of a creation that is taken back.
     ///
     /// # Errors
-    /// When the service fails. A key that stands for another profile, or for none, is no error.
+    /// When the service fails. Succeeds also if the key names another profile, or none.
     pub async fn forget_creation(&self, key: &IdempotencyKey, profile: ProfileId) -> Result<(), PortError> {
         let delete = self.client().delete_item().table_name(&self.name).set_key(Some(creation_key(key)));
         let deleted = delete

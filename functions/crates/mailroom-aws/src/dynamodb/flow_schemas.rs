@@ -96,7 +96,7 @@ impl Table {
         Ok((schemas, next))
     }
 
-    /// Removes a flow schema. A flow schema that does not exist is no error.
+    /// Removes a flow schema. Succeeds also if the flow schema does not exist.
     ///
     /// # Errors
     /// When the service fails.

@@ -16,7 +16,7 @@ async fn found(item: Value) -> Result<Option<Created>, PortError> {
     let found = Table::new(&clients, "t").created_before(&key(), NOW).await;
     let body = &calls.all()[0].body;
     assert_eq!((&body["ConsistentRead"], &body["Key"]["SK"]["S"]), (&json!(true), &json!("CREATION")));
-    // Whatever a client chooses, it is no part of the table's keys.
+    // The table's keys hold a digest of what a client chooses, never the text itself.
     assert!(!body.to_string().contains("form-7"));
     found
 }
