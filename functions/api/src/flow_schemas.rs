@@ -117,5 +117,5 @@ impl FlowSchemas {
 }
 
 fn not_found() -> ApiError {
-    ApiError::NotFound("There is no flow schema with this id.".to_owned())
+    ApiError::NotFound("No flow schema has this id.".to_owned())
 }

@@ -88,7 +88,7 @@ impl Messages {
     }
 
     pub(crate) async fn get(&self, profile: &str, message: &str) -> Result<Response, ApiError> {
-        let gone = || ApiError::NotFound("There is no message with this id.".to_owned());
+        let gone = || ApiError::NotFound("No message has this id.".to_owned());
         let profile = find(&self.table, profile).await?;
         let id = OutboundId::parse(message).map_err(|_| gone())?;
         let delivery = self.table.delivery(profile.id, &id).await?.ok_or_else(gone)?;

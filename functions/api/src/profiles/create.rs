@@ -153,7 +153,7 @@ impl Profiles {
         }
         let problems =
             Problems::one("flow_schema_id", "names no flow schema; create it first with POST /flow-schemas");
-        Err(ApiError::Conflict(format!("There is no flow schema {id}."), problems))
+        Err(ApiError::Conflict(format!("The flow schema {id} does not exist."), problems))
     }
 }
 

@@ -102,7 +102,7 @@ impl fmt::Display for Mailbox {
     }
 }
 
-/// How a connection becomes a TLS connection. There is no third way.
+/// How a connection becomes a TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Security {
     /// Implicit TLS, from the first byte (RFC 8314 §3).

@@ -130,7 +130,7 @@ pub enum Object {
     Bytes(Vec<u8>),
     /// The object is larger than the limit that was given.
     TooLarge,
-    /// There is no object, or none any more.
+    /// The key names no object, or one that was removed.
     Missing,
 }
 
