@@ -98,8 +98,14 @@ impl<'a> PageIngest<'a> {
                 }
             }
             Isolation::Quarantine => {
-                let fetched = fetch(mailbox, page, limit).await.unwrap_or_default();
-                quarantine(page, fetched, HashMap::new(), profile, mailbox.uid_validity)
+                match fetch(mailbox, page, limit).await {
+                    // It no longer exists.
+                    Ok(fetched) if fetched.is_empty() => fetched,
+                    fetched => {
+                        let fetched = fetched.unwrap_or_default();
+                        quarantine(page, fetched, HashMap::new(), profile, mailbox.uid_validity)
+                    }
+                }
             }
             Isolation::QuarantineUnfetched => {
                 quarantine(page, Vec::new(), HashMap::new(), profile, mailbox.uid_validity)
