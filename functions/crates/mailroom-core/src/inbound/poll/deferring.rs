@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{AfterMove, Ending, Invocation, Poll, PollOutcome, State};
-use crate::inbound::cursor::Uid;
+use crate::inbound::cursor::{Uid, UidValidity};
 use crate::inbound::deferred::{self, Deferred, QuarantineNotice};
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{Isolation, Suspicion, TRIES_BEFORE_SUSPICION};
@@ -156,7 +156,7 @@ impl Poll {
             QuarantineNotice::Pending | QuarantineNotice::Never => None,
             QuarantineNotice::Sent => {
                 let (mailbox, uid) = (&self.profile.settings.mailbox, entry.message.uid.get());
-                let uid_validity = entry.uid_validity.map(crate::inbound::cursor::UidValidity::get);
+                let uid_validity = entry.uid_validity.map(UidValidity::get);
                 let digest = Digest::of_place(mailbox.as_str(), uid_validity, uid);
                 Some(JobId::new(self.profile.id, digest))
             }
@@ -172,7 +172,8 @@ impl Poll {
             }
             isolation => isolation,
         };
-        let notes = JobNotes { supersedes, redelivered: false };
+        // The present try counts as a crash until its end is known.
+        let notes = JobNotes { supersedes, redelivered: entry.crashes > 1 };
         self.begin_page(vec![entry.message], isolation, notes, moment);
     }
 
