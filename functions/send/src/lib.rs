@@ -7,8 +7,8 @@
 //! 4. `smtp_session`: the profile's one session with its SMTP server, and the health of the profile's sending.
 //! 5. `render`: from a stored message to the bytes of an email.
 //! 6. `sent_mailbox`: where copies are filed and uncertain messages are searched for.
-//! 7. `services`, `ports`, `servers`: what all of these work with, and the real servers behind it. `over`: the same over
-//!    services and streams of the caller's.
+//! 7. `services`, `ports`, `servers`: what all of these work with, and the real servers behind it. `streams`: the same
+//!    over services and streams of the caller's.
 //!
 //! A delivery is stored before and after each step that cannot be taken back, so that the next run finds a crash at any
 //! point. Deliberately absent: another attempt of a message that a server may have.
@@ -16,7 +16,6 @@
 pub mod config;
 mod event;
 mod handler;
-mod over;
 mod ports;
 mod render;
 mod sender;
@@ -24,6 +23,7 @@ mod sent_mailbox;
 mod servers;
 mod services;
 mod smtp_session;
+mod streams;
 
 #[cfg(test)]
 mod fakes;
@@ -45,9 +45,9 @@ use mailroom_mail::{imap, smtp};
 
 use crate::config::Config;
 use crate::handler::SendHandler;
-pub use crate::over::{Streams, over};
 use crate::render::MessageStore;
 use crate::services::{Ports, Services};
+pub use crate::streams::{Streams, over_streams};
 
 /// The services of the deployed function.
 struct Deployed;

@@ -50,7 +50,7 @@ pub(crate) struct Smtp<S = imap::Stream> {
 }
 
 impl<S> Smtp<S> {
-    /// What came of opening a session.
+    /// The session, or why it could not be opened.
     pub(crate) fn opened(opened: Result<Session<S>, SmtpError>, server: &Server) -> Result<Self, OpenError> {
         match opened {
             Ok(session) => Ok(Self { session, server: server.clone() }),
@@ -133,7 +133,7 @@ pub(crate) struct Sent<S = imap::Stream> {
 }
 
 impl<S> Sent<S> {
-    /// What came of opening the sent mailbox.
+    /// The sent mailbox, or why it could not be opened; `None` where the server has none.
     pub(crate) fn opened(
         opened: Result<Option<imap::SentMailbox<S>>, ImapError>,
         server: &Server,
@@ -197,5 +197,5 @@ fn negative(reply: &Reply) -> SmtpReply {
 /// A reply as it is shown: `550 5.1.1 No such user`.
 fn text(reply: &Reply) -> String {
     let enhanced = reply.enhanced.map(|(class, subject, detail)| format!(" {class}.{subject}.{detail}"));
-    format!("{}{} {}", reply.code, enhanced.unwrap_or_default(), reply.words).trim().to_owned()
+    format!("{}{} {}", reply.code, enhanced.unwrap_or_default(), reply.text).trim().to_owned()
 }

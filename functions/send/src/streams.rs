@@ -48,7 +48,7 @@ pub trait Streams: Clone + Send + Sync + 'static {
 }
 
 /// Puts the function together over these.
-pub fn over<T, O, Q, G, C>(
+pub fn over_streams<T, O, Q, G, C>(
     table: T,
     objects: O,
     queues: Q,
@@ -75,7 +75,7 @@ where
     }))
 }
 
-/// The services that [`over`] was given.
+/// The services that [`over_streams`] was given.
 struct Given<T, O, Q, G, C>(PhantomData<(T, O, Q, G, C)>);
 
 impl<T, O, Q, G, C> Ports for Given<T, O, Q, G, C>
