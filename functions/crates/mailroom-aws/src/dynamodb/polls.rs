@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
@@ -21,7 +21,7 @@ use super::delivery_item::{machine_key, machine_name};
 use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
 use super::state_item::{CursorItem, StatusItem};
 use super::table::{
-    Item, LISTENING, MAX_PAGES, READ_BATCH, Table, WRITE_BATCH, number, read, text, to_map, update_failed,
+    Item, LISTENING, MAX_PAGES, READ_BATCH, Table, number, read, text, to_map, update_failed,
 };
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 
@@ -235,21 +235,13 @@ impl Profiles for Table {
     ) -> Result<(), PortError> {
         let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
         // A batch that names a key twice is refused as a whole.
-        let unique: Vec<Digest> = messages.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        for batch in unique.chunks(WRITE_BATCH) {
-            let mut left = batch
-                .iter()
-                .map(|message| {
-                    let mut item = ledger_key(id, message);
-                    item.insert("expires_at".to_owned(), expires_at.clone());
-                    let put = PutRequest::builder().set_item(Some(item)).build();
-                    put.map(|put| WriteRequest::builder().put_request(put).build())
-                })
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(unavailable("BatchWriteItem"))?;
-            self.write_all(&mut left).await?;
-        }
-        Ok(())
+        let unique: BTreeSet<Digest> = messages.iter().copied().collect();
+        let items = unique.into_iter().map(|message| {
+            let mut item = ledger_key(id, &message);
+            item.insert("expires_at".to_owned(), expires_at.clone());
+            item
+        });
+        self.put_all(items.collect()).await
     }
 
     async fn note_automated(
@@ -262,22 +254,13 @@ impl Profiles for Table {
         // The last of several with one id: a key may be named only once.
         let unique: HashMap<&str, AutomatedSender> =
             messages.iter().map(|(message, sender)| (message.as_str(), *sender)).collect();
-        let unique: Vec<_> = unique.into_iter().collect();
-        for batch in unique.chunks(WRITE_BATCH) {
-            let mut left = batch
-                .iter()
-                .map(|(message, sender)| {
-                    let mut item = machine_key(id, message);
-                    item.insert("machine".to_owned(), text(machine_name(*sender)));
-                    item.insert("expires_at".to_owned(), expires_at.clone());
-                    let put = PutRequest::builder().set_item(Some(item)).build();
-                    put.map(|put| WriteRequest::builder().put_request(put).build())
-                })
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(unavailable("BatchWriteItem"))?;
-            self.write_all(&mut left).await?;
-        }
-        Ok(())
+        let items = unique.into_iter().map(|(message, sender)| {
+            let mut item = machine_key(id, message);
+            item.insert("machine".to_owned(), text(machine_name(sender)));
+            item.insert("expires_at".to_owned(), expires_at.clone());
+            item
+        });
+        self.put_all(items.collect()).await
     }
 
     async fn forget(&self, id: ProfileId, time: std::time::Duration) -> Result<Forgotten, PortError> {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId};
 
@@ -46,6 +46,19 @@ impl Table {
 
     pub(super) fn client(&self) -> &Client {
         self.client.get_or_init(|| Client::new(&self.clients.config))
+    }
+
+    /// Stores these items, however many. No two may have the same key: such a batch is refused as a whole.
+    pub(super) async fn put_all(&self, items: Vec<Item>) -> Result<(), PortError> {
+        for batch in items.chunks(WRITE_BATCH) {
+            let put = |item: &Item| {
+                let put = PutRequest::builder().set_item(Some(item.clone())).build();
+                put.map(|put| WriteRequest::builder().put_request(put).build())
+            };
+            let batch = batch.iter().map(put).collect::<Result<Vec<_>, _>>();
+            self.write_all(&mut batch.map_err(unavailable("BatchWriteItem"))?).await?;
+        }
+        Ok(())
     }
 
     /// Writes a batch of at most [`WRITE_BATCH`], and again what the service left over.
