@@ -351,7 +351,7 @@ impl Drop for World {
             self.assert_secrets_are_kept();
             let begun = Instant::now();
             loop {
-                let left = processes_with(&self.proxy.endpoint());
+                let left = functions_behind(&self.proxy);
                 if left.is_empty() {
                     break;
                 }
@@ -363,8 +363,10 @@ impl Drop for World {
     }
 }
 
-/// The processes that have this text in their environment: those that the functions of a scenario run in.
-fn processes_with(text: &str) -> Vec<PathBuf> {
+/// The processes that reach AWS through this proxy: those that the functions of a scenario run in.
+fn functions_behind(proxy: &AwsProxy) -> Vec<PathBuf> {
+    // Other variables may name the same port: the emulator keeps functions warm whose public URL's port was given back.
+    let setting = format!("AWS_ENDPOINT_URL={}", proxy.endpoint());
     let processes = fs::read_dir("/proc").expect("Linux has /proc");
     processes
         .flatten()
@@ -372,7 +374,7 @@ fn processes_with(text: &str) -> Vec<PathBuf> {
         // A process that ends meanwhile has no environment any more.
         .filter(|path| {
             let environment = fs::read(path.join("environ")).unwrap_or_default();
-            String::from_utf8_lossy(&environment).split('\0').any(|variable| variable.ends_with(text))
+            String::from_utf8_lossy(&environment).split('\0').any(|variable| variable == setting)
         })
         .collect()
 }
