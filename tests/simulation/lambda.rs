@@ -126,7 +126,7 @@ async fn fetch(world: &Shared, event: Value) -> End {
 /// Runs send once.
 async fn send(world: &Shared, event: Value) -> End {
     let (run, ports, servers, tokens) = process(world);
-    let function = send::over(ports.clone(), ports.clone(), ports, tokens, servers, clock::MACHINE);
+    let function = send::over_streams(ports.clone(), ports.clone(), ports, tokens, servers, clock::MACHINE);
     invoke(world, &run, SEND_TIMEOUT, |deadline| function.handle(event, deadline)).await
 }
 

@@ -22,7 +22,7 @@ const QUIET_TRIES: u32 = 8;
 const SETTLING: Duration = Duration::from_secs(180);
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
-/// What came of a scenario.
+/// The result of a scenario.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) violations: Vec<Violation>,
@@ -46,7 +46,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     builder.enable_time().start_paused(true).build().expect("a runtime")
 }
 
-/// What came of the scenario that led to this world.
+/// The result of the scenario that led to this world.
 pub(crate) fn report(world: &World) -> Report {
     Report {
         violations: world.violations.clone(),

@@ -16,7 +16,7 @@ const REQUIREMENT: &str = "schemathesis==4.32.5";
 /// Where it is installed, below `.local`.
 const ENVIRONMENT: &str = "schemathesis";
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Requests that were made up and sent.

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::parts::{Demo, logs, refused};
-use self::place::{Place, Wanted};
+use self::place::{Place, Target};
 use self::running::{ANN, LOGIN, Running};
 use crate::certificates::Certificates;
 use crate::dovecot::{Dovecot, TokenLogins};
@@ -66,12 +66,12 @@ pub async fn run(
 ) -> Result<(), Problem> {
     say("Mailroom's demo: a message goes into a mailbox, a job comes out, and a reply goes back.");
     let begun = Instant::now();
-    let wanted = Wanted::find(options)?;
+    let target = Target::find(options)?;
     let toolbox = Toolbox::prepare()?;
     // Ctrl-C ends these as it ends any program: nothing runs yet that would be left behind.
     let functions = functions::build(&toolbox)?;
     let demo = tokio::select! {
-        demo = start(&toolbox, &functions, wanted, login) => demo?,
+        demo = start(&toolbox, &functions, target, login) => demo?,
         () = stopped() => return Err(Problem::new("stopped before the demo had begun")),
     };
     let result = tokio::select! {
@@ -125,11 +125,11 @@ pub async fn stopped() {
 async fn start(
     toolbox: &Toolbox,
     functions: &Functions,
-    wanted: Wanted,
+    target: Target,
     login: LoginBy,
 ) -> Result<Demo, Problem> {
     let state = toolbox.state();
-    let place = Place::open(toolbox, wanted)?;
+    let place = Place::open(toolbox, target)?;
     let progress = step("starting the mail server");
     let certificates =
         Certificates::ensure(&state.join("certificates")).map_err(|error| Problem::new(chain(&error)))?;

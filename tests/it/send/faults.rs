@@ -25,7 +25,7 @@ const STEPS: [Step; 10] = [
     Step::Stored,
 ];
 
-/// What came of a message at a server that failed at a step.
+/// The outcome of a message at a server that failed at a step.
 struct Case {
     step: Step,
     profile: ProfileId,

@@ -13,7 +13,7 @@ use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::{patched, settings, tried};
-use mailroom_core::credential_scope::outgrown;
+use mailroom_core::credential_scope::out_of_scope;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::{Credential, Credentials as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
@@ -75,7 +75,7 @@ impl ConnectionTests {
         }
         // As it is stored, if what it logs in with is, and may go there; the test then does what a poll does.
         let same_login = settings(&profile).get("auth") == settings(&current).get("auth");
-        let stays_signed_in = outgrown(&current, &profile.settings).sign_in.is_empty();
+        let stays_signed_in = out_of_scope(&current, &profile.settings).sign_in.is_empty();
         if credential.is_none() && same_login && stays_signed_in {
             return self.test_as_stored(&profile, &current, deadline, provider_end).await;
         }

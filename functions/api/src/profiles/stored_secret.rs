@@ -1,7 +1,7 @@
 //! Whether what is stored of a login may serve a change, or has to be entered again.
 
 use mailroom_contract::problem::Problems;
-use mailroom_core::credential_scope::{Target, outgrown};
+use mailroom_core::credential_scope::{Target, out_of_scope};
 use mailroom_core::profile::{Profile, Settings};
 
 use crate::http::problem::ApiError;
@@ -9,7 +9,7 @@ use crate::profiles::create::secret_field;
 
 /// Refuses settings that lead the stored password or client's secret further than it was entered for.
 pub(crate) fn require_scope(current: &Profile, wanted: &Settings) -> Result<(), ApiError> {
-    let targets = outgrown(current, wanted).secret;
+    let targets = out_of_scope(current, wanted).secret;
     if targets.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use mailroom_aws::dynamodb::Editor;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::{differing, patched, settings};
-use mailroom_core::credential_scope::outgrown;
+use mailroom_core::credential_scope::out_of_scope;
 use mailroom_core::edit::{Edit, NextPoll, edit};
 use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::{
@@ -225,7 +225,7 @@ impl Profiles {
 
 /// Whether the change voids the sign-in.
 fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
-    current.authorization.is_none() || !outgrown(current, &wanted.settings).sign_in.is_empty()
+    current.authorization.is_none() || !out_of_scope(current, &wanted.settings).sign_in.is_empty()
 }
 
 /// Whether the stored secret would hold something that the changed profile cannot use.

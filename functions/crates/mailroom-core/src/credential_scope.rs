@@ -61,7 +61,7 @@ impl Target {
 
 /// What a change of settings would lead further than it was entered for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outgrown {
+pub struct OutOfScope {
     /// The settings that lead the stored password or client's secret further; empty: it may stay.
     pub secret: Vec<Target>,
     /// The settings that void the stored sign-in; empty: it may stay.
@@ -70,10 +70,10 @@ pub struct Outgrown {
 
 /// What `wanted` would lead further than it was entered for, of all that is stored for `current`.
 #[must_use]
-pub fn outgrown(current: &Profile, wanted: &Settings) -> Outgrown {
+pub fn out_of_scope(current: &Profile, wanted: &Settings) -> OutOfScope {
     let signed_in = current.authorization.is_some();
-    let mut outgrown = match (&current.settings.auth, &wanted.auth) {
-        (Auth::Plain { .. }, Auth::Plain { .. }) => Outgrown {
+    let mut out_of_scope = match (&current.settings.auth, &wanted.auth) {
+        (Auth::Plain { .. }, Auth::Plain { .. }) => OutOfScope {
             secret: if current.secret_version.is_some() {
                 servers(&current.settings, wanted)
             } else {
@@ -81,7 +81,7 @@ pub fn outgrown(current: &Profile, wanted: &Settings) -> Outgrown {
             },
             sign_in: Vec::new(),
         },
-        (Auth::Oauth2(before), Auth::Oauth2(after)) => Outgrown {
+        (Auth::Oauth2(before), Auth::Oauth2(after)) => OutOfScope {
             secret: if before.confidential && current.secret_version.is_some() {
                 client_secret(&current.settings, before, wanted, after)
             } else {
@@ -90,14 +90,14 @@ pub fn outgrown(current: &Profile, wanted: &Settings) -> Outgrown {
             sign_in: if signed_in { sign_in(&current.settings, before, wanted, after) } else { Vec::new() },
         },
         // The other type has a secret of its own, and this one is forgotten.
-        (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => Outgrown {
+        (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => OutOfScope {
             secret: Vec::new(),
             sign_in: if signed_in { vec![Target::AuthType] } else { Vec::new() },
         },
     };
-    outgrown.secret.sort_unstable();
-    outgrown.sign_in.sort_unstable();
-    outgrown
+    out_of_scope.secret.sort_unstable();
+    out_of_scope.sign_in.sort_unstable();
+    out_of_scope
 }
 
 fn client_secret(current: &Settings, before: &Oauth2, wanted: &Settings, after: &Oauth2) -> Vec<Target> {

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use crate::credential_scope::outgrown;
+use crate::credential_scope::out_of_scope;
 use crate::health::{ProfileState, Status};
 use crate::oauth2::Authorization;
 use crate::profile::{Profile, Settings};
@@ -44,7 +44,7 @@ pub struct Edit {
 /// A change of anything that a poll depends on clears the error and the pause, so that the very next poll tries it.
 #[must_use]
 pub fn edit(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
-    let stays = outgrown(current, &wanted.settings).sign_in.is_empty();
+    let stays = out_of_scope(current, &wanted.settings).sign_in.is_empty();
     let authorization = current.authorization.clone().filter(|_| stays);
     edited(current, Profile { authorization, ..wanted }, now)
 }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn another_mailbox_begins_anew() {
+    fn another_mailbox_begins_again() {
         type Change = fn(&mut Profile);
         let changes: [Change; 3] = [
             |profile| profile.settings.mailbox = Mailbox::parse("Orders").unwrap(),

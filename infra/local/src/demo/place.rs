@@ -24,15 +24,15 @@ const FLOW: &str = "add-to-queue";
 const SHARED_FLOW: &str = "demo";
 const SHARED_QUEUE: &str = "mailroom-demo.fifo";
 
-/// What is asked for, before anything is started.
-pub(super) enum Wanted {
+/// Where the demo is to run, before anything is started.
+pub(super) enum Target {
     /// An emulator on this port.
     Own(u16),
     /// The stack at an endpoint that answers.
     Shared { endpoint: String, kind: Kind },
 }
 
-impl Wanted {
+impl Target {
     /// The place that fits what is up, and these options.
     ///
     /// # Errors
@@ -81,15 +81,15 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn open(toolbox: &Toolbox, wanted: Wanted) -> Result<Self, Problem> {
-        match wanted {
-            Wanted::Own(port) => {
+    pub(super) fn open(toolbox: &Toolbox, target: Target) -> Result<Self, Problem> {
+        match target {
+            Target::Own(port) => {
                 let progress = step("starting the AWS emulator");
                 let emulator = Emulator::start(toolbox, Some(port), &up::log(toolbox))?;
                 progress.done(&format!("AWS emulator at {}", emulator.endpoint()));
                 Ok(Self::Own(emulator))
             }
-            Wanted::Shared { endpoint, kind } => Ok(Self::Shared { endpoint, kind }),
+            Target::Shared { endpoint, kind } => Ok(Self::Shared { endpoint, kind }),
         }
     }
 

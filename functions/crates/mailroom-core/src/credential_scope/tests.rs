@@ -64,7 +64,7 @@ fn of(current: &Profile, change: fn(&mut Settings)) -> (Vec<&'static str>, Vec<&
     let mut wanted = current.settings.clone();
     change(&mut wanted);
     let names = |targets: Vec<Target>| targets.into_iter().map(Target::field).collect();
-    let Outgrown { secret, sign_in } = outgrown(current, &wanted);
+    let OutOfScope { secret, sign_in } = out_of_scope(current, &wanted);
     (names(secret), names(sign_in))
 }
 
@@ -107,8 +107,8 @@ fn a_server_that_comes_to_be_is_another_one() {
     ] {
         let mut without = password();
         take_away(&mut without.settings);
-        assert_eq!(outgrown(&password(), &without.settings), Outgrown::default(), "{field}");
-        let back = outgrown(&without, &password().settings);
+        assert_eq!(out_of_scope(&password(), &without.settings), OutOfScope::default(), "{field}");
+        let back = out_of_scope(&without, &password().settings);
         assert_eq!(back.secret.iter().map(|target| target.field()).collect::<Vec<_>>(), [field]);
     }
 }
@@ -262,7 +262,7 @@ fn no_chain_of_edits_without_a_secret_leads_a_credential_to_anyone_new() {
         let (mut seen, mut ahead) = (HashSet::new(), VecDeque::from([start]));
         while let Some(current) = ahead.pop_front() {
             for wanted in &settings {
-                if !outgrown(&current, wanted).secret.is_empty() {
+                if !out_of_scope(&current, wanted).secret.is_empty() {
                     continue;
                 }
                 let secret_version = current.secret_version.clone();

@@ -187,7 +187,7 @@ pub struct Reply {
     /// The address that is the code's argument: a page to open, or the server that has the mailbox.
     pub address: Option<String>,
     /// The text after the code; may be empty.
-    pub words: String,
+    pub text: String,
     /// What the text says where no code says it.
     pub sign: Option<Sign>,
     /// The pause that the text asks for.

@@ -194,7 +194,7 @@ where
         Greeting::Authenticated => None,
         Greeting::NotAuthenticated(known) => log_in(&mut connection, known, login, server).await?,
     };
-    let (session, state, listing) = Session::examine(connection, known, mailbox, list_above).await?;
+    let (session, state, listing) = Session::examine_and_list(connection, known, mailbox, list_above).await?;
     Ok(Opened { session, state, listing })
 }
 
@@ -285,7 +285,7 @@ where
             }
             Err(ImapError::Refused { step, mut reply }) => {
                 if let Some(why) = why.filter(|why| !why.is_empty()) {
-                    reply.words = connection.redactor.redact(format!("{} {why}", reply.words).trim());
+                    reply.text = connection.redactor.redact(format!("{} {why}", reply.text).trim());
                 }
                 return Err(ImapError::Refused { step, reply });
             }

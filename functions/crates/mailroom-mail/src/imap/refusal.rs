@@ -189,7 +189,7 @@ fn tell(code: ErrorCode, at: &str, did: &str, reply: &Reply, hint: &str) -> Owne
         Refusal::Bad => "BAD",
         Refusal::Bye => "BYE",
     };
-    let words = if reply.words.is_empty() { status } else { &reply.words };
+    let words = if reply.text.is_empty() { status } else { &reply.text };
     quoting(code, &format!("{at} {did}"), words, hint).retry_after(reply.pause)
 }
 

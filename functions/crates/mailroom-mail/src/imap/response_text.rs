@@ -7,7 +7,7 @@ use super::response::StatusLine;
 use mailroom_net::redact::Redactor;
 
 /// The most of a refusal's text that is kept, in characters.
-const MAX_WORDS: usize = 300;
+const MAX_REPLY_TEXT: usize = 300;
 
 /// Parts of the texts of known servers, in lower case, that say what no response code says; the first that fits decides.
 /// Texts as seen:
@@ -78,7 +78,7 @@ impl Reply {
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let lower = clean.to_ascii_lowercase();
         let mut words: String = redactor.redact(clean.trim());
-        if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
+        if let Some((end, _)) = words.char_indices().nth(MAX_REPLY_TEXT) {
             words.truncate(end);
         }
         let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
@@ -86,7 +86,7 @@ impl Reply {
             refusal,
             code: line.code.known(),
             address: line.address.as_deref().map(|address| redactor.redact(address)),
-            words,
+            text: words,
             sign: SIGNS.iter().find(|(_, texts)| says(texts)).map(|(sign, _)| *sign),
             pause: backoff(&lower),
         }
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn words_are_bounded_and_free_of_control_characters() {
-        assert_eq!(reply("a\x1b[31mb\0c\t\u{9b}d").words, "a [31mb c  d");
-        assert_eq!(reply(&"ü".repeat(5000)).words.chars().count(), MAX_WORDS);
+        assert_eq!(reply("a\x1b[31mb\0c\t\u{9b}d").text, "a [31mb c  d");
+        assert_eq!(reply(&"ü".repeat(5000)).text.chars().count(), MAX_REPLY_TEXT);
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
             "Invalid: A2 AUTHENTICATE PLAIN AGFubgBjb3Jy",
             "Invalid: <correct>",
         ] {
-            let words = reply(echo).words;
+            let words = reply(echo).text;
             assert!(words.ends_with('…') || words.ends_with("…>"), "{words}");
             assert!(!words.contains("AGFu") && !words.contains("correct"), "{words}");
         }

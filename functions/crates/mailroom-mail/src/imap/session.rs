@@ -55,7 +55,7 @@ impl<S> std::fmt::Debug for Session<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Opens `mailbox` without changing it and lists it above `above`, in one flight.
-    pub(super) async fn examine(
+    pub(super) async fn examine_and_list(
         mut connection: Connection<S>,
         capabilities: Option<Capabilities>,
         mailbox: &Mailbox,

@@ -114,7 +114,7 @@ where
     }
     let mut reply = answer.reply;
     if let (false, Some(why)) = (reply.is_done(), why) {
-        reply.words = connection.redactor.redact(format!("{} {why}", reply.words).trim());
+        reply.text = connection.redactor.redact(format!("{} {why}", reply.text).trim());
     }
     finish_auth(connection, reply, Step::Token).await
 }

@@ -51,7 +51,7 @@ impl SmtpError {
             Self::OutOfStep { step, reply } => quoting(
                 ErrorCode::SmtpConnect,
                 &format!("{at} sent a reply that does not belong here (waiting for {step})"),
-                &format!("{} {}", reply.code, reply.words),
+                &format!("{} {}", reply.code, reply.text),
                 "Mailroom ends the session.",
             ),
             Self::Malformed { step, what } => of_malformed(*step, *what, &at),

@@ -74,7 +74,7 @@ impl Meaning {
     /// - Postfix: `503 5.5.1 Error: authentication not enabled`, `530 5.7.0 Must issue a STARTTLS command first`
     /// - Exchange: `504 5.7.4 Unrecognized authentication type`
     fn of_login(reply: &Reply) -> Self {
-        let lower = reply.words.to_ascii_lowercase();
+        let lower = reply.text.to_ascii_lowercase();
         match (reply.enhanced, reply.code) {
             _ if lower.contains("smtpclientauthentication is disabled") => Self::SwitchedOff,
             (Some((5, 7, 30 | 57)), _) => Self::WantsToken,
@@ -92,7 +92,7 @@ impl Meaning {
 
     /// 530: something is missing before the command, STARTTLS or a login (RFC 3207 §4, RFC 4954 §6).
     fn of_530(reply: &Reply) -> Self {
-        if reply.words.to_ascii_uppercase().contains("STARTTLS") {
+        if reply.text.to_ascii_uppercase().contains("STARTTLS") {
             Self::Unencrypted
         } else {
             Self::LoginFirst
@@ -129,7 +129,7 @@ pub(super) fn owner_error(step: Step, reply: &Reply, at: &str) -> OwnerError {
         || reply.code.to_string(),
         |(class, subject, detail)| format!("{} {class}.{subject}.{detail}", reply.code),
     );
-    let words = format!("{number} {}", reply.words);
+    let words = format!("{number} {}", reply.text);
     quoting(meaning.code(reply), &format!("{at} {}", did(meaning, step)), words.trim(), hint(meaning, step))
 }
 

@@ -3,7 +3,7 @@
 use mailroom_net::redact::Redactor;
 
 /// The most of a reply's text that is kept, in characters.
-const MAX_WORDS: usize = 300;
+const MAX_REPLY_TEXT: usize = 300;
 
 /// A server's reply: bounded, without control characters and without the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Reply {
     /// The enhanced status code (RFC 3463), such as `5.7.8`, if there is one.
     pub enhanced: Option<(u16, u16, u16)>,
     /// The text of all lines, without the codes; may be empty.
-    pub words: String,
+    pub text: String,
 }
 
 /// One line of a reply, without its end.
@@ -54,10 +54,10 @@ impl Reply {
             .join(" ");
         let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let mut words = redactor.redact(clean.trim());
-        if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
+        if let Some((end, _)) = words.char_indices().nth(MAX_REPLY_TEXT) {
             words.truncate(end);
         }
-        Self { code, enhanced, words }
+        Self { code, enhanced, text: words }
     }
 
     /// Whether it is a positive completion reply (2yz, RFC 5321 §4.2.1).
@@ -107,7 +107,7 @@ impl Reply {
             Some((_, 4, 5) | (_, 1, 90) | (_, 7, 232 | 233) | (_, 2, 121 | 122)) => true,
             Some((4, 3, 2)) if self.code == 432 => true,
             Some(_) | None => {
-                let lower = self.words.to_ascii_lowercase();
+                let lower = self.text.to_ascii_lowercase();
                 SENDING_LIMIT.iter().any(|sign| lower.contains(sign))
             }
         }
@@ -164,18 +164,18 @@ mod tests {
         let gmail =
             reply(&["5.7.8 Username and Password not accepted. For more", "5.7.8 go to https://x.example"]);
         assert_eq!(gmail.enhanced, Some((5, 7, 8)));
-        assert_eq!(gmail.words, "Username and Password not accepted. For more go to https://x.example");
+        assert_eq!(gmail.text, "Username and Password not accepted. For more go to https://x.example");
         let plain = reply(&["Authentication failed. 1.2"]);
-        assert_eq!((plain.enhanced, plain.words.as_str()), (None, "Authentication failed. 1.2"));
+        assert_eq!((plain.enhanced, plain.text.as_str()), (None, "Authentication failed. 1.2"));
         assert_eq!(reply(&["5.7"]).enhanced, None);
         assert_eq!(reply(&["5.7.8.1 x"]).enhanced, None);
     }
 
     #[test]
     fn words_are_bounded_and_free_of_what_must_not_be_seen() {
-        assert_eq!(reply(&["a\x1b[31mb\0c"]).words, "a [31mb c");
-        assert_eq!(reply(&["\u{fc}".repeat(5000).as_str()]).words.chars().count(), MAX_WORDS);
-        assert_eq!(reply(&["no correct horse here"]).words, "no … here");
+        assert_eq!(reply(&["a\x1b[31mb\0c"]).text, "a [31mb c");
+        assert_eq!(reply(&["\u{fc}".repeat(5000).as_str()]).text.chars().count(), MAX_REPLY_TEXT);
+        assert_eq!(reply(&["no correct horse here"]).text, "no … here");
     }
 
     #[test]

@@ -159,7 +159,7 @@ async fn a_farewell_is_told_when_nothing_follows_it() {
     let ImapError::Refused { step: Step::Login, reply } = open(transcript, None).await.unwrap_err() else {
         panic!("not a refusal");
     };
-    assert_eq!(reply.words, "maintenance");
+    assert_eq!(reply.text, "maintenance");
     assert!(before.elapsed() < Duration::from_secs(5));
 }
 

@@ -55,7 +55,7 @@ fn read_all(input: &[u8]) {
                 let lines: Vec<String> =
                     answer.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
                 let _ = Extensions::read(&lines);
-                assert!(answer.reply.words.chars().count() <= 300);
+                assert!(answer.reply.text.chars().count() <= 300);
                 for step in [Step::Greeting, Step::StartTls, Step::Login, Step::Token, Step::EndOfData] {
                     let error = SmtpError::unsuccessful(step, answer.reply.clone());
                     let message = error.owner_error(&example()).message;

@@ -70,7 +70,7 @@ async fn commands_go_in_one_flight_where_the_server_takes_that() {
     let begun = session.begin(&Envelope { content: Content::EightBit, ..envelope(&all) }).await;
     let TransactionStart::Ready { refused } = begun else { panic!("{begun:?}") };
     assert_eq!(said(&refused), [("bob@example.org", 451), ("eve@example.org", 550)]);
-    assert_eq!(refused[1].1.words, "no such user");
+    assert_eq!(refused[1].1.text, "no such user");
 }
 
 #[tokio::test]
