@@ -15,7 +15,7 @@ use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{
     Credential, Credentials, FlowQueue, Forgotten, Grants, Handover, Hold, Lease, Listening, PortError,
-    Profiles, Schedules,
+    Profiles, Progress, Schedules,
 };
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use secrecy::SecretString;
@@ -183,8 +183,7 @@ impl Profiles for Ports {
     async fn move_cursor(
         &self,
         lease: &Lease,
-        cursor: &Cursor,
-        deferred: &[Deferred],
+        Progress { cursor, deferred, skipped_seen }: Progress<'_>,
         hold: Hold,
     ) -> Result<(), PortError> {
         self.call(Op::MoveCursor, |world| {
@@ -192,6 +191,7 @@ impl Profiles for Ports {
             let row = fenced(world, lease)?;
             let before = row.profile.cursor.replace(cursor);
             row.profile.deferred = deferred.iter().copied().map(stored_deferred).collect();
+            row.profile.skipped_seen = skipped_seen;
             match hold {
                 Hold::Until(until) => (row.lease_until, row.tries) = (Some(millis(until)), 1),
                 Hold::Release => (row.lease_until, row.tries) = (None, 0),

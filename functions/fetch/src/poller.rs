@@ -252,9 +252,9 @@ where
             Step::NoteHandedOver(digests) => done(self.profiles.note_handed_over(id, digests, now).await)?,
             Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids).await?,
             Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids).await?,
-            Step::MoveCursor { lease, cursor, deferred, hold } => {
+            Step::MoveCursor { lease, progress, hold } => {
                 kept.page = None;
-                done(self.profiles.move_cursor(lease, cursor, deferred, hold).await)?
+                done(self.profiles.move_cursor(lease, progress, hold).await)?
             }
             Step::Release { lease, tries } => {
                 kept.page = None;

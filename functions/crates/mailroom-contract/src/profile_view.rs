@@ -144,6 +144,20 @@ pub struct StatusView {
     pub authorized: bool,
     /// What will stop working within 30 days.
     pub warnings: Vec<WarningView>,
+    /// The messages that started no flow because they were read elsewhere before the poll. Empty with `include_seen`.
+    pub skipped_seen: SkippedSeenView,
+}
+
+/// Messages that started no flow because they were read elsewhere before the poll.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SkippedSeen)]
+pub struct SkippedSeenView {
+    /// How many there were in this mailbox.
+    pub count: u64,
+    /// When a poll last skipped one.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_at: Option<OffsetDateTime>,
 }
 
 /// Something that will stop working on a known day.
@@ -358,6 +372,10 @@ impl StatusView {
             last_uid: profile.cursor.map(|cursor| cursor.last_uid),
             authorized: profile.can_log_in(),
             warnings: warnings(profile, now).into_iter().map(WarningView::from).collect(),
+            skipped_seen: SkippedSeenView {
+                count: profile.skipped_seen.count,
+                last_at: profile.skipped_seen.last_at,
+            },
         }
     }
 }

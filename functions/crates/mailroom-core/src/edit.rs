@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::credential_scope::out_of_scope;
-use crate::health::{ProfileState, Status};
+use crate::health::{ProfileState, SkippedSeen, Status};
 use crate::oauth2::Authorization;
 use crate::profile::{Profile, Settings};
 
@@ -74,6 +74,10 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
         deferred: match place {
             Place::Same => current.deferred.clone(),
             Place::Another => Vec::new(),
+        },
+        skipped_seen: match place {
+            Place::Same => current.skipped_seen,
+            Place::Another => SkippedSeen::default(),
         },
         status: current.status.clone(),
         sending: current.sending.clone(),

@@ -85,6 +85,23 @@ impl Default for Status {
     }
 }
 
+/// The messages that polls passed because someone had read them before, where a profile wants only unread ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SkippedSeen {
+    /// How many there were in this mailbox.
+    pub count: u64,
+    /// When a poll last passed one.
+    pub last_at: Option<OffsetDateTime>,
+}
+
+impl SkippedSeen {
+    /// Counts some more, passed at `now`.
+    pub fn add(&mut self, more: usize, now: OffsetDateTime) {
+        self.count = self.count.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+        self.last_at = Some(now);
+    }
+}
+
 /// An error of sending, kept beside the status of polls: neither pauses the other, and neither clears it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendingStatus {

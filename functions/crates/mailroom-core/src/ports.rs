@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::flow::FlowSchemaId;
-use crate::health::Status;
+use crate::health::{SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::deferred::Deferred;
 use crate::inbound::job::{Digest, FlowJob, JobId};
@@ -50,6 +50,17 @@ pub struct Lease {
     pub tries: u32,
     /// When another run may take it.
     pub expires_at: OffsetDateTime,
+}
+
+/// How far a poll is in its mailbox: stored as a whole, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The new cursor.
+    pub cursor: &'a Cursor,
+    /// The messages that it passed although they could not be read.
+    pub deferred: &'a [Deferred],
+    /// The messages that it passed because someone had read them, all that there ever were.
+    pub skipped_seen: SkippedSeen,
 }
 
 /// Whether a lease is kept when the cursor moves.
@@ -124,15 +135,14 @@ pub trait Profiles: Send + Sync {
         expires_at: OffsetDateTime,
     ) -> impl Future<Output = Result<Option<(Lease, Profile)>, PortError>> + Send;
 
-    /// Moves the cursor, stores the deferred messages with it, counts `tries` from there, and keeps or releases the
+    /// Moves the cursor, stores everything else of the progress, counts `tries` from there, and keeps or releases the
     /// lease: all of it, or nothing.
     ///
     /// Fails with [`PortError::Lost`] when another run took the lease.
     fn move_cursor(
         &self,
         lease: &Lease,
-        cursor: &Cursor,
-        deferred: &[Deferred],
+        progress: Progress<'_>,
         hold: Hold,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 

@@ -6,7 +6,7 @@ use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
 use crate::flow::FlowSchemaId;
-use crate::health::{Health, ProfileState, SendingChange, SendingStatus, Status};
+use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::deferred::Deferred;
 use crate::invalid::Invalid;
@@ -191,6 +191,8 @@ pub struct Profile {
     pub cursor: Option<Cursor>,
     /// The messages that the cursor passed although they could not be read.
     pub deferred: Vec<Deferred>,
+    /// The messages of its mailbox that were passed because someone had read them.
+    pub skipped_seen: SkippedSeen,
     /// What the owner is shown.
     pub status: Status,
     /// An error of sending, as it is stored; see [`Profile::sending_error`].
@@ -212,6 +214,7 @@ impl Profile {
             updated_at: now,
             cursor: None,
             deferred: Vec::new(),
+            skipped_seen: SkippedSeen::default(),
             status: Status { state, ..Status::default() },
             sending: None,
         }

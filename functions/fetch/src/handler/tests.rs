@@ -9,14 +9,12 @@ use mailroom_auth::http::Http;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
-use mailroom_core::inbound::cursor::Cursor;
-use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::ports::{Credential, Credentials, FlowQueue, Forgotten, Hold, Lease};
+use mailroom_core::ports::{Credential, Credentials, FlowQueue, Forgotten, Hold, Lease, Progress};
 use mailroom_core::profile::{Auth, Settings};
 use mailroom_core::server::{Host, Security, Server};
 use mailroom_lambda::clock;
@@ -69,7 +67,7 @@ impl Profiles for Ports {
         Ok(None)
     }
 
-    async fn move_cursor(&self, _: &Lease, _: &Cursor, _: &[Deferred], _: Hold) -> Result<(), PortError> {
+    async fn move_cursor(&self, _: &Lease, _: Progress<'_>, _: Hold) -> Result<(), PortError> {
         Ok(())
     }
 

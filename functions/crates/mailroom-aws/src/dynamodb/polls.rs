@@ -5,13 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
-use mailroom_core::inbound::cursor::Cursor;
-use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::job::Digest;
 use mailroom_core::inbound::schedule::Range;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
-use mailroom_core::ports::{FlowQueue, Forgotten, Hold, Lease, Listening, PortError, Profiles};
+use mailroom_core::ports::{FlowQueue, Forgotten, Hold, Lease, Listening, PortError, Profiles, Progress};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use time::{Duration, OffsetDateTime};
 
@@ -19,7 +17,7 @@ use super::attribute::millis;
 use super::deferred_item::DeferredItem;
 use super::delivery_item::{machine_key, machine_name};
 use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
-use super::state_item::{CursorItem, StatusItem};
+use super::state_item::{CursorItem, SkippedSeenItem, StatusItem};
 use super::table::{
     Item, LISTENING, MAX_PAGES, READ_BATCH, Table, number, read, text, to_map, update_failed,
 };
@@ -121,13 +119,8 @@ impl Profiles for Table {
         Ok(Some((lease, profile)))
     }
 
-    async fn move_cursor(
-        &self,
-        lease: &Lease,
-        cursor: &Cursor,
-        deferred: &[Deferred],
-        hold: Hold,
-    ) -> Result<(), PortError> {
+    async fn move_cursor(&self, lease: &Lease, progress: Progress<'_>, hold: Hold) -> Result<(), PortError> {
+        let Progress { cursor, deferred, skipped_seen } = progress;
         let update = self
             .update_item(lease.profile)
             .condition_expression("fence = :fence")
@@ -156,6 +149,11 @@ impl Profiles for Table {
                 ":deferred",
                 AttributeValue::L(entries.collect::<Result<_, _>>()?),
             );
+        }
+        if skipped_seen.count > 0 {
+            set.push_str(", skipped_seen = :skipped");
+            update =
+                update.expression_attribute_values(":skipped", to_map(SkippedSeenItem::from(&skipped_seen))?);
         }
         let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
         update.update_expression(set + &remove).send().await.map_err(update_failed)?;

@@ -17,7 +17,7 @@ use time::format_description::well_known::Iso8601;
 
 use super::attribute::{Unreadable, invalid, is_false, millis, time_of};
 use super::deferred_item::DeferredItem;
-use super::state_item::{AuthorizationItem, CursorItem, SendingItem, StatusItem};
+use super::state_item::{AuthorizationItem, CursorItem, SendingItem, SkippedSeenItem, StatusItem};
 
 /// The sort key of a profile's item.
 pub(crate) const PROFILE: &str = "PROFILE";
@@ -122,6 +122,8 @@ pub(crate) struct ProfileItem {
     /// `deferred` alone is a word that DynamoDB reserves.
     #[serde(rename = "deferred_messages", default, skip_serializing_if = "Vec::is_empty")]
     deferred: Vec<DeferredItem>,
+    #[serde(default, skip_serializing_if = "SkippedSeenItem::is_nothing")]
+    skipped_seen: SkippedSeenItem,
     status: StatusItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sending: Option<SendingItem>,
@@ -291,6 +293,7 @@ impl From<&Profile> for ProfileItem {
             updated_at: millis(profile.updated_at),
             cursor: profile.cursor.as_ref().map(CursorItem::from),
             deferred: profile.deferred.iter().map(DeferredItem::from).collect(),
+            skipped_seen: SkippedSeenItem::from(&profile.skipped_seen),
             status: StatusItem::from(&profile.status),
             sending: profile.sending.as_ref().map(SendingItem::from),
             lease_until: None,
@@ -363,6 +366,7 @@ impl ProfileItem {
             updated_at: time_of("updated_at", self.updated_at)?,
             cursor: self.cursor.map(CursorItem::read).transpose()?,
             deferred: self.deferred.into_iter().map(DeferredItem::read).collect::<Result<_, _>>()?,
+            skipped_seen: self.skipped_seen.read()?,
             status: self.status.read()?,
             sending: self.sending.map(SendingItem::read).transpose()?,
         })

@@ -31,13 +31,14 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 11] = [
+const STATE: [&str; 12] = [
     "PK",
     "SK",
     "id",
     "created_at",
     "cursor",
     "deferred_messages",
+    "skipped_seen",
     "status",
     "sending",
     "lease_until",
@@ -191,7 +192,7 @@ impl Table {
         let mut add = "";
         if edit.place == Place::Another {
             set.push("tries = :none".to_owned());
-            remove.extend(["#cursor", "deferred_messages", "lease_until"].map(str::to_owned));
+            remove.extend(["#cursor", "deferred_messages", "skipped_seen", "lease_until"].map(str::to_owned));
             add = " ADD fence :one";
             update = update
                 .expression_attribute_names("#cursor", "cursor")

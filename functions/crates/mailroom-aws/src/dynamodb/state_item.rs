@@ -1,6 +1,6 @@
 //! What polls and sends note in a profile's item: how far they are, and how it is doing.
 
-use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, Status};
+use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
@@ -155,6 +155,31 @@ impl ErrorItem {
             since: time_of("status", self.since)?,
             count: self.count,
         })
+    }
+}
+
+/// The messages that were passed because someone had read them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SkippedSeenItem {
+    count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_at: Option<i64>,
+}
+
+impl From<&SkippedSeen> for SkippedSeenItem {
+    fn from(skipped: &SkippedSeen) -> Self {
+        Self { count: skipped.count, last_at: skipped.last_at.map(millis) }
+    }
+}
+
+impl SkippedSeenItem {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn read(self) -> Result<SkippedSeen, Unreadable> {
+        let last_at = self.last_at.map(|at| time_of("skipped_seen", at)).transpose()?;
+        Ok(SkippedSeen { count: self.count, last_at })
     }
 }
 

@@ -17,6 +17,8 @@ const PAGE_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Backlog {
     pub(crate) pending: Vec<PendingMessage>,
+    /// The messages that someone has read, as far as the cursor has not passed them.
+    skipped_seen: Vec<Uid>,
     /// How many of them the cursor has passed.
     pub(crate) passed: usize,
     /// Where the cursor stands, or `end` after the last of them.
@@ -35,6 +37,7 @@ impl Backlog {
     pub(crate) fn new(work: Work, isolation: Isolation) -> Self {
         Self {
             pending: work.pending,
+            skipped_seen: work.skipped_seen,
             passed: 0,
             cursor: work.start,
             end: work.end,
@@ -65,6 +68,13 @@ impl Backlog {
     /// The cursor past a message that is not handed over.
     pub(crate) fn past(&self, uid: Uid) -> Cursor {
         Cursor { last_uid: self.cursor.last_uid.max(uid.get()), ..self.cursor }
+    }
+
+    /// How many messages up to this UID someone has read. They are counted once.
+    pub(crate) fn take_skipped(&mut self, last_uid: u32) -> usize {
+        let before = self.skipped_seen.len();
+        self.skipped_seen.retain(|uid| uid.get() > last_uid);
+        before - self.skipped_seen.len()
     }
 
     /// Whether a failure of the server is only that time ran out in the middle of a page, and something was achieved.

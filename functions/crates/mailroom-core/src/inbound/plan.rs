@@ -90,6 +90,8 @@ pub enum Plan {
 pub struct Work {
     /// The messages, in ascending order of their UIDs. Empty: only the cursor has to be written.
     pub pending: Vec<PendingMessage>,
+    /// The messages that are not wanted because someone has read them, in the same order.
+    pub skipped_seen: Vec<Uid>,
     /// Where the cursor stands before the first of them.
     pub start: Cursor,
     /// Where the cursor stands after the last of them, and after those above it that are not wanted.
@@ -98,6 +100,21 @@ pub struct Work {
     pub more: bool,
     /// Whether UIDs have lost their meaning since the cursor was stored.
     pub renumbered: bool,
+}
+
+impl Work {
+    /// Nothing to hand over behind a cursor that stays.
+    #[must_use]
+    pub const fn nothing(cursor: Cursor) -> Self {
+        Self {
+            pending: Vec::new(),
+            skipped_seen: Vec::new(),
+            start: cursor,
+            end: cursor,
+            more: false,
+            renumbered: false,
+        }
+    }
 }
 
 impl Selection {
@@ -216,8 +233,10 @@ pub fn plan(
             message.uid <= floor.up_to && message.arrived.is_some_and(|arrived| arrived < floor.since)
         })
     };
+    // Read or not, what was there before a renumbering may have been handed over.
+    let is_new = |uid: Uid| start.floor.is_none_or(|floor| !floor.renumbered || uid > floor.up_to);
     let mut end = start;
-    let mut pending = Vec::new();
+    let (mut pending, mut skipped_seen) = (Vec::new(), Vec::new());
     for message in listing.messages.iter().filter(|m| m.uid.get() > start.last_uid) {
         let is_wanted = (wanted.include_seen || !message.seen) && !below_floor(message);
         if is_wanted {
@@ -230,6 +249,9 @@ pub fn plan(
             });
             end = end.advanced(message.uid, message.arrived, now);
         } else {
+            if !below_floor(message) && is_new(message.uid) {
+                skipped_seen.push(message.uid);
+            }
             end = end.advanced(message.uid, None, now);
         }
     }
@@ -242,7 +264,7 @@ pub fn plan(
         return Plan::Idle;
     }
     let renumbered = cursor.is_some_and(|cursor| is_renumbered(cursor, state));
-    Plan::Work(Work { pending, start, end, more, renumbered })
+    Plan::Work(Work { pending, skipped_seen, start, end, more, renumbered })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 
 mod deferring;
 mod ending;
+mod leasing;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,8 +37,8 @@ use crate::inbound::pending::PendingMessage;
 use crate::inbound::plan::{self, Listing, MailboxState, Plan, Selection, Work};
 use crate::inbound::step::{Event, JobNotes, Moment, PollOutcome, Step};
 use crate::owner_error::{ErrorCode, OwnerError};
-use crate::ports::{FlowQueue, Hold, Lease, PortError};
-use crate::profile::Profile;
+use crate::ports::{FlowQueue, Hold, Lease, PortError, Progress};
+use crate::profile::{AfterFetch, Profile};
 use crate::server::Server;
 
 /// How many UIDs the first window of a listing has: at most half a megabyte of messages.
@@ -45,22 +46,6 @@ pub const WINDOW: u32 = 10_000;
 
 /// A window with fewer messages is followed by a wider one, because UIDs may have large gaps.
 const SPARSE: usize = 1_000;
-
-/// How long a lease lasts at most without being renewed, where others share the invocation. Each move of the cursor
-/// renews it.
-const LEASE_TIME: Duration = Duration::from_secs(60);
-
-/// How much longer than the poll's own time a lease lasts: the driver ends a step that is late within a second.
-const LEASE_MARGIN: Duration = Duration::from_secs(3);
-
-/// How long a lease lasts at most in an invocation of its own.
-const LONGEST_LEASE: Duration = Duration::from_secs(240);
-
-/// How long after the end of a lease its run is checked.
-const CHECK_MARGIN: Duration = Duration::from_secs(15);
-
-/// The latest check: a repeat must reach the queue before it forgets, five minutes after the first try.
-const LATEST_CHECK: Duration = Duration::from_secs(255);
 
 /// Whether other profiles share the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +80,8 @@ pub struct Poll {
     /// Whether this poll deferred a message, or tried one.
     deferred_changed: bool,
     state: State,
+    /// When it was last told something.
+    now: OffsetDateTime,
     /// The steps with which the poll ends.
     ending: VecDeque<Ending>,
     outcome: PollOutcome,
@@ -145,8 +132,7 @@ impl Poll {
     #[must_use]
     pub fn new(profile: Profile, invocation: Invocation, moment: Moment) -> Self {
         let nowhere = Cursor { uid_validity: None, last_uid: 0, newest: moment.now, floor: None };
-        let nothing =
-            Work { pending: Vec::new(), start: nowhere, end: nowhere, more: false, renumbered: false };
+        let nothing = Work::nothing(nowhere);
         let mut poll = Self {
             invocation,
             mailbox: None,
@@ -162,6 +148,7 @@ impl Poll {
             trying: None,
             deferred_changed: false,
             state: State::Finish,
+            now: moment.now,
             ending: VecDeque::new(),
             outcome: PollOutcome::Read { handed_over: 0, more: false },
             error: None,
@@ -204,7 +191,7 @@ impl Poll {
             State::Page(page) => page.step(&self.queue),
             State::FetchAnother { than, turn } => Step::FetchAnother { than: than.clone(), turn: *turn },
             State::MoveCursor { lease, cursor, hold, .. } => {
-                Step::MoveCursor { lease, cursor, deferred: &self.profile.deferred, hold: *hold }
+                Step::MoveCursor { lease, progress: self.progress(cursor), hold: *hold }
             }
             State::Release { lease, tries } => Step::Release { lease, tries: *tries },
             State::LogOut => Step::LogOut,
@@ -216,6 +203,7 @@ impl Poll {
 
     /// Takes note of what the step that [`Self::next`] named led to, at `moment`.
     pub fn tell(&mut self, told: Result<Event, Failure>, moment: Moment) {
+        self.now = moment.now;
         match told {
             Err(failure) => self.fail(failure, moment),
             Ok(Event::Opened(state, listing)) => {
@@ -313,7 +301,7 @@ impl Poll {
     /// Takes the lease, and under it begins to work.
     fn begin(&mut self, work: Work, moment: Moment) {
         let Some(lease) = &self.lease else {
-            self.state = State::Lease { until: lease_until(self.invocation, moment) };
+            self.state = State::Lease { until: self.lease_end(moment) };
             return;
         };
         if work.renumbered {
@@ -397,17 +385,26 @@ impl Poll {
         self.state = State::Page(Box::new(Page::new(&self.profile, messages, isolation, notes, check)));
     }
 
-    /// The delay after which a crash of this run shows: the cursor has not moved, and its lease has ended. FIFO queues
-    /// drop repeated jobs for five minutes only.
-    fn check_delay(&self, moment: Moment) -> Duration {
-        let ends = self.lease.as_ref().map_or(moment.now, |lease| lease.expires_at);
-        let left = Duration::try_from(ends - moment.now).unwrap_or_default();
-        left.saturating_add(CHECK_MARGIN).clamp(CHECK_MARGIN, LATEST_CHECK)
-    }
-
     fn move_cursor(&mut self, cursor: Cursor, hold: Hold, then: AfterMove) {
         if let Some(lease) = self.lease.clone() {
+            self.count_skipped(&cursor);
             self.state = State::MoveCursor { lease, cursor, hold, then };
+        }
+    }
+
+    /// What is stored with a move of the cursor to here.
+    fn progress<'a>(&'a self, cursor: &'a Cursor) -> Progress<'a> {
+        let Profile { deferred, skipped_seen, .. } = &self.profile;
+        Progress { cursor, deferred, skipped_seen: *skipped_seen }
+    }
+
+    /// Counts the messages up to the cursor that were passed because someone had read them. A run that crashed may have
+    /// marked them itself: then nobody knows.
+    fn count_skipped(&mut self, cursor: &Cursor) {
+        let skipped = self.backlog.take_skipped(cursor.last_uid);
+        let may_be_ours = self.repeats && self.profile.settings.after_fetch == AfterFetch::MarkSeen;
+        if skipped > 0 && !may_be_ours {
+            self.profile.skipped_seen.add(skipped, self.now);
         }
     }
 
@@ -470,22 +467,6 @@ impl Poll {
             AfterMove::NextTry => self.next_try(moment),
         }
     }
-
-    /// The end of a lease that is kept.
-    fn keep_lease(&self, moment: Moment) -> Hold {
-        Hold::Until(lease_until(self.invocation, moment))
-    }
-}
-
-/// When a lease ends: with the poll's time, or earlier, because a run that crashes must not block the mailbox for long.
-/// A message that is fetched alone may take all of the invocation.
-fn lease_until(invocation: Invocation, moment: Moment) -> OffsetDateTime {
-    let longest = match invocation {
-        Invocation::Shared => LEASE_TIME,
-        Invocation::Dedicated => LONGEST_LEASE,
-    };
-    let time = moment.left.saturating_add(LEASE_MARGIN).min(longest);
-    moment.now.saturating_add(time::Duration::try_from(time).unwrap_or(time::Duration::MINUTE))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use crate::flow::FlowSchemaId;
 use crate::health::Status;
 use crate::inbound::cursor::{Cursor, Uid};
-use crate::inbound::deferred::Deferred;
 use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::pending::PendingMessage;
@@ -15,7 +14,7 @@ use crate::inbound::plan::{Listing, MailboxState};
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::owner_error::OwnerError;
-use crate::ports::{FlowQueue, Hold, Lease};
+use crate::ports::{FlowQueue, Hold, Lease, Progress};
 use crate::profile::Profile;
 use crate::server::{Mailbox, Server};
 
@@ -91,10 +90,8 @@ pub enum Step<'a> {
     MoveCursor {
         /// The lease that allows it.
         lease: &'a Lease,
-        /// The new cursor.
-        cursor: &'a Cursor,
-        /// The deferred messages, stored with it.
-        deferred: &'a [Deferred],
+        /// The new cursor, and what is stored with it.
+        progress: Progress<'a>,
         /// Whether the lease is kept.
         hold: Hold,
     },

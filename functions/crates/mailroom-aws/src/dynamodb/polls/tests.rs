@@ -1,8 +1,9 @@
 //! What the table is asked, and what happens when it refuses a request or does only a part of it.
 
 use mailroom_core::error_chain::Chain;
-use mailroom_core::inbound::cursor::Uid;
-use mailroom_core::inbound::deferred::QuarantineNotice;
+use mailroom_core::health::SkippedSeen;
+use mailroom_core::inbound::cursor::{Cursor, Uid};
+use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -25,8 +26,10 @@ fn lease() -> Lease {
     Lease { profile: id(), fence: 7, tries: 2, expires_at: NOW }
 }
 
-fn cursor() -> Cursor {
-    Cursor { uid_validity: None, last_uid: 4711, newest: NOW, floor: None }
+const CURSOR: Cursor = Cursor { uid_validity: None, last_uid: 4711, newest: NOW, floor: None };
+
+fn progress(deferred: &[Deferred]) -> Progress<'_> {
+    Progress { cursor: &CURSOR, deferred, skipped_seen: SkippedSeen::default() }
 }
 
 fn deferred() -> Deferred {
@@ -89,8 +92,8 @@ async fn a_failed_condition_is_no_error_of_the_service() {
     let failed = || exception("ConditionalCheckFailedException");
     let (table, calls) = table([failed(), failed(), failed(), failed(), failed()]);
     assert!(table.lease(id(), NOW, NOW).await.unwrap().is_none());
-    assert!(lost(table.move_cursor(&lease(), &cursor(), &[], Hold::Release).await));
-    assert!(lost(table.move_cursor(&lease(), &cursor(), &[], Hold::Until(NOW)).await));
+    assert!(lost(table.move_cursor(&lease(), progress(&[]), Hold::Release).await));
+    assert!(lost(table.move_cursor(&lease(), progress(&[]), Hold::Until(NOW)).await));
     assert!(lost(table.release(&lease(), 1).await));
     assert!(lost(table.record(id(), 3, &Status::default()).await));
     assert_eq!(calls.operations(), ["UpdateItem"; 5]);
@@ -99,8 +102,11 @@ async fn a_failed_condition_is_no_error_of_the_service() {
 #[tokio::test]
 async fn the_cursor_moves_under_its_fence_alone() {
     let (table, calls) = table([ok(json!({})), ok(json!({})), ok(json!({}))]);
-    table.move_cursor(&lease(), &cursor(), &[], Hold::Until(NOW)).await.unwrap();
-    table.move_cursor(&lease(), &cursor(), &[deferred()], Hold::Release).await.unwrap();
+    table.move_cursor(&lease(), progress(&[]), Hold::Until(NOW)).await.unwrap();
+    let skipped_seen = SkippedSeen { count: 3, last_at: Some(NOW) };
+    let deferred = [deferred()];
+    let after = Progress { skipped_seen, ..progress(&deferred) };
+    table.move_cursor(&lease(), after, Hold::Release).await.unwrap();
     table.release(&lease(), 1).await.unwrap();
     let calls = calls.all();
     assert!(calls.iter().all(|call| {
@@ -112,7 +118,7 @@ async fn the_cursor_moves_under_its_fence_alone() {
     let updates: Vec<_> = calls.iter().map(|call| call.body["UpdateExpression"].as_str().unwrap()).collect();
     let expected = [
         "SET #cursor = :cursor, tries = :tries, lease_until = :until REMOVE deferred_messages",
-        "SET #cursor = :cursor, tries = :tries, deferred_messages = :deferred REMOVE lease_until",
+        "SET #cursor = :cursor, tries = :tries, deferred_messages = :deferred, skipped_seen = :skipped REMOVE lease_until",
         "SET tries = :tries REMOVE lease_until",
     ];
     assert_eq!(updates, expected);

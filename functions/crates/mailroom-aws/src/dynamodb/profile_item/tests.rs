@@ -4,7 +4,7 @@ use mailroom_core::profile::Settings;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, Status};
+use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
@@ -57,6 +57,7 @@ fn profile() -> Profile {
             QuarantineNotice::Sent,
             datetime!(2026-11-03 12:00 UTC),
         )],
+        skipped_seen: SkippedSeen::default(),
         status: Status {
             state: ProfileState::Ok,
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
@@ -112,6 +113,7 @@ fn a_profile_comes_back_as_it_was() {
             }),
         }),
         deferred: Vec::new(),
+        skipped_seen: SkippedSeen { count: 12, last_at: Some(datetime!(2026-11-03 12:00 UTC)) },
         status: Status {
             state: ProfileState::Misconfigured,
             not_before: Some(datetime!(2026-11-04 0:00 UTC)),
@@ -307,7 +309,8 @@ prop_compose! {
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
             max_message_bytes,
             },
-            version, secret_version, authorization: None, created_at, updated_at, cursor, deferred: Vec::new(), status,
+            version, secret_version, authorization: None, created_at, updated_at, cursor, deferred: Vec::new(),
+            skipped_seen: SkippedSeen::default(), status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

@@ -94,7 +94,10 @@ async fn another_mailbox_drops_the_cursor_and_ends_the_run() {
     let body = written(|profile| profile.settings.mailbox = Mailbox::parse("Orders").unwrap()).await;
     let expression = body["UpdateExpression"].as_str().unwrap();
     assert!(expression.contains("#status = :status, tries = :none"), "{expression}");
-    assert!(expression.ends_with(", #cursor, deferred_messages, lease_until ADD fence :one"), "{expression}");
+    assert!(
+        expression.ends_with(", #cursor, deferred_messages, skipped_seen, lease_until ADD fence :one"),
+        "{expression}"
+    );
 }
 
 #[tokio::test]

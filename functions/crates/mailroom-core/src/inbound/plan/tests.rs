@@ -77,6 +77,28 @@ fn first_poll_from_now_starts_below_uidnext_and_lists_nothing() {
 }
 
 #[test]
+fn what_was_read_elsewhere_is_passed_and_counted() {
+    let mut window = listing(0, &[1, 2, 3]);
+    window.messages[1].seen = true;
+    let skipped = |wanted: &Selection, cursor: Option<&Cursor>| match plan(
+        cursor,
+        &state(7, 4, 3),
+        Some(&window),
+        wanted,
+        later(),
+    ) {
+        Plan::Work(work) => work.skipped_seen,
+        other @ (Plan::Idle | Plan::FindLast | Plan::ListAbove(_)) => panic!("no work: {other:?}"),
+    };
+    let all = wanted(StartFrom::All);
+    assert_eq!(skipped(&all, None), [uid(2)]);
+    assert_eq!(skipped(&Selection { include_seen: true, ..all }, None), []);
+    // Older than the start point, or perhaps handed over under another UID.
+    assert_eq!(skipped(&wanted(StartFrom::Date(date!(2026 - 11 - 02))), None), []);
+    assert_eq!(skipped(&all, Some(&at(6, 1))), []);
+}
+
+#[test]
 fn without_uidnext_the_last_uid_is_looked_up() {
     let without = state(7, 0, 2);
     let wanted = wanted(StartFrom::Now);

@@ -26,9 +26,7 @@ impl Poll {
             // A message that cannot be read may crash the invocation.
             Invocation::Shared => self.read(moment),
             Invocation::Dedicated => {
-                let nothing =
-                    Work { pending: Vec::new(), start: cursor, end: cursor, more: false, renumbered: false };
-                self.begin(nothing, moment);
+                self.begin(Work::nothing(cursor), moment);
             }
         }
     }

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use self::world::{Fault, Kind, MESSAGE, POLL_TIME, Stored, T0, World, name, profile, uid};
+use super::leasing::lease_until;
 use super::*;
-use crate::health::ProfileState;
+use crate::health::{ProfileState, SkippedSeen};
 use crate::inbound::job::{Digest, JobId};
 use crate::profile::{Settings, StartFrom};
 
@@ -62,6 +63,32 @@ fn what_is_not_wanted_only_moves_the_cursor() {
     assert_eq!(world.poll(Invocation::Shared, nothing).unwrap().unwrap(), READ);
     assert_eq!(world.steps, ["Open", "Lease", "FindQueue", "MoveCursor", "LogOut", "Record"]);
     assert_eq!(world.last_uid(), 2);
+}
+
+#[test]
+fn messages_that_someone_has_read_are_counted_when_the_cursor_passes_them() {
+    let seen = Stored { seen: true, ..MESSAGE };
+    let large = |content| Stored { size: 10_000_000, content, ..MESSAGE };
+    let mut world = World::new([seen, large(1), seen, large(2), seen]);
+    // Time allows for the first page only: the cursor passes the first two.
+    world.poll(Invocation::Shared, at("Fetch", Fault::Slow(25))).unwrap().unwrap();
+    assert_eq!((world.last_uid(), world.profile.skipped_seen.count), (2, 1));
+    world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+    let SkippedSeen { count, last_at } = world.profile.skipped_seen;
+    assert_eq!((world.last_uid(), count), (5, 3));
+    // Nothing was passed since.
+    world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+    assert_eq!(world.profile.skipped_seen, SkippedSeen { count: 3, last_at });
+    assert!(last_at.is_some_and(|at| at > T0));
+}
+
+#[test]
+fn messages_that_a_run_may_have_marked_itself_are_not_counted_as_read_by_others() {
+    let mut world = World::new([MESSAGE]);
+    assert!(world.poll(Invocation::Shared, at("MoveCursor", Fault::Crash)).is_none());
+    world.mailbox.insert(1, Stored { seen: true, ..MESSAGE });
+    let _ = world.poll(Invocation::Dedicated, nothing);
+    assert_eq!((world.last_uid(), world.profile.skipped_seen.count), (1, 0));
 }
 
 #[test]

@@ -259,10 +259,11 @@ impl World {
                 self.ledger.extend(digests);
                 Event::Done
             }
-            Step::MoveCursor { lease, cursor, deferred, hold } => {
+            Step::MoveCursor { lease, progress, hold } => {
                 self.check(lease)?;
-                self.profile.deferred = deferred.to_vec();
-                self.move_cursor(*cursor, hold);
+                self.profile.deferred = progress.deferred.to_vec();
+                self.profile.skipped_seen = progress.skipped_seen;
+                self.move_cursor(*progress.cursor, hold);
                 Event::Done
             }
             Step::Release { lease, tries } => {
