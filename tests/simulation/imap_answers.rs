@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 use crate::mailboxes::{Account, Mailbox, Stored};
 use crate::scenario::Poison;
@@ -12,6 +12,9 @@ use crate::scenario::Poison;
 /// INTERNALDATE (RFC 9051 §9, `date-time`).
 const INTERNALDATE: &[BorrowedFormatItem<'_>] =
     format_description!("[day padding:space]-[month repr:short]-[year] [hour]:[minute]:[second] +0000");
+
+/// A date of a search (RFC 9051 §9, `date`).
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none]-[month repr:short]-[year]");
 
 /// What a client sees of a mailbox: messages have numbers, and these change only when the client is told.
 #[derive(Debug, Default)]
@@ -184,18 +187,23 @@ fn in_set(view: &View, set: &str) -> Vec<u32> {
 /// The UIDs of a list of sequence numbers.
 fn numbered(view: &View, set: &str) -> Vec<u32> {
     let number = |text: &str| if text == "*" { Some(view.uids.len()) } else { text.parse().ok() };
-    let numbers = set.split(',').filter_map(number);
-    numbers.filter_map(|number| view.uids.get(number.checked_sub(1)?).copied()).collect()
+    let numbers = set.split(',').filter_map(|part| {
+        let (from, to) = part.split_once(':').unwrap_or((part, part));
+        Some(number(from)?..=number(to)?)
+    });
+    numbers.flatten().filter_map(|number| view.uids.get(number.checked_sub(1)?).copied()).collect()
 }
 
 fn search(account: &mut Account, view: &View, criteria: &[&str], said: &mut Answer) -> String {
-    let set = match criteria {
-        [] | ["ALL"] => "1:*",
-        ["UID", set] => set,
+    let (among, since) = match criteria {
+        [] | ["ALL"] => (view.uids.clone(), None),
+        ["UID", set] => (in_set(view, set), None),
+        [set, "SINCE", day] => (numbered(view, set), Date::parse(day, DAY).ok()),
         _ => return "BAD Unknown search key".to_owned(),
     };
     let Some(mailbox) = account.mailbox(&view.mailbox) else { return "BAD No mailbox selected".to_owned() };
-    let found = in_set(view, set).into_iter().filter(|uid| mailbox.get(*uid).is_some());
+    let is_found = |message: &Stored| since.is_none_or(|since| message.arrived.date() >= since);
+    let found = among.into_iter().filter(|uid| mailbox.get(*uid).is_some_and(is_found));
     let found: Vec<String> = found.map(|uid| uid.to_string()).collect();
     said.say(&format!("* SEARCH {}\r\n", found.join(" ")));
     "OK done".to_owned()

@@ -10,29 +10,31 @@ use mailroom_core::owner_error::ErrorCode;
 
 use crate::clock;
 use crate::lambda::Run;
-use crate::mailboxes::{Announced, Truth, content_of_subject};
+use crate::mailboxes::{Announced, OLD, Truth, content_of_subject};
 use crate::scenario::Poison;
 use crate::world::{World, owner_of};
 
 /// How long a FIFO queue drops repeats.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
 
+/// By how many minutes a server's clock may be behind.
+const CLOCK_SKEW: i64 = 5;
+
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Violation {
     /// A message has a second job, so long after the first.
     Twice { owner: usize, content: u32, after: Duration, of_quarantined: bool, renumbered: bool },
-    /// The cursor passed a message that has no job and no excuse; `slow_clock`: after a renumbering, on a server whose
-    /// clock is behind.
-    Passed { owner: usize, content: u32, slow_clock: bool },
-    /// The first poll began behind a message that arrived after the profile was created.
-    ArrivedBeforeFirstPoll { owner: usize, content: u32 },
+    /// The cursor passed a message that has no job and no excuse.
+    Passed { owner: usize, content: u32 },
+    /// A message that is older than its profile has a job.
+    OldAnnounced { owner: usize, content: u32 },
     /// The cursor went back although the mailbox was not renumbered.
     WentBack { owner: usize },
     /// A message that the server can give was quarantined.
     QuarantinedWithoutCause { owner: usize, content: u32 },
     /// A message has no job after the quiet time; `stuck`: one over which the server falls silent lies there.
-    NeverAnnounced { owner: usize, content: u32, stuck: bool, slow_clock: bool },
+    NeverAnnounced { owner: usize, content: u32, stuck: bool },
     /// A job names a message that was never there.
     Unknown { owner: usize },
     /// The status says that all is well, and the server was not read.
@@ -100,7 +102,7 @@ impl World {
         };
         let before = truth.jobs.last().cloned();
         truth.jobs.push(new.clone());
-        let poisoned = truth.poison.is_some();
+        let (poisoned, old) = (truth.poison.is_some(), truth.excused == Some(OLD));
         let renumbered = account.renumbered;
         if let Some(before) = before
             && !(before.quarantined && new.supersedes.as_ref() == Some(&before.job_id))
@@ -113,6 +115,9 @@ impl World {
             let after = now - before.at;
             self.violated(Violation::Twice { owner, content, after, of_quarantined, renumbered });
         }
+        if old {
+            self.violated(Violation::OldAnnounced { owner, content });
+        }
         if new.quarantined && !poisoned {
             self.violated(Violation::QuarantinedWithoutCause { owner, content });
         }
@@ -121,7 +126,6 @@ impl World {
 
     /// A cursor was moved.
     pub(crate) fn cursor_moved(&mut self, owner: usize, before: Option<&Cursor>, after: &Cursor) {
-        let created_at = self.rows[owner].profile.created_at;
         let account = &mut self.accounts[owner];
         let same = account.habits.says_uid_validity.then_some(account.inbox.uid_validity)
             == after.uid_validity.map(|value| value.get());
@@ -136,9 +140,16 @@ impl World {
             .filter(|message| message.uid <= after.last_uid && !is_deferred(message.uid))
             .map(|message| message.letter.content)
             .collect();
-        let slow_clock = account.renumbered && account.habits.minutes_ahead < 0;
+        let begins = before.is_none_or(|before| {
+            before.moved_at.is_some()
+                && (after.uid_validity.is_none() || before.uid_validity != after.uid_validity)
+        });
+        if begins && account.habits.minutes_ahead < -CLOCK_SKEW {
+            account.excuse_all("its server's clock dates it before the beginning");
+        }
         let mut violations = Vec::new();
-        let renumbered = before.is_some_and(|before| before.uid_validity != after.uid_validity);
+        let renumbered = before
+            .is_some_and(|before| before.uid_validity != after.uid_validity || before.moved_at.is_some());
         if let Some(before) = before
             && !renumbered
             && after.last_uid < before.last_uid
@@ -146,18 +157,11 @@ impl World {
             violations.push(Violation::WentBack { owner });
         }
         for content in passed {
-            let Some(truth) = account.truths.get_mut(&content) else { continue };
+            let Some(truth) = account.truths.get(&content) else { continue };
             if truth.excused.is_some() || !truth.jobs.is_empty() {
                 continue;
             }
-            if before.is_none() {
-                if clock::at(truth.came) > created_at {
-                    violations.push(Violation::ArrivedBeforeFirstPoll { owner, content });
-                }
-                truth.excused = Some("it lay there before the first poll");
-            } else {
-                violations.push(Violation::Passed { owner, content, slow_clock });
-            }
+            violations.push(Violation::Passed { owner, content });
         }
         violations.into_iter().for_each(|violation| self.violated(violation));
     }
@@ -188,7 +192,6 @@ impl World {
                 let truth = &account.truths[&message.letter.content];
                 truth.poison == Some(Poison::Hangs) && truth.jobs.is_empty()
             });
-            let slow_clock = account.renumbered && account.habits.minutes_ahead < 0;
             // Nothing shows that it is the messages and not the server: their owner reads why they wait.
             let alone = account.inbox.messages.iter().all(|message| message.letter.poison.is_some());
             let deferred = &self.rows[owner].profile.deferred;
@@ -203,7 +206,7 @@ impl World {
                 let waits = truth.poison.is_some() && (alone || is_never_announced(*content));
                 if truth.jobs.is_empty() && truth.excused.is_none() && !waits {
                     let content = *content;
-                    violations.push(Violation::NeverAnnounced { owner, content, stuck, slow_clock });
+                    violations.push(Violation::NeverAnnounced { owner, content, stuck });
                 }
             }
             if let Some(error) = self.rows[owner].profile.status.error.as_ref().filter(|_| !alone) {
@@ -212,8 +215,11 @@ impl World {
             for (content, digest) in &self.watch.digests[owner] {
                 let (content, truth) = (*content, &account.truths[content]);
                 // One that is gone, or was read elsewhere before its job could be noted, does not show again.
-                if truth.excused.is_none() && !self.ledger.contains_key(&(owner, digest.clone())) {
-                    let quarantined_later = truth.jobs.last().is_some_and(|job| job.quarantined);
+                // After a renumbering, one that was quarantined is not announced again, so that it is not noted either.
+                let quarantined_later = truth.jobs.last().is_some_and(|job| job.quarantined);
+                let never_again = quarantined_later && account.renumbered;
+                let is_noted = never_again || self.ledger.contains_key(&(owner, digest.clone()));
+                if truth.excused.is_none() && !is_noted {
                     violations.push(Violation::NotInLedger { owner, content, quarantined_later });
                 }
             }

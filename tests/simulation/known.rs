@@ -24,20 +24,6 @@ pub(crate) const KNOWN: &[Known] = &[
             )
         },
     },
-    Known {
-        what: "the first poll that succeeds decides what \"now\" means, and not the creation of the profile",
-        covers: |violation| matches!(violation, Violation::ArrivedBeforeFirstPoll { .. }),
-    },
-    Known {
-        what: "after a renumbering, what a server with a slow clock dates before the profile's creation is passed over",
-        covers: |violation| {
-            matches!(
-                violation,
-                Violation::Passed { slow_clock: true, .. }
-                    | Violation::NeverAnnounced { slow_clock: true, .. }
-            )
-        },
-    },
 ];
 
 /// The entry that covers a violation.

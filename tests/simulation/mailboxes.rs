@@ -83,7 +83,6 @@ pub(crate) struct Announced {
 /// What is due for a message, and what it became.
 #[derive(Debug, Clone)]
 pub(crate) struct Truth {
-    pub(crate) came: Duration,
     pub(crate) poison: Option<Poison>,
     /// Why no job is due, though one is no fault.
     pub(crate) excused: Option<&'static str>,
@@ -103,6 +102,9 @@ pub(crate) struct Account {
     /// Whether the account's messages were renumbered since its first poll.
     pub(crate) renumbered: bool,
 }
+
+/// Why no job is due for a message that is older than its profile.
+pub(crate) const OLD: &str = "it lay there before the profile was created";
 
 /// The mailbox that is polled, and the one that messages are moved to.
 pub(crate) const INBOX: &str = "INBOX";
@@ -130,10 +132,15 @@ impl Account {
 
     /// A message arrives in the inbox.
     pub(crate) fn arrives(&mut self, letter: Letter) -> u32 {
+        self.arrived(letter, time::Duration::ZERO)
+    }
+
+    /// A message has arrived in the inbox so long ago.
+    pub(crate) fn arrived(&mut self, letter: Letter, ago: time::Duration) -> u32 {
         // INTERNALDATE has whole seconds.
         let now = clock::now().replace_nanosecond(0).expect("0 is a nanosecond");
-        let arrived = now + time::Duration::minutes(self.habits.minutes_ahead);
-        let truth = Truth { came: clock::elapsed(), poison: letter.poison, excused: None, jobs: Vec::new() };
+        let arrived = now - ago + time::Duration::minutes(self.habits.minutes_ahead);
+        let truth = Truth { poison: letter.poison, excused: None, jobs: Vec::new() };
         self.truths.entry(letter.content).or_insert(truth);
         self.inbox.add(letter, false, arrived)
     }
@@ -167,6 +174,12 @@ impl Account {
             self.renumbered = true;
         }
         self.habits.says_uid_validity
+    }
+
+    /// No job is due for anything that lies in the inbox now.
+    pub(crate) fn excuse_all(&mut self, why: &'static str) {
+        let there: Vec<u32> = self.inbox.messages.iter().map(|message| message.letter.content).collect();
+        there.into_iter().for_each(|content| self.excuse(content, why));
     }
 
     pub(crate) fn excuse(&mut self, content: u32, why: &'static str) {

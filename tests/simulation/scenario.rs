@@ -77,6 +77,8 @@ pub(crate) enum Happening {
     Renumbered { owner: usize },
     /// The owner edits words of the profile.
     Renamed { owner: usize },
+    /// The owner gives the server another of its names.
+    ServerRenamed { owner: usize },
     /// The owner turns listening off, or on again.
     Toggled { owner: usize },
     /// The owner asks for a poll now.
@@ -151,13 +153,14 @@ impl Scenario {
         for _ in 0..random.range(0, 6) {
             let owner = random.index(self.owners.len());
             let newest = random.index(4);
-            let happening = match random.below(12) {
+            let happening = match random.below(13) {
                 0..=2 => Happening::Expunged { owner, newest },
                 3..=5 => Happening::Seen { owner, newest },
                 6 => Happening::Renumbered { owner },
                 7 => Happening::Renamed { owner },
                 8 => Happening::Toggled { owner },
                 9 => Happening::FetchAsked { owner },
+                10 => Happening::ServerRenamed { owner },
                 _ => Happening::FiresAgain { owner },
             };
             self.happenings.push((random.time(self.end), happening));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mailroom_core::edit;
+use mailroom_core::edit::{self, Place};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
 use mailroom_core::server::{Host, Mailbox, Security, Server};
@@ -14,7 +14,7 @@ use ulid::Ulid;
 use crate::clock;
 use crate::faults::Faults;
 use crate::invariants::{Violation, Watch};
-use crate::mailboxes::{Account, DONE};
+use crate::mailboxes::{Account, DONE, OLD};
 use crate::outbound::Outbound;
 use crate::queues::{JobQueue, PollQueue};
 use crate::random::Random;
@@ -103,11 +103,13 @@ impl World {
         let mut content = 1_000_000;
         for owner in &scenario.owners {
             let mut account = Account::new(owner.server);
-            for _ in 0..owner.old {
+            for n in 0..owner.old {
                 content += 1;
-                account.arrives(Letter { content, bytes: 100, poison: None });
+                // Longer ago than any server's clock is wrong.
+                let ago = time::Duration::hours(3 + 7 * i64::from(owner.old - n - 1));
+                account.arrived(Letter { content, bytes: 100, poison: None }, ago);
                 if owner.start == Start::Now {
-                    account.excuse(content, "it lay there before the profile was created");
+                    account.excuse(content, OLD);
                 }
             }
             accounts.push(account);
@@ -166,11 +168,23 @@ impl World {
                 if !self.accounts[owner].renumber() {
                     return None;
                 }
+                if self.rows[owner].profile.cursor.is_some_and(|cursor| cursor.moved_at.is_some()) {
+                    self.unless_confirmed(owner);
+                }
                 format!("owner {owner}: the mailbox is renumbered")
             }
             Happening::Renamed { owner } => {
                 self.edit(owner, |settings| settings.name.push('!'));
                 format!("owner {owner}: the profile is renamed")
+            }
+            Happening::ServerRenamed { owner } => {
+                let name = format!("imap-{}.example.com", clock::elapsed().as_secs());
+                self.edit(owner, |settings| {
+                    let server = settings.imap.as_mut().expect("it listens");
+                    server.host = Host::parse(&name).expect("a host");
+                });
+                self.unless_confirmed(owner);
+                format!("owner {owner}: the server is now called {name}")
             }
             Happening::Toggled { owner } => {
                 self.edit(owner, |settings| settings.listen = !settings.listen);
@@ -198,6 +212,16 @@ impl World {
         fires
     }
 
+    /// Where nothing shows that a server of another name has the same mailbox, what lies there is old.
+    fn unless_confirmed(&mut self, owner: usize) {
+        let account = &mut self.accounts[owner];
+        let says = account.habits.says_uid_validity.then_some(account.inbox.uid_validity);
+        let known = self.rows[owner].profile.cursor.and_then(|cursor| cursor.uid_validity);
+        if says.is_none() || says != known.map(|value| value.get()) {
+            account.excuse_all("it lay there before the server had another name");
+        }
+    }
+
     /// Whatever the owners did, they listen again.
     pub(crate) fn all_listen(&mut self) {
         for owner in 0..self.rows.len() {
@@ -214,6 +238,9 @@ impl World {
         change(&mut wanted.settings);
         let edit = edit::edit(&row.profile, wanted, clock::now());
         row.profile = edit.profile;
+        if edit.place != Place::Same {
+            (row.lease_until, row.tries, row.fence) = (None, 0, row.fence + 1);
+        }
         row.changed();
         let interval = row.profile.settings.refresh_interval.seconds();
         if row.profile.settings.listen {

@@ -23,6 +23,7 @@ use mailroom_lambda::memory::MemoryBudget;
 use mailroom_mail::imap::{Connector, ImapError, Opened, Stream};
 use mailroom_net::clock::Clock;
 use mailroom_net::login::{Login, Secret};
+use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
@@ -121,6 +122,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
     async fn find_last(&mut self) -> Result<Event, Failure> {
         let OpenMailbox { session, server, .. } = self.mailbox()?;
         session.find_last().await.map(Event::LastFound).map_err(|error| failure::of_mailbox(&error, server))
+    }
+
+    async fn find_start(&mut self, since: OffsetDateTime) -> Result<Event, Failure> {
+        let OpenMailbox { session, server, exists, .. } = self.mailbox()?;
+        let first = session.find_start(since, *exists).await;
+        first.map(Event::StartFound).map_err(|error| failure::of_mailbox(&error, server))
     }
 
     async fn fetch_another(&mut self, than: &[Uid], turn: u64) -> Result<Event, Failure> {
@@ -225,6 +232,7 @@ where
             }
             Step::List { above, width } => Event::Listed(kept.list(above, width).await?),
             Step::FindLast => kept.find_last().await?,
+            Step::FindStart(since) => kept.find_start(since).await?,
             Step::Lease { until } => match self.profiles.lease(id, now, until).await? {
                 Some((lease, profile)) => Event::Leased(lease, Box::new(profile)),
                 None => Event::NotLeased,

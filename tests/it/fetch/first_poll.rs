@@ -4,11 +4,13 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::profile::StartFrom;
 use mailroom_tests::world::{World, message};
 use time::macros::{date, datetime};
+use time::{Duration, OffsetDateTime};
 
 #[test]
 fn from_now_hands_over_only_what_comes_later() {
     let world = World::new();
-    world.deliver(&message("old"));
+    let an_hour_ago = OffsetDateTime::now_utc() - Duration::hours(1);
+    world.other_client().append("INBOX", "", Some(an_hour_ago), &message("old"));
     let profile = world.profile(|profile| profile.settings.start_from = StartFrom::Now);
     assert_eq!(world.status(profile).state, ProfileState::Pending);
 
@@ -19,6 +21,20 @@ fn from_now_hands_over_only_what_comes_later() {
     world.deliver(&message("new"));
     world.poll();
     assert_eq!(world.subjects(), ["new"]);
+}
+
+#[test]
+fn what_arrives_between_the_creation_and_the_first_poll_has_its_job() {
+    let world = World::new();
+    let a_day_ago = OffsetDateTime::now_utc() - Duration::DAY;
+    world.other_client().append("INBOX", "", Some(a_day_ago), &message("old"));
+    world.profile(|profile| profile.settings.start_from = StartFrom::Now);
+    world.deliver(&message("early"));
+    world.poll();
+    assert_eq!(world.subjects(), ["early"]);
+    world.deliver(&message("late"));
+    world.poll();
+    assert_eq!(world.subjects(), ["late"]);
 }
 
 #[test]

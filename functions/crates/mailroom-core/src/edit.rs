@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use crate::credential_scope::out_of_scope;
 use crate::health::{ProfileState, SkippedSeen, Status};
+use crate::inbound::cursor::Cursor;
 use crate::oauth2::Authorization;
 use crate::profile::{Profile, Settings};
 
@@ -12,6 +13,9 @@ use crate::profile::{Profile, Settings};
 pub enum Place {
     /// It is the same mailbox of the same login on the same server: the cursor stays, and so does a run that is at it.
     Same,
+    /// It is that mailbox of that login on a server with another name: the cursor stays until the server has shown
+    /// whether the mailbox is the same, and a run that still reads under the old name must not move it.
+    Unconfirmed,
     /// It is another mailbox: it begins again at `start_from`, and a run that still reads the old one must not move the
     /// new cursor.
     Another,
@@ -61,22 +65,28 @@ pub fn signed(
 }
 
 fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
-    let place = if is_same_place(current, &wanted) { Place::Same } else { Place::Another };
+    let place = place_of(current, &wanted);
+    let named_at = match place {
+        Place::Same | Place::Unconfirmed => current.listens_since,
+        Place::Another => None,
+    };
     let mut profile = Profile {
         id: current.id,
         version: current.version + 1,
         created_at: current.created_at,
         updated_at: now,
+        listens_since: named_at.or(wanted.settings.listen.then_some(now)),
         cursor: match place {
             Place::Same => current.cursor,
+            Place::Unconfirmed => current.cursor.map(|cursor| Cursor { moved_at: Some(now), ..cursor }),
             Place::Another => None,
         },
         deferred: match place {
-            Place::Same => current.deferred.clone(),
+            Place::Same | Place::Unconfirmed => current.deferred.clone(),
             Place::Another => Vec::new(),
         },
         skipped_seen: match place {
-            Place::Same => current.skipped_seen,
+            Place::Same | Place::Unconfirmed => current.skipped_seen,
             Place::Another => SkippedSeen::default(),
         },
         status: current.status.clone(),
@@ -112,13 +122,18 @@ pub const fn can_be_polled(profile: &Profile) -> bool {
 }
 
 /// Whether both name the same mailbox. Another port or another way to TLS leads to the same server, and another spelling
-/// of a login to the same person: the rare server that tells `A` from `a` has another UIDVALIDITY for each.
-fn is_same_place(one: &Profile, other: &Profile) -> bool {
-    let place = |profile: &Profile| {
-        let host = profile.settings.imap.as_ref().map(|server| server.host.clone());
-        (host, profile.settings.mailbox.clone(), profile.settings.auth.login().to_lowercase())
-    };
-    place(one) == place(other)
+/// of a login to the same person: the rare server that tells `A` from `a` has another UIDVALIDITY for each. A host has
+/// many names, and only the server behind one can tell whether the mailbox is the same.
+fn place_of(current: &Profile, wanted: &Profile) -> Place {
+    let host = |profile: &Profile| profile.settings.imap.as_ref().map(|server| server.host.clone());
+    let mailbox =
+        |profile: &Profile| (profile.settings.mailbox.clone(), profile.settings.auth.login().to_lowercase());
+    match (host(current), host(wanted)) {
+        (_, _) if mailbox(current) != mailbox(wanted) => Place::Another,
+        (before, after) if before == after => Place::Same,
+        (Some(_), Some(_)) if current.cursor.is_some() => Place::Unconfirmed,
+        _ => Place::Another,
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +145,6 @@ mod tests {
     use super::*;
     use crate::flow::FlowSchemaId;
     use crate::health::CurrentError;
-    use crate::inbound::cursor::Cursor;
     use crate::owner_error::ErrorCode;
     use crate::profile::{Auth, ProfileId, RefreshInterval, Settings};
     use crate::server::{Host, Mailbox, Security, Server};
@@ -148,7 +162,7 @@ mod tests {
         let id = ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
         let mut profile = Profile::new(id, Settings::listening("Support", imap, auth, flow), NOW);
         profile.secret_version = Some("1".to_owned());
-        profile.cursor = Some(Cursor { uid_validity: None, last_uid: 7, newest: NOW, floor: None });
+        profile.cursor = Some(Cursor::new(None, 7, NOW));
         profile.status = Status {
             state: ProfileState::Misconfigured,
             last_success_at: Some(NOW),
@@ -202,17 +216,43 @@ mod tests {
     #[test]
     fn another_mailbox_begins_again() {
         type Change = fn(&mut Profile);
-        let changes: [Change; 3] = [
+        let changes: [Change; 2] = [
             |profile| profile.settings.mailbox = Mailbox::parse("Orders").unwrap(),
-            |profile| {
-                profile.settings.imap.as_mut().unwrap().host = Host::parse("other.example.com").unwrap()
-            },
             |profile| profile.settings.auth = Auth::Plain { login: "b".to_owned() },
         ];
         for change in changes {
             let Edit { profile, place, .. } = edited(change);
             assert_eq!((place, profile.cursor), (Place::Another, None));
+            // What arrives from now on is new.
+            assert_eq!(profile.listens_since, Some(profile.updated_at));
         }
+    }
+
+    #[test]
+    fn behind_another_name_of_the_server_the_cursor_waits_to_be_confirmed() {
+        let edited = edited(|profile| {
+            profile.settings.imap.as_mut().unwrap().host = Host::parse("other.example.com").unwrap();
+        });
+        let moved = Cursor { moved_at: Some(edited.profile.updated_at), ..current().cursor.unwrap() };
+        assert_eq!((edited.place, edited.profile.cursor), (Place::Unconfirmed, Some(moved)));
+        assert_eq!(edited.profile.listens_since, Some(NOW));
+    }
+
+    #[test]
+    fn a_profile_listens_since_it_first_did() {
+        let silent =
+            Profile { listens_since: None, ..edited(|profile| profile.settings.listen = false).profile };
+        let later = NOW + time::Duration::DAY;
+        let listening = edit(&Profile { cursor: None, ..silent }, current(), later).profile;
+        assert_eq!(listening.listens_since, Some(later));
+        // Before the first poll too, a pause is no new beginning.
+        let paused = edit(&listening, Profile { settings: silent_settings(), ..listening.clone() }, later);
+        let resumed = edit(&paused.profile, current(), later + time::Duration::DAY);
+        assert_eq!(resumed.profile.listens_since, Some(later));
+    }
+
+    fn silent_settings() -> Settings {
+        Settings { listen: false, ..current().settings }
     }
 
     #[test]

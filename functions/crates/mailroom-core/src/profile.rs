@@ -187,6 +187,8 @@ pub struct Profile {
     pub created_at: OffsetDateTime,
     /// When the owner last changed it.
     pub updated_at: OffsetDateTime,
+    /// Since when it listens to its mailbox; `None` if it never did.
+    pub listens_since: Option<OffsetDateTime>,
     /// How far its mailbox is handled; `None` before the first poll.
     pub cursor: Option<Cursor>,
     /// The messages that the cursor passed although they could not be read.
@@ -203,6 +205,7 @@ impl Profile {
     /// A new profile with these settings: not yet polled, without a secret.
     #[must_use]
     pub fn new(id: ProfileId, settings: Settings, now: OffsetDateTime) -> Self {
+        let listens_since = settings.listen.then_some(now);
         let state = if settings.listen { ProfileState::Pending } else { ProfileState::Off };
         Self {
             id,
@@ -212,6 +215,7 @@ impl Profile {
             authorization: None,
             created_at: now,
             updated_at: now,
+            listens_since,
             cursor: None,
             deferred: Vec::new(),
             skipped_seen: SkippedSeen::default(),

@@ -28,6 +28,7 @@ mod error;
 mod fetch;
 mod frame;
 mod lexer;
+mod lookup;
 mod open;
 mod owner_error;
 mod refusal;

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
+use mailroom_core::inbound::cursor::LEDGER_TIME;
 use mailroom_core::inbound::job::Digest;
 use mailroom_core::inbound::schedule::Range;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{FlowQueue, Forgotten, Hold, Lease, Listening, PortError, Profiles, Progress};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::attribute::millis;
 use super::deferred_item::DeferredItem;
@@ -22,9 +23,6 @@ use super::table::{
     Item, LISTENING, MAX_PAGES, READ_BATCH, Table, number, read, text, to_map, update_failed,
 };
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
-
-/// How long the ledger remembers a message.
-const LEDGER: Duration = Duration::days(30);
 
 fn ledger_key(id: ProfileId, message: &Digest) -> Item {
     HashMap::from([
@@ -231,7 +229,7 @@ impl Profiles for Table {
         messages: &[Digest],
         now: OffsetDateTime,
     ) -> Result<(), PortError> {
-        let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
+        let expires_at = number(now.saturating_add(LEDGER_TIME).unix_timestamp());
         // A batch that names a key twice is refused as a whole.
         let unique: BTreeSet<Digest> = messages.iter().copied().collect();
         let items = unique.into_iter().map(|message| {
@@ -248,7 +246,7 @@ impl Profiles for Table {
         messages: &[(MessageId, AutomatedSender)],
         now: OffsetDateTime,
     ) -> Result<(), PortError> {
-        let expires_at = number(now.saturating_add(LEDGER).unix_timestamp());
+        let expires_at = number(now.saturating_add(LEDGER_TIME).unix_timestamp());
         // The last of several with one id: a key may be named only once.
         let unique: HashMap<&str, AutomatedSender> =
             messages.iter().map(|(message, sender)| (message.as_str(), *sender)).collect();

@@ -118,6 +118,8 @@ pub(crate) struct ProfileItem {
     created_at: i64,
     updated_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    listens_since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     cursor: Option<CursorItem>,
     /// `deferred` alone is a word that DynamoDB reserves.
     #[serde(rename = "deferred_messages", default, skip_serializing_if = "Vec::is_empty")]
@@ -291,6 +293,7 @@ impl From<&Profile> for ProfileItem {
             authorization: profile.authorization.as_ref().map(AuthorizationItem::from),
             created_at: millis(profile.created_at),
             updated_at: millis(profile.updated_at),
+            listens_since: profile.listens_since.map(millis),
             cursor: profile.cursor.as_ref().map(CursorItem::from),
             deferred: profile.deferred.iter().map(DeferredItem::from).collect(),
             skipped_seen: SkippedSeenItem::from(&profile.skipped_seen),
@@ -306,6 +309,8 @@ impl From<&Profile> for ProfileItem {
 impl ProfileItem {
     /// The stored profile's id, as far as it can be told for a log.
     pub(crate) fn read(self) -> Result<Profile, Unreadable> {
+        // Items that were written without it: those that listen do so since they were created.
+        let listens_since = self.listens_since.or(self.listen.then_some(self.created_at));
         Ok(Profile {
             id: ProfileId::parse(&self.id).map_err(invalid("id"))?,
             settings: Settings {
@@ -364,6 +369,7 @@ impl ProfileItem {
             authorization: self.authorization.map(AuthorizationItem::read).transpose()?,
             created_at: time_of("created_at", self.created_at)?,
             updated_at: time_of("updated_at", self.updated_at)?,
+            listens_since: listens_since.map(|at| time_of("listens_since", at)).transpose()?,
             cursor: self.cursor.map(CursorItem::read).transpose()?,
             deferred: self.deferred.into_iter().map(DeferredItem::read).collect::<Result<_, _>>()?,
             skipped_seen: self.skipped_seen.read()?,

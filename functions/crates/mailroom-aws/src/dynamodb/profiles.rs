@@ -154,8 +154,8 @@ impl Table {
     }
 
     /// Stores an edit of `current`, unless another request has changed the profile or its secret meanwhile. The cursor, the
-    /// lease and what polls have stored stay, unless the edit names another mailbox: then the fence is raised too, so that
-    /// a poll that still reads the old mailbox cannot move the new cursor.
+    /// lease and what polls have stored stay, unless the edit names another mailbox or another server: then the fence is
+    /// raised, so that a poll that still reads the old one cannot move the cursor.
     ///
     /// # Errors
     /// [`PortError::Lost`] when the profile is no longer at `current`'s version, or claimed by someone else.
@@ -190,14 +190,22 @@ impl Table {
                 .expression_attribute_values(":status", to_map(StatusItem::from(&edit.profile.status))?);
         }
         let mut add = "";
-        if edit.place == Place::Another {
+        if edit.place != Place::Same {
+            // A run that reads the mailbox by its old name must not move the cursor any more.
             set.push("tries = :none".to_owned());
-            remove.extend(["#cursor", "deferred_messages", "skipped_seen", "lease_until"].map(str::to_owned));
+            remove.push("lease_until".to_owned());
             add = " ADD fence :one";
             update = update
                 .expression_attribute_names("#cursor", "cursor")
                 .expression_attribute_values(":none", number(0))
                 .expression_attribute_values(":one", number(1));
+        }
+        let moved_at = edit.profile.cursor.and_then(|cursor| cursor.moved_at);
+        if edit.place == Place::Another {
+            remove.extend(["#cursor", "deferred_messages", "skipped_seen"].map(str::to_owned));
+        } else if let (Place::Unconfirmed, Some(moved_at)) = (edit.place, moved_at) {
+            set.push("#cursor.moved_at = :moved_at".to_owned());
+            update = update.expression_attribute_values(":moved_at", number(millis(moved_at)));
         }
         let expression = format!("SET {} REMOVE {}{add}", set.join(", "), remove.join(", "));
         update.update_expression(expression).send().await.map_err(update_failed)?;

@@ -1,7 +1,7 @@
 //! What polls and sends note in a profile's item: how far they are, and how it is doing.
 
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
-use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
+use mailroom_core::inbound::cursor::{Cursor, Floor, MailboxId, Uid, UidValidity};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,16 @@ use super::attribute::{Unreadable, is_false, millis, time_of};
 pub(crate) struct CursorItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uid_validity: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mailbox_id: Option<u64>,
     last_uid: u32,
     newest: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    old_until: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     floor: Option<FloorItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,8 +69,11 @@ impl From<&Cursor> for CursorItem {
     fn from(cursor: &Cursor) -> Self {
         Self {
             uid_validity: cursor.uid_validity.map(UidValidity::get),
+            mailbox_id: cursor.mailbox_id.map(MailboxId::get),
             last_uid: cursor.last_uid,
             newest: millis(cursor.newest),
+            old_until: cursor.old_until.map(millis),
+            moved_at: cursor.moved_at.map(millis),
             floor: cursor.floor.map(|floor| FloorItem {
                 up_to: floor.up_to.get(),
                 since: millis(floor.since),
@@ -83,11 +92,15 @@ impl CursorItem {
             }
             None => None,
         };
+        let time = |millis: Option<i64>| millis.map(|millis| time_of("cursor", millis)).transpose();
         Ok(Cursor {
             uid_validity: self.uid_validity.and_then(UidValidity::new),
+            mailbox_id: self.mailbox_id.map(MailboxId::new),
             last_uid: self.last_uid,
             newest: time_of("cursor", self.newest)?,
+            old_until: time(self.old_until)?,
             floor,
+            moved_at: time(self.moved_at)?,
         })
     }
 }

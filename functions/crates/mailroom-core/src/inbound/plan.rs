@@ -3,14 +3,23 @@
 //! A pure function with a test per branch. It lists nothing itself: where a listing does not reach far enough, the plan
 //! is to list again.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
-use crate::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
+use crate::inbound::cursor::{Cursor, Floor, LEDGER_TIME, MailboxId, Uid, UidValidity};
 use crate::inbound::pending::{Extent, PendingMessage};
 use crate::profile::{Profile, StartFrom};
 
+/// How far a server's clock may be behind ours, so that what arrives after the beginning carries a date before it.
+///
+/// In doubt a message counts: one that arrived minutes before the beginning may be announced, and none that arrived
+/// after it is lost.
+const CLOCK_SKEW: Duration = Duration::minutes(5);
+
+/// The unit of INTERNALDATE.
+const SECOND: Duration = Duration::SECOND;
+
 /// What a server says of a mailbox when it is opened (RFC 9051 §6.3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MailboxState {
     /// UIDVALIDITY; `None` where the server sent none, or 0.
     pub uid_validity: Option<UidValidity>,
@@ -18,8 +27,12 @@ pub struct MailboxState {
     pub uid_next: Option<Uid>,
     /// EXISTS: how many messages there are.
     pub exists: u32,
+    /// MAILBOXID, where the server has it (RFC 8474).
+    pub mailbox_id: Option<MailboxId>,
     /// The highest UID in use, where it had to be looked up because the server names no UIDNEXT.
     pub last_uid: Option<Uid>,
+    /// The UID above which all messages lie that may count at the first poll, where it had to be looked up.
+    pub start_above: Option<u32>,
 }
 
 impl MailboxState {
@@ -62,8 +75,8 @@ pub struct Listing {
 pub struct Selection {
     /// What counts at the first poll.
     pub start_from: StartFrom,
-    /// When the profile was created: with [`StartFrom::Now`], older messages are never announced.
-    pub created_at: OffsetDateTime,
+    /// Since when the profile listens to the mailbox: with [`StartFrom::Now`], older messages are never announced.
+    pub listens_since: OffsetDateTime,
     /// Whether messages with `\Seen` count.
     pub include_seen: bool,
     /// Of a larger message (RFC822.SIZE in bytes), only the header block is fetched.
@@ -79,10 +92,12 @@ pub enum Plan {
     Idle,
     /// Nothing tells where the mailbox ends: look up the highest UID, then plan again.
     FindLast,
+    /// Old messages are not wanted: look up where those begin that arrived at this time or later, then plan again.
+    FindStart(OffsetDateTime),
     /// The listing does not show what comes next: list a window above this UID, then plan again.
     ListAbove(u32),
     /// There are messages to hand over, or the cursor has to move.
-    Work(Work),
+    Work(Box<Work>),
 }
 
 /// The messages to hand over, and the cursor before and after them.
@@ -123,7 +138,7 @@ impl Selection {
     pub fn of(profile: &Profile) -> Self {
         Self {
             start_from: profile.settings.start_from,
-            created_at: profile.created_at,
+            listens_since: profile.listens_since.unwrap_or(profile.created_at),
             include_seen: profile.settings.include_seen,
             max_message_bytes: profile.settings.max_message_bytes,
             deferred_since: profile
@@ -137,16 +152,21 @@ impl Selection {
     /// The arrival before which messages never count, whatever happens to the mailbox.
     fn start_point(&self) -> OffsetDateTime {
         match self.start_from {
-            StartFrom::Now => self.created_at,
+            StartFrom::Now => self.listens_since,
             StartFrom::All => OffsetDateTime::UNIX_EPOCH,
             StartFrom::Date(date) => date.midnight().assume_utc(),
         }
+    }
+
+    /// The INTERNALDATE from which messages count at the first poll with [`StartFrom::Now`].
+    fn looked_up_since(&self) -> OffsetDateTime {
+        self.start_point().saturating_sub(CLOCK_SKEW)
     }
 }
 
 /// Whether to list a mailbox together with opening it, and above which UID.
 ///
-/// `None` for the first poll with [`StartFrom::Now`], which needs UIDNEXT alone.
+/// `None` for the first poll with [`StartFrom::Now`], which looks up first where the new messages begin.
 #[must_use]
 pub fn list_above(cursor: Option<&Cursor>, start_from: StartFrom) -> Option<u32> {
     match (cursor, start_from) {
@@ -156,14 +176,15 @@ pub fn list_above(cursor: Option<&Cursor>, start_from: StartFrom) -> Option<u32>
     }
 }
 
-/// The cursor from which a mailbox is polled, by what the server now says of it.
+/// The cursor from which a mailbox is polled, by what the server now says of it; `None` where the first message that
+/// counts has to be looked up.
 ///
 /// - First poll: by `start_from`.
 /// - The same UIDVALIDITY, or none now or before: the cursor as it was. A missing UIDVALIDITY is never a reason to look
 ///   at old messages again (a server that loses it would have us repeat the mailbox at each poll); a value that appears
 ///   is adopted.
-/// - Another UIDVALIDITY, or UIDNEXT not above the cursor: UIDs have lost their meaning. Back to the latest arrival less
-///   [`Cursor::LOOK_BACK`], and the ledger drops what was handed over already.
+/// - Another UIDVALIDITY, or UIDNEXT not above the cursor: UIDs have lost their meaning. Back to [`found_again_since`],
+///   and the ledger drops what was handed over already.
 ///
 /// `highest`: the highest UID that a message may have.
 fn starting_point(
@@ -172,32 +193,53 @@ fn starting_point(
     highest: u32,
     wanted: &Selection,
     now: OffsetDateTime,
-) -> Cursor {
-    let from_the_start = |since: OffsetDateTime, renumbered: bool| Cursor {
-        uid_validity: state.uid_validity,
-        last_uid: 0,
-        newest: since,
-        floor: Uid::new(highest).map(|up_to| Floor { up_to, since, renumbered }),
+) -> Option<Cursor> {
+    let beginning = |newest: OffsetDateTime| Cursor {
+        mailbox_id: state.mailbox_id,
+        ..Cursor::new(state.uid_validity, 0, newest)
+    };
+    let floor = |since: OffsetDateTime, renumbered: bool| {
+        Uid::new(highest).map(|up_to| Floor { up_to, since, renumbered })
     };
     let Some(cursor) = cursor else {
         let start = wanted.start_point();
-        return match wanted.start_from {
-            StartFrom::All => Cursor { floor: None, ..from_the_start(start, false) },
-            StartFrom::Date(_) => from_the_start(start, false),
-            StartFrom::Now => {
-                Cursor { uid_validity: state.uid_validity, last_uid: highest, newest: now, floor: None }
+        let old_until = Some(OffsetDateTime::UNIX_EPOCH);
+        return Some(match wanted.start_from {
+            StartFrom::All => beginning(start),
+            StartFrom::Date(_) => Cursor { old_until, floor: floor(start, false), ..beginning(start) },
+            StartFrom::Now if state.exists == 0 => {
+                Cursor { last_uid: highest, old_until, ..beginning(start) }
             }
-        };
+            StartFrom::Now => {
+                let last_uid = state.start_above?.min(highest);
+                let floor = floor(wanted.looked_up_since(), false).filter(|_| last_uid < highest);
+                Cursor { last_uid, old_until, floor, ..beginning(start) }
+            }
+        });
     };
     if is_renumbered(cursor, state) {
-        let since = match wanted.deferred_since {
-            Some(deferred) => cursor.newest.min(deferred),
-            None => cursor.newest,
-        };
-        let since = since.saturating_sub(Cursor::LOOK_BACK).max(wanted.start_point());
-        return Cursor { newest: cursor.newest, ..from_the_start(since, true) };
+        let floor = floor(found_again_since(cursor, wanted, now), true);
+        return Some(Cursor { old_until: cursor.old_until, floor, ..beginning(cursor.newest) });
     }
-    Cursor { uid_validity: state.uid_validity.or(cursor.uid_validity), ..*cursor }
+    Some(Cursor {
+        uid_validity: state.uid_validity.or(cursor.uid_validity),
+        mailbox_id: state.mailbox_id.or(cursor.mailbox_id),
+        moved_at: None,
+        ..*cursor
+    })
+}
+
+/// The arrival from which messages count once their UIDs have lost their meaning: the latest that was handled less
+/// [`Cursor::LOOK_BACK`], or less what is deferred.
+///
+/// What was handed over so long ago that the ledger may have forgotten it does not count again: of that, only what
+/// arrived later than anything handled.
+fn found_again_since(cursor: &Cursor, wanted: &Selection, now: OffsetDateTime) -> OffsetDateTime {
+    let oldest = wanted.deferred_since.map_or(cursor.newest, |deferred| cursor.newest.min(deferred));
+    let remembered = now.saturating_sub(LEDGER_TIME).saturating_add(Cursor::LOOK_BACK);
+    let unhandled = cursor.newest.saturating_add(SECOND);
+    let never = cursor.old_until.map_or_else(|| wanted.start_point(), |old| old.saturating_add(SECOND));
+    oldest.saturating_sub(Cursor::LOOK_BACK).max(unhandled.min(remembered)).max(never)
 }
 
 /// Whether UIDs have lost their meaning since the cursor was stored: another UIDVALIDITY, or UIDNEXT not above it.
@@ -209,6 +251,16 @@ fn is_renumbered(cursor: &Cursor, state: &MailboxState) -> bool {
     }
 }
 
+/// Whether the mailbox behind another name of the server is another one. Only what both say counts for the same.
+fn is_another(cursor: &Cursor, state: &MailboxState) -> bool {
+    let other_id = |before: MailboxId| state.mailbox_id.is_some_and(|now| now != before);
+    cursor.moved_at.is_some()
+        && (cursor.uid_validity.is_none()
+            || cursor.uid_validity != state.uid_validity
+            || cursor.mailbox_id.is_some_and(other_id)
+            || is_renumbered(cursor, state))
+}
+
 /// Plans a poll. `listing` is what the server listed, if it was asked to (see [`list_above`]).
 #[must_use]
 pub fn plan(
@@ -218,8 +270,19 @@ pub fn plan(
     wanted: &Selection,
     now: OffsetDateTime,
 ) -> Plan {
+    if let Some(moved_at) =
+        cursor.filter(|cursor| is_another(cursor, state)).and_then(|cursor| cursor.moved_at)
+    {
+        let wanted = Selection { listens_since: moved_at, ..*wanted };
+        return match plan(None, state, listing, &wanted, now) {
+            Plan::Work(work) => Plan::Work(Box::new(Work { renumbered: true, ..*work })),
+            plan @ (Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_)) => plan,
+        };
+    }
     let Some(highest) = state.highest() else { return Plan::FindLast };
-    let start = starting_point(cursor, state, highest, wanted, now);
+    let Some(start) = starting_point(cursor, state, highest, wanted, now) else {
+        return Plan::FindStart(wanted.looked_up_since());
+    };
     let nothing_above = state.exists == 0 || highest <= start.last_uid;
     let empty = Listing { above: start.last_uid, through: u32::MAX, messages: Vec::new() };
     let listing = match listing {
@@ -255,16 +318,26 @@ pub fn plan(
             end = end.advanced(message.uid, None, now);
         }
     }
+    // Also where the last of the pages does not come about: these messages are never announced.
+    let mut start = start;
+    if start.floor.is_some_and(|floor| !floor.renumbered) {
+        let old =
+            listing.messages.iter().filter(|message| below_floor(message)).filter_map(|old| old.arrived);
+        start.old_until = start.old_until.max(old.max());
+        end.old_until = start.old_until;
+    }
     let more = listing.through < highest;
     if more {
         // Nothing else is in the window.
         end.last_uid = end.last_uid.max(listing.through);
     }
-    if cursor == Some(&end) && pending.is_empty() {
+    // An object id alone is not worth a write.
+    let at_end = |cursor: &Cursor| *cursor == Cursor { mailbox_id: cursor.mailbox_id, ..end };
+    if cursor.is_some_and(at_end) && pending.is_empty() {
         return Plan::Idle;
     }
     let renumbered = cursor.is_some_and(|cursor| is_renumbered(cursor, state));
-    Plan::Work(Work { pending, skipped_seen, start, end, more, renumbered })
+    Plan::Work(Box::new(Work { pending, skipped_seen, start, end, more, renumbered }))
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ enum State {
     Open(Server),
     List { above: u32, width: u32 },
     FindLast,
+    FindStart(OffsetDateTime),
     Lease { until: OffsetDateTime },
     FindQueue(FlowSchemaId),
     Page(Box<Page>),
@@ -131,7 +132,7 @@ impl Poll {
     /// A poll of `profile`, as it was listed.
     #[must_use]
     pub fn new(profile: Profile, invocation: Invocation, moment: Moment) -> Self {
-        let nowhere = Cursor { uid_validity: None, last_uid: 0, newest: moment.now, floor: None };
+        let nowhere = Cursor::new(None, 0, moment.now);
         let nothing = Work::nothing(nowhere);
         let mut poll = Self {
             invocation,
@@ -186,6 +187,7 @@ impl Poll {
             },
             State::List { above, width } => Step::List { above: *above, width: *width },
             State::FindLast => Step::FindLast,
+            State::FindStart(since) => Step::FindStart(*since),
             State::Lease { until } => Step::Lease { until: *until },
             State::FindQueue(flow_schema) => Step::FindQueue(flow_schema),
             State::Page(page) => page.step(&self.queue),
@@ -220,6 +222,12 @@ impl Poll {
                 self.plan(moment);
             }
             Ok(Event::LastFound(last_uid)) => self.last_found(last_uid, moment),
+            Ok(Event::StartFound(first)) => {
+                if let Some((state, _)) = &mut self.mailbox {
+                    state.start_above = Some(first.map_or(u32::MAX, |first| first.get() - 1));
+                }
+                self.plan(moment);
+            }
             Ok(Event::Leased(lease, profile)) => self.leased(lease, *profile, moment),
             Ok(Event::NotLeased) => self.end(PollOutcome::NotLeased, [], moment),
             Ok(Event::QueueFound(queue)) => {
@@ -264,6 +272,7 @@ impl Poll {
             State::Open(_)
             | State::List { .. }
             | State::FindLast
+            | State::FindStart(_)
             | State::Lease { .. }
             | State::FindQueue(_)
             | State::FetchAnother { .. }
@@ -292,9 +301,10 @@ impl Poll {
         let plan = plan::plan(self.profile.cursor.as_ref(), state, listing.as_ref(), &selection, moment.now);
         match plan {
             Plan::FindLast => self.state = State::FindLast,
+            Plan::FindStart(since) => self.state = State::FindStart(since),
             Plan::ListAbove(above) => self.state = State::List { above, width: self.width },
             Plan::Idle => self.idle(moment),
-            Plan::Work(work) => self.begin(work, moment),
+            Plan::Work(work) => self.begin(*work, moment),
         }
     }
 

@@ -48,6 +48,8 @@ pub enum Step<'a> {
     },
     /// Look up the highest UID in use: [`Event::LastFound`].
     FindLast,
+    /// Look up the first message that arrived at this time or later: [`Event::StartFound`].
+    FindStart(OffsetDateTime),
     /// Take the profile's lease, and read the profile with it: [`Event::Leased`] or [`Event::NotLeased`].
     Lease {
         /// When the lease ends unless it is renewed.
@@ -126,6 +128,7 @@ impl Step<'_> {
             Self::Open { .. }
             | Self::List { .. }
             | Self::FindLast
+            | Self::FindStart(_)
             | Self::Lease { .. }
             | Self::FindQueue(_)
             | Self::Fetch { .. }
@@ -164,6 +167,8 @@ pub enum Event {
     Listed(Listing),
     /// The highest UID in use; `None` where the server does not say.
     LastFound(Option<Uid>),
+    /// The lowest UID of a message that arrived late enough; `None` where there is none.
+    StartFound(Option<Uid>),
     /// The lease is this poll's, and the profile stands like this.
     Leased(Lease, Box<Profile>),
     /// Another run holds the lease, or the profile no longer exists.

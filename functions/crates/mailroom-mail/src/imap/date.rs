@@ -25,6 +25,12 @@ pub(super) fn format(at: OffsetDateTime) -> String {
     format!("{:02}-{month}-{:04} {hour:02}:{minute:02}:{second:02} +0000", at.day(), at.year())
 }
 
+/// Writes `17-Jul-1996`: the day in UTC.
+pub(super) fn format_day(at: OffsetDateTime) -> String {
+    let whole = format(at);
+    whole.split(' ').next().unwrap_or_default().to_owned()
+}
+
 /// Reads `17-Jul-1996 02:44:25 -0700`, with the day padded by a space or not at all. The result is in UTC; `None` for any other form.
 pub(super) fn parse(text: &[u8]) -> Option<OffsetDateTime> {
     let text = std::str::from_utf8(text).ok()?;

@@ -464,6 +464,7 @@ fn capability_code(line: &StatusLine) -> Option<Capabilities> {
         ResponseCode::None
         | ResponseCode::UidValidity(_)
         | ResponseCode::UidNext(_)
+        | ResponseCode::MailboxId(_)
         | ResponseCode::ReadOnly
         | ResponseCode::Known(_) => None,
     }

@@ -3,7 +3,7 @@
 //! Nine responses are needed; all others are skipped. Items of a FETCH response that were not requested are skipped one
 //! by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
 
-use mailroom_core::inbound::cursor::Uid;
+use mailroom_core::inbound::cursor::{MailboxId, Uid};
 use time::OffsetDateTime;
 
 use super::date;
@@ -21,6 +21,7 @@ pub(super) enum ResponseCode {
     None,
     UidValidity(u32),
     UidNext(u32),
+    MailboxId(MailboxId),
     ReadOnly,
     Capability(Capabilities),
     Known(Code),
@@ -30,9 +31,12 @@ impl ResponseCode {
     pub(super) fn known(&self) -> Option<Code> {
         match self {
             Self::Known(code) => Some(*code),
-            Self::None | Self::UidValidity(_) | Self::UidNext(_) | Self::ReadOnly | Self::Capability(_) => {
-                None
-            }
+            Self::None
+            | Self::UidValidity(_)
+            | Self::UidNext(_)
+            | Self::MailboxId(_)
+            | Self::ReadOnly
+            | Self::Capability(_) => None,
         }
     }
 
@@ -43,6 +47,8 @@ impl ResponseCode {
             number(arguments).map_or(Self::None, Self::UidValidity)
         } else if is("UIDNEXT") {
             number(arguments).map_or(Self::None, Self::UidNext)
+        } else if is("MAILBOXID") {
+            object_id(arguments).map_or(Self::None, |id| Self::MailboxId(MailboxId::of(id)))
         } else if is("READ-ONLY") {
             Self::ReadOnly
         } else if is("CAPABILITY") {
@@ -51,6 +57,12 @@ impl ResponseCode {
             Code::parse(name).map_or(Self::None, Self::Known)
         }
     }
+}
+
+/// An object id in its parentheses (RFC 8474 §7).
+fn object_id(arguments: &[u8]) -> Option<&[u8]> {
+    let id = arguments.trim_ascii().strip_prefix(b"(")?.strip_suffix(b")")?.trim_ascii();
+    (1..=255).contains(&id.len()).then_some(id)
 }
 
 /// What follows the status of a response: its code and its text.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mailroom_core::inbound::cursor::{Uid, UidValidity};
+use mailroom_core::inbound::cursor::{MailboxId, Uid, UidValidity};
 use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
 use mailroom_core::inbound::poll::WINDOW;
 use mailroom_core::server::Mailbox;
@@ -129,25 +129,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         };
         self.connection.complete(tag, Step::List, sink).await?;
         Ok(listing_builder.into_listing())
-    }
-
-    /// The highest UID in use; `None` where the server does not say.
-    ///
-    /// # Errors
-    /// When the server does not complete the command with OK.
-    pub async fn find_last(&mut self) -> Result<Option<Uid>, ImapError> {
-        self.connection.begin_operation()?;
-        let tag = self.connection.command("FETCH * (UID)");
-        self.connection.flush(Step::List).await?;
-        let mut last = None;
-        let sink = |response| {
-            if let Response::Fetch(fetch) = response {
-                last = last.max(fetch.uid);
-            }
-            Ok(())
-        };
-        self.connection.complete(tag, Step::List, sink).await?;
-        Ok(last)
     }
 
     /// Sets `\Seen`. Messages that no longer exist are not an error.
@@ -303,6 +284,7 @@ struct SelectData {
     uid_validity: Option<UidValidity>,
     uid_next: Option<Uid>,
     exists: Option<u32>,
+    mailbox_id: Option<MailboxId>,
 }
 
 impl SelectData {
@@ -312,6 +294,7 @@ impl SelectData {
             Response::Status(_, line) => match line.code {
                 ResponseCode::UidValidity(value) => self.uid_validity = UidValidity::new(value),
                 ResponseCode::UidNext(value) => self.uid_next = Uid::new(value),
+                ResponseCode::MailboxId(id) => self.mailbox_id = Some(id),
                 ResponseCode::None
                 | ResponseCode::ReadOnly
                 | ResponseCode::Capability(_)
@@ -331,7 +314,8 @@ impl SelectData {
     fn state(&self) -> Result<MailboxState, ImapError> {
         let exists =
             self.exists.ok_or(ImapError::Malformed { step: Step::Open, what: Malformed::NoExists })?;
-        Ok(MailboxState { uid_validity: self.uid_validity, uid_next: self.uid_next, exists, last_uid: None })
+        let Self { uid_validity, uid_next, mailbox_id, .. } = *self;
+        Ok(MailboxState { uid_validity, uid_next, exists, mailbox_id, ..MailboxState::default() })
     }
 }
 

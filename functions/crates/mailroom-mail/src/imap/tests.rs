@@ -8,6 +8,7 @@ mod fuzz;
 mod hostile;
 mod identifying;
 mod logging_in;
+mod lookup;
 mod opening;
 mod oracle;
 mod patience;

@@ -6,6 +6,7 @@ use mailroom_core::inbound::cursor::{Cursor, Uid};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use serde_json::{Value, json};
+use time::Duration;
 use time::macros::datetime;
 
 use super::*;
@@ -26,7 +27,7 @@ fn lease() -> Lease {
     Lease { profile: id(), fence: 7, tries: 2, expires_at: NOW }
 }
 
-const CURSOR: Cursor = Cursor { uid_validity: None, last_uid: 4711, newest: NOW, floor: None };
+const CURSOR: Cursor = Cursor::new(None, 4711, NOW);
 
 fn progress(deferred: &[Deferred]) -> Progress<'_> {
     Progress { cursor: &CURSOR, deferred, skipped_seen: SkippedSeen::default() }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
-use mailroom_core::inbound::cursor::{Cursor, Floor, Uid, UidValidity};
+use mailroom_core::inbound::cursor::{Cursor, Floor, MailboxId, Uid, UidValidity};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::oauth2::Authorization;
@@ -45,12 +45,8 @@ fn profile() -> Profile {
         authorization: None,
         created_at: datetime!(2026-11-01 12:00:00.123 UTC),
         updated_at: datetime!(2026-11-02 12:00 UTC),
-        cursor: Some(Cursor {
-            uid_validity: UidValidity::new(1_700_000_000),
-            last_uid: 4711,
-            newest: datetime!(2026-11-03 12:00 UTC),
-            floor: None,
-        }),
+        listens_since: Some(datetime!(2026-11-01 12:00:00.123 UTC)),
+        cursor: Some(Cursor::new(UidValidity::new(1_700_000_000), 4711, datetime!(2026-11-03 12:00 UTC))),
         deferred: vec![Deferred::new(
             PendingMessage { uid: Uid::new(4700).unwrap(), extent: Extent::Header, size: 9, arrived: None },
             UidValidity::new(1_700_000_000),
@@ -103,14 +99,15 @@ fn a_profile_comes_back_as_it_was() {
             expires_at: Some(datetime!(2027-11-01 0:00 UTC)),
         }),
         cursor: Some(Cursor {
-            uid_validity: None,
-            last_uid: 0,
-            newest: OffsetDateTime::UNIX_EPOCH,
+            mailbox_id: Some(MailboxId::new(u64::MAX)),
+            old_until: Some(datetime!(2026-09-01 0:00 UTC)),
+            moved_at: Some(datetime!(2026-10-02 0:00 UTC)),
             floor: Some(Floor {
                 up_to: Uid::new(9).unwrap(),
                 since: datetime!(2026-10-01 0:00 UTC),
                 renumbered: true,
             }),
+            ..Cursor::new(None, 0, OffsetDateTime::UNIX_EPOCH)
         }),
         deferred: Vec::new(),
         skipped_seen: SkippedSeen { count: 12, last_at: Some(datetime!(2026-11-03 12:00 UTC)) },
@@ -242,12 +239,16 @@ fn any_cursor() -> impl Strategy<Value = Cursor> {
         since,
         renumbered,
     });
-    (any::<u32>(), any::<u32>(), moment(), option::of(floor)).prop_map(
-        |(uid_validity, last_uid, newest, floor)| Cursor {
+    let rare = (option::of(any::<u64>()), option::of(moment()), option::of(moment()));
+    (any::<u32>(), any::<u32>(), moment(), option::of(floor), rare).prop_map(
+        |(uid_validity, last_uid, newest, floor, (mailbox_id, old_until, moved_at))| Cursor {
             uid_validity: UidValidity::new(uid_validity),
+            mailbox_id: mailbox_id.map(MailboxId::new),
             last_uid,
             newest,
+            old_until,
             floor,
+            moved_at,
         },
     )
 }
@@ -296,7 +297,7 @@ prop_compose! {
         after_fetch in prop::sample::select(vec![AfterFetch::Keep, AfterFetch::MarkSeen]),
         moves in any::<bool>(),
         (max_message_bytes, version) in any::<(u64, u64)>(),
-        (created_at, updated_at) in (moment(), moment()),
+        (created_at, updated_at, listens_since) in (moment(), moment(), moment()),
         cursor in option::of(any_cursor()),
         (status, sent) in (any_status(), any_status()),
     ) -> Profile {
@@ -309,7 +310,8 @@ prop_compose! {
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
             max_message_bytes,
             },
-            version, secret_version, authorization: None, created_at, updated_at, cursor, deferred: Vec::new(),
+            version, secret_version, authorization: None, created_at, updated_at,
+            listens_since: Some(listens_since), cursor, deferred: Vec::new(),
             skipped_seen: SkippedSeen::default(), status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }

@@ -34,7 +34,7 @@ fn profile() -> Profile {
     let flow = FlowSchemaId::parse("flow").unwrap();
     let auth = Auth::Plain { login: "A@example.com".to_owned() };
     Profile {
-        cursor: Some(Cursor { uid_validity: None, last_uid: 7, newest: NOW, floor: None }),
+        cursor: Some(Cursor::new(None, 7, NOW)),
         ..Profile::new(id, Settings::listening("Support", server("imap.example.com"), auth, flow), NOW)
     }
 }
@@ -95,9 +95,17 @@ async fn another_mailbox_drops_the_cursor_and_ends_the_run() {
     let expression = body["UpdateExpression"].as_str().unwrap();
     assert!(expression.contains("#status = :status, tries = :none"), "{expression}");
     assert!(
-        expression.ends_with(", #cursor, deferred_messages, skipped_seen, lease_until ADD fence :one"),
+        expression.ends_with(", lease_until, #cursor, deferred_messages, skipped_seen ADD fence :one"),
         "{expression}"
     );
+}
+
+#[tokio::test]
+async fn another_name_of_the_server_ends_the_run_and_keeps_the_cursor() {
+    let body = written(|profile| profile.settings.imap = Some(server("mail.example.com"))).await;
+    let expression = body["UpdateExpression"].as_str().unwrap();
+    assert!(expression.contains(", tries = :none, #cursor.moved_at = :moved_at REMOVE "), "{expression}");
+    assert!(expression.ends_with(", lease_until ADD fence :one"), "{expression}");
 }
 
 #[tokio::test]

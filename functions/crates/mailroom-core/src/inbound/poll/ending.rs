@@ -55,6 +55,7 @@ impl Poll {
             State::Open(_)
             | State::List { .. }
             | State::FindLast
+            | State::FindStart(_)
             | State::Lease { .. }
             | State::FindQueue(_)
             | State::Page(_)

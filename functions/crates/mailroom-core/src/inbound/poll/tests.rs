@@ -132,11 +132,13 @@ fn the_end_of_a_mailbox_without_uidnext_is_looked_up() {
     let now = Moment { now: T0, left: POLL_TIME };
     let profile =
         Profile { settings: Settings { start_from: StartFrom::Now, ..profile().settings }, ..profile() };
-    let state = MailboxState { uid_validity: None, uid_next: None, exists: 20_000, last_uid: None };
+    let state = MailboxState { exists: 20_000, ..MailboxState::default() };
     let mut poll = Poll::new(profile.clone(), Invocation::Shared, now);
     poll.tell(Ok(Event::Opened(state, None)), now);
     assert_eq!(poll.next(), Step::FindLast);
     poll.tell(Ok(Event::LastFound(Some(uid(70_000)))), now);
+    assert!(matches!(poll.next(), Step::FindStart(_)), "{:?}", poll.next());
+    poll.tell(Ok(Event::StartFound(None)), now);
     assert!(matches!(poll.next(), Step::Lease { .. }), "{:?}", poll.next());
     // Where the server does not say, nothing is taken for handled.
     let mut poll = Poll::new(profile, Invocation::Shared, now);

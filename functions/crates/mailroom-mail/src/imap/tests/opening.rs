@@ -1,6 +1,6 @@
 //! EXAMINE and the listing.
 
-use mailroom_core::inbound::cursor::UidValidity;
+use mailroom_core::inbound::cursor::{MailboxId, UidValidity};
 use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
 use mailroom_core::owner_error::ErrorCode;
 use time::macros::datetime;
@@ -34,6 +34,7 @@ async fn a_mailbox_is_opened_and_listed_in_one_flight() {
              S: * OK [UIDVALIDITY 1700000000] UIDs valid
              S: * OK [UIDNEXT 10] Predicted next UID
              S: * OK [HIGHESTMODSEQ 12] Highest
+             S: * OK [MAILBOXID (F2212ea87-6097-4256-9d51-71338625)] Ok
              S: M2 OK [READ-ONLY] Examine completed
              S: * 2 FETCH (UID 8 FLAGS (\\Seen $Junk) RFC822.SIZE 120 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")
              S: * 3 FETCH (INTERNALDATE \" 1-Aug-1996 02:44:25 +0000\" RFC822.SIZE 7 FLAGS () UID 9)
@@ -49,7 +50,8 @@ async fn a_mailbox_is_opened_and_listed_in_one_flight() {
             uid_validity: UidValidity::new(1_700_000_000),
             uid_next: Some(uid(10)),
             exists: 3,
-            last_uid: None
+            mailbox_id: Some(MailboxId::of(b"F2212ea87-6097-4256-9d51-71338625")),
+            ..MailboxState::default()
         }
     );
     let listing = opened.listing.unwrap();
@@ -91,10 +93,7 @@ async fn uidvalidity_and_uidnext_may_be_absent_or_nothing() {
     ] {
         let opened =
             open(&flight(&format!("S: * 0 EXISTS\n{said}\nS: M2 OK .\nS: M3 OK .")), Some(7)).await.unwrap();
-        assert_eq!(
-            opened.state,
-            MailboxState { uid_validity: None, uid_next: None, exists: 0, last_uid: None }
-        );
+        assert_eq!(opened.state, MailboxState::default());
     }
 }
 

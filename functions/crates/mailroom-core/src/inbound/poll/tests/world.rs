@@ -203,12 +203,13 @@ impl World {
                     uid_validity: UidValidity::new(1),
                     uid_next: Uid::new(next),
                     exists,
-                    last_uid: None,
+                    ..MailboxState::default()
                 };
                 Event::Opened(state, list_above.map(|above| self.list(above, WINDOW)))
             }
             Step::List { above, width } => Event::Listed(self.list(above, width)),
             Step::FindLast => Event::LastFound(self.mailbox.keys().max().map(|last| uid(*last))),
+            Step::FindStart(_) => Event::StartFound(self.mailbox.keys().min().map(|first| uid(*first))),
             Step::Lease { until } => {
                 if self.lease.is_some_and(|until| until >= self.moment.now) {
                     return Ok(Event::NotLeased);

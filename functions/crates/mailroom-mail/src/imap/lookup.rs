@@ -1,0 +1,106 @@
+//! Looking up where a mailbox ends, and where its new messages begin.
+
+use mailroom_core::inbound::cursor::Uid;
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::date;
+use super::error::{ImapError, Step};
+use super::response::{Response, SearchResult};
+use super::session::Session;
+
+/// How many messages one command looks at. That many numbers of ten digits fit the longest line that is read.
+const LOOKED_AT: u32 = 5_000;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// The highest UID in use; `None` where the server does not say.
+    ///
+    /// # Errors
+    /// When the server does not complete the command with OK.
+    pub async fn find_last(&mut self) -> Result<Option<Uid>, ImapError> {
+        let mut last = None;
+        self.look("FETCH * (UID)", |response| {
+            if let Response::Fetch(fetch) = response {
+                last = last.max(fetch.uid);
+            }
+        })
+        .await?;
+        Ok(last)
+    }
+
+    /// The lowest UID among the messages that arrived at `since` or later, of the `exists` in the mailbox; `None` where
+    /// there is none. Messages of the two days before may count too: SINCE is by day, in the server's zone.
+    ///
+    /// Goes back from the end, by sequence numbers, until a part has no such message: of a million messages, those that
+    /// are old cost one round trip.
+    ///
+    /// # Errors
+    /// When the server completes neither SEARCH nor FETCH with OK.
+    pub async fn find_start(&mut self, since: OffsetDateTime, exists: u32) -> Result<Option<Uid>, ImapError> {
+        let day = since.saturating_sub(time::Duration::days(2));
+        let (mut first, mut last) = (None, exists);
+        while last > 0 {
+            let from = last.saturating_sub(LOOKED_AT - 1).max(1);
+            let part = if last == exists { format!("{from}:*") } else { format!("{from}:{last}") };
+            let found = match self.search_since(&part, day).await? {
+                Some(found) => found,
+                None => self.dated_since(&part, since).await?,
+            };
+            let Some(lowest) = found.into_iter().min() else { break };
+            first = Some(first.map_or(lowest, |first: Uid| first.min(lowest)));
+            last = from - 1;
+        }
+        Ok(first)
+    }
+
+    /// The UIDs of what a search finds; `None` where the server does not search.
+    async fn search_since(&mut self, part: &str, day: OffsetDateTime) -> Result<Option<Vec<Uid>>, ImapError> {
+        let mut found: Option<Vec<Uid>> = None;
+        let mut unreadable = false;
+        let command = format!("UID SEARCH {part} SINCE {}", date::format_day(day));
+        let searched = self.look(&command, |response| match response {
+            Response::Search(SearchResult::Found(uids)) => found.get_or_insert_default().extend(uids),
+            Response::Search(SearchResult::Unreadable) => unreadable = true,
+            Response::Tagged(..)
+            | Response::Status(..)
+            | Response::Continuation(_)
+            | Response::Exists(_)
+            | Response::Capability(_)
+            | Response::Fetch(_)
+            | Response::List(_)
+            | Response::Unseen(_)
+            | Response::Other => {}
+        });
+        match searched.await {
+            Ok(()) => Ok(found.filter(|_| !unreadable)),
+            Err(ImapError::Refused { reply, .. }) if !reply.is_throttling() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The UIDs of the messages that carry such a date.
+    async fn dated_since(&mut self, part: &str, since: OffsetDateTime) -> Result<Vec<Uid>, ImapError> {
+        let mut found = Vec::new();
+        self.look(&format!("FETCH {part} (UID INTERNALDATE)"), |response| {
+            if let Response::Fetch(fetch) = response
+                && fetch.arrived.is_some_and(|arrived| arrived >= since)
+            {
+                found.extend(fetch.uid);
+            }
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Runs a command that only looks, and shows its responses to `sink`.
+    async fn look(&mut self, command: &str, mut sink: impl FnMut(Response)) -> Result<(), ImapError> {
+        self.connection.begin_operation()?;
+        let tag = self.connection.command(command);
+        self.connection.flush(Step::List).await?;
+        let sink = |response| {
+            sink(response);
+            Ok(())
+        };
+        self.connection.complete(tag, Step::List, sink).await.map(drop)
+    }
+}
