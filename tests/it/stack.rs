@@ -1,4 +1,5 @@
 //! The deployed whole.
 
 mod deployed;
+mod rights;
 mod secrecy;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hyper::{Method, Request};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use url::form_urlencoded;
 
 /// An account of the emulator.
 #[derive(Clone)]
@@ -59,6 +60,37 @@ impl Aws {
         let (status, answer) = self.exchange(request);
         assert!(status < 300, "{target}: {status} {}", String::from_utf8_lossy(&answer));
         if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).expect("JSON") }
+    }
+
+    /// The configuration of a function, as it was deployed.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Value {
+        let path = format!("/2015-03-31/functions/{name}/configuration");
+        let get = self.request("lambda", Method::GET, &path).body(Bytes::new()).expect("a request");
+        let (status, answer) = self.exchange(get);
+        assert_eq!(status, 200, "{name}: {}", String::from_utf8_lossy(&answer));
+        serde_json::from_slice(&answer).expect("JSON")
+    }
+
+    /// The XML with which IAM answers an action.
+    ///
+    /// # Panics
+    /// When it refuses.
+    #[must_use]
+    pub fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("Action", action), ("Version", "2010-05-08")])
+            .extend_pairs(parameters)
+            .finish();
+        let post = self.request("iam", Method::POST, "/");
+        let post = post.header("content-type", "application/x-www-form-urlencoded").body(Bytes::from(form));
+        let (status, answer) = self.exchange(post.expect("a request"));
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert_eq!(status, 200, "{action}: {answer}");
+        answer
     }
 
     /// The object at `key`, or nothing.

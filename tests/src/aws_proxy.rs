@@ -1,6 +1,6 @@
-//! What stands between a function and AWS: it writes down every call, and makes the one fail that a test names.
+//! What stands between the functions and AWS: it writes down every call, and makes the one fail that a test names.
 
-use std::fmt;
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,45 +8,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::AUTHORIZATION;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+pub use crate::aws_call::Call;
 use crate::http::{self, Reply};
 use crate::lambda::Killer;
-
-/// A call of an AWS operation.
-#[derive(Clone)]
-pub struct Call {
-    /// The operation, such as `dynamodb.UpdateItem` or `s3.PutObject`.
-    pub operation: String,
-    /// What it is about: the S3 object's path, or the JSON body.
-    pub about: String,
-    /// The request body, byte for byte.
-    pub body: Bytes,
-    /// The HTTP status of the answer; 0 where there was none.
-    pub status: u16,
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let about: String = self.about.chars().take(300).collect();
-        write!(f, "{} {about} -> {}", self.operation, self.status)
-    }
-}
-
-impl Call {
-    /// Whether the operation changes something.
-    #[must_use]
-    pub fn writes(&self) -> bool {
-        let verb = self.operation.split('.').nth(1).unwrap_or_default();
-        !["Get", "BatchGet", "Query", "List", "Head", "Describe", "Receive"]
-            .iter()
-            .any(|read| verb.starts_with(read))
-    }
-}
+use crate::rights::{self, Permission};
 
 /// How a call is made to fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +47,7 @@ struct PlannedFault {
 #[derive(Default)]
 struct ProxyState {
     calls: Vec<Call>,
+    needed: BTreeSet<(String, Permission)>,
     faults: Vec<PlannedFault>,
 }
 
@@ -164,6 +135,12 @@ impl AwsProxy {
         lock(&self.state).calls.clone()
     }
 
+    /// What each function has needed permissions for so far.
+    #[must_use]
+    pub fn needed(&self) -> BTreeSet<(String, Permission)> {
+        lock(&self.state).needed.clone()
+    }
+
     /// The calls since the last time this was asked.
     #[must_use]
     pub fn take_calls(&self) -> Vec<Call> {
@@ -194,7 +171,7 @@ fn fault_of(state: &Mutex<ProxyState>, call: &Call) -> Option<(Fault, Killer)> {
 }
 
 async fn pass(state: &Mutex<ProxyState>, endpoint: SocketAddr, request: Request<Bytes>) -> Reply {
-    let mut call = read(&request);
+    let mut call = Call::of(&request);
     let fault = fault_of(state, &call);
     match &fault {
         Some((Fault::KillBefore, killer)) => killer.kill(),
@@ -212,7 +189,12 @@ async fn pass(state: &Mutex<ProxyState>, endpoint: SocketAddr, request: Request<
         }
     };
     call.status = reply.as_ref().map_or(0, |response| response.status().as_u16());
-    lock(state).calls.push(call);
+    let needed = rights::needed(&call).into_iter().map(|permission| (call.function.clone(), permission));
+    let needed: Vec<_> = needed.collect();
+    let mut state = lock(state);
+    state.needed.extend(needed);
+    state.calls.push(call);
+    drop(state);
     match (fault, reply) {
         (Some((Fault::KillAfter, killer)), _) => {
             killer.kill();
@@ -231,41 +213,4 @@ fn refusal(status: u16, code: &str) -> Response<Full<Bytes>> {
     response.headers_mut().insert("x-amzn-errortype", code.parse().expect("ASCII"));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0".parse().expect("ASCII"));
     response
-}
-
-/// Recognizes the operation: by its target, or by service, method and path where the protocol is REST.
-fn read(request: &Request<Bytes>) -> Call {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    // `Credential=KEY/date/region/service/aws4_request`
-    let service = header(AUTHORIZATION.as_str())
-        .and_then(|value| value.split("Credential=").nth(1))
-        .and_then(|scope| scope.split('/').nth(3))
-        .unwrap_or("unsigned");
-    let path = request.uri().path();
-    let verb = match header("x-amz-target").and_then(|target| target.rsplit('.').next()) {
-        Some(verb) => verb.to_owned(),
-        None => rest_verb(service, request.method(), path),
-    };
-    let body = request.body().clone();
-    let about = if service == "s3" { path.to_owned() } else { String::from_utf8_lossy(&body).into_owned() };
-    Call { operation: format!("{service}.{verb}"), about, body, status: 0 }
-}
-
-fn rest_verb(service: &str, method: &Method, path: &str) -> String {
-    let noun = match (service, path.trim_matches('/').contains('/')) {
-        ("s3", true) => "Object",
-        ("s3", false) => "Bucket",
-        ("scheduler", _) => "Schedule",
-        _ => path,
-    };
-    let verb = match *method {
-        Method::GET => "Get",
-        Method::HEAD => "Head",
-        Method::PUT if service == "s3" => "Put",
-        Method::PUT => "Update",
-        Method::POST => "Create",
-        Method::DELETE => "Delete",
-        _ => "Do",
-    };
-    format!("{verb}{noun}")
 }

@@ -6,7 +6,7 @@
 //! | part | is | in |
 //! |---|---|---|
 //! | the functions | the binaries that are deployed, started by a Runtime API of the harness | [`lambda`] |
-//! | AWS | the emulator of `infra/local`, behind a proxy that fails the calls that a scenario names | [`servers`], [`aws_proxy`], [`aws`] |
+//! | AWS | the emulator of `infra/local`, behind a proxy that fails the calls that a scenario names | [`servers`], [`aws_proxy`], [`aws_call`], [`aws`] |
 //! | IMAP | Dovecot, or a server that says what no real one would | [`imap`], [`scripted_imap`], [`rtt_proxy`] |
 //! | SMTP | aiosmtpd, which fails on command, and Postfix | [`smtp_server`], [`postfix`] |
 //! | OAuth2 | an OpenID provider, and mail servers that introspect its tokens | [`openid`] |
@@ -15,8 +15,8 @@
 //!
 //! Read first: [`world`], then its modules, which hold what a scenario does (`profiles`, `sending`, `oauth2`) and sees
 //! (`inspect`). Servers are shared by all scenarios of the process; each world has an AWS account and a mailbox of its
-//! own. When a world is dropped, it checks that no secret was written anywhere ([`secret_scan`]), that every planned
-//! fault has happened, and that no process is left.
+//! own. When a world is dropped, it checks that no secret was written anywhere ([`secret_scan`]), that the roles allow every
+//! call that a function made ([`rights`]), that every planned fault has happened, and that no process is left.
 //!
 //! A program that is missing on this machine is installed, or the test fails. Nothing is skipped.
 #![expect(clippy::expect_used, reason = "in a harness a panic is the report")]
@@ -24,6 +24,7 @@
 pub mod agent;
 pub mod api;
 pub mod aws;
+pub mod aws_call;
 pub mod aws_proxy;
 pub mod browser;
 pub mod custom_domain;
@@ -36,6 +37,7 @@ mod or_panic;
 pub mod postfix;
 pub mod python_parser;
 pub mod readme;
+pub mod rights;
 pub mod rtt_proxy;
 pub mod schemathesis;
 pub mod scripted_imap;

@@ -37,6 +37,7 @@ use crate::custom_domain::CustomDomain;
 use crate::imap::Imap;
 use crate::lambda::{Lambda, Outcome};
 use crate::openid::OpenId;
+use crate::rights;
 use crate::secret_scan;
 use crate::servers::Servers;
 
@@ -349,6 +350,7 @@ impl Drop for World {
                 secret_scan::watch(self.open_id().issued());
             }
             self.assert_secrets_are_kept();
+            rights::assert_granted(&self.aws, &self.proxy.needed());
             let begun = Instant::now();
             loop {
                 let left = functions_behind(&self.proxy);
@@ -434,6 +436,8 @@ fn run(
         ("AWS_REGION", stack.region.clone()),
         ("AWS_ACCESS_KEY_ID", stack.account.clone()),
         ("AWS_SECRET_ACCESS_KEY", Stack::SECRET_KEY.to_owned()),
+        // Tells the proxy whose call it is: the emulator takes any token, and Lambda gives each function one.
+        ("AWS_SESSION_TOKEN", deployed.name.clone()),
         ("AWS_ENDPOINT_URL", proxy.endpoint()),
     ];
     let lambda = lambda.map(|(name, value)| (name.to_owned(), value));

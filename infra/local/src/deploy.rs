@@ -15,6 +15,7 @@ use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use mailroom_aws::client::Clients;
+use sha2::Digest as _;
 
 use self::cloudformation::{Stacks, content, has_failed, is_of, output};
 use crate::functions::{self, Function, Functions};
@@ -93,6 +94,7 @@ impl Deployment {
             upload(&clients, &self.account, "send", &functions.send).await?,
         ];
         let body = template::package(&template::read()?, &code)?;
+        let url = upload_template(&clients, &self.endpoint, &self.account, &body).await?;
 
         let stacks = Stacks(CloudFormation::new(clients.sdk_config()));
         let mut found = stacks.describe().await?;
@@ -109,7 +111,7 @@ impl Deployment {
             let content = content(&body, &parameters);
             let unchanged = found.as_ref().is_some_and(|stack| is_of(stack, &content));
             if !unchanged {
-                stacks.apply(found.is_some(), body.clone(), parameters, &content).await?;
+                stacks.apply(found.is_some(), &url, parameters, &content).await?;
             }
             let deployed = stacks.settled().await?;
             // The address of an emulator's API is known once the API is there, and the api function has to know it too.
@@ -192,27 +194,52 @@ async fn upload(
     name: &'static str,
     function: &Function,
 ) -> Result<Uploaded, Problem> {
+    let key = format!("{name}/{}.zip", function.digest);
+    let zip = async || {
+        let zip = ByteStream::from_path(&function.zip).await;
+        zip.map_err(Problem::while_(format!("cannot read {}", function.zip.display())))
+    };
+    let bucket = put(clients, account, &key, zip).await?;
+    Ok(Uploaded { function: name, bucket, key })
+}
+
+/// Puts the template into the bucket for code, as `sam deploy` does; a request holds 51,200 bytes of one at most. Returns
+/// its URL.
+async fn upload_template(
+    clients: &Clients,
+    endpoint: &str,
+    account: &str,
+    body: &str,
+) -> Result<String, Problem> {
+    let key = format!("template/{}.yaml", hex::encode(sha2::Sha256::digest(body)));
+    let bucket = put(clients, account, &key, async || Ok(ByteStream::from(body.as_bytes().to_vec()))).await?;
+    Ok(format!("{endpoint}/{bucket}/{key}"))
+}
+
+/// Puts an object into the bucket for code, unless it is there. Returns the bucket.
+async fn put(
+    clients: &Clients,
+    account: &str,
+    key: &str,
+    content: impl AsyncFnOnce() -> Result<ByteStream, Problem>,
+) -> Result<String, Problem> {
     // The key is a digest already: the SDK's checksum and signature of the body take longer than the upload.
     let config = aws_sdk_s3::config::Builder::from(clients.sdk_config())
         .force_path_style(true)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .build();
     let s3 = aws_sdk_s3::Client::from_conf(config);
-    let key = format!("{name}/{}.zip", function.digest);
     let bucket = format!("{CODE_BUCKET}{account}");
-    if s3.head_object().bucket(&bucket).key(&key).send().await.is_err() {
+    if s3.head_object().bucket(&bucket).key(key).send().await.is_err() {
         match s3.create_bucket().bucket(&bucket).send().await {
             Ok(_) => {}
             Err(error) if error.code().is_some_and(|code| code.starts_with("BucketAlready")) => {}
             Err(error) => return Err(call_failed("CreateBucket")(error)),
         }
-        let zip = ByteStream::from_path(&function.zip)
-            .await
-            .map_err(Problem::while_(format!("cannot read {}", function.zip.display())))?;
-        let put = s3.put_object().bucket(&bucket).key(&key).body(zip).customize().disable_payload_signing();
-        put.send().await.map_err(call_failed("PutObject"))?;
+        let put = s3.put_object().bucket(&bucket).key(key).body(content().await?);
+        put.customize().disable_payload_signing().send().await.map_err(call_failed("PutObject"))?;
     }
-    Ok(Uploaded { function: name, bucket, key })
+    Ok(bucket)
 }
 
 async fn read_stack(

@@ -11,6 +11,13 @@ const CODE: &str = "CodeUri: ../target/lambda/";
 /// The zip in the folder.
 const ZIP: &str = "/bootstrap.zip";
 
+/// How many runs the poll queue starts at once, as the template has it, and as an emulator gets it: ministack takes a
+/// parameter's number for text, and no longer reads the queue.
+const MAXIMUM_CONCURRENCY: (&str, &str) = (
+    "MaximumConcurrency: !If [KeepsToReserved, !Ref ReservedConcurrency, !Ref MaximumConcurrency]",
+    "MaximumConcurrency: 10",
+);
+
 /// Where a zip has been uploaded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {
@@ -31,12 +38,16 @@ pub fn read() -> Result<String, Problem> {
     fs::read_to_string(&path).map_err(Problem::while_(format!("cannot read {}", path.display())))
 }
 
-/// Replaces each function's path by the object that it was uploaded to.
+/// Replaces each function's path by the object that it was uploaded to, and the maximum concurrency by a number.
 ///
 /// # Errors
-/// When a function was not uploaded, or the template does not name it.
+/// When a function was not uploaded, or the template does not name it or the maximum concurrency.
 pub fn package(template: &str, code: &[Uploaded]) -> Result<String, Problem> {
-    let mut packaged = template.to_owned();
+    let (parameter, number) = MAXIMUM_CONCURRENCY;
+    if !template.contains(parameter) {
+        return Err(Problem::new(format!("infra/template.yaml has no `{parameter}`")));
+    }
+    let mut packaged = template.replace(parameter, number);
     for Uploaded { function, bucket, key } in code {
         let path = format!("{CODE}{function}{ZIP}");
         if !packaged.contains(&path) {
@@ -65,15 +76,19 @@ mod tests {
         let packaged =
             package(&read().unwrap(), &[uploaded("fetch"), uploaded("api"), uploaded("send")]).unwrap();
         assert!(packaged.contains("      CodeUri: { Bucket: code, Key: fetch/1.zip }\n"));
+        assert!(packaged.contains("        MaximumConcurrency: 10\n"));
         assert!(!packaged.contains("../target"));
     }
 
     #[test]
     fn code_that_is_missing_on_either_side_is_named() {
-        let lone = "  CodeUri: ../target/lambda/send/bootstrap.zip\n";
-        let error = package(lone, &[]).unwrap_err().to_string();
+        let (concurrency, _) = MAXIMUM_CONCURRENCY;
+        let lone = format!("  {concurrency}\n  CodeUri: ../target/lambda/send/bootstrap.zip\n");
+        let error = package(&lone, &[]).unwrap_err().to_string();
         assert!(error.ends_with("CodeUri: ../target/lambda/send/bootstrap.zip"), "{error}");
-        let error = package("Resources: {}", &[uploaded("fetch")]).unwrap_err().to_string();
+        let error = package(concurrency, &[uploaded("fetch")]).unwrap_err().to_string();
         assert!(error.contains("fetch/bootstrap.zip"), "{error}");
+        let error = package("Resources: {}", &[]).unwrap_err().to_string();
+        assert!(error.contains("MaximumConcurrency"), "{error}");
     }
 }

@@ -80,14 +80,14 @@ impl Stacks {
     pub(super) async fn apply(
         &self,
         exists: bool,
-        body: String,
+        template_url: &str,
         parameters: Vec<Parameter>,
         content: &str,
     ) -> Result<(), Problem> {
         let tag = Tag::builder().key(CONTENT).value(content).build();
         let capabilities = [Capability::CapabilityIam, Capability::CapabilityAutoExpand];
         if exists {
-            let update = self.0.update_stack().stack_name(STACK).template_body(body).tags(tag);
+            let update = self.0.update_stack().stack_name(STACK).template_url(template_url).tags(tag);
             let update =
                 update.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
             match update.send().await {
@@ -98,7 +98,7 @@ impl Stacks {
                 Err(error) => Err(call_failed("UpdateStack")(error)),
             }
         } else {
-            let create = self.0.create_stack().stack_name(STACK).template_body(body).tags(tag);
+            let create = self.0.create_stack().stack_name(STACK).template_url(template_url).tags(tag);
             let create =
                 create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities.to_vec()));
             create.send().await.map(|_| ()).map_err(call_failed("CreateStack"))
