@@ -209,7 +209,8 @@ impl<'a, P: Ports> Sender<'a, P> {
         self.save(delivery).await?;
         info!(
             profile.id = %self.profile.id, message.id = %delivery.id, state = ?delivery.state(),
-            attempts = delivery.attempts, "an attempt to send a message ended"
+            attempts = delivery.attempts, age_s = (self.now() - delivery.created_at).whole_seconds(),
+            "an attempt to send a message ended"
         );
         Ok(())
     }
