@@ -1,6 +1,7 @@
 //! Flow schemas: which queue the jobs of a profile go to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailroom_aws::dynamodb::Table;
 use mailroom_contract::flow_schema::{FlowBody, FlowPage, FlowView, NewFlowBody};
@@ -12,6 +13,9 @@ use crate::http::problem::ApiError;
 use crate::http::request::{Request, page_size};
 use crate::http::response::Response;
 use crate::job_queues::JobQueues;
+
+/// How long the index of profiles may lag behind the table: well above what DynamoDB needs.
+const INDEX_LAG: Duration = Duration::from_secs(1);
 
 /// Creates, reads, updates and deletes flow schemas.
 pub(crate) struct FlowSchemas {
@@ -89,7 +93,8 @@ impl FlowSchemas {
             return Err(used());
         }
         self.table.delete_flow_schema(&id).await?;
-        // A request that creates a profile looks for its flow schema after that, so one of the two sees the other.
+        // A request that stores a profile looks for its flow schema after that, so one of the two sees the other.
+        tokio::time::sleep(INDEX_LAG).await;
         if self.table.is_flow_schema_used(&id).await? {
             self.table.put_flow_schema(&schema).await?;
             return Err(used());

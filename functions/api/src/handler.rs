@@ -12,6 +12,7 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::access::Access;
 use crate::flow_schemas::FlowSchemas;
+use crate::http::base_path::BasePath;
 use crate::http::problem::ApiError;
 use crate::http::request::{Request, UnknownEvent};
 use crate::http::response::{Change, Response};
@@ -34,6 +35,7 @@ pub struct Api {
     pub(crate) messages: Messages,
     pub(crate) flow_schemas: FlowSchemas,
     pub(crate) access: Access,
+    pub(crate) base_path: BasePath,
 }
 
 impl Handler for Api {
@@ -66,7 +68,9 @@ impl Handler for Api {
 
 impl Api {
     async fn serve(&self, request: &Request) -> Result<Response, ApiError> {
-        let (operation, Segments { id, message }) = match route::find(request.method(), request.path()) {
+        let below_base = self.base_path.strip(request.path());
+        let path = below_base.unwrap_or_else(|| request.path());
+        let (operation, Segments { id, message }) = match route::find(request.method(), path) {
             Found::Operation(operation, segments) => (operation, segments),
             // A browser asks before it sends; API Gateway adds what CORS needs.
             Found::OtherMethods(_) if request.method() == "OPTIONS" => return Ok(Response::empty(204)),
@@ -79,7 +83,7 @@ impl Api {
         let target = id.clone();
         let response = self.perform(request, operation, Segments { id, message }).await?;
         note_change(request, operation, &target, response.change());
-        Ok(response)
+        Ok(if below_base.is_some() { response.below(&self.base_path) } else { response })
     }
 
     async fn perform(

@@ -44,6 +44,7 @@ use mailroom_mail::{imap, smtp};
 use crate::config::Config;
 use crate::flow_schemas::FlowSchemas;
 pub use crate::handler::Api;
+use crate::http::base_path::BasePath;
 pub use crate::http::request::UnknownEvent;
 pub use crate::http::response::Response;
 use crate::messages::Messages;
@@ -104,5 +105,6 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         },
         flow_schemas: FlowSchemas { table, queues: config.job_queues.clone() },
         access: config.access.clone(),
+        base_path: BasePath::of(&config.public_url),
     })
 }

@@ -28,6 +28,7 @@ use mailroom_core::profile::{Auth, Profile};
 use mailroom_core::provider::Grant;
 use tracing::{info, warn};
 
+use crate::http::base_path::BasePath;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -243,11 +244,10 @@ impl SignIns {
 
     /// The cookie that keeps a ticket (RFC 6265bis): for the way back only, which is a navigation from another site.
     fn cookie(&self, key: &str, ticket: &Ticket) -> String {
-        let path = self.public_url.splitn(4, '/').nth(3).unwrap_or_default();
-        let separator = if path.is_empty() { "" } else { "/" };
+        let path = BasePath::of(&self.public_url).join("/oauth2/callback");
         let secure = if self.public_url.starts_with("https://") { "; Secure" } else { "" };
         format!(
-            "{}={}; Path=/{path}{separator}oauth2/callback; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+            "{}={}; Path={path}; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
             cookie_name(key),
             ticket.expose(),
             SIGN_IN_TIME.whole_seconds()

@@ -6,6 +6,7 @@ use mailroom_contract::profile_view::ProfileView;
 use mailroom_core::profile::Profile;
 use serde::Serialize;
 
+use crate::http::base_path::BasePath;
 use mailroom_lambda::clock;
 
 /// A response, in the form that API Gateway reads.
@@ -101,6 +102,15 @@ impl Response {
     /// What the request has changed.
     pub(crate) const fn change(&self) -> &Change {
         &self.change
+    }
+
+    /// The same response to a request below this base: its location is there too.
+    pub(crate) fn below(mut self, base: &BasePath) -> Self {
+        if let Some(location) = self.headers.get_mut("location").filter(|location| location.starts_with('/'))
+        {
+            *location = base.join(location);
+        }
+        self
     }
 
     /// The same response with a header, which replaces one of its name.

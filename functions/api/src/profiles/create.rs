@@ -11,6 +11,7 @@ use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::differing;
 use mailroom_core::edit::can_be_polled;
 use mailroom_core::error_chain::Chain;
+use mailroom_core::flow::FlowSchema;
 use mailroom_core::outbound::ports::IdempotencyKey;
 use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
@@ -106,7 +107,7 @@ impl Profiles {
             self.schedules.joined(profile.settings.refresh_interval).await?;
         }
         // A request that deletes a flow schema looks for profiles after that, so one of the two sees the other.
-        self.require_flow_schema(profile).await
+        self.require_flow_schema(profile).await.map(|_| ())
     }
 
     /// Removes what was stored of a profile whose creation failed.
@@ -145,11 +146,14 @@ impl Profiles {
         }
     }
 
-    /// Refuses a profile that names an unknown flow schema.
-    pub(crate) async fn require_flow_schema(&self, profile: &Profile) -> Result<(), ApiError> {
-        let Some(id) = &profile.settings.flow_schema_id else { return Ok(()) };
-        if self.table.flow_schema(id).await?.is_some() {
-            return Ok(());
+    /// The flow schema that a profile names, if it names one. Refuses a profile that names an unknown one.
+    pub(crate) async fn require_flow_schema(
+        &self,
+        profile: &Profile,
+    ) -> Result<Option<FlowSchema>, ApiError> {
+        let Some(id) = &profile.settings.flow_schema_id else { return Ok(None) };
+        if let Some(schema) = self.table.flow_schema(id).await? {
+            return Ok(Some(schema));
         }
         let problems =
             Problems::one("flow_schema_id", "names no flow schema; create it first with POST /flow-schemas");

@@ -10,6 +10,7 @@ use mailroom_contract::settings::{differing, patched, settings};
 use mailroom_core::credential_scope::out_of_scope;
 use mailroom_core::edit::{Edit, NextPoll, edit};
 use mailroom_core::error_chain::Chain;
+use mailroom_core::flow::FlowSchema;
 use mailroom_core::ports::{
     ClientCredential, Credential, Credentials as _, PortError, Profiles as _, Schedules as _,
 };
@@ -112,7 +113,8 @@ impl Profiles {
         }
         self.hosts.check(&wanted, discovery.as_ref(), &mut problems).await;
         problems.none_or().map_err(ApiError::Fields)?;
-        self.require_flow_schema(&wanted).await?;
+        let begins = wanted.settings.flow_schema_id != current.settings.flow_schema_id;
+        let schema = self.require_flow_schema(&wanted).await?.filter(|_| begins);
         let secret = credential.is_some().then(|| secret_field(&wanted.settings.auth).to_owned());
         let edited = match credential {
             None if !leaves_secret(current, &wanted) => {
@@ -123,9 +125,22 @@ impl Profiles {
             }
             given => self.change_with_secret(current, wanted, given).await?,
         };
+        if let Some(schema) = schema {
+            self.keep_flow_schema(&schema).await?;
+        }
         let mut fields = differing(Some(current), &edited.profile);
         fields.extend(secret);
         Ok(self.changed(current, edited).await?.after_change_of(fields))
+    }
+
+    /// Brings back a flow schema that was deleted while a profile began to name it. A request that deletes one looks for
+    /// profiles after that, so one of the two sees the other.
+    async fn keep_flow_schema(&self, schema: &FlowSchema) -> Result<(), ApiError> {
+        match self.table.create_flow_schema(schema).await {
+            // It is there, as it nearly always is.
+            Ok(()) | Err(PortError::Lost) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Puts a new version into the secret, and has the profile name it.

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::job::{FlowJob, JobId};
@@ -29,6 +30,19 @@ pub struct HandoverQueue {
     job_queue_url: String,
     poll_queue_url: String,
 }
+
+/// The error codes with which SQS says that a queue takes no messages from us, whatever they are.
+const REFUSALS: [&str; 9] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+    "InvalidAddress",
+    "KMS.AccessDeniedException",
+    "KMS.DisabledException",
+    "KMS.NotFoundException",
+    "KMS.InvalidStateException",
+];
 
 /// What the queue did with one queue message of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +131,12 @@ impl HandoverQueue {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(unavailable("SendMessageBatch"))?;
+            .map_err(|error| match error.code() {
+            Some(code) if REFUSALS.contains(&code) => {
+                PortError::QueueRefused { queue: queue.to_owned(), code: code.to_owned() }
+            }
+            Some(_) | None => unavailable("SendMessageBatch")(error),
+        })?;
         let mut answers = vec![EntryResult::Busy; batch.len()];
         let mut answer = |id: &str, what| {
             if let Some(slot) = id.parse().ok().and_then(|n: usize| answers.get_mut(n)) {
@@ -207,7 +226,13 @@ impl Handover for HandoverQueue {
                 Ok(PendingEntry { index, fifo: None, delay_seconds: seconds, body: request.to_json() })
             })
             .collect::<Result<_, PortError>>()?;
-        let taken = self.deliver(&self.poll_queue_url, waiting).await?;
+        let taken = match self.deliver(&self.poll_queue_url, waiting).await {
+            // The poll queue is Mailroom's own: no owner can mend it.
+            Err(error @ PortError::QueueRefused { .. }) => {
+                return Err(unavailable("SendMessageBatch")(error));
+            }
+            other => other?,
+        };
         if taken.len() == requests.len() {
             Ok(())
         } else {

@@ -44,6 +44,8 @@ pub enum ErrorCode {
     HostNotAllowed,
     /// The profile has no credential stored.
     SecretMissing,
+    /// The flow schema's queue takes no jobs.
+    JobQueue,
     /// Our own trouble: nothing the owner could change.
     Internal,
 }
@@ -63,7 +65,7 @@ pub enum ErrorClass {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ImapConnect,
         Self::ImapTls,
         Self::ImapAuth,
@@ -82,6 +84,7 @@ impl ErrorCode {
         Self::SmtpTimeout,
         Self::HostNotAllowed,
         Self::SecretMissing,
+        Self::JobQueue,
         Self::Internal,
     ];
 
@@ -96,6 +99,7 @@ impl ErrorCode {
             | Self::SmtpConnect
             | Self::SmtpRejected
             | Self::SmtpTimeout
+            | Self::JobQueue
             | Self::Internal => ErrorClass::Transient,
             Self::ImapThrottled | Self::SmtpThrottled => ErrorClass::Throttled,
             Self::ImapTls
@@ -191,7 +195,8 @@ mod tests {
                 ErrorCode::SmtpTimeout => 15,
                 ErrorCode::HostNotAllowed => 16,
                 ErrorCode::SecretMissing => 17,
-                ErrorCode::Internal => 18,
+                ErrorCode::JobQueue => 18,
+                ErrorCode::Internal => 19,
             }
         };
         for (at, code) in ErrorCode::ALL.into_iter().enumerate() {

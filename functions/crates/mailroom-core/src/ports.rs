@@ -27,6 +27,14 @@ pub enum PortError {
     /// What is stored cannot be understood.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
+    /// The queue takes no messages from Mailroom: it does not exist, or does not let Mailroom write to it.
+    #[error("the queue {queue} takes no messages: {code}")]
+    QueueRefused {
+        /// The queue's URL.
+        queue: String,
+        /// The error code of the service, such as `AccessDenied`.
+        code: String,
+    },
     /// The service failed or refused; the source says how. Worth another try.
     #[error("{operation} failed")]
     Unavailable {

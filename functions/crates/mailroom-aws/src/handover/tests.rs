@@ -135,11 +135,27 @@ async fn a_failure_after_some_were_taken_returns_those() {
 
 #[tokio::test]
 async fn a_failure_before_anything_was_taken_is_an_error() {
-    let (handover, calls) = handover([exception("QueueDoesNotExist")]);
+    let (handover, calls) = handover([exception("InvalidSecurity")]);
     let error = handover.send(None, &[job("a1", "a")]).await.unwrap_err();
     assert!(matches!(error, PortError::Unavailable { operation: "SendMessageBatch", .. }), "{error:?}");
-    assert!(Chain(&error).to_string().contains("QueueDoesNotExist"), "{}", Chain(&error));
+    assert!(Chain(&error).to_string().contains("InvalidSecurity"), "{}", Chain(&error));
     assert_eq!(calls.all().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_queue_that_is_gone_or_closed_to_us_is_told_from_an_outage() {
+    for code in ["AccessDenied", "QueueDoesNotExist", "KMS.AccessDeniedException"] {
+        let (handover, _) = handover([exception(code), exception(code)]);
+        let error = handover.send(None, &[job("a1", "a")]).await.unwrap_err();
+        assert!(
+            matches!(&error, PortError::QueueRefused { queue, .. } if queue == FIFO),
+            "{code}: {error:?}"
+        );
+        // The poll queue is Mailroom's own.
+        let request = (PollRequest::Round(RefreshInterval::DEFAULT), Duration::ZERO);
+        let error = handover.request(&[request]).await.unwrap_err();
+        assert!(matches!(error, PortError::Unavailable { .. }), "{code}: {error:?}");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,9 @@ impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
         match error {
             PortError::Lost => Self::Lost,
-            PortError::Corrupt(_) | PortError::Unavailable { .. } => Self::Service(error),
+            PortError::Corrupt(_) | PortError::QueueRefused { .. } | PortError::Unavailable { .. } => {
+                Self::Service(error)
+            }
         }
     }
 }

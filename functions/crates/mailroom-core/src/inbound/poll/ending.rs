@@ -131,7 +131,19 @@ fn outcome_of(failure: Failure) -> (PollOutcome, Option<PortError>) {
             (PollOutcome::Failed(noting_retry(error)), None)
         }
         Failure::Service(error) => {
-            (PollOutcome::Failed(OwnerError::new(ErrorCode::Internal, internal)), Some(error))
+            let told = match &error {
+                PortError::QueueRefused { queue, code } => OwnerError::new(
+                    ErrorCode::JobQueue,
+                    format!(
+                        "The queue {queue} of the flow schema takes no jobs ({code}). Check that it exists, and that \
+                         Mailroom may write to it. No message is lost, and Mailroom {RETRIES}."
+                    ),
+                ),
+                PortError::Lost | PortError::Corrupt(_) | PortError::Unavailable { .. } => {
+                    OwnerError::new(ErrorCode::Internal, internal)
+                }
+            };
+            (PollOutcome::Failed(told), Some(error))
         }
     }
 }

@@ -92,6 +92,19 @@ fn messages_that_a_run_may_have_marked_itself_are_not_counted_as_read_by_others(
 }
 
 #[test]
+fn a_queue_that_takes_no_jobs_is_named_and_no_message_is_passed() {
+    let mut world = World::new([MESSAGE]);
+    let outcome = world.poll(Invocation::Shared, at("HandOver", Fault::Before(Kind::Queue))).unwrap();
+    assert!(matches!(outcome, Err(PortError::QueueRefused { .. })), "{outcome:?}");
+    let error = world.statuses[0].error.as_ref().unwrap();
+    assert_eq!((error.code, world.last_uid()), (ErrorCode::JobQueue, 0));
+    assert!(error.message.contains("https://sqs.invalid/1/orders of the flow schema"), "{}", error.message);
+    assert!(error.message.contains("(AccessDenied)"), "{}", error.message);
+    world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+    assert_eq!(world.last_uid(), 1);
+}
+
+#[test]
 fn another_runs_lease_ends_the_poll() {
     let mut world = World::new([MESSAGE]);
     world.lease = Some(T0 + time::Duration::hours(1));

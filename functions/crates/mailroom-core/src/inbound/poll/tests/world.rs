@@ -73,6 +73,7 @@ pub(super) enum Kind {
     Owner,
     Suspect,
     Service,
+    Queue,
     Lost,
     OutOfTime,
 }
@@ -84,6 +85,10 @@ impl Kind {
             Self::Owner => Failure::Owner(OwnerError { code: ErrorCode::ImapTimeout, ..error }),
             Self::Suspect => Failure::SuspectMessage(error),
             Self::Service => Failure::Service(PortError::Corrupt("no".to_owned())),
+            Self::Queue => {
+                let (queue, code) = ("https://sqs.invalid/1/orders".to_owned(), "AccessDenied".to_owned());
+                Failure::Service(PortError::QueueRefused { queue, code })
+            }
             Self::Lost => Failure::Lost,
             Self::OutOfTime => Failure::OutOfTime,
         }
