@@ -13,17 +13,22 @@
 //! Each recipient has a status of its own; the message's state is read off them. Everything here is a pure function of
 //! a delivery, what happened, and the time.
 //!
+//! A queued message can be cancelled. What is done can be resent, on request only, to the recipients for whom no server
+//! is known to have taken it.
+//!
 //! Read in this order: `state` (what is known, and [`Delivery::next`]: what to do now), `attempt` (what servers did),
-//! `transition` (how a delivery changes with it), `error`. Deliberately absent: any step from uncertain or accepted
-//! back to waiting.
+//! `transition` (how a delivery changes with it), `request` (cancelling and resending), `error`. Deliberately absent:
+//! any step from accepted back to waiting, and one from uncertain that nobody asked for.
 
 mod attempt;
 mod error;
+mod request;
 mod state;
 mod transition;
 
 pub use self::attempt::{Attempt, Filing, ReplyClass, SentSearch, SmtpReply};
 pub use self::error::{SendError, SendErrorCode};
+pub use self::request::{CancelRefusal, ResendRefusal};
 pub use self::state::{
     Delivery, DeliveryState, Next, OutcomeEvent, Phase, Recipient, RecipientStatus, SendLease, SentCopy,
 };

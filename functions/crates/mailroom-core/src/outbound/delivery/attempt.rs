@@ -11,6 +11,14 @@ pub struct SmtpReply {
     pub text: String,
 }
 
+impl SmtpReply {
+    /// Whether the server closes the session with this reply (421, RFC 5321 §3.8).
+    #[must_use]
+    pub(super) fn closes_session(&self) -> bool {
+        self.text.starts_with("421")
+    }
+}
+
 /// Whether a refusal is final (RFC 5321 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyClass {
@@ -53,8 +61,10 @@ pub enum SentSearch {
 pub enum Filing {
     /// The copy is in the sent mailbox now.
     Filed,
-    /// No copy was needed: the provider filed its own, or there is no sent mailbox.
+    /// No copy was needed: it is not wanted, or the provider filed its own.
     NotNeeded,
+    /// There is no sent mailbox.
+    NoSentMailbox,
     /// The copy could not be filed; it is retried.
     Failed,
 }

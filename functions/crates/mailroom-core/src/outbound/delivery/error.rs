@@ -1,6 +1,10 @@
 //! Why a message was not sent, or not yet.
 
+use super::attempt::ReplyClass;
 use crate::owner_error::{ErrorCode, OwnerError};
+
+/// What happens next to a message that was put off.
+const TRIED_AGAIN: &str = "Mailroom tries again by itself.";
 
 /// The code of a message's error: part of the contract with our users' clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +60,21 @@ impl SendError {
 
     /// The server refused the message with this reply.
     #[must_use]
-    pub(super) fn refused(reply: &str) -> Self {
-        let message = format!("The mail server refused the message: \"{reply}\".");
+    pub(super) fn refused(class: ReplyClass, reply: &str) -> Self {
+        let message = match class {
+            ReplyClass::Permanent => format!("The mail server refused the message: \"{reply}\"."),
+            ReplyClass::Transient => {
+                format!("The mail server put the message off: \"{reply}\". {TRIED_AGAIN}")
+            }
+        };
+        Self::new(SendErrorCode::Profile(ErrorCode::SmtpRejected), message)
+    }
+
+    /// The server put the message off for one recipient with this reply.
+    #[must_use]
+    pub(super) fn put_off(address: &str, reply: &str) -> Self {
+        let message =
+            format!("The mail server put the message off for {address}: \"{reply}\". {TRIED_AGAIN}");
         Self::new(SendErrorCode::Profile(ErrorCode::SmtpRejected), message)
     }
 }

@@ -23,23 +23,38 @@ pub enum DeliveryState {
     Sent,
     /// No server has taken the message, and it is not retried.
     Failed,
-    /// The connection broke after the message was complete: the server may have it. It is never sent again.
+    /// The connection broke after the message was complete: the server may have it. It is sent again only on request.
     Uncertain,
+    /// The message was cancelled before a server took it for anybody.
+    Cancelled,
 }
 
 /// How far the message is for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecipientStatus {
-    /// The next attempt includes this recipient; with the server's last reply about it, if there was one.
+    /// The message waits to be sent to this recipient; with the server's last reply about it, if there was one.
     Waiting(Option<String>),
+    /// The server closed the session over this recipient, with this reply: the recipient waits until the others have
+    /// the message, and then gets it in a transaction of its own.
+    WaitingAlone(String),
     /// The recipient is part of a transaction whose final dot may be out.
     InFlight,
-    /// The server has taken the message for this recipient.
-    Accepted,
+    /// The server has taken the message for this recipient, with this reply; none is known of older messages.
+    Accepted(Option<String>),
     /// The message does not go to this recipient, for this reason.
     Rejected(String),
-    /// The server may have taken the message for this recipient.
-    Uncertain,
+    /// The server may have taken the message for this recipient, with the reason for the doubt; none is known of older
+    /// messages.
+    Uncertain(Option<SendError>),
+    /// The message was cancelled before it went to this recipient.
+    Cancelled,
+}
+
+impl RecipientStatus {
+    /// Whether an attempt is still to include the recipient.
+    pub(super) const fn is_waiting(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::WaitingAlone(_))
+    }
 }
 
 /// A recipient and how far the message is for it.
@@ -78,8 +93,10 @@ pub enum SentCopy {
     Due(u32),
     /// Mailroom filed the copy.
     Filed,
-    /// Mailroom files no copy: it is not wanted, the provider files its own, or there is no sent mailbox.
+    /// Mailroom files no copy: it is not wanted, the provider files its own, or the message was not sent.
     Skipped,
+    /// There is no sent mailbox to file a copy in.
+    Nowhere,
     /// The copy could not be filed, and is not retried.
     Failed,
 }
@@ -125,6 +142,8 @@ pub struct Delivery {
     pub exhausted: bool,
     /// When the message was accepted for sending.
     pub created_at: OffsetDateTime,
+    /// When the message was last resent, if it was.
+    pub resent_at: Option<OffsetDateTime>,
     /// When this record last changed.
     pub updated_at: OffsetDateTime,
     /// Nothing is done before this time.
@@ -188,6 +207,7 @@ impl Delivery {
             smtp_reply: None,
             exhausted: false,
             created_at: now,
+            resent_at: None,
             updated_at: now,
             next_at: None,
             sent_at: None,
@@ -207,22 +227,35 @@ impl Delivery {
             |wanted: fn(&RecipientStatus) -> bool| self.recipients.iter().any(|one| wanted(&one.status));
         if self.phase != Phase::Idle {
             DeliveryState::Sending
-        } else if any(|status| matches!(status, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)) {
+        } else if any(|status| status.is_waiting() || *status == RecipientStatus::InFlight) {
             DeliveryState::Queued
-        } else if any(|status| *status == RecipientStatus::Uncertain) {
+        } else if any(|status| matches!(status, RecipientStatus::Uncertain(_))) {
             DeliveryState::Uncertain
-        } else if any(|status| *status == RecipientStatus::Accepted) {
+        } else if any(|status| matches!(status, RecipientStatus::Accepted(_))) {
             DeliveryState::Sent
+        } else if any(|status| *status == RecipientStatus::Cancelled) {
+            DeliveryState::Cancelled
         } else {
             DeliveryState::Failed
         }
     }
 
-    /// The addresses of the recipients that the next attempt includes.
+    /// The addresses of the recipients that the next attempt includes: all that wait but those over whom a server closed
+    /// the session (421, RFC 5321 §3.8), because they would keep the others waiting again. Those come last, one at an
+    /// attempt, each in its turn.
     #[must_use]
-    pub fn waiting(&self) -> Vec<String> {
-        let waiting = self.recipients.iter().filter(|one| matches!(one.status, RecipientStatus::Waiting(_)));
-        waiting.map(|one| one.address.clone()).collect()
+    pub fn next_recipients(&self) -> Vec<String> {
+        let with = |wanted: fn(&RecipientStatus) -> bool| -> Vec<String> {
+            let these = self.recipients.iter().filter(|one| wanted(&one.status));
+            these.map(|one| one.address.clone()).collect()
+        };
+        let together = with(|status| matches!(status, RecipientStatus::Waiting(_)));
+        if !together.is_empty() {
+            return together;
+        }
+        let alone = with(|status| matches!(status, RecipientStatus::WaitingAlone(_)));
+        let turn = usize::try_from(self.attempts).unwrap_or_default().checked_rem(alone.len());
+        turn.and_then(|turn| alone.get(turn).cloned()).into_iter().collect()
     }
 
     /// The addresses that the message does not go to, each with the reason.
@@ -230,9 +263,11 @@ impl Delivery {
         self.recipients.iter().filter_map(|one| match &one.status {
             RecipientStatus::Rejected(reason) => Some((one.address.as_str(), reason.as_str())),
             RecipientStatus::Waiting(_)
+            | RecipientStatus::WaitingAlone(_)
             | RecipientStatus::InFlight
-            | RecipientStatus::Accepted
-            | RecipientStatus::Uncertain => None,
+            | RecipientStatus::Accepted(_)
+            | RecipientStatus::Uncertain(_)
+            | RecipientStatus::Cancelled => None,
         })
     }
 
@@ -251,11 +286,10 @@ impl Delivery {
             DeliveryState::Sending
             | DeliveryState::Sent
             | DeliveryState::Failed
-            | DeliveryState::Uncertain => match (self.outcome_event, self.sent_copy) {
+            | DeliveryState::Uncertain
+            | DeliveryState::Cancelled => match (self.outcome_event, self.sent_copy) {
                 (OutcomeEvent::Due, _) => Next::PublishOutcome,
-                (OutcomeEvent::Published, SentCopy::Due(_)) if self.state() == DeliveryState::Sent => {
-                    due(Next::FileCopy)
-                }
+                (OutcomeEvent::Published, SentCopy::Due(_)) if self.sent_at.is_some() => due(Next::FileCopy),
                 (OutcomeEvent::Published, _) => Next::Done,
             },
         }

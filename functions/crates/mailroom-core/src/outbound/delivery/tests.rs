@@ -28,11 +28,19 @@ fn reply(class: ReplyClass) -> SmtpReply {
     SmtpReply { class, text: "450 4.2.0 Greylisted".to_owned() }
 }
 
+fn gone() -> OwnerError {
+    OwnerError::new(ErrorCode::SmtpConnect, "gone")
+}
+
+fn doubt() -> SendError {
+    SendError::from(&gone())
+}
+
 /// One attempt, up to the final dot.
 fn in_flight(delivery: &mut Delivery, refused: &[&str], now: OffsetDateTime) {
     delivery.claim(lease(now), now);
     let accepted: Vec<String> =
-        delivery.waiting().into_iter().filter(|one| !refused.contains(&one.as_str())).collect();
+        delivery.next_recipients().into_iter().filter(|one| !refused.contains(&one.as_str())).collect();
     delivery.mark_data_sent(&accepted, lease(now), now);
 }
 
@@ -65,7 +73,7 @@ fn a_greylisted_recipient_is_retried_alone() {
     ];
     message.finish_attempt(&refused, Attempt::Accepted("250 OK".to_owned()), NOW);
     assert_eq!(
-        (message.state(), message.waiting()),
+        (message.state(), message.next_recipients()),
         (DeliveryState::Queued, vec!["bob@example.org".to_owned()])
     );
     let later = NOW + Duration::MINUTE;
@@ -113,7 +121,7 @@ fn a_message_that_crashes_the_function_five_times_is_given_up() {
 fn an_uncertain_message_is_searched_for_four_times_and_then_published() {
     let mut message = delivery(&["ann@example.org"]);
     in_flight(&mut message, &[], NOW);
-    message.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    message.finish_attempt(&[], Attempt::Uncertain(gone()), NOW);
     let mut now = NOW;
     for pause in SEARCH_PAUSES {
         assert_eq!(message.next(now), Next::Wait(pause));
@@ -126,7 +134,7 @@ fn an_uncertain_message_is_searched_for_four_times_and_then_published() {
     assert_eq!(message.next(now), Next::Done);
     let mut nowhere = delivery(&["ann@example.org"]);
     in_flight(&mut nowhere, &[], NOW);
-    nowhere.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    nowhere.finish_attempt(&[], Attempt::Uncertain(gone()), NOW);
     nowhere.finish_search(SentSearch::NoSentMailbox, NOW);
     assert_eq!(nowhere.next(NOW), Next::PublishOutcome);
 }
@@ -169,6 +177,148 @@ fn an_error_of_the_owner_waits_without_backoff() {
         assert_eq!(message.next(NOW), Next::Wait(PROFILE_RECHECK_PAUSE));
     }
     assert_eq!(message.error.unwrap().code.name(), "smtp_auth");
+}
+
+#[test]
+fn delay_and_doubt_of_one_recipient_keep_their_error_whatever_the_others_get() {
+    let mut message = delivery(&["ann@example.org", "bob@example.org", "eve@example.org"]);
+    in_flight(&mut message, &["bob@example.org", "eve@example.org"], NOW);
+    let later =
+        ["bob@example.org", "eve@example.org"].map(|one| (one.to_owned(), reply(ReplyClass::Transient)));
+    message.finish_attempt(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
+    let error = message.error.clone().unwrap();
+    assert_eq!(
+        (message.state(), error.message.as_str()),
+        (
+            DeliveryState::Queued,
+            "The mail server put the message off for bob@example.org: \"450 4.2.0 Greylisted\". Mailroom tries again by itself."
+        )
+    );
+    in_flight(&mut message, &["eve@example.org"], NOW);
+    message.finish_attempt(&later[1..], Attempt::Uncertain(gone()), NOW);
+    in_flight(&mut message, &[], NOW);
+    message.finish_attempt(&[], Attempt::Accepted("250 OK".to_owned()), NOW);
+    assert_eq!((message.state(), message.error.clone()), (DeliveryState::Uncertain, Some(doubt())));
+}
+
+#[test]
+fn a_recipient_over_whom_the_server_closes_the_session_keeps_nobody_waiting() {
+    let closing = SmtpReply { class: ReplyClass::Transient, text: "421 4.7.0 Too many recipients".to_owned() };
+    let mut message = delivery(&["bob@example.org", "ann@example.org", "eve@example.org"]);
+    for (to, pause) in [("bob@example.org", 30), ("ann@example.org", 60)] {
+        assert_eq!(message.next_recipients().first().map(String::as_str), Some(to));
+        message.claim(lease(NOW), NOW);
+        message.finish_attempt(&[(to.to_owned(), closing.clone())], Attempt::Interrupted(gone()), NOW);
+        assert!(message.next_at.unwrap() - NOW >= Duration::seconds(pause) * 0.8);
+    }
+    assert_eq!(message.next_recipients(), ["eve@example.org"]);
+    in_flight(&mut message, &[], NOW);
+    message.finish_attempt(&[], Attempt::Accepted("250 OK".to_owned()), NOW);
+    // Both again, one at a time and each in its turn, so that neither keeps the other waiting. The server takes
+    // messages, so they come soon.
+    assert_eq!(message.next(NOW), Next::Wait(Duration::seconds(30)));
+    let mut tried = Vec::new();
+    for _ in 0..2 {
+        let next = message.next_recipients();
+        message.claim(lease(NOW), NOW);
+        message.finish_attempt(&[(next[0].clone(), closing.clone())], Attempt::Interrupted(gone()), NOW);
+        tried.extend(next);
+    }
+    tried.sort();
+    assert_eq!(tried, ["ann@example.org", "bob@example.org"]);
+    assert!(message.error.is_some());
+}
+
+#[test]
+fn cancelling_ends_what_waits_and_leaves_what_was_sent() {
+    let mut message = delivery(&["ann@example.org", "bob@example.org"]);
+    message.claim(lease(NOW), NOW);
+    assert_eq!(message.cancel(NOW), Err(CancelRefusal::Sending));
+    message.release(NOW);
+    let mut partly = message.clone();
+    message.cancel(NOW).unwrap();
+    assert_eq!(
+        (message.state(), message.next(NOW), message.sent_copy),
+        (DeliveryState::Cancelled, Next::PublishOutcome, SentCopy::Skipped)
+    );
+    message.cancel(NOW).unwrap();
+    message.mark_published(NOW);
+    assert_eq!(message.next(NOW), Next::Done);
+
+    in_flight(&mut partly, &["bob@example.org"], NOW);
+    let later = [("bob@example.org".to_owned(), reply(ReplyClass::Transient))];
+    partly.finish_attempt(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
+    partly.cancel(NOW).unwrap();
+    assert_eq!(
+        (partly.state(), &partly.recipients[1].status, partly.error.as_ref()),
+        (DeliveryState::Sent, &RecipientStatus::Cancelled, None)
+    );
+    assert_eq!(partly.cancel(NOW), Err(CancelRefusal::Done(DeliveryState::Sent)));
+}
+
+#[test]
+fn resending_goes_to_those_whom_nobody_has_taken_it_for() {
+    let mut message = delivery(&["ann@example.org", "bob@example.org", "eve@example.org"]);
+    message.content = Some("mail/x/out/order-1.json".to_owned());
+    assert_eq!(message.resend(NOW), Err(ResendRefusal::InProgress));
+    in_flight(&mut message, &["bob@example.org", "eve@example.org"], NOW);
+    let refused = [
+        ("bob@example.org".to_owned(), reply(ReplyClass::Permanent)),
+        ("eve@example.org".to_owned(), reply(ReplyClass::Transient)),
+    ];
+    message.finish_attempt(&refused, Attempt::Accepted("250 OK".to_owned()), NOW);
+    in_flight(&mut message, &[], NOW);
+    message.finish_attempt(&[], Attempt::Uncertain(gone()), NOW);
+    message.mark_published(NOW);
+
+    let later = NOW + Duration::days(3);
+    message.resend(later).unwrap();
+    assert_eq!(message.next_recipients(), ["bob@example.org", "eve@example.org"]);
+    assert_eq!((message.next(later), message.error.as_ref()), (Next::Send, None));
+    in_flight(&mut message, &[], later);
+    message.finish_attempt(&[], Attempt::Refused(reply(ReplyClass::Transient)), later);
+    // It is tried for another day.
+    assert_eq!(message.state(), DeliveryState::Queued);
+    in_flight(&mut message, &[], later);
+    message.finish_attempt(&[], Attempt::Accepted("250 OK".to_owned()), later);
+    assert_eq!(
+        (message.state(), message.next(later), message.sent_at),
+        (DeliveryState::Sent, Next::PublishOutcome, Some(NOW))
+    );
+    assert_eq!(message.resend(later), Err(ResendRefusal::TakenForAll));
+    let mut queued = delivery(&["ann@example.org"]);
+    queued.cancel(NOW).unwrap();
+    assert_eq!(queued.resend(NOW), Err(ResendRefusal::NotStored));
+}
+
+#[test]
+fn a_copy_from_before_the_message_was_resent_proves_nothing() {
+    let mut message = delivery(&["ann@example.org"]);
+    message.content = Some("mail/x/out/order-1.json".to_owned());
+    for _ in 0..2 {
+        in_flight(&mut message, &[], NOW);
+        message.finish_attempt(&[], Attempt::Uncertain(gone()), NOW);
+        if message.resent_at.is_none() {
+            message.resend(NOW).unwrap();
+        }
+    }
+    message.finish_search(SentSearch::Found, NOW);
+    assert_eq!(
+        (message.state(), message.next(NOW), message.sent_copy),
+        (DeliveryState::Uncertain, Next::PublishOutcome, SentCopy::Skipped)
+    );
+}
+
+#[test]
+fn without_a_sent_mailbox_no_copy_is_pending() {
+    let mut message = delivery(&["ann@example.org"]);
+    in_flight(&mut message, &[], NOW);
+    message.finish_attempt(&[], Attempt::Accepted("250 OK".to_owned()), NOW);
+    let mut uncertain = message.clone();
+    message.finish_filing(Filing::NoSentMailbox, NOW);
+    assert_eq!(message.sent_copy, SentCopy::Nowhere);
+    uncertain.finish_search(SentSearch::NoSentMailbox, NOW);
+    assert_eq!(uncertain.sent_copy, SentCopy::Nowhere);
 }
 
 #[test]
@@ -225,7 +375,7 @@ proptest! {
                 Next::PublishOutcome | Next::FileCopy => { message.mark_published(now); message.finish_filing(Filing::Failed, now); }
                 Next::Done => break,
                 Next::Send => {
-                    let waiting = message.waiting();
+                    let waiting = message.next_recipients();
                     prop_assert!(!waiting.is_empty());
                     let mut refused = Vec::new();
                     let mut event = events.next().unwrap();
@@ -281,9 +431,9 @@ proptest! {
         }
         prop_assert_eq!(message.next(now), Next::Done);
         prop_assert!(dots.iter().all(|dots| *dots <= 1), "{:?}", dots);
-        prop_assert!(message.recipients.iter().all(|one| !matches!(one.status, RecipientStatus::Waiting(_) | RecipientStatus::InFlight)));
+        prop_assert!(message.recipients.iter().all(|one| !one.status.is_waiting() && one.status != RecipientStatus::InFlight));
         for (n, one) in message.recipients.iter().enumerate() {
-            prop_assert_eq!(dots[n] == 1, matches!(one.status, RecipientStatus::Accepted | RecipientStatus::Uncertain), "{:?}", one);
+            prop_assert_eq!(dots[n] == 1, matches!(one.status, RecipientStatus::Accepted(_) | RecipientStatus::Uncertain(_)), "{:?}", one);
         }
         prop_assert!(now - NOW < Duration::hours(30));
     }
@@ -296,12 +446,12 @@ fn the_copy_of_one_attempt_says_nothing_about_a_later_one() {
     let later = [("bob@example.org".to_owned(), reply(ReplyClass::Transient))];
     message.finish_attempt(&later, Attempt::Accepted("250 OK".to_owned()), NOW);
     in_flight(&mut message, &[], NOW);
-    message.finish_attempt(&[], Attempt::Uncertain(OwnerError::new(ErrorCode::SmtpConnect, "gone")), NOW);
+    message.finish_attempt(&[], Attempt::Uncertain(gone()), NOW);
     assert_eq!(message.state(), DeliveryState::Uncertain);
     message.finish_search(SentSearch::Found, NOW);
     assert_eq!(
         (message.state(), &message.recipients[1].status),
-        (DeliveryState::Uncertain, &RecipientStatus::Uncertain)
+        (DeliveryState::Uncertain, &RecipientStatus::Uncertain(Some(doubt())))
     );
     assert_eq!(message.next(NOW), Next::PublishOutcome);
 }

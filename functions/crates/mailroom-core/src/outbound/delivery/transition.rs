@@ -46,7 +46,7 @@ impl Delivery {
     /// The server has the content and waits for the final dot, which is about to be sent for these recipients.
     pub fn mark_data_sent(&mut self, recipients: &[String], lease: SendLease, now: OffsetDateTime) {
         for one in &mut self.recipients {
-            if matches!(one.status, RecipientStatus::Waiting(_)) && recipients.contains(&one.address) {
+            if one.status.is_waiting() && recipients.contains(&one.address) {
                 one.status = RecipientStatus::InFlight;
             }
         }
@@ -115,6 +115,9 @@ impl Delivery {
             for one in self.recipients.iter_mut().filter(|one| one.address == *address) {
                 one.status = match reply.class {
                     ReplyClass::Permanent => RecipientStatus::Rejected(reply.text.clone()),
+                    ReplyClass::Transient if reply.closes_session() => {
+                        RecipientStatus::WaitingAlone(reply.text.clone())
+                    }
                     ReplyClass::Transient => RecipientStatus::Waiting(Some(reply.text.clone())),
                 };
             }
@@ -122,10 +125,12 @@ impl Delivery {
         let mut pause = self.backoff();
         match attempt {
             Attempt::Accepted(reply) => {
-                self.set_in_flight(&RecipientStatus::Accepted);
+                self.set_in_flight(&RecipientStatus::Accepted(Some(reply.clone())));
                 self.sent_at.get_or_insert(now);
                 self.smtp_reply = Some(reply);
-                self.error = None;
+                self.error = self.put_off();
+                // The server takes messages: those whom it has put off need not wait for as long as a server in trouble.
+                pause = FIRST_PAUSE;
             }
             Attempt::Refused(SmtpReply { class, text }) => {
                 self.set_in_flight(&RecipientStatus::Waiting(None));
@@ -133,7 +138,7 @@ impl Delivery {
                     ReplyClass::Permanent => self.reject_waiting(&text),
                     ReplyClass::Transient => self.note_reply_to_waiting(&text),
                 }
-                self.error = Some(SendError::refused(&text));
+                self.error = Some(SendError::refused(class, &text));
                 self.smtp_reply = Some(text);
             }
             Attempt::Uncertain(error) => self.mark_uncertain(&error, now),
@@ -144,7 +149,8 @@ impl Delivery {
             }
             Attempt::AllRecipientsRejected => {
                 let reply = self.smtp_reply.clone().unwrap_or_default();
-                self.error = Some(SendError::refused(&reply));
+                self.error =
+                    self.put_off().or_else(|| Some(SendError::refused(ReplyClass::Permanent, &reply)));
             }
         }
         self.reschedule(now, pause);
@@ -153,12 +159,14 @@ impl Delivery {
     /// The sent mailbox was searched for the message.
     pub fn finish_search(&mut self, search: SentSearch, now: OffsetDateTime) {
         match search {
-            // After an earlier attempt succeeded for others, its copy says nothing about a later one: both have the
-            // same Message-ID, so no search will ever tell.
-            SentSearch::Found if self.sent_at.is_some() => self.searches = u32::MAX,
+            // After an earlier attempt succeeded for others, or may have before the message was resent, its copy says
+            // nothing about a later one: both have the same Message-ID, so no search will ever tell.
+            SentSearch::Found if self.sent_at.is_some() || self.resent_at.is_some() => self.searches = u32::MAX,
             SentSearch::Found => {
-                for one in self.recipients.iter_mut().filter(|one| one.status == RecipientStatus::Uncertain) {
-                    one.status = RecipientStatus::Accepted;
+                for one in &mut self.recipients {
+                    if let RecipientStatus::Uncertain(_) = one.status {
+                        one.status = RecipientStatus::Accepted(None);
+                    }
                 }
                 self.searches += 1;
                 self.error = None;
@@ -166,7 +174,10 @@ impl Delivery {
                 self.sent_copy = SentCopy::Skipped;
             }
             SentSearch::NotFound | SentSearch::Unavailable => self.searches = self.searches.saturating_add(1),
-            SentSearch::NoSentMailbox => self.searches = u32::MAX,
+            SentSearch::NoSentMailbox => {
+                self.searches = u32::MAX;
+                self.sent_copy = SentCopy::Nowhere;
+            }
         }
         self.reschedule(now, Duration::ZERO);
     }
@@ -175,11 +186,12 @@ impl Delivery {
     pub fn finish_filing(&mut self, filing: Filing, now: OffsetDateTime) {
         let attempts = match self.sent_copy {
             SentCopy::Due(attempts) => attempts + 1,
-            SentCopy::Filed | SentCopy::Skipped | SentCopy::Failed => return,
+            SentCopy::Filed | SentCopy::Skipped | SentCopy::Nowhere | SentCopy::Failed => return,
         };
         self.sent_copy = match filing {
             Filing::Filed => SentCopy::Filed,
             Filing::NotNeeded => SentCopy::Skipped,
+            Filing::NoSentMailbox => SentCopy::Nowhere,
             Filing::Failed if attempts >= FILING_ATTEMPTS => SentCopy::Failed,
             Filing::Failed => SentCopy::Due(attempts),
         };
@@ -187,7 +199,7 @@ impl Delivery {
             SentCopy::Due(attempts) => {
                 Some(now.saturating_add(FILING_PAUSE * i32::try_from(attempts).unwrap_or(i32::MAX)))
             }
-            SentCopy::Filed | SentCopy::Skipped | SentCopy::Failed => None,
+            SentCopy::Filed | SentCopy::Skipped | SentCopy::Nowhere | SentCopy::Failed => None,
         };
         self.updated_at = now;
     }
@@ -218,7 +230,7 @@ impl Delivery {
 
     fn reject_waiting(&mut self, reason: &str) {
         for one in &mut self.recipients {
-            if let RecipientStatus::Waiting(_) | RecipientStatus::InFlight = one.status {
+            if one.status.is_waiting() || one.status == RecipientStatus::InFlight {
                 one.status = RecipientStatus::Rejected(reason.to_owned());
             }
         }
@@ -234,19 +246,20 @@ impl Delivery {
     }
 
     fn mark_uncertain(&mut self, error: &OwnerError, now: OffsetDateTime) {
-        self.set_in_flight(&RecipientStatus::Uncertain);
-        self.error = Some(SendError::from(error));
+        let error = SendError::from(error);
+        self.set_in_flight(&RecipientStatus::Uncertain(Some(error.clone())));
+        self.error = Some(error);
         self.reschedule(now, Duration::ZERO);
     }
 
     /// Sets when the message is due again: after `pause`, if a recipient waits for it. Beyond the retry window, waiting
     /// recipients are given up.
-    fn reschedule(&mut self, now: OffsetDateTime, pause: Duration) {
+    pub(super) fn reschedule(&mut self, now: OffsetDateTime, pause: Duration) {
         self.updated_at = now;
         self.next_at = None;
         if self.state() == DeliveryState::Queued {
             let next = now.saturating_add(pause);
-            if next < self.created_at.saturating_add(RETRY_WINDOW) {
+            if next < self.resent_at.unwrap_or(self.created_at).saturating_add(RETRY_WINDOW) {
                 self.next_at = Some(next);
                 return;
             }
@@ -255,20 +268,65 @@ impl Delivery {
         match self.state() {
             DeliveryState::Uncertain => {
                 self.next_at = self.search_pause().map(|pause| now.saturating_add(pause));
+                self.error = self.doubt().or_else(|| self.error.take());
+                if self.next_at.is_none() && self.sent_at.is_none() {
+                    self.skip_copy();
+                }
             }
-            DeliveryState::Failed => self.sent_copy = SentCopy::Skipped,
+            DeliveryState::Failed | DeliveryState::Cancelled => self.skip_copy(),
             DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Sent => {}
         }
+    }
+
+    /// No copy is filed of what was not sent.
+    fn skip_copy(&mut self) {
+        if let SentCopy::Due(_) = self.sent_copy {
+            self.sent_copy = SentCopy::Skipped;
+        }
+    }
+
+    /// The error of the first recipient whom the server has put off.
+    fn put_off(&self) -> Option<SendError> {
+        self.recipients.iter().find_map(|one| match &one.status {
+            RecipientStatus::Waiting(Some(reply)) | RecipientStatus::WaitingAlone(reply) => {
+                Some(SendError::put_off(&one.address, reply))
+            }
+            RecipientStatus::Waiting(None)
+            | RecipientStatus::InFlight
+            | RecipientStatus::Accepted(_)
+            | RecipientStatus::Rejected(_)
+            | RecipientStatus::Uncertain(_)
+            | RecipientStatus::Cancelled => None,
+        })
+    }
+
+    /// Why it is uncertain for the first recipient for whom it is.
+    fn doubt(&self) -> Option<SendError> {
+        self.recipients.iter().find_map(|one| match &one.status {
+            RecipientStatus::Uncertain(doubt) => doubt.clone(),
+            RecipientStatus::Waiting(_)
+            | RecipientStatus::WaitingAlone(_)
+            | RecipientStatus::InFlight
+            | RecipientStatus::Accepted(_)
+            | RecipientStatus::Rejected(_)
+            | RecipientStatus::Cancelled => None,
+        })
     }
 
     fn give_up(&mut self) {
         self.exhausted = true;
         let last = self.error.as_ref().map_or("", |error| error.message.as_str()).to_owned();
         for one in &mut self.recipients {
-            if let RecipientStatus::Waiting(last_reply) = &one.status {
-                let reason = last_reply.clone().unwrap_or_else(|| last.clone());
-                one.status = RecipientStatus::Rejected(reason);
-            }
+            let reason = match &one.status {
+                RecipientStatus::Waiting(reply) => reply.clone().unwrap_or_else(|| last.clone()),
+                RecipientStatus::WaitingAlone(reply) => reply.clone(),
+                RecipientStatus::InFlight
+                | RecipientStatus::Accepted(_)
+                | RecipientStatus::Rejected(_)
+                | RecipientStatus::Uncertain(_)
+                | RecipientStatus::Cancelled => continue,
+            };
+            one.status = RecipientStatus::Rejected(reason);
         }
         let code = self.error.as_ref().map_or(SendErrorCode::Profile(ErrorCode::SmtpTimeout), |e| e.code);
         self.error = Some(SendError::new(code, format!("Given up after 24 hours. {last}")));
