@@ -6,6 +6,7 @@ mod faults;
 mod guard;
 mod input;
 mod many;
+mod requests;
 mod servers;
 mod tokens;
 

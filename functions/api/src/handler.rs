@@ -97,6 +97,7 @@ impl Api {
             Operation::ListProfiles
                 | Operation::ListFlowSchemas
                 | Operation::DeleteProfile
+                | Operation::ListMessages
                 | Operation::StartSignIn
                 | Operation::FinishSignIn
         );
@@ -118,6 +119,9 @@ impl Api {
             Operation::StartSignIn => Ok(self.sign_ins.start(request).await),
             Operation::FinishSignIn => Ok(self.sign_ins.finish(request).await),
             Operation::SendMessage => self.messages.send(request, &id).await,
+            Operation::ListMessages => self.messages.list(request, &id).await,
+            Operation::CancelMessage => self.messages.cancel(&id, &message).await,
+            Operation::ResendMessage => self.messages.resend(&id, &message).await,
             Operation::GetMessage => self.messages.get(&id, &message).await,
             Operation::CreateFlowSchema => self.flow_schemas.create(request).await,
             Operation::ListFlowSchemas => self.flow_schemas.list(request).await,

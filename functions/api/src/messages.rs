@@ -6,28 +6,35 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use mailroom_aws::dynamodb::Table;
+use mailroom_aws::dynamodb::{OutboxFilter, OutboxPlace, Table};
 use mailroom_aws::objects::Objects;
 use mailroom_aws::send_queue::SendQueue;
-use mailroom_contract::message::{AcceptedMessage, MessageBody, MessageView};
+use mailroom_contract::message::{AcceptedMessage, MessageBody, MessagePage, MessageState, MessageView};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::send_request::SendRequest;
-use mailroom_core::outbound::delivery::{Delivery, DeliveryState};
+use mailroom_core::error_chain::Chain;
+use mailroom_core::outbound::delivery::{CancelRefusal, Delivery, DeliveryState, ResendRefusal};
 use mailroom_core::outbound::message::{
     EmailAddress, MAX_ATTACHMENT_BYTES, Message, MessageId, OutboundId, Source,
 };
 use mailroom_core::outbound::ports::{BeginDelivery, Deliveries as _, IdempotencyKey, Objects as _};
 use mailroom_core::ports::PortError;
-use mailroom_core::profile::Profile;
+use mailroom_core::profile::{Profile, ProfileId};
 use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing::warn;
 
 use crate::http::problem::ApiError;
-use crate::http::request::Request;
+use crate::http::request::{Request, page_size};
 use crate::http::response::Response;
 use crate::profiles::read::find;
 use mailroom_lambda::clock;
 
-/// Accepts messages to send, and says how they are doing.
+/// How often a change is decided again after another one was quicker.
+const CHANGE_TRIES: u32 = 3;
+
+/// Accepts messages to send, says how they are doing, and cancels and resends them.
 pub(crate) struct Messages {
     pub(crate) table: Arc<Table>,
     pub(crate) objects: Objects,
@@ -66,6 +73,9 @@ impl Messages {
             Delivery::new(profile.id, id, message_id, &recipients, message.save_to_sent, clock::now());
         let object = format!("mail/{}/out/{}.json", profile.id, delivery.id);
         delivery.content = Some(object.clone());
+        if profile.settings.imap.is_none() {
+            delivery.skip_sent_mailbox();
+        }
         self.objects.put(&object, "application/json", content).await?;
         match self.table.begin_delivery(&delivery, key.as_ref()).await? {
             BeginDelivery::Stored => self.accepted(&delivery).await,
@@ -88,11 +98,94 @@ impl Messages {
     }
 
     pub(crate) async fn get(&self, profile: &str, message: &str) -> Result<Response, ApiError> {
-        let gone = || ApiError::NotFound("No message has this id.".to_owned());
         let profile = find(&self.table, profile).await?;
-        let id = OutboundId::parse(message).map_err(|_| gone())?;
-        let delivery = self.table.delivery(profile.id, &id).await?.ok_or_else(gone)?;
+        let delivery = self.find(profile.id, message).await?;
         Ok(Response::json(200, &MessageView::from(&delivery)))
+    }
+
+    pub(crate) async fn list(&self, request: &Request, profile: &str) -> Result<Response, ApiError> {
+        let query = request.query(&["limit", "cursor", "status", "since"])?;
+        let mut problems = Problems::default();
+        let limit = page_size(query.get("limit"), &mut problems);
+        let before = query.get("cursor").and_then(|cursor| {
+            let place = OutboxPlace::parse(cursor);
+            if place.is_none() {
+                problems.add("cursor", "must be the `next` of the previous page");
+            }
+            place
+        });
+        let state = query.get("status").and_then(|status| {
+            let state = MessageState::parse(status);
+            if state.is_none() {
+                let all = MessageState::ALL.map(MessageState::name).join(", ");
+                problems.add("status", format!("must be one of {all}"));
+            }
+            state.map(DeliveryState::from)
+        });
+        let since = query.get("since").and_then(|since| {
+            let time = OffsetDateTime::parse(since, &Rfc3339).ok();
+            if time.is_none() {
+                problems.add("since", "must be a time such as 2026-11-01T12:00:00Z");
+            }
+            time
+        });
+        problems.none_or().map_err(ApiError::Parameters)?;
+        let profile = find(&self.table, profile).await?;
+        let filter = OutboxFilter { state, since };
+        let outbox = self.table.list_deliveries(profile.id, filter, limit, before).await?;
+        let page = MessagePage {
+            items: outbox.deliveries.iter().map(MessageView::from).collect(),
+            next: outbox.next.map(|place| place.as_str().to_owned()),
+        };
+        Ok(Response::json(200, &page))
+    }
+
+    pub(crate) async fn cancel(&self, profile: &str, message: &str) -> Result<Response, ApiError> {
+        let profile = find(&self.table, profile).await?;
+        let cancel = |delivery: &mut Delivery| delivery.cancel(clock::now()).map_err(not_cancelled);
+        let delivery = self.change(profile.id, message, cancel).await?;
+        // Now rather than when the queue delivers it anyway: the outcome is published then.
+        let request = SendRequest::stored(delivery.profile, delivery.id.clone());
+        if let Err(error) = self.send_queue.send(&request.to_json()).await {
+            warn!(message.id = %delivery.id, error = %Chain(&error), "the outcome of a cancelled message is published late");
+        }
+        Ok(Response::json(200, &MessageView::from(&delivery)))
+    }
+
+    pub(crate) async fn resend(&self, profile: &str, message: &str) -> Result<Response, ApiError> {
+        let profile = find(&self.table, profile).await?;
+        sender(&profile)?;
+        let resend = |delivery: &mut Delivery| delivery.resend(clock::now()).map_err(not_resent);
+        let delivery = self.change(profile.id, message, resend).await?;
+        let request = SendRequest::stored(delivery.profile, delivery.id.clone());
+        self.send_queue.send(&request.to_json()).await?;
+        Ok(Response::json(202, &MessageView::from(&delivery)))
+    }
+
+    async fn find(&self, profile: ProfileId, message: &str) -> Result<Delivery, ApiError> {
+        let gone = || ApiError::NotFound("No message has this id.".to_owned());
+        let id = OutboundId::parse(message).map_err(|_| gone())?;
+        self.table.delivery(profile, &id).await?.ok_or_else(gone)
+    }
+
+    /// Changes a message as it is stored now, however often it changes meanwhile.
+    async fn change(
+        &self,
+        profile: ProfileId,
+        message: &str,
+        change: impl Fn(&mut Delivery) -> Result<(), ApiError> + Send + Sync,
+    ) -> Result<Delivery, ApiError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut delivery = self.find(profile, message).await?;
+            change(&mut delivery)?;
+            match self.table.save_delivery(&mut delivery).await {
+                Ok(()) => return Ok(delivery),
+                Err(PortError::Lost) if tries < CHANGE_TRIES => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Refuses attachments whose object does not exist, and more bytes than a message may carry.
@@ -116,6 +209,30 @@ impl Messages {
         }
         problems.none_or().map_err(ApiError::Fields)
     }
+}
+
+fn not_cancelled(refusal: CancelRefusal) -> ApiError {
+    let detail = match refusal {
+        CancelRefusal::Sending => {
+            "The message is being sent at this moment; read its status again in a few minutes.".to_owned()
+        }
+        CancelRefusal::Done(state) => {
+            let state = MessageState::from(state).name();
+            format!("Only a queued message can be cancelled; this one is {state}.")
+        }
+    };
+    ApiError::Conflict(detail, Problems::default())
+}
+
+fn not_resent(refusal: ResendRefusal) -> ApiError {
+    let detail = match refusal {
+        ResendRefusal::InProgress => "The message is queued or being sent already.",
+        ResendRefusal::TakenForAll => "A mail server has taken the message for every recipient.",
+        ResendRefusal::NotStored => {
+            "The message came by the send queue and is not stored: put it there again, with another id and only the recipients who need it."
+        }
+    };
+    ApiError::Conflict(detail.to_owned(), Problems::default())
 }
 
 fn taken() -> ApiError {

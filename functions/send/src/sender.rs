@@ -151,6 +151,9 @@ impl<'a, P: Ports> Sender<'a, P> {
         let message_id = MessageId::of(profile, &id, &from);
         let mut delivery =
             Delivery::new(profile, id, message_id, &message.recipients(), message.save_to_sent, now);
+        if self.profile.settings.imap.is_none() {
+            delivery.skip_sent_mailbox();
+        }
         if let Some(error) = self.services.table.check_loop_guard(profile, &message).await? {
             delivery.fail(error, now);
         }
@@ -235,7 +238,7 @@ impl<'a, P: Ports> Sender<'a, P> {
         let Some(Prepared { message, rendered }) = prepared.as_ref() else { return Ok(None) };
         if message.origin == Origin::Automatic && delivery.attempts == 0 {
             self.admit(delivery).await.map_err(AttemptError::BeforeDot)?;
-            if delivery.waiting().is_empty() {
+            if delivery.next_recipients().is_empty() {
                 return Ok(None);
             }
         }
@@ -256,7 +259,7 @@ impl<'a, P: Ports> Sender<'a, P> {
     async fn admit(&self, delivery: &mut Delivery) -> Result<(), PortError> {
         let limit = self.services.automatic_limit;
         let mut last_error = None;
-        for address in delivery.waiting() {
+        for address in delivery.next_recipients() {
             let table = &self.services.table;
             let admission = table.admit_automatic(&address, delivery, limit, self.now()).await?;
             if admission == Admission::LimitReached {
@@ -266,7 +269,7 @@ impl<'a, P: Ports> Sender<'a, P> {
             }
         }
         if let Some(error) = last_error
-            && delivery.waiting().is_empty()
+            && delivery.next_recipients().is_empty()
         {
             delivery.fail(error, self.now());
         }
@@ -280,7 +283,7 @@ impl<'a, P: Ports> Sender<'a, P> {
         raw: &[u8],
     ) -> Result<(Rejected, Attempt), AttemptError> {
         let from = self.from().map(|from| from.wire().to_owned()).unwrap_or_default();
-        let waiting = delivery.waiting();
+        let waiting = delivery.next_recipients();
         let lease = self.lease();
         let clock = self.services.clock;
         let session = match self.smtp.open(self.services, &mut self.profile, self.end).await {

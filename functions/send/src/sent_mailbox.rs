@@ -80,7 +80,8 @@ impl<M: SentMailboxSession> SentMailbox<M> {
         P::Imap: SentMailboxes<Mailbox = M>,
     {
         match self.search(services, profile, delivery, end).await? {
-            SentSearch::Found | SentSearch::NoSentMailbox => return Ok(Filing::NotNeeded),
+            SentSearch::Found => return Ok(Filing::NotNeeded),
+            SentSearch::NoSentMailbox => return Ok(Filing::NoSentMailbox),
             SentSearch::Unavailable => return Ok(Filing::Failed),
             SentSearch::NotFound => {}
         }

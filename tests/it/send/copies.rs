@@ -41,7 +41,7 @@ fn a_profile_without_a_mailbox_sends_without_copies() {
     let id = world.submit(profile, &hello());
     world.send_all();
     let sent = world.message(profile, &id);
-    assert_eq!((&sent["status"], &sent["sent_copy"]), (&json!("sent"), &json!("skipped")));
+    assert_eq!((&sent["status"], &sent["sent_copy"]), (&json!("sent"), &json!("none")));
 }
 
 #[test]

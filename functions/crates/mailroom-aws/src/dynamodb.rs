@@ -2,7 +2,7 @@
 //!
 //! `table` is the client and what all operations share, `polls` what a poll needs, `settings` what owners do with their profiles, `claim` how
 //! one of them has a profile and its secret for itself, `directory` the lists, `flows` the flow
-//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `sign_ins` the sign-ins under way, and `item`,
+//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `outbox` their lists, `sign_ins` the sign-ins under way, and `item`,
 //! `state_item` and `delivery_item` what all of these are on the wire.
 
 mod attribute;
@@ -14,6 +14,7 @@ mod delivery_item;
 mod flow_schemas;
 mod interval_registry;
 mod listing;
+mod outbox;
 mod polls;
 mod profile_item;
 mod profiles;
@@ -24,5 +25,6 @@ mod table;
 pub use claim::{Claim, Editor};
 pub use creations::Created;
 pub use listing::{Filter, Listed};
+pub use outbox::{Outbox, OutboxFilter, OutboxPlace};
 pub use sign_ins::SignIn;
 pub use table::Table;

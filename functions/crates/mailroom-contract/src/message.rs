@@ -1,26 +1,22 @@
 //! Outbound messages as they are written, on the API and on the send queue, and as their status is shown.
 
 mod field;
+mod view;
 
 use deserr::{Deserr, ValuePointerRef};
-use mailroom_core::outbound::delivery::{Delivery, DeliveryState, SendErrorCode, SentCopy};
 use mailroom_core::outbound::message::{
     Attachment, Correspondent, Disposition, LoopGuard, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MAX_RECIPIENTS,
     MediaType, Message, ObjectKey, Origin, SaveToSent, Source,
 };
-use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
-use serde::Serialize;
-use time::OffsetDateTime;
 use utoipa::ToSchema;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use self::field::{
     AddressText, Base64Bytes, BodyText, ContentIdText, FileName, KeyText, MediaTypeText, MessageIdText,
     PersonName, SubjectText,
 };
+pub use self::view::{AcceptedMessage, MessagePage, MessageState, MessageView, Outcome};
 use crate::problem::Problems;
-use crate::profile_view::{rfc3339, rfc3339_or_null};
 
 /// The most references of one message: more than any real conversation has.
 const MAX_REFERENCES: usize = 100;
@@ -241,179 +237,6 @@ impl AttachmentBody {
             },
         })
     }
-}
-
-/// A message that was accepted for sending.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AcceptedMessage {
-    /// The message's id, for reading its status.
-    pub id: String,
-    /// The message's Message-ID, the same at every attempt.
-    pub message_id: String,
-    /// The status, which is `queued`.
-    #[schema(value_type = String, example = "queued")]
-    pub status: &'static str,
-}
-
-impl From<&Delivery> for AcceptedMessage {
-    fn from(delivery: &Delivery) -> Self {
-        Self { id: delivery.id.to_string(), message_id: delivery.message_id.to_string(), status: "queued" }
-    }
-}
-
-/// A message and its status.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StoredMessage)]
-pub struct MessageView {
-    /// The id of the message, for its status.
-    pub id: String,
-    /// The profile that sends it.
-    pub profile_id: String,
-    /// The message's Message-ID, the same at every attempt.
-    pub message_id: String,
-    /// How far the message is.
-    pub status: MessageState,
-    /// The attempts that have ended.
-    pub attempts: u32,
-    /// Why the message is not sent, or not yet.
-    pub error: Option<MessageError>,
-    /// The mail server's last reply.
-    pub smtp_reply: Option<String>,
-    /// The recipients that the message does not go to.
-    pub rejected: Vec<RejectedRecipient>,
-    /// The state of the copy for the sent mailbox.
-    pub sent_copy: CopyState,
-    /// When the message was accepted for sending.
-    #[serde(serialize_with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
-    /// When this status last changed.
-    #[serde(serialize_with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub updated_at: OffsetDateTime,
-    /// When the next attempt is due; null if it is due now, or if there is none.
-    #[serde(serialize_with = "rfc3339_or_null")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub next_attempt_at: Option<OffsetDateTime>,
-    /// When a mail server first took the message.
-    #[serde(serialize_with = "rfc3339_or_null")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub sent_at: Option<OffsetDateTime>,
-}
-
-/// How far a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageState {
-    /// The message waits for its first or next attempt.
-    Queued,
-    /// The message is being sent.
-    Sending,
-    /// A mail server has taken the message, for at least one recipient.
-    Sent,
-    /// No mail server has taken the message, and it is not retried.
-    Failed,
-    /// The connection broke after the message was complete: the server may have it. It is not sent again automatically.
-    Uncertain,
-}
-
-/// The state of the copy for the sent mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CopyState {
-    /// The copy is filed once the message is sent.
-    Pending,
-    /// The copy is in the sent mailbox.
-    Filed,
-    /// No copy is filed: it is not wanted, the provider files its own, or there is no sent mailbox.
-    Skipped,
-    /// The copy could not be filed. The message was sent.
-    Failed,
-}
-
-/// Why a message is not sent, or not yet.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct MessageError {
-    /// The kind of error.
-    #[schema(schema_with = message_codes)]
-    pub code: String,
-    /// One sentence, with the mail server's reply where there was one.
-    pub message: String,
-}
-
-/// A recipient that a message does not go to.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RejectedRecipient {
-    /// The address as it goes over the wire.
-    pub address: String,
-    /// Why: the mail server's reply, in most cases.
-    pub smtp_reply: String,
-}
-
-/// The codes of messages' errors: those of profiles, and two of their own.
-fn message_codes() -> Object {
-    let all = SendErrorCode::OWN.into_iter().chain(ErrorCode::ALL.into_iter().map(SendErrorCode::Profile));
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("The kind of error."))
-        .enum_values(Some(all.map(SendErrorCode::name)))
-        .build()
-}
-
-impl From<&Delivery> for MessageView {
-    fn from(delivery: &Delivery) -> Self {
-        let state = delivery.state();
-        Self {
-            id: delivery.id.to_string(),
-            profile_id: delivery.profile.to_string(),
-            message_id: delivery.message_id.to_string(),
-            status: match state {
-                DeliveryState::Queued => MessageState::Queued,
-                DeliveryState::Sending => MessageState::Sending,
-                DeliveryState::Sent => MessageState::Sent,
-                DeliveryState::Failed => MessageState::Failed,
-                DeliveryState::Uncertain => MessageState::Uncertain,
-            },
-            attempts: delivery.attempts,
-            error: delivery
-                .error
-                .as_ref()
-                .map(|error| MessageError { code: error.code.name(), message: error.message.clone() }),
-            smtp_reply: delivery.smtp_reply.clone(),
-            rejected: delivery
-                .rejected()
-                .map(|(address, why)| RejectedRecipient {
-                    address: address.to_owned(),
-                    smtp_reply: why.to_owned(),
-                })
-                .collect(),
-            sent_copy: match delivery.sent_copy {
-                SentCopy::Due(_) => CopyState::Pending,
-                SentCopy::Filed => CopyState::Filed,
-                SentCopy::Skipped => CopyState::Skipped,
-                SentCopy::Failed => CopyState::Failed,
-            },
-            created_at: delivery.created_at,
-            updated_at: delivery.updated_at,
-            next_attempt_at: delivery.next_at.filter(|_| state == DeliveryState::Queued),
-            sent_at: delivery.sent_at,
-        }
-    }
-}
-
-/// A message's final outcome, as the outcome queue receives it: its status, and the format's version.
-#[derive(Debug, Serialize)]
-pub struct Outcome<'a> {
-    /// The version of this format: [`Outcome::VERSION`].
-    pub version: u32,
-    /// The message with its final status.
-    #[serde(flatten)]
-    pub message: &'a MessageView,
-}
-
-impl Outcome<'_> {
-    /// The version that is written now.
-    pub const VERSION: u32 = 1;
 }
 
 impl MediaTypeText {

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 use crate::connection_test::{Accepted, Alive, TestReport};
 use crate::flow_schema::{FlowBody, FlowPage, FlowView, NewFlowBody};
-use crate::message::{AcceptedMessage, MessageBody, MessageView};
+use crate::message::{AcceptedMessage, MessageBody, MessagePage, MessageState, MessageView};
 use crate::openapi::operations::{Body, words};
 use crate::openapi::schema_constraints::refine;
 use crate::problem::FieldError;
@@ -32,6 +32,7 @@ use crate::sign_in::{SignInBegun, SignedOut};
     TestReport,
     MessageBody,
     MessageView,
+    MessagePage,
     AcceptedMessage,
     SignInBegun,
     SignedOut,
@@ -256,6 +257,19 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             &json!({"type": "boolean", "default": false}),
         )],
         Operation::ListFlowSchemas => vec![limit, cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
+        Operation::ListMessages => vec![
+            limit,
+            cursor("^[0-9]{13}[.][A-Za-z0-9_-]{1,64}$"),
+            json!({
+                "name": "status", "in": "query", "required": false, "description": "Only messages with this status.",
+                "schema": {"type": "string", "enum": MessageState::ALL.map(MessageState::name)},
+            }),
+            json!({
+                "name": "since", "in": "query", "required": false,
+                "description": "Only messages that were accepted at this time (RFC 3339) or later.",
+                "schema": {"type": "string", "format": "date-time", "example": "2026-11-01T12:00:00Z"},
+            }),
+        ],
         Operation::StartSignIn => vec![text("ticket", "Who may complete the sign-in.")],
         Operation::FinishSignIn => vec![
             text("state", "Which sign-in it is."),
@@ -273,6 +287,8 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         | Operation::DeleteAuthorization
         | Operation::SendMessage
         | Operation::GetMessage
+        | Operation::CancelMessage
+        | Operation::ResendMessage
         | Operation::CreateFlowSchema
         | Operation::GetFlowSchema
         | Operation::PutFlowSchema
@@ -301,7 +317,10 @@ fn success_headers(operation: Operation) -> Option<Value> {
         | Operation::DeleteAuthorization
         | Operation::StartSignIn
         | Operation::FinishSignIn
+        | Operation::ListMessages
         | Operation::GetMessage
+        | Operation::CancelMessage
+        | Operation::ResendMessage
         | Operation::ListFlowSchemas
         | Operation::GetFlowSchema
         | Operation::PutFlowSchema

@@ -69,8 +69,14 @@ pub enum Operation {
     FinishSignIn,
     /// Accepts a message for sending.
     SendMessage,
+    /// Returns a page of a profile's messages.
+    ListMessages,
     /// Returns the status of a message.
     GetMessage,
+    /// Cancels a message that is queued.
+    CancelMessage,
+    /// Sends a message again to those whom nobody has taken it for.
+    ResendMessage,
     /// Creates a flow schema.
     CreateFlowSchema,
     /// Returns a page of flow schemas.
@@ -162,7 +168,7 @@ const fn route(operation: Operation, method: Method, path: &'static str) -> Rout
 }
 
 /// All routes. If two match a path, the first is used.
-pub const ROUTES: [Route; 23] = [
+pub const ROUTES: [Route; 26] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
     route(Operation::TestSettings, Method::Post, "/profiles/test"),
@@ -177,7 +183,10 @@ pub const ROUTES: [Route; 23] = [
     route(Operation::StartSignIn, Method::Get, "/oauth2/start"),
     route(Operation::FinishSignIn, Method::Get, "/oauth2/callback"),
     route(Operation::SendMessage, Method::Post, "/profiles/{id}/messages"),
+    route(Operation::ListMessages, Method::Get, "/profiles/{id}/messages"),
     route(Operation::GetMessage, Method::Get, "/profiles/{id}/messages/{message}"),
+    route(Operation::CancelMessage, Method::Post, "/profiles/{id}/messages/{message}/cancel"),
+    route(Operation::ResendMessage, Method::Post, "/profiles/{id}/messages/{message}/resend"),
     route(Operation::CreateFlowSchema, Method::Post, "/flow-schemas"),
     route(Operation::ListFlowSchemas, Method::Get, "/flow-schemas"),
     route(Operation::GetFlowSchema, Method::Get, "/flow-schemas/{id}"),

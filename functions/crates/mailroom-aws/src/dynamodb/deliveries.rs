@@ -53,7 +53,7 @@ struct Counted {
     at: i64,
 }
 
-fn key(partition: String, sort: impl Into<String>) -> Item {
+pub(super) fn key(partition: String, sort: impl Into<String>) -> Item {
     HashMap::from([("PK".to_owned(), text(partition)), ("SK".to_owned(), text(sort))])
 }
 
@@ -70,7 +70,7 @@ fn corrupt(error: impl std::fmt::Display) -> PortError {
     PortError::Corrupt(error.to_string())
 }
 
-fn read(profile: ProfileId, item: Item) -> Result<Delivery, PortError> {
+pub(super) fn read(profile: ProfileId, item: Item) -> Result<Delivery, PortError> {
     let item: DeliveryItem = serde_dynamo::from_item(item).map_err(corrupt)?;
     item.read(profile).map_err(corrupt)
 }
@@ -358,4 +358,4 @@ fn same(there: &Item, ours: &Item) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use mailroom_core::outbound::delivery::{
-    Delivery, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError, SendErrorCode, SendLease, SentCopy,
+    Delivery, DeliveryState, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError, SendErrorCode,
+    SendLease, SentCopy,
 };
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{MessageId, OutboundId};
@@ -76,6 +77,8 @@ pub(super) struct DeliveryItem {
     #[serde(default)]
     exhausted: bool,
     created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resent_at: Option<i64>,
     updated_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_at: Option<i64>,
@@ -88,6 +91,15 @@ pub(super) struct DeliveryItem {
     pub(super) revision: u64,
     /// When DynamoDB may remove it (seconds since 1970).
     expires_at: i64,
+    /// The profile's list in the directory. An item that was last written before there was one has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_key: Option<String>,
+    /// When the message was accepted, and its id: the order of the list. It never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_sort: Option<String>,
+    /// What the list is filtered by: see [`listed_state`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    search: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,6 +110,12 @@ struct RecipientItem {
     /// The server's last reply about the recipient, or why it is rejected.
     #[serde(rename = "said", default, skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
+    /// Whether the recipient waits for a transaction of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    alone: bool,
+    /// Why it is uncertain whether the message was taken for the recipient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubt: Option<SendErrorItem>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -109,6 +127,7 @@ enum RecipientStatusItem {
     Rejected,
     #[serde(rename = "in_doubt")]
     Uncertain,
+    Cancelled,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,7 +151,45 @@ enum SentCopyItem {
     Due(u32),
     Filed,
     Skipped,
+    Nowhere,
     Failed,
+}
+
+/// The partition of the directory that lists a profile's messages.
+pub(super) fn list_key(profile: ProfileId) -> String {
+    format!("OUT#{profile}")
+}
+
+/// The place of a message that was accepted at this time, in milliseconds, in its profile's list. Up to the year 2286
+/// the order of these texts is the order of time.
+pub(super) fn list_sort(created_at: i64, id: &str) -> String {
+    format!("{created_at:013}.{id}")
+}
+
+/// A message's state as the directory knows it: it tells those apart that are done, so that a message on its way writes
+/// the directory once.
+pub(super) const fn listed_state(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Queued | DeliveryState::Sending => "open",
+        DeliveryState::Sent => "sent",
+        DeliveryState::Failed => "failed",
+        DeliveryState::Uncertain => "uncertain",
+        DeliveryState::Cancelled => "cancelled",
+    }
+}
+
+impl From<&SendError> for SendErrorItem {
+    fn from(error: &SendError) -> Self {
+        Self { code: error.code.name(), message: error.message.clone() }
+    }
+}
+
+impl SendErrorItem {
+    fn read(self) -> Result<SendError, Unreadable> {
+        let why = || Unreadable { attribute: "error", why: "has an unknown code".to_owned() };
+        let code = SendErrorCode::parse(&self.code).ok_or_else(why)?;
+        Ok(SendError { code, message: self.message })
+    }
 }
 
 impl From<&Delivery> for DeliveryItem {
@@ -158,13 +215,11 @@ impl From<&Delivery> for DeliveryItem {
             attempts: delivery.attempts,
             crashes: delivery.crashes,
             searches: delivery.searches,
-            error: delivery
-                .error
-                .as_ref()
-                .map(|error| SendErrorItem { code: error.code.name(), message: error.message.clone() }),
+            error: delivery.error.as_ref().map(SendErrorItem::from),
             smtp_reply: delivery.smtp_reply.clone(),
             exhausted: delivery.exhausted,
             created_at: millis(delivery.created_at),
+            resent_at: delivery.resent_at.map(millis),
             updated_at: millis(delivery.updated_at),
             next_at: delivery.next_at.map(millis),
             sent_at: delivery.sent_at.map(millis),
@@ -172,11 +227,15 @@ impl From<&Delivery> for DeliveryItem {
                 SentCopy::Due(tries) => SentCopyItem::Due(tries),
                 SentCopy::Filed => SentCopyItem::Filed,
                 SentCopy::Skipped => SentCopyItem::Skipped,
+                SentCopy::Nowhere => SentCopyItem::Nowhere,
                 SentCopy::Failed => SentCopyItem::Failed,
             },
             published: delivery.outcome_event == OutcomeEvent::Published,
             revision: delivery.revision,
-            expires_at: delivery.created_at.saturating_add(RETENTION).unix_timestamp(),
+            expires_at: expiry(delivery.resent_at.unwrap_or(delivery.created_at), RETENTION),
+            list_key: Some(list_key(delivery.profile)),
+            list_sort: Some(list_sort(millis(delivery.created_at), delivery.id.as_str())),
+            search: Some(listed_state(delivery.state()).to_owned()),
         }
     }
 }
@@ -185,25 +244,43 @@ impl From<&Recipient> for RecipientItem {
     fn from(recipient: &Recipient) -> Self {
         let (status, reply) = match &recipient.status {
             RecipientStatus::Waiting(reply) => (RecipientStatusItem::Waiting, reply.clone()),
+            RecipientStatus::WaitingAlone(reply) => (RecipientStatusItem::Waiting, Some(reply.clone())),
             RecipientStatus::InFlight => (RecipientStatusItem::InFlight, None),
-            RecipientStatus::Accepted => (RecipientStatusItem::Accepted, None),
+            RecipientStatus::Accepted(reply) => (RecipientStatusItem::Accepted, reply.clone()),
             RecipientStatus::Rejected(reply) => (RecipientStatusItem::Rejected, Some(reply.clone())),
-            RecipientStatus::Uncertain => (RecipientStatusItem::Uncertain, None),
+            RecipientStatus::Uncertain(_) => (RecipientStatusItem::Uncertain, None),
+            RecipientStatus::Cancelled => (RecipientStatusItem::Cancelled, None),
         };
-        Self { address: recipient.address.clone(), status, reply }
+        let doubt = match &recipient.status {
+            RecipientStatus::Uncertain(doubt) => doubt.as_ref().map(SendErrorItem::from),
+            RecipientStatus::Waiting(_)
+            | RecipientStatus::WaitingAlone(_)
+            | RecipientStatus::InFlight
+            | RecipientStatus::Accepted(_)
+            | RecipientStatus::Rejected(_)
+            | RecipientStatus::Cancelled => None,
+        };
+        let alone = matches!(recipient.status, RecipientStatus::WaitingAlone(_));
+        Self { address: recipient.address.clone(), status, reply, alone, doubt }
     }
 }
 
 impl RecipientItem {
-    fn read(self) -> Recipient {
+    fn read(self) -> Result<Recipient, Unreadable> {
         let status = match self.status {
+            RecipientStatusItem::Waiting if self.alone => {
+                RecipientStatus::WaitingAlone(self.reply.unwrap_or_default())
+            }
             RecipientStatusItem::Waiting => RecipientStatus::Waiting(self.reply),
             RecipientStatusItem::InFlight => RecipientStatus::InFlight,
-            RecipientStatusItem::Accepted => RecipientStatus::Accepted,
+            RecipientStatusItem::Accepted => RecipientStatus::Accepted(self.reply),
             RecipientStatusItem::Rejected => RecipientStatus::Rejected(self.reply.unwrap_or_default()),
-            RecipientStatusItem::Uncertain => RecipientStatus::Uncertain,
+            RecipientStatusItem::Uncertain => {
+                RecipientStatus::Uncertain(self.doubt.map(SendErrorItem::read).transpose()?)
+            }
+            RecipientStatusItem::Cancelled => RecipientStatus::Cancelled,
         };
-        Recipient { address: self.address, status }
+        Ok(Recipient { address: self.address, status })
     }
 }
 
@@ -217,28 +294,22 @@ impl DeliveryItem {
                 if data_sent { Phase::DataSent(lease) } else { Phase::Claimed(lease) }
             }
         };
-        let error = match self.error {
-            None => None,
-            Some(SendErrorItem { code, message }) => {
-                let why = || Unreadable { attribute: "error", why: "has an unknown code".to_owned() };
-                Some(SendError { code: SendErrorCode::parse(&code).ok_or_else(why)?, message })
-            }
-        };
         Ok(Delivery {
             profile,
             id: OutboundId::parse(&self.id).map_err(invalid("id"))?,
             message_id: MessageId::parse(&self.message_id).map_err(invalid("message_id"))?,
             content: self.content,
             digest: self.digest,
-            recipients: self.recipients.into_iter().map(RecipientItem::read).collect(),
+            recipients: self.recipients.into_iter().map(RecipientItem::read).collect::<Result<_, _>>()?,
             phase,
             attempts: self.attempts,
             crashes: self.crashes,
             searches: self.searches,
-            error,
+            error: self.error.map(SendErrorItem::read).transpose()?,
             smtp_reply: self.smtp_reply,
             exhausted: self.exhausted,
             created_at: time_of("created_at", self.created_at)?,
+            resent_at: at("resent_at", self.resent_at)?,
             updated_at: time_of("updated_at", self.updated_at)?,
             next_at: at("next_at", self.next_at)?,
             sent_at: at("sent_at", self.sent_at)?,
@@ -246,6 +317,7 @@ impl DeliveryItem {
                 SentCopyItem::Due(tries) => SentCopy::Due(tries),
                 SentCopyItem::Filed => SentCopy::Filed,
                 SentCopyItem::Skipped => SentCopy::Skipped,
+                SentCopyItem::Nowhere => SentCopy::Nowhere,
                 SentCopyItem::Failed => SentCopy::Failed,
             },
             outcome_event: if self.published { OutcomeEvent::Published } else { OutcomeEvent::Due },

@@ -175,6 +175,39 @@ pub(super) fn words(operation: Operation) -> Words {
             success: ("202", "Accepted.", Some("AcceptedMessage")),
             problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
         },
+        Operation::ListMessages => Words {
+            id: "listMessages",
+            tag: MESSAGES,
+            summary: "List a profile's messages",
+            description: "By the time at which they were accepted, newest first; those that flows put on the send queue, \
+                too. A message is listed within moments, for 30 days. A page may hold fewer messages than were asked \
+                for, or none, and still have a next one.",
+            body: None,
+            success: ("200", "A page of the list.", Some("MessagePage")),
+            problems: &["400", "404", "429", "503"],
+        },
+        Operation::CancelMessage => Words {
+            id: "cancelMessage",
+            tag: MESSAGES,
+            summary: "Cancel a message",
+            description: "While the message is queued: it does not go to those recipients any more who have not received it. \
+                A message that is being sent, or that is done, is not changed (409).",
+            body: None,
+            success: ("200", "Cancelled: the message as it is now.", Some("StoredMessage")),
+            problems: &["404", "409", "429", "503"],
+        },
+        Operation::ResendMessage => Words {
+            id: "resendMessage",
+            tag: MESSAGES,
+            summary: "Resend a message",
+            description: "Once the message is done: Mailroom sends it again to the recipients for whom no server is known to \
+                have taken it (`failed`, `uncertain`, `cancelled`), with the same Message-ID, and tries for another 24 \
+                hours. Those for whom it is `uncertain` may receive it twice. Its final outcome is published again. A \
+                message that a flow put on the send queue is not stored, so it cannot be resent (409).",
+            body: None,
+            success: ("202", "Queued again: the message as it is now.", Some("StoredMessage")),
+            problems: &["404", "409", "429", "503"],
+        },
         Operation::GetMessage => Words {
             id: "getMessage",
             tag: MESSAGES,

@@ -59,7 +59,7 @@ fn value_on_the_wire(value: &AttributeValue) -> Value {
     }
 }
 
-fn stored(delivery: &Delivery) -> Value {
+pub(in crate::dynamodb) fn stored(delivery: &Delivery) -> Value {
     wire(&to_item(DeliveryItem::from(delivery)).unwrap())
 }
 
@@ -205,10 +205,14 @@ async fn our_own_addresses_and_machines_are_found() {
 fn status() -> impl Strategy<Value = RecipientStatus> {
     prop_oneof![
         option::of("\\PC{0,60}").prop_map(RecipientStatus::Waiting),
+        "\\PC{0,60}".prop_map(RecipientStatus::WaitingAlone),
         Just(RecipientStatus::InFlight),
-        Just(RecipientStatus::Accepted),
+        option::of("\\PC{0,60}").prop_map(RecipientStatus::Accepted),
         "\\PC{0,500}".prop_map(RecipientStatus::Rejected),
-        Just(RecipientStatus::Uncertain),
+        option::of("\\PC{0,60}").prop_map(|doubt| RecipientStatus::Uncertain(
+            doubt.map(|doubt| SendError::new(SendErrorCode::Profile(ErrorCode::SmtpConnect), doubt))
+        )),
+        Just(RecipientStatus::Cancelled),
     ]
 }
 
@@ -223,8 +227,8 @@ prop_compose! {
         (attempts, crashes, searches) in any::<(u32, u32, u32)>(),
         (error, reply) in (option::of("\\PC{0,80}"), option::of("\\PC{0,80}")),
         (exhausted, revision) in (any::<bool>(), 0_u64..1_000_000),
-        (created_at, updated_at, next_at, sent_at) in
-            (moment(), moment(), option::of(moment()), option::of(moment())),
+        (created_at, resent_at, updated_at, next_at, sent_at) in
+            (moment(), option::of(moment()), moment(), option::of(moment()), option::of(moment())),
     ) -> Delivery {
         let mut delivery = delivery();
         delivery.recipients = fates
@@ -233,7 +237,8 @@ prop_compose! {
             .map(|(n, status)| Recipient { address: format!("recipient-{n}@example.org"), status })
             .collect();
         Delivery {
-            content, digest, attempts, crashes, searches, exhausted, revision, created_at, updated_at, next_at, sent_at,
+            content, digest, attempts, crashes, searches, exhausted, revision, created_at, resent_at,
+            updated_at, next_at, sent_at,
             error: error.map(|error| SendError::new(SendErrorCode::LoopGuard, error)),
             smtp_reply: reply,
             ..delivery
@@ -278,5 +283,10 @@ fn the_attributes_of_an_item_never_change() {
     let read: DeliveryItem = serde_json::from_value(item.clone()).unwrap();
     let delivery = read.read(id()).unwrap();
     assert_eq!((delivery.crashes, delivery.searches, delivery.recipients.len()), (1, 3, 5));
-    assert_eq!(serde_json::to_value(DeliveryItem::from(&delivery)).unwrap(), item);
+    let mut written = serde_json::to_value(DeliveryItem::from(&delivery)).unwrap();
+    // What was added since: the place in the directory.
+    let added = ["list_key", "list_sort", "search"].map(|name| written.as_object_mut().unwrap().remove(name));
+    let place = [&format!("OUT#{}", id()), "1793534400000.order-1", "open"];
+    assert_eq!(added.map(Option::unwrap), place.map(Value::from));
+    assert_eq!(written, item);
 }

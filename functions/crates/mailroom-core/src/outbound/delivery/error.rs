@@ -3,9 +3,6 @@
 use super::attempt::ReplyClass;
 use crate::owner_error::{ErrorCode, OwnerError};
 
-/// What happens next to a message that was put off.
-const TRIED_AGAIN: &str = "Mailroom tries again by itself.";
-
 /// The code of a message's error: part of the contract with our users' clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendErrorCode {
@@ -63,9 +60,7 @@ impl SendError {
     pub(super) fn refused(class: ReplyClass, reply: &str) -> Self {
         let message = match class {
             ReplyClass::Permanent => format!("The mail server refused the message: \"{reply}\"."),
-            ReplyClass::Transient => {
-                format!("The mail server put the message off: \"{reply}\". {TRIED_AGAIN}")
-            }
+            ReplyClass::Transient => format!("The mail server put the message off: \"{reply}\"."),
         };
         Self::new(SendErrorCode::Profile(ErrorCode::SmtpRejected), message)
     }
@@ -73,8 +68,7 @@ impl SendError {
     /// The server put the message off for one recipient with this reply.
     #[must_use]
     pub(super) fn put_off(address: &str, reply: &str) -> Self {
-        let message =
-            format!("The mail server put the message off for {address}: \"{reply}\". {TRIED_AGAIN}");
+        let message = format!("The mail server put the message off for {address}: \"{reply}\".");
         Self::new(SendErrorCode::Profile(ErrorCode::SmtpRejected), message)
     }
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use super::error::SendError;
+use super::error::{SendError, SendErrorCode};
 use crate::outbound::message::{EmailAddress, MessageId, OutboundId, SaveToSent};
+use crate::owner_error::{ErrorClass, ErrorCode};
 use crate::profile::ProfileId;
 
 /// When an uncertain message is searched for in the sent mailbox, each counted from the time before.
@@ -292,6 +293,38 @@ impl Delivery {
                 (OutcomeEvent::Published, SentCopy::Due(_)) if self.sent_at.is_some() => due(Next::FileCopy),
                 (OutcomeEvent::Published, _) => Next::Done,
             },
+        }
+    }
+
+    /// What happens next to a message with an error, in words for the person who sends it; `None` when nothing does.
+    #[must_use]
+    pub fn outlook(&self) -> Option<&'static str> {
+        let error = self.error.as_ref()?;
+        match self.state() {
+            DeliveryState::Queued | DeliveryState::Sending => {
+                let owner =
+                    |code: ErrorCode| matches!(code.class(), ErrorClass::Owner | ErrorClass::Authorization);
+                match error.code {
+                    SendErrorCode::Profile(code) if owner(code) => {
+                        Some("Mailroom sends the message once the profile works, within 24 hours.")
+                    }
+                    SendErrorCode::Profile(_) | SendErrorCode::LoopGuard | SendErrorCode::MessageInvalid => {
+                        Some("Mailroom tries again by itself, for up to 24 hours.")
+                    }
+                }
+            }
+            DeliveryState::Uncertain if self.search_pause().is_some() => {
+                Some("Mailroom looks for it in the sent mailbox.")
+            }
+            DeliveryState::Uncertain => Some("Ask a recipient, and resend it if it did not arrive."),
+            DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Cancelled => None,
+        }
+    }
+
+    /// The profile has no mailbox that a copy could be filed in.
+    pub fn skip_sent_mailbox(&mut self) {
+        if let SentCopy::Due(_) = self.sent_copy {
+            self.sent_copy = SentCopy::Nowhere;
         }
     }
 

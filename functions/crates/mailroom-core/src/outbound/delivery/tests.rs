@@ -191,9 +191,10 @@ fn delay_and_doubt_of_one_recipient_keep_their_error_whatever_the_others_get() {
         (message.state(), error.message.as_str()),
         (
             DeliveryState::Queued,
-            "The mail server put the message off for bob@example.org: \"450 4.2.0 Greylisted\". Mailroom tries again by itself."
+            "The mail server put the message off for bob@example.org: \"450 4.2.0 Greylisted\"."
         )
     );
+    assert_eq!(message.outlook(), Some("Mailroom tries again by itself, for up to 24 hours."));
     in_flight(&mut message, &["eve@example.org"], NOW);
     message.finish_attempt(&later[1..], Attempt::Uncertain(gone()), NOW);
     in_flight(&mut message, &[], NOW);
@@ -203,7 +204,8 @@ fn delay_and_doubt_of_one_recipient_keep_their_error_whatever_the_others_get() {
 
 #[test]
 fn a_recipient_over_whom_the_server_closes_the_session_keeps_nobody_waiting() {
-    let closing = SmtpReply { class: ReplyClass::Transient, text: "421 4.7.0 Too many recipients".to_owned() };
+    let closing =
+        SmtpReply { class: ReplyClass::Transient, text: "421 4.7.0 Too many recipients".to_owned() };
     let mut message = delivery(&["bob@example.org", "ann@example.org", "eve@example.org"]);
     for (to, pause) in [("bob@example.org", 30), ("ann@example.org", 60)] {
         assert_eq!(message.next_recipients().first().map(String::as_str), Some(to));

@@ -161,7 +161,9 @@ impl Delivery {
         match search {
             // After an earlier attempt succeeded for others, or may have before the message was resent, its copy says
             // nothing about a later one: both have the same Message-ID, so no search will ever tell.
-            SentSearch::Found if self.sent_at.is_some() || self.resent_at.is_some() => self.searches = u32::MAX,
+            SentSearch::Found if self.sent_at.is_some() || self.resent_at.is_some() => {
+                self.searches = u32::MAX
+            }
             SentSearch::Found => {
                 for one in &mut self.recipients {
                     if let RecipientStatus::Uncertain(_) = one.status {
