@@ -40,6 +40,7 @@ use crate::openid::OpenId;
 use crate::rights;
 use crate::secret_scan;
 use crate::servers::Servers;
+pub use sending::BATCH_LIMIT;
 
 /// The interval of every profile, unless a scenario says otherwise: the default, whose schedule is always there.
 pub const INTERVAL: u32 = 300;

@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) events: Vec<String>,
     /// Results of the next transfers; complete when there is none.
     pub(crate) transfers: VecDeque<Transfer>,
+    /// How long a transfer takes.
+    pub(crate) transfer_time: Duration,
     /// Results of the next final dots; accepted when there is none.
     pub(crate) dots: VecDeque<FinalDot>,
     /// Results of the next attempts to open a session; opened when there is none.
@@ -304,16 +306,20 @@ impl SmtpTransport for Transport {
         false
     }
 
-    async fn transfer(&mut self, envelope: Envelope<'_>, raw: &[u8]) -> Transfer {
+    async fn transfer(&mut self, envelope: Envelope<'_>, raw: &[u8], _: Instant) -> Transfer {
         assert!(raw.starts_with(b"Message-ID:") || raw.windows(12).any(|some| some == b"\r\nMessage-ID"));
-        let scripted = self.world.state().transfers.pop_front();
+        let (scripted, time) = {
+            let mut state = self.world.state();
+            (state.transfers.pop_front(), state.transfer_time)
+        };
+        tokio::time::sleep(time).await;
         let transfer = scripted.unwrap_or(Transfer { rejected: Vec::new(), end: TransferEnd::Complete });
         let rejected = |address: &String| transfer.rejected.iter().any(|(one, _)| one == address);
         self.in_flight = envelope.to.iter().filter(|address| !rejected(address)).cloned().collect();
         transfer
     }
 
-    async fn finish(&mut self) -> FinalDot {
+    async fn finish(&mut self, _: Instant) -> FinalDot {
         let mut state = self.world.state();
         state.events.push("dot".to_owned());
         let dot = state.dots.pop_front().unwrap_or_else(|| FinalDot::Accepted("250 OK".to_owned()));

@@ -116,8 +116,8 @@ impl<P: Ports> Services<P> {
             Ack::Done => false,
             Ack::Failed => self.postpone(queue_message, SERVICE_FAILURE_PAUSE).await,
             Ack::Again(pause) => {
-                // Rounded up to whole seconds, so that it is never early.
-                let pause = Duration::from_secs(pause.as_secs_f64().ceil().max(1.0) as u64);
+                // Rounded up to whole seconds, so that it is never early. What needs no pause is delivered at once.
+                let pause = Duration::from_secs(pause.as_secs_f64().ceil() as u64);
                 self.postpone(queue_message, pause).await
             }
         }

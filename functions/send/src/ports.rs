@@ -127,10 +127,15 @@ pub(crate) trait SmtpTransport: Send + Sync {
     fn is_spent(&self) -> bool;
 
     /// Transfers a message, all but the final dot.
-    fn transfer(&mut self, envelope: Envelope<'_>, raw: &[u8]) -> impl Future<Output = Transfer> + Send;
+    fn transfer(
+        &mut self,
+        envelope: Envelope<'_>,
+        raw: &[u8],
+        deadline: Instant,
+    ) -> impl Future<Output = Transfer> + Send;
 
     /// Sends the final dot, unless the server has hung up by now, and waits for the reply.
-    fn finish(&mut self) -> impl Future<Output = FinalDot> + Send;
+    fn finish(&mut self, deadline: Instant) -> impl Future<Output = FinalDot> + Send;
 
     /// Ends the session.
     fn quit(self) -> impl Future<Output = ()> + Send;

@@ -32,11 +32,15 @@ use crate::smtp_session::SmtpSession;
 /// A step starts only with this much time left.
 const MIN_STEP_TIME: Duration = Duration::from_secs(15);
 
-/// A second or later attempt of a batch starts only with this much time left: one that is cut off may be uncertain.
-const MIN_ATTEMPT_TIME: Duration = Duration::from_secs(40);
+/// The final dot is sent only with this much time left: servers think about a message for a minute and more, and what is
+/// cut off then is uncertain.
+const MIN_REPLY_TIME: Duration = Duration::from_secs(90);
 
-/// The final dot is sent only with this much time left for the server's reply.
-const MIN_REPLY_TIME: Duration = Duration::from_secs(15);
+/// The part of an attempt before [`MIN_REPLY_TIME`] in which it is stored that the dot goes out.
+const RECORD_TIME: Duration = Duration::from_secs(5);
+
+/// An attempt starts only with this much time left, so that most transfers end before [`MIN_REPLY_TIME`].
+const MIN_ATTEMPT_TIME: Duration = Duration::from_secs(110);
 
 /// How long a lease outlasts its invocation.
 const LEASE_MARGIN: time::Duration = time::Duration::seconds(10);
@@ -56,7 +60,6 @@ pub(crate) struct Sender<'a, P: Ports> {
     holder: String,
     smtp: SmtpSession<<P::Smtp as SmtpServers>::Transport>,
     sent_mailbox: SentMailbox<<P::Imap as SentMailboxes>::Mailbox>,
-    attempts: u32,
 }
 
 /// A rendered message, and what it was rendered from.
@@ -74,7 +77,6 @@ impl<'a, P: Ports> Sender<'a, P> {
             holder: new_ulid().to_string(),
             smtp: SmtpSession::new(),
             sent_mailbox: SentMailbox::new(),
-            attempts: 0,
         }
     }
 
@@ -90,8 +92,7 @@ impl<'a, P: Ports> Sender<'a, P> {
         let mut prepared = None;
         for _ in 0..MAX_STEPS {
             let next = delivery.next(self.now());
-            let least =
-                if next == Next::Send && self.attempts > 0 { MIN_ATTEMPT_TIME } else { MIN_STEP_TIME };
+            let least = if next == Next::Send { MIN_ATTEMPT_TIME } else { MIN_STEP_TIME };
             if !matches!(next, Next::Wait(_) | Next::Done) && self.services.clock.instant() + least > self.end
             {
                 return Ok(Ack::Again(Duration::ZERO));
@@ -195,7 +196,6 @@ impl<'a, P: Ports> Sender<'a, P> {
             delivery.postpone(error, until.min(now + PROFILE_RECHECK_PAUSE), now);
             return self.save(delivery).await;
         }
-        self.attempts += 1;
         // Before anything is done with the message, so that a crash is counted.
         delivery.claim(self.lease(), now);
         self.save(delivery).await?;
@@ -286,21 +286,19 @@ impl<'a, P: Ports> Sender<'a, P> {
         let waiting = delivery.next_recipients();
         let lease = self.lease();
         let clock = self.services.clock;
-        let session = match self.smtp.open(self.services, &mut self.profile, self.end).await {
+        // Without the time for the dot, there is no use in going on.
+        let transferred = self.end.checked_sub(MIN_REPLY_TIME + RECORD_TIME).unwrap_or(self.end);
+        let session = match self.smtp.open(self.services, &mut self.profile, transferred).await {
             Ok(session) => session,
             Err(Failure::Owner(error)) => return Ok((Vec::new(), Attempt::Interrupted(error))),
             Err(Failure::Port(error)) => return Err(AttemptError::BeforeDot(error)),
         };
-        let transfer = session.transfer(Envelope { from: &from, to: &waiting }, raw).await;
+        let transfer = session.transfer(Envelope { from: &from, to: &waiting }, raw, transferred).await;
         let rejected = transfer.rejected;
         match transfer.end {
             TransferEnd::Complete => {}
             TransferEnd::Refused(attempt) => return Ok((rejected, attempt)),
             TransferEnd::Broken(error) => return Ok((rejected, self.interrupted(error))),
-        }
-        if clock.instant() + MIN_REPLY_TIME > self.end {
-            let error = "The mail server was too slow for this run; the message is retried.";
-            return Ok((rejected, self.interrupted(OwnerError::new(ErrorCode::SmtpTimeout, error))));
         }
         // The last moment at which the server does not have the message. Unless this is stored, the dot is not sent.
         let accepted: Vec<String> =
@@ -310,7 +308,11 @@ impl<'a, P: Ports> Sender<'a, P> {
             self.smtp.broke(&OwnerError::new(ErrorCode::SmtpConnect, "The session was abandoned."));
             return Err(AttemptError::AtDot(error));
         }
-        let attempt = match session.finish().await {
+        if clock.instant() + MIN_REPLY_TIME > self.end {
+            let error = "Mailroom ran out of time before the message was complete, so the mail server does not have it.";
+            return Ok((rejected, self.interrupted(OwnerError::new(ErrorCode::SmtpTimeout, error))));
+        }
+        let attempt = match session.finish(self.end).await {
             FinalDot::Accepted(reply) => Attempt::Accepted(reply),
             FinalDot::Refused(reply) => Attempt::Refused(reply),
             FinalDot::NotSent(error) => self.interrupted(error),

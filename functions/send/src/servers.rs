@@ -75,7 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> SmtpTransport for Smtp<S> 
         self.session.is_spent()
     }
 
-    async fn transfer(&mut self, envelope: Envelope<'_>, raw: &[u8]) -> Transfer {
+    async fn transfer(&mut self, envelope: Envelope<'_>, raw: &[u8], deadline: Instant) -> Transfer {
+        self.session.set_deadline(deadline);
         let bytes = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         let content = if raw.is_ascii() { Content::Ascii } else { Content::EightBit };
         let begun = self
@@ -109,7 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> SmtpTransport for Smtp<S> 
         Transfer { rejected, end }
     }
 
-    async fn finish(&mut self) -> FinalDot {
+    async fn finish(&mut self, deadline: Instant) -> FinalDot {
+        self.session.set_deadline(deadline);
         // While the delivery was stored, the server may have hung up: then it has nothing, and there is no doubt.
         if let Err(error) = self.session.check_alive().await {
             return FinalDot::NotSent(error.owner_error(&self.server));

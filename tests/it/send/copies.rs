@@ -1,11 +1,9 @@
 //! The sent mailbox: one copy of each message, and what it says about uncertain messages.
 
-use std::time::Duration;
-
 use mailroom_core::server::Security;
 use mailroom_tests::python_parser::read;
 use mailroom_tests::smtp_server::{Fault, Options, Step};
-use mailroom_tests::world::{World, server};
+use mailroom_tests::world::{BATCH_LIMIT, World, server};
 use serde_json::json;
 
 use super::{finally, hello, status};
@@ -132,7 +130,7 @@ fn a_message_that_stays_uncertain_is_published_so_and_never_sent_again() {
     world.send_all();
     for _ in 0..6 {
         world.hurry(profile, &id);
-        while world.send_batch(Duration::from_secs(60)).is_some() {}
+        while world.send_batch(BATCH_LIMIT).is_some() {}
     }
     let outcomes = world.outcomes();
     assert_eq!(outcomes.len(), 1);

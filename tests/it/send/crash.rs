@@ -5,12 +5,9 @@ use std::time::{Duration, Instant};
 use mailroom_tests::aws_proxy::Fault as AwsFault;
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::smtp_server::{Counts, Fault, Options, Step};
-use mailroom_tests::world::World;
+use mailroom_tests::world::{BATCH_LIMIT, World};
 
 use super::{finally, hello};
-
-/// What an invocation has that is going to be killed.
-const BATCH_LIMIT: Duration = Duration::from_secs(40);
 
 /// How many calls of AWS a message takes that goes through.
 fn calls_of_a_message(world: &World) -> usize {

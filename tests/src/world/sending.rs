@@ -12,8 +12,8 @@ use crate::aws::Delivered;
 use crate::lambda::{Lambda, Outcome, Pending};
 use crate::smtp_server::{Options, SmtpServer};
 
-/// How long a batch has when a scenario does not say.
-const BATCH_LIMIT: Duration = Duration::from_secs(60);
+/// How long a batch has when a scenario does not say: as in the template.
+pub const BATCH_LIMIT: Duration = Duration::from_secs(180);
 
 impl World {
     /// Starts an SMTP server for this scenario alone.

@@ -14,6 +14,8 @@ pub struct QueueMessage {
     pub receipt_handle: String,
     /// Its body, as it was sent.
     pub body: String,
+    /// How often the queue has delivered it, this time included; `None` where the event does not say.
+    pub deliveries: Option<u32>,
 }
 
 /// The event is not a batch of a queue.
@@ -37,7 +39,9 @@ pub fn read(event: Value) -> Result<Vec<QueueMessage>, NotABatch> {
 }
 
 fn queue_message(message: SqsMessage) -> Result<QueueMessage, NotABatch> {
+    let deliveries = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     Ok(QueueMessage {
+        deliveries,
         id: message.message_id.filter(|id| !id.is_empty()).ok_or(NotABatch::NoMessageId)?,
         receipt_handle: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
@@ -72,6 +76,11 @@ mod tests {
         let record = json!({"messageId": "1", "receiptHandle": "r", "body": "{}"});
         let read = |records| read(json!({"Records": records}));
         assert_eq!(read(json!([record])).unwrap().first().unwrap().receipt_handle, "r");
+        let mut again = record.clone();
+        again["attributes"] = json!({"ApproximateReceiveCount": "3"});
+        let deliveries: Vec<_> =
+            read(json!([record, again])).unwrap().iter().map(|message| message.deliveries).collect();
+        assert_eq!(deliveries, [None, Some(3)]);
         for wrong in [json!({"body": "{}"}), json!({"messageId": "", "body": "{}"})] {
             assert!(matches!(read(json!([record, wrong])), Err(NotABatch::NoMessageId)));
         }

@@ -158,9 +158,25 @@ async fn another_runs_lease_is_waited_for() {
 async fn no_attempt_starts_without_time_for_it() {
     let world = World::new();
     let message = queued("a", json!({}));
-    let ack = run_for(&world, &message, Duration::from_secs(14)).await.unwrap();
+    let ack = run_for(&world, &message, Duration::from_secs(109)).await.unwrap();
     assert_eq!(ack, Ack::Again(Duration::ZERO));
     assert!(world.state().events.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_less_than_90_seconds_left_the_dot_is_not_sent() {
+    let world = World::new();
+    world.state().transfer_time = Duration::from_secs(31);
+    let message = queued("a", json!({}));
+    let ack = run_for(&world, &message, Duration::from_secs(120)).await.unwrap();
+    assert!(matches!(ack, Ack::Again(pause) if pause > Duration::from_secs(20)), "{ack:?}");
+    let delivery = world.delivery("a");
+    assert_eq!((delivery.state(), delivery.error.unwrap().code.name().as_str()), (DeliveryState::Queued, "smtp_timeout"));
+    assert_eq!(world.state().events, ["open"]);
+    pass(time::Duration::HOUR);
+    world.state().transfer_time = Duration::from_secs(29);
+    assert_eq!(run_for(&world, &message, Duration::from_secs(120)).await.unwrap(), Ack::Done);
+    assert_eq!(world.state().sent_to.len(), 1);
 }
 
 #[tokio::test]

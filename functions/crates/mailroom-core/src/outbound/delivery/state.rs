@@ -309,7 +309,7 @@ impl Delivery {
                         Some("Mailroom sends the message once the profile works, within 24 hours.")
                     }
                     SendErrorCode::Profile(_) | SendErrorCode::LoopGuard | SendErrorCode::MessageInvalid => {
-                        Some("Mailroom tries again by itself, for up to 24 hours.")
+                        Some("Attempts go on for 24 hours.")
                     }
                 }
             }

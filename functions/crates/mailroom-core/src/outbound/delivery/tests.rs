@@ -194,7 +194,7 @@ fn delay_and_doubt_of_one_recipient_keep_their_error_whatever_the_others_get() {
             "The mail server put the message off for bob@example.org: \"450 4.2.0 Greylisted\"."
         )
     );
-    assert_eq!(message.outlook(), Some("Mailroom tries again by itself, for up to 24 hours."));
+    assert_eq!(message.outlook(), Some("Attempts go on for 24 hours."));
     in_flight(&mut message, &["eve@example.org"], NOW);
     message.finish_attempt(&later[1..], Attempt::Uncertain(gone()), NOW);
     in_flight(&mut message, &[], NOW);
