@@ -29,6 +29,7 @@ fn status(world: &World, profile: ProfileId, id: &str) -> String {
 #[track_caller]
 fn finally(world: &World, profile: ProfileId, id: &str) -> Value {
     for _ in 0..16 {
+        world.end_sending_pause(profile);
         world.hurry(profile, id);
         world.send_all();
         let message = world.message(profile, id);

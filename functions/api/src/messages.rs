@@ -1,14 +1,17 @@
 //! Messages to be sent: accepted here, sent by the send function.
 //!
-//! The order is the guarantee: the content, the delivery with its idempotency key, the queue. A crash in
-//! between has accepted nothing; a repeat with the same key continues from there.
+//! The order is the guarantee: the content and a queue message that looks again in a quarter of an hour; then the
+//! delivery with its idempotency key; then the queue. Before the delivery is stored nothing is accepted, and the later
+//! look finds nothing; once it is stored the message is accepted, whatever happens: what does not get to the queue now is
+//! found and sent by the later look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use mailroom_aws::dynamodb::{OutboxFilter, OutboxPlace, Table};
 use mailroom_aws::objects::Objects;
-use mailroom_aws::send_queue::SendQueue;
+use mailroom_aws::send_queue::{LONGEST_DELAY, SendQueue};
 use mailroom_contract::message::{AcceptedMessage, MessageBody, MessagePage, MessageState, MessageView};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::send_request::SendRequest;
@@ -23,6 +26,8 @@ use mailroom_core::profile::{Profile, ProfileId};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::timeout;
+use tokio::try_join;
 use tracing::warn;
 
 use crate::http::problem::ApiError;
@@ -30,6 +35,9 @@ use crate::http::request::{Request, page_size};
 use crate::http::response::Response;
 use crate::profiles::read::find;
 use mailroom_lambda::clock;
+
+/// How long a response waits for the queue: what it takes longer for is found later.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a change is decided again after another one was quicker.
 const CHANGE_TRIES: u32 = 3;
@@ -76,20 +84,57 @@ impl Messages {
         if profile.settings.imap.is_none() {
             delivery.skip_sent_mailbox();
         }
-        self.objects.put(&object, "application/json", content).await?;
-        match self.table.begin_delivery(&delivery, key.as_ref()).await? {
+        try_join!(self.objects.put(&object, "application/json", content), self.look_again_later(&delivery))?;
+        match self.begin(&delivery, key.as_ref()).await? {
             BeginDelivery::Stored => self.accepted(&delivery).await,
             BeginDelivery::Repeated(before) => self.accepted(&before).await,
             BeginDelivery::Conflict => Err(taken()),
         }
     }
 
+    /// Stores a new delivery. A failure says that it is not stored, if that can be found out.
+    async fn begin(
+        &self,
+        delivery: &Delivery,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<BeginDelivery, PortError> {
+        let error = match self.table.begin_delivery(delivery, key).await {
+            Ok(begun) => return Ok(begun),
+            Err(error) => error,
+        };
+        // The write may have succeeded and its response been lost.
+        match self.table.delivery(delivery.profile, &delivery.id).await {
+            Ok(Some(_)) => Ok(BeginDelivery::Stored),
+            Ok(None) | Err(_) => Err(error),
+        }
+    }
+
+    /// Has the queue deliver a request later that finds the message if it was stored and not queued.
+    async fn look_again_later(&self, delivery: &Delivery) -> Result<(), PortError> {
+        let request = SendRequest::recheck(delivery.profile, delivery.id.clone());
+        self.send_queue.send_later(&delivery.profile.to_string(), &request.to_json(), LONGEST_DELAY).await
+    }
+
+    /// Puts a stored message on the queue now. It need not succeed: the queue looks at the message again later.
+    async fn queue(&self, delivery: &Delivery) {
+        let request = SendRequest::stored(delivery.profile, delivery.id.clone()).to_json();
+        let group = delivery.profile.to_string();
+        match timeout(QUEUE_PATIENCE, self.send_queue.send(&group, &request)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                warn!(message.id = %delivery.id, error = %Chain(&error), "a stored message is not on the queue yet; it is looked at later");
+            }
+            Err(_) => {
+                warn!(message.id = %delivery.id, "a stored message is not on the queue yet: the queue takes too long; it is looked at later");
+            }
+        }
+    }
+
     /// The response to a message that is stored.
     async fn accepted(&self, delivery: &Delivery) -> Result<Response, ApiError> {
         // Again for one that was begun before and never tried: it may not be on the queue. A repeat is harmless.
-        if delivery.state() == DeliveryState::Queued && delivery.attempts == 0 {
-            let request = SendRequest::stored(delivery.profile, delivery.id.clone());
-            self.send_queue.send(&request.to_json()).await?;
+        if delivery.is_untouched() {
+            self.queue(delivery).await;
         }
         let location = format!("/profiles/{}/messages/{}", delivery.profile, delivery.id);
         let response =
@@ -144,11 +189,8 @@ impl Messages {
         let profile = find(&self.table, profile).await?;
         let cancel = |delivery: &mut Delivery| delivery.cancel(clock::now()).map_err(not_cancelled);
         let delivery = self.change(profile.id, message, cancel).await?;
-        // Now rather than when the queue delivers it anyway: the outcome is published then.
-        let request = SendRequest::stored(delivery.profile, delivery.id.clone());
-        if let Err(error) = self.send_queue.send(&request.to_json()).await {
-            warn!(message.id = %delivery.id, error = %Chain(&error), "the outcome of a cancelled message is published late");
-        }
+        // So that the outcome is published now, rather than when the queue delivers the message anyway.
+        self.queue(&delivery).await;
         Ok(Response::json(200, &MessageView::from(&delivery)))
     }
 
@@ -156,9 +198,11 @@ impl Messages {
         let profile = find(&self.table, profile).await?;
         sender(&profile)?;
         let resend = |delivery: &mut Delivery| delivery.resend(clock::now()).map_err(not_resent);
+        let mut before = self.find(profile.id, message).await?;
+        resend(&mut before)?;
+        self.look_again_later(&before).await?;
         let delivery = self.change(profile.id, message, resend).await?;
-        let request = SendRequest::stored(delivery.profile, delivery.id.clone());
-        self.send_queue.send(&request.to_json()).await?;
+        self.queue(&delivery).await;
         Ok(Response::json(202, &MessageView::from(&delivery)))
     }
 

@@ -1,6 +1,6 @@
 //! One queue message of the send queue, read on its own.
 
-use mailroom_contract::send_request::{Content, SendRequest, SendRequestError};
+use mailroom_contract::send_request::{Content, Occasion, SendRequest, SendRequestError};
 use mailroom_lambda::batch::QueueMessage;
 use sha2::{Digest as _, Sha256};
 
@@ -21,6 +21,11 @@ impl QueuedSend {
             Ok(request) => Ok(Self { queue_message, request }),
             Err(error) => Err((queue_message, error)),
         }
+    }
+
+    /// Whether the queue message is a later look at a message, which the queue delivers for the first time.
+    pub(crate) fn is_first_recheck(&self) -> bool {
+        self.request.occasion == Occasion::Recheck && self.queue_message.deliveries == Some(1)
     }
 
     /// The digest of a message that the queue message carries: it distinguishes two messages with one id. The order of

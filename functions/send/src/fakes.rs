@@ -11,7 +11,8 @@ use mailroom_core::outbound::delivery::{Delivery, SmtpReply};
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
 use mailroom_core::outbound::ports::{
-    Admission, BeginDelivery, Deliveries, IdempotencyKey, Object, Objects, SendQueues,
+    Admission, BeginDelivery, Deliveries, IdempotencyKey, Object, Objects, SESSIONS_PER_PROFILE, SendQueues,
+    SessionSlot,
 };
 use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::PortError;
@@ -66,6 +67,8 @@ pub(crate) struct State {
     pub(crate) events: Vec<String>,
     /// Results of the next transfers; complete when there is none.
     pub(crate) transfers: VecDeque<Transfer>,
+    /// The runs that hold a session of the profile.
+    pub(crate) sessions: Vec<String>,
     /// How long a transfer takes.
     pub(crate) transfer_time: Duration,
     /// Results of the next final dots; accepted when there is none.
@@ -184,6 +187,26 @@ impl Deliveries for World {
         }
         delivery.revision += 1;
         stored.clone_from(delivery);
+        Ok(())
+    }
+
+    async fn take_session(
+        &self,
+        _: ProfileId,
+        holder: &str,
+        _: OffsetDateTime,
+        _: OffsetDateTime,
+    ) -> Result<Option<SessionSlot>, PortError> {
+        let sessions = &mut self.state().sessions;
+        if sessions.len() >= SESSIONS_PER_PROFILE as usize {
+            return Ok(None);
+        }
+        sessions.push(holder.to_owned());
+        Ok(Some(SessionSlot { number: 0, holder: holder.to_owned() }))
+    }
+
+    async fn release_session(&self, _: ProfileId, slot: &SessionSlot) -> Result<(), PortError> {
+        self.state().sessions.retain(|holder| *holder != slot.holder);
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! 2. `handler`: the batch by profiles, a task for each, and what the queue is told about each queue message.
 //! 3. `sender`: one profile's messages. [`mailroom_core::outbound::delivery`] says what is next for a message; the sender
 //!    does it until nothing is left to do now.
-//! 4. `smtp_session`: the profile's one session with its SMTP server, and the health of the profile's sending.
+//! 4. `session_slot`, `smtp_session`: the right to one of the profile's few sessions with its SMTP server, the session, and
+//!    the health of the profile's sending.
 //! 5. `render`: from a stored message to the bytes of an email.
 //! 6. `sent_mailbox`: where copies are filed and uncertain messages are searched for.
 //! 7. `services`, `ports`, `servers`: what all of these work with, and the real servers behind it. `streams`: the same
@@ -22,6 +23,7 @@ mod sender;
 mod sent_mailbox;
 mod servers;
 mod services;
+mod session_slot;
 mod smtp_session;
 mod streams;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use mailroom_contract::message::{MessageView, Outcome};
 use mailroom_contract::send_request::Content;
 use mailroom_core::outbound::delivery::{
-    Attempt, Delivery, DeliveryState, Filing, Next, PROFILE_RECHECK_PAUSE, SendError, SendErrorCode,
-    SendLease, SentSearch, SmtpReply,
+    Attempt, Delivery, DeliveryState, Filing, Next, PROFILE_RECHECK_PAUSE, ReplyClass, SendError,
+    SendErrorCode, SendLease, SentSearch, SmtpReply,
 };
 use mailroom_core::outbound::loop_guard;
 use mailroom_core::outbound::message::{EmailAddress, Message, MessageId, Origin, SaveToSent};
 use mailroom_core::outbound::ports::{Admission, BeginDelivery, Deliveries as _, SendQueues as _};
-use mailroom_core::owner_error::{ErrorCode, OwnerError};
+use mailroom_core::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
 use mailroom_lambda::clock::new_ulid;
@@ -27,7 +27,8 @@ use crate::ports::{
 use crate::render::{self, RenderError, RenderedMessage, invalid};
 use crate::sent_mailbox::{SentMailbox, is_copy_wanted};
 use crate::services::{Ack, Ports, Services};
-use crate::smtp_session::SmtpSession;
+use crate::session_slot::{Slot, busy_pause};
+use crate::smtp_session::{SmtpSession, record, record_taken};
 
 /// A step starts only with this much time left.
 const MIN_STEP_TIME: Duration = Duration::from_secs(15);
@@ -58,6 +59,7 @@ pub(crate) struct Sender<'a, P: Ports> {
     end: Instant,
     /// The holder of this run's leases.
     holder: String,
+    slot: Slot,
     smtp: SmtpSession<<P::Smtp as SmtpServers>::Transport>,
     sent_mailbox: SentMailbox<<P::Imap as SentMailboxes>::Mailbox>,
 }
@@ -75,6 +77,7 @@ impl<'a, P: Ports> Sender<'a, P> {
             profile,
             end,
             holder: new_ulid().to_string(),
+            slot: Slot::Unknown,
             smtp: SmtpSession::new(),
             sent_mailbox: SentMailbox::new(),
         }
@@ -83,12 +86,17 @@ impl<'a, P: Ports> Sender<'a, P> {
     /// Ends the sessions.
     pub(crate) async fn close(self) {
         self.smtp.close().await;
+        self.slot.release(&self.services.table, self.profile.id).await;
         self.sent_mailbox.close().await;
     }
 
     /// Takes a message as far as it goes now.
     pub(crate) async fn drive(&mut self, queued: &QueuedSend) -> Result<Ack, PortError> {
         let Some(mut delivery) = self.delivery(queued).await? else { return Ok(Ack::Done) };
+        if queued.is_first_recheck() && !delivery.is_untouched() {
+            // The queue has the message otherwise. From its second delivery on, this request is the one that drives it.
+            return Ok(Ack::Done);
+        }
         let mut prepared = None;
         for _ in 0..MAX_STEPS {
             let next = delivery.next(self.now());
@@ -105,7 +113,15 @@ impl<'a, P: Ports> Sender<'a, P> {
                     delivery.recover(self.now());
                     self.save(&mut delivery).await?;
                 }
-                Next::Send => self.send(queued, &mut delivery, &mut prepared).await?,
+                Next::Send if self.is_paused(&mut delivery).await? => {}
+                Next::Send => {
+                    let SendLease { holder, until } = self.lease();
+                    let (table, now) = (&self.services.table, self.now());
+                    if !self.slot.take(table, self.profile.id, &holder, until, now).await? {
+                        return Ok(Ack::Again(busy_pause(queued.queue_message.deliveries)));
+                    }
+                    self.send(queued, &mut delivery, &mut prepared).await?;
+                }
                 Next::SearchSent => self.search_sent(&mut delivery).await?,
                 Next::PublishOutcome => self.publish_outcome(queued, &mut delivery).await?,
                 Next::FileCopy => self.file_copy(queued, &mut delivery, &mut prepared).await?,
@@ -179,6 +195,23 @@ impl<'a, P: Ports> Sender<'a, P> {
         Ok(delivery)
     }
 
+    /// Postpones a message whose profile's sending is paused; whether it is.
+    async fn is_paused(&self, delivery: &mut Delivery) -> Result<bool, PortError> {
+        let now = self.now();
+        let Some(sending) = self.profile.sending_error() else { return Ok(false) };
+        let Some(until) = sending.not_before.filter(|until| *until > now) else { return Ok(false) };
+        let code = sending.error.code;
+        let until = match code.class() {
+            // The owner has to act. Their edit ends the pause, so the profile is read often, and the server left alone.
+            ErrorClass::Owner | ErrorClass::Authorization => until.min(now + PROFILE_RECHECK_PAUSE),
+            ErrorClass::Transient | ErrorClass::Throttled => until,
+        };
+        let error = SendError::new(SendErrorCode::Profile(code), &sending.error.message);
+        delivery.postpone(error, until, now);
+        self.save(delivery).await?;
+        Ok(true)
+    }
+
     /// Makes one attempt to send a message to the recipients that wait for it, and stores its result.
     async fn send(
         &mut self,
@@ -187,20 +220,14 @@ impl<'a, P: Ports> Sender<'a, P> {
         prepared: &mut Option<Prepared<'a>>,
     ) -> Result<(), PortError> {
         let now = self.now();
-        if let Some(sending) = self.profile.sending_error()
-            && let Some(until) = sending.not_before.filter(|until| *until > now)
-        {
-            // The owner has to act. Their edit ends the pause, so the profile is read often, and the server left alone.
-            let code = SendErrorCode::Profile(sending.error.code);
-            let error = SendError::new(code, &sending.error.message);
-            delivery.postpone(error, until.min(now + PROFILE_RECHECK_PAUSE), now);
-            return self.save(delivery).await;
-        }
         // Before anything is done with the message, so that a crash is counted.
         delivery.claim(self.lease(), now);
         self.save(delivery).await?;
         match self.attempt(queued, delivery, prepared).await {
-            Ok(Some((rejected, attempt))) => delivery.finish_attempt(&rejected, attempt, self.now()),
+            Ok(Some((rejected, attempt))) => {
+                self.note_attempt(&attempt).await;
+                delivery.finish_attempt(&rejected, attempt, self.now());
+            }
             Ok(None) => {}
             Err(AttemptError::BeforeDot(error)) => {
                 delivery.release(self.now());
@@ -323,6 +350,24 @@ impl<'a, P: Ports> Sender<'a, P> {
             }
         };
         Ok((rejected, attempt))
+    }
+
+    /// Notes in the profile what an attempt says about all of its messages.
+    async fn note_attempt(&mut self, attempt: &Attempt) {
+        match attempt {
+            Attempt::Accepted(_) => record_taken(self.services, &mut self.profile).await,
+            Attempt::Refused(SmtpReply { class: ReplyClass::Limit, text }) => {
+                let error = OwnerError::new(
+                    ErrorCode::SmtpThrottled,
+                    format!("A sending limit of the mail server is reached: \"{text}\"."),
+                );
+                record(self.services, &mut self.profile, Err(&error)).await;
+            }
+            Attempt::Refused(_)
+            | Attempt::Uncertain(_)
+            | Attempt::Interrupted(_)
+            | Attempt::AllRecipientsRejected => {}
+        }
     }
 
     fn interrupted(&mut self, error: OwnerError) -> Attempt {

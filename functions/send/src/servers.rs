@@ -192,7 +192,13 @@ fn unsupported_text(unsupported: Unsupported, bytes: u64, server: &Server) -> St
 }
 
 fn negative(reply: &Reply) -> SmtpReply {
-    let class = if reply.is_transient() { ReplyClass::Transient } else { ReplyClass::Permanent };
+    let class = if reply.is_sending_limit() {
+        ReplyClass::Limit
+    } else if reply.is_transient() {
+        ReplyClass::Transient
+    } else {
+        ReplyClass::Permanent
+    };
     SmtpReply { class, text: text(reply) }
 }
 

@@ -1,7 +1,7 @@
 //! A profile's session with its SMTP server: one for all messages of the batch, opened when the first needs it.
 
 use mailroom_core::error_chain::Chain;
-use mailroom_core::health::{SendingChange, after_smtp_open};
+use mailroom_core::health::{SendingChange, after_message_taken, after_smtp_open};
 use mailroom_core::outbound::ports::Deliveries as _;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::ports::PortError;
@@ -115,13 +115,28 @@ fn login<'a>(profile: &'a Profile, secret: &'a Secret) -> Login<'a> {
     Login { login: profile.settings.auth.login(), secret }
 }
 
-/// Stores the health of the profile's sending, if it has changed.
-async fn record<P: Ports>(services: &Services<P>, profile: &mut Profile, opened: Result<(), &OwnerError>) {
+/// Stores the health of the profile's sending after a session was opened or not, or after a server refused a message
+/// because of a limit, if it has changed.
+pub(crate) async fn record<P: Ports>(
+    services: &Services<P>,
+    profile: &mut Profile,
+    opened: Result<(), &OwnerError>,
+) {
     if let Err(error) = opened {
         warn!(profile.id = %profile.id, code = ?error.code, "the SMTP server cannot be used: {error}");
     }
     let now = services.clock.now();
     let change = after_smtp_open(profile.sending.as_ref(), profile.version, opened, now);
+    store(services, profile, change).await;
+}
+
+/// Stores that the server took a message, if it refused the profile before.
+pub(crate) async fn record_taken<P: Ports>(services: &Services<P>, profile: &mut Profile) {
+    let change = after_message_taken(profile.sending.as_ref());
+    store(services, profile, change).await;
+}
+
+async fn store<P: Ports>(services: &Services<P>, profile: &mut Profile, change: SendingChange) {
     if change == SendingChange::Unchanged {
         return;
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailroom_core::outbound::ports::SESSIONS_PER_PROFILE;
 use mailroom_core::profile::{Profile, ProfileId};
 use mailroom_core::server::Security;
 use serde_json::{Value, json};
@@ -160,6 +161,30 @@ impl World {
             update.insert("ExpressionAttributeValues".to_owned(), json!({":past": {"N": "0"}}));
         }
         let _ = self.aws().call("dynamodb", "DynamoDB_20120810.UpdateItem", &update);
+        if leased {
+            self.free_sessions(profile);
+        }
+    }
+
+    /// Ends what crashed runs hold of the profile's SMTP sessions, as time does.
+    fn free_sessions(&self, profile: ProfileId) {
+        for number in 0..SESSIONS_PER_PROFILE {
+            let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("SESSION#{number}")}});
+            let delete = json!({"TableName": self.stack().table, "Key": key});
+            let _ = self.aws().call("dynamodb", "DynamoDB_20120810.DeleteItem", &delete);
+        }
+    }
+
+    /// Ends the pause that a server's limit gave the profile's sending, as time does.
+    pub fn end_sending_pause(&self, profile: ProfileId) {
+        let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": "PROFILE"}});
+        let get = json!({"TableName": self.stack().table, "Key": key, "ConsistentRead": true});
+        let item = self.aws().call("dynamodb", "DynamoDB_20120810.GetItem", &get);
+        if item.pointer("/Item/sending").is_some() {
+            let update =
+                json!({"TableName": self.stack().table, "Key": key, "UpdateExpression": "REMOVE sending.not_before"});
+            let _ = self.aws().call("dynamodb", "DynamoDB_20120810.UpdateItem", &update);
+        }
     }
 
     /// Stores an object in the deployment's bucket.

@@ -13,6 +13,9 @@ use crate::error::unavailable;
 /// The longest visibility timeout of a queue message: 12 hours (SQS).
 const LONGEST_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// The longest delay of a queue message: 15 minutes (SQS).
+pub const LONGEST_DELAY: Duration = Duration::from_secs(15 * 60);
+
 /// A queue, for writing to.
 #[derive(Debug)]
 pub struct SendQueue {
@@ -32,12 +35,26 @@ impl SendQueue {
         self.sqs.get_or_init(|| Client::new(&self.clients.config))
     }
 
-    /// Sends a queue message.
+    /// Sends a queue message. `group` is whose it is: a fair queue delivers the messages of one group without delaying
+    /// those of the others (SQS fair queues).
     ///
     /// # Errors
     /// When the queue does not take the message.
-    pub async fn send(&self, body: &str) -> Result<(), PortError> {
-        self.send_to(&self.url, body).await
+    pub async fn send(&self, group: &str, body: &str) -> Result<(), PortError> {
+        let send = self.sqs().send_message().queue_url(&self.url).message_group_id(group).message_body(body);
+        send.send().await.map_err(unavailable("SendMessage"))?;
+        Ok(())
+    }
+
+    /// Sends a queue message that the queue delivers after `delay`, at most [`LONGEST_DELAY`].
+    ///
+    /// # Errors
+    /// When the queue does not take the message.
+    pub async fn send_later(&self, group: &str, body: &str, delay: Duration) -> Result<(), PortError> {
+        let seconds = i32::try_from(delay.min(LONGEST_DELAY).as_secs()).unwrap_or_default();
+        let send = self.sqs().send_message().queue_url(&self.url).message_group_id(group).message_body(body);
+        send.delay_seconds(seconds).send().await.map_err(unavailable("SendMessage"))?;
+        Ok(())
     }
 
     async fn send_to(&self, url: &str, body: &str) -> Result<(), PortError> {

@@ -4,7 +4,8 @@
 //! {"version": 1, "profile_id": "01JDCABCDEFGHJKMNPQRSTVWXY", "id": "order-4711", "to": [{"address": "ann@example.org"}], "text": "Hello"}
 //! ```
 //!
-//! A queue message with nothing but the ids names a message that the API has stored. One without `version` has version 1:
+//! A queue message with nothing but the ids names a message that the API has stored; with `recheck`, one that it may have
+//! stored without getting to the queue. One without `version` has version 1:
 //! that is how flows wrote it before there was one.
 
 use mailroom_core::outbound::message::OutboundId;
@@ -20,6 +21,18 @@ pub struct SendRequest {
     pub id: OutboundId,
     /// Where the message is.
     pub content: Content,
+    /// Why the queue message is there.
+    pub occasion: Occasion,
+}
+
+/// Why a queue message is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The message is to be sent.
+    Send,
+    /// The message was about to be stored when this was put on the queue, some minutes ago: it is sent unless an attempt
+    /// was made since, because nobody knows whether it was queued.
+    Recheck,
 }
 
 /// Where the message of a request is.
@@ -64,7 +77,13 @@ impl SendRequest {
     /// A request for a message that is stored.
     #[must_use]
     pub const fn stored(profile: ProfileId, id: OutboundId) -> Self {
-        Self { profile, id, content: Content::Stored }
+        Self { profile, id, content: Content::Stored, occasion: Occasion::Send }
+    }
+
+    /// A later look at a message that is about to be stored.
+    #[must_use]
+    pub const fn recheck(profile: ProfileId, id: OutboundId) -> Self {
+        Self { profile, id, content: Content::Stored, occasion: Occasion::Recheck }
     }
 
     /// Reads a queue message's body. What is wrong with the message itself is found when it is read.
@@ -80,6 +99,10 @@ impl SendRequest {
             Some(version) if version.as_u64() == Some(Self::VERSION) => {}
             Some(version) => return Err(SendRequestError::UnknownVersion(version)),
         }
+        let occasion = match members.remove("recheck") {
+            Some(Value::Bool(true)) => Occasion::Recheck,
+            Some(_) | None => Occasion::Send,
+        };
         let mut text = |field| match members.remove(field) {
             Some(Value::String(text)) => Ok(text),
             Some(_) | None => Err(SendRequestError::Missing(field)),
@@ -91,6 +114,7 @@ impl SendRequest {
             profile: ProfileId::parse(&profile).map_err(|reason| invalid("profile_id", &reason))?,
             id: OutboundId::parse(&id).map_err(|reason| invalid("id", &reason))?,
             content: if members.is_empty() { Content::Stored } else { Content::Included(members) },
+            occasion,
         })
     }
 
@@ -101,6 +125,9 @@ impl SendRequest {
             Content::Stored => Map::new(),
             Content::Included(message) => message.clone(),
         };
+        if self.occasion == Occasion::Recheck {
+            members.insert("recheck".to_owned(), true.into());
+        }
         members.insert("version".to_owned(), Self::VERSION.into());
         members.insert("profile_id".to_owned(), self.profile.to_string().into());
         members.insert("id".to_owned(), self.id.to_string().into());
@@ -115,21 +142,24 @@ mod tests {
     use super::*;
 
     /// Every form that was ever written to a send queue.
-    const SHIPPED: [&str; 4] = [
+    const SHIPPED: [&str; 5] = [
         r#"{"profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"order-1"}"#,
         r#"{"id":"order-1","profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","version":1}"#,
         r#"{"profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"order-1","to":[{"address":"ann@example.org"}],"text":"x"}"#,
         r#"{"version":1,"profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"order-1","to":[{"address":"ann@example.org"}],"text":"x"}"#,
+        r#"{"id":"order-1","profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","recheck":true,"version":1}"#,
     ];
 
     #[test]
     fn a_message_without_a_version_has_version_1() {
-        let [stored, stored_1, included, included_1] = SHIPPED.map(|body| SendRequest::parse(body).unwrap());
+        let [stored, stored_1, included, included_1, recheck] = SHIPPED.map(|body| SendRequest::parse(body).unwrap());
         assert_eq!((&stored, &included), (&stored_1, &included_1));
         assert_eq!(stored.content, Content::Stored);
         let message = json!({"to": [{"address": "ann@example.org"}], "text": "x"});
         assert_eq!(included.content, Content::Included(message.as_object().unwrap().clone()));
         assert_eq!(stored.to_json(), SHIPPED[1]);
+        assert_eq!(recheck, SendRequest::recheck(stored.profile, stored.id.clone()));
+        assert_eq!(recheck.to_json(), SHIPPED[4]);
         assert_eq!(SendRequest::parse(&included.to_json()), Ok(included));
     }
 

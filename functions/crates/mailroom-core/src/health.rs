@@ -163,9 +163,11 @@ pub enum SendingChange {
     Refused(SendingStatus),
 }
 
-/// The change after a session with the SMTP server was opened, or was not; `current` as it is stored.
+/// The change after a session with the SMTP server was opened, or was not; `current` as it is stored. A server that throttles
+/// opens sessions all the same, so only a message that it takes ends that: see [`after_message_taken`].
 ///
-/// Only what its owner has to fix pauses all of a profile's messages: everything else is a matter of each message.
+/// What its owner has to fix, and a server that throttles, pause all of a profile's messages, so that not each of them is
+/// tried in vain: everything else is a matter of each message.
 #[must_use]
 pub fn after_smtp_open(
     current: Option<&SendingStatus>,
@@ -174,7 +176,8 @@ pub fn after_smtp_open(
     now: OffsetDateTime,
 ) -> SendingChange {
     let Err(trouble) = opened else {
-        return if current.is_some() { SendingChange::Recovered } else { SendingChange::Unchanged };
+        let ended = current.is_some_and(|sending| sending.error.code.class() != ErrorClass::Throttled);
+        return if ended { SendingChange::Recovered } else { SendingChange::Unchanged };
     };
     let class = trouble.code.class();
     let same = current.filter(|sending| sending.version == version && sending.error.code.class() == class);
@@ -182,7 +185,11 @@ pub fn after_smtp_open(
     let pause = match class {
         ErrorClass::Owner => (count >= REFUSALS_BEFORE_PAUSE).then_some(OWNER_ERROR_PAUSE),
         ErrorClass::Authorization => Some(OWNER_ERROR_PAUSE),
-        ErrorClass::Transient | ErrorClass::Throttled => None,
+        ErrorClass::Throttled => {
+            let asked = trouble.retry_after.and_then(|pause| Duration::try_from(pause).ok());
+            Some(asked.unwrap_or_else(|| backoff(count.saturating_add(1))).min(MAX_BACKOFF))
+        }
+        ErrorClass::Transient => None,
     };
     SendingChange::Refused(SendingStatus {
         error: CurrentError {
@@ -194,6 +201,12 @@ pub fn after_smtp_open(
         not_before: pause.map(|pause| now.saturating_add(pause)),
         version,
     })
+}
+
+/// The change after a server has taken a message: whatever it held against the profile before is over.
+#[must_use]
+pub const fn after_message_taken(current: Option<&SendingStatus>) -> SendingChange {
+    if current.is_some() { SendingChange::Recovered } else { SendingChange::Unchanged }
 }
 
 fn after_success(status: &Status, handed_over: usize, now: OffsetDateTime) -> Option<Status> {
@@ -352,6 +365,21 @@ mod tests {
         assert_eq!((edited.error.count, edited.not_before), (1, None));
         assert_eq!(after_smtp_open(Some(&sending), 7, Ok(()), NOW), SendingChange::Recovered);
         assert_eq!(after_smtp_open(None, 7, Ok(()), NOW), SendingChange::Unchanged);
+    }
+
+    #[test]
+    fn a_server_that_throttles_pauses_the_profile_until_it_takes_a_message() {
+        let limit = OwnerError::new(ErrorCode::SmtpThrottled, "daily limit");
+        let mut current = None;
+        for pause in [30, 60, 120, 240, 480, 900, 900] {
+            let change = after_smtp_open(current.as_ref(), 7, Err(&limit), NOW);
+            let SendingChange::Refused(sending) = change else { panic!("{change:?}") };
+            assert_eq!(sending.not_before, Some(NOW + Duration::seconds(pause)));
+            assert_eq!(after_smtp_open(Some(&sending), 7, Ok(()), NOW), SendingChange::Unchanged);
+            current = Some(sending);
+        }
+        assert_eq!(after_message_taken(current.as_ref()), SendingChange::Recovered);
+        assert_eq!(after_message_taken(None), SendingChange::Unchanged);
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn queued(id: &str, change: serde_json::Value) -> QueuedSend {
         body[name] = value.clone();
     }
     let body = body.to_string();
-    let queue_message = QueueMessage { id: "1".to_owned(), receipt_handle: "r".to_owned(), body };
+    let queue_message = QueueMessage { id: "1".to_owned(), receipt_handle: "r".to_owned(), body, deliveries: Some(1) };
     QueuedSend::read(queue_message).unwrap()
 }
 
@@ -177,6 +177,57 @@ async fn with_less_than_90_seconds_left_the_dot_is_not_sent() {
     world.state().transfer_time = Duration::from_secs(29);
     assert_eq!(run_for(&world, &message, Duration::from_secs(120)).await.unwrap(), Ack::Done);
     assert_eq!(world.state().sent_to.len(), 1);
+}
+
+#[tokio::test]
+async fn a_few_runs_at_once_send_for_a_profile_and_the_others_leave_its_messages() {
+    let world = World::new();
+    world.state().sessions = ["one", "two", "three"].map(str::to_owned).to_vec();
+    let mut message = queued("a", json!({}));
+    for (deliveries, pause) in [(1, 10), (3, 30), (900, 300)] {
+        message.queue_message.deliveries = Some(deliveries);
+        assert_eq!(run(&world, &message).await.unwrap(), Ack::Again(Duration::from_secs(pause)));
+    }
+    assert_eq!((world.delivery("a").revision, world.state().events.len()), (0, 0), "nothing is written for it");
+    world.state().sessions.pop();
+    assert_eq!(run(&world, &message).await.unwrap(), Ack::Done);
+    assert_eq!(world.state().sessions.len(), 2, "the session is given back");
+}
+
+#[tokio::test]
+async fn a_limit_of_the_server_pauses_the_profile_until_a_message_is_taken() {
+    let world = World::new();
+    let limit = reply(ReplyClass::Limit, "550 5.4.5 Daily sending limit exceeded");
+    world.state().dots.push_back(FinalDot::Refused(limit));
+    for id in ["a", "b", "c"] {
+        assert!(matches!(run(&world, &queued(id, json!({}))).await.unwrap(), Ack::Again(_)));
+        assert_eq!(world.delivery(id).error.unwrap().code.name(), "smtp_throttled");
+    }
+    assert_eq!(world.state().events, ["open", "dot"], "only the first is tried");
+    pass(time::Duration::MINUTE);
+    assert_eq!(run(&world, &queued("b", json!({}))).await.unwrap(), Ack::Done);
+    assert!(world.state().profiles.values().all(|profile| profile.sending.is_none()));
+}
+
+#[tokio::test]
+async fn a_later_look_sends_what_nobody_has_touched_and_nothing_else() {
+    let world = World::new();
+    let message = queued("a", json!({}));
+    // Stored, and never put on the queue.
+    run_for(&world, &message, Duration::ZERO).await.unwrap();
+    let mut recheck = queued("a", json!({"recheck": true}));
+    world.state().transfers.push_back(broken());
+    assert!(matches!(run(&world, &recheck).await.unwrap(), Ack::Again(_)));
+    // The next delivery of that request, which has the message's retries now.
+    pass(time::Duration::HOUR);
+    recheck.queue_message.deliveries = Some(2);
+    assert_eq!(run(&world, &recheck).await.unwrap(), Ack::Done);
+    assert_eq!(world.state().sent_to.len(), 1);
+
+    world.state().transfers.push_back(broken());
+    assert!(matches!(run(&world, &queued("b", json!({}))).await.unwrap(), Ack::Again(_)));
+    assert_eq!(run(&world, &queued("b", json!({"recheck": true}))).await.unwrap(), Ack::Done);
+    assert_eq!(world.delivery("b").attempts, 1);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use mailroom_core::health::SendingChange;
 use mailroom_core::outbound::delivery::Delivery;
 use mailroom_core::outbound::loop_guard::{AutomatedSender, LIMIT_WINDOW};
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
-use mailroom_core::outbound::ports::{Admission, BeginDelivery, Deliveries, IdempotencyKey};
+use mailroom_core::outbound::ports::{Admission, BeginDelivery, Deliveries, IdempotencyKey, SessionSlot};
 use mailroom_core::ports::{PortError, Profiles};
 use mailroom_core::profile::{Profile, ProfileId};
 use serde::{Deserialize, Serialize};
@@ -212,6 +212,20 @@ impl Deliveries for Table {
         }
     }
 
+    async fn take_session(
+        &self,
+        profile: ProfileId,
+        holder: &str,
+        until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<Option<SessionSlot>, PortError> {
+        self.take_slot(profile, holder, until, now).await
+    }
+
+    async fn release_session(&self, profile: ProfileId, slot: &SessionSlot) -> Result<(), PortError> {
+        self.release_slot(profile, slot).await
+    }
+
     async fn automated_sender(
         &self,
         profile: ProfileId,
@@ -342,7 +356,7 @@ impl Deliveries for Table {
     }
 }
 
-fn is_condition(error: &SdkError<PutItemError>) -> bool {
+pub(super) fn is_condition(error: &SdkError<PutItemError>) -> bool {
     error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 

@@ -18,12 +18,16 @@ async fn a_queue_message_is_hidden_for_twelve_hours_at_most() {
 #[tokio::test]
 async fn each_message_goes_to_its_queue() {
     let taken = || ok(json!({"MessageId": "1", "MD5OfMessageBody": "x"}));
-    let (clients, calls) = service([taken(), taken(), taken()]);
+    let (clients, calls) = service([taken(), taken(), taken(), taken()]);
     let queues = Queues::new(&clients, "http://q", "http://d", Some("http://o"));
     // The SDK compares the digests, which the replay does not compute.
-    let _ = queues.send.send("{}").await;
+    let _ = queues.send.send("p", "{}").await;
     let _ = queues.dead_letter("a").await;
     let _ = queues.publish_outcome("b").await;
+    let _ = queues.send.send_later("p", "later", Duration::from_secs(3600)).await;
+    let groups: Vec<_> = calls.all().iter().map(|call| call.body["MessageGroupId"].clone()).collect();
+    assert_eq!(groups, [json!("p"), json!(null), json!(null), json!("p")]);
+    assert_eq!(calls.all()[3].body["DelaySeconds"], 900);
     let sent: Vec<_> = calls
         .all()
         .iter()
@@ -31,7 +35,12 @@ async fn each_message_goes_to_its_queue() {
         .collect();
     assert_eq!(
         sent,
-        [(json!("http://q"), json!("{}")), (json!("http://d"), json!("a")), (json!("http://o"), json!("b"))]
+        [
+            (json!("http://q"), json!("{}")),
+            (json!("http://d"), json!("a")),
+            (json!("http://o"), json!("b")),
+            (json!("http://q"), json!("later")),
+        ]
     );
 }
 

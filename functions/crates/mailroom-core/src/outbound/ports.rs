@@ -41,6 +41,19 @@ pub enum Admission {
     LimitReached,
 }
 
+/// The most sessions with a profile's SMTP server at once: Exchange Online allows three a mailbox, and one profile's
+/// messages leave the other runs to the rest.
+pub const SESSIONS_PER_PROFILE: u32 = 3;
+
+/// The right to one of a profile's sessions with its SMTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSlot {
+    /// Which of the [`SESSIONS_PER_PROFILE`].
+    pub number: u32,
+    /// The run that holds it; unique among runs.
+    pub holder: String,
+}
+
 /// The stored outbound messages, their profiles, and what the loop guard knows.
 pub trait Deliveries: Send + Sync {
     /// A profile as it is stored now; `None` when there is none.
@@ -68,6 +81,23 @@ pub trait Deliveries: Send + Sync {
     /// Fails with [`PortError::Lost`] when the stored one was changed since this one was read. A repeat of a write whose
     /// response was lost succeeds.
     fn save_delivery(&self, delivery: &mut Delivery) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Takes one of the profile's sessions until the run ends, or crashes and `until` passes; `None` when other runs hold
+    /// all of them.
+    fn take_session(
+        &self,
+        profile: ProfileId,
+        holder: &str,
+        until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> impl Future<Output = Result<Option<SessionSlot>, PortError>> + Send;
+
+    /// Gives a session back.
+    fn release_session(
+        &self,
+        profile: ProfileId,
+        slot: &SessionSlot,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// The kind of program that wrote one of these messages, which the profile has received; `None` when no program is
     /// known to have written one.

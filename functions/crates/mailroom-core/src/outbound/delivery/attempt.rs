@@ -24,6 +24,9 @@ impl SmtpReply {
 pub enum ReplyClass {
     /// 4yz: the same command may succeed later.
     Transient,
+    /// The sender has reached a limit of the server, whatever the code: the profile's other messages will be refused too,
+    /// until it passes.
+    Limit,
     /// 5yz: the same command will be refused again.
     Permanent,
 }

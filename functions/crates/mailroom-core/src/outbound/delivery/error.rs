@@ -58,11 +58,18 @@ impl SendError {
     /// The server refused the message with this reply.
     #[must_use]
     pub(super) fn refused(class: ReplyClass, reply: &str) -> Self {
-        let message = match class {
-            ReplyClass::Permanent => format!("The mail server refused the message: \"{reply}\"."),
-            ReplyClass::Transient => format!("The mail server put the message off: \"{reply}\"."),
+        let (code, message) = match class {
+            ReplyClass::Permanent => {
+                (ErrorCode::SmtpRejected, format!("The mail server refused the message: \"{reply}\"."))
+            }
+            ReplyClass::Transient => {
+                (ErrorCode::SmtpRejected, format!("The mail server put the message off: \"{reply}\"."))
+            }
+            ReplyClass::Limit => {
+                (ErrorCode::SmtpThrottled, format!("A sending limit of the mail server is reached: \"{reply}\"."))
+            }
         };
-        Self::new(SendErrorCode::Profile(ErrorCode::SmtpRejected), message)
+        Self::new(SendErrorCode::Profile(code), message)
     }
 
     /// The server put the message off for one recipient with this reply.

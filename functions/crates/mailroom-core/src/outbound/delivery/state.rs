@@ -321,6 +321,15 @@ impl Delivery {
         }
     }
 
+    /// Whether nothing has happened to the message since it was accepted or resent.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.state() == DeliveryState::Queued
+            && (self.attempts, self.crashes) == (0, 0)
+            && self.error.is_none()
+            && self.next_at.is_none()
+    }
+
     /// The profile has no mailbox that a copy could be filed in.
     pub fn skip_sent_mailbox(&mut self) {
         if let SentCopy::Due(_) = self.sent_copy {

@@ -115,10 +115,12 @@ impl Delivery {
             for one in self.recipients.iter_mut().filter(|one| one.address == *address) {
                 one.status = match reply.class {
                     ReplyClass::Permanent => RecipientStatus::Rejected(reply.text.clone()),
-                    ReplyClass::Transient if reply.closes_session() => {
+                    ReplyClass::Transient | ReplyClass::Limit if reply.closes_session() => {
                         RecipientStatus::WaitingAlone(reply.text.clone())
                     }
-                    ReplyClass::Transient => RecipientStatus::Waiting(Some(reply.text.clone())),
+                    ReplyClass::Transient | ReplyClass::Limit => {
+                        RecipientStatus::Waiting(Some(reply.text.clone()))
+                    }
                 };
             }
         }
@@ -136,7 +138,7 @@ impl Delivery {
                 self.set_in_flight(&RecipientStatus::Waiting(None));
                 match class {
                     ReplyClass::Permanent => self.reject_waiting(&text),
-                    ReplyClass::Transient => self.note_reply_to_waiting(&text),
+                    ReplyClass::Transient | ReplyClass::Limit => self.note_reply_to_waiting(&text),
                 }
                 self.error = Some(SendError::refused(class, &text));
                 self.smtp_reply = Some(text);
