@@ -99,10 +99,8 @@ fn a_connection_that_is_reset_at_any_step() {
 fn a_server_that_hangs_at_any_step() {
     // So much that twenty seconds are left for what comes before the dot.
     let limit = Duration::from_secs(120);
-    let before_the_dot: Vec<Step> = STEPS
-        .into_iter()
-        .filter(|step| !matches!(step, Step::Body | Step::Dot | Step::Stored))
-        .collect();
+    let before_the_dot: Vec<Step> =
+        STEPS.into_iter().filter(|step| !matches!(step, Step::Body | Step::Dot | Step::Stored)).collect();
     lost_connections(&before_the_dot, Fault::Hang, limit, &["smtp_timeout"]);
 }
 

@@ -169,7 +169,8 @@ impl World {
     /// Ends what crashed runs hold of the profile's SMTP sessions, as time does.
     fn free_sessions(&self, profile: ProfileId) {
         for number in 0..SESSIONS_PER_PROFILE {
-            let key = json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("SESSION#{number}")}});
+            let key =
+                json!({"PK": {"S": format!("PROFILE#{profile}")}, "SK": {"S": format!("SESSION#{number}")}});
             let delete = json!({"TableName": self.stack().table, "Key": key});
             let _ = self.aws().call("dynamodb", "DynamoDB_20120810.DeleteItem", &delete);
         }
@@ -181,8 +182,7 @@ impl World {
         let get = json!({"TableName": self.stack().table, "Key": key, "ConsistentRead": true});
         let item = self.aws().call("dynamodb", "DynamoDB_20120810.GetItem", &get);
         if item.pointer("/Item/sending").is_some() {
-            let update =
-                json!({"TableName": self.stack().table, "Key": key, "UpdateExpression": "REMOVE sending.not_before"});
+            let update = json!({"TableName": self.stack().table, "Key": key, "UpdateExpression": "REMOVE sending.not_before"});
             let _ = self.aws().call("dynamodb", "DynamoDB_20120810.UpdateItem", &update);
         }
     }

@@ -5,8 +5,8 @@ mod view;
 
 use deserr::{Deserr, ValuePointerRef};
 use mailroom_core::outbound::message::{
-    Attachment, Correspondent, Disposition, LoopGuard, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS, MAX_RECIPIENTS,
-    MediaType, Message, ObjectKey, Origin, SaveToSent, Source,
+    Attachment, Correspondent, Disposition, ExtraHeader, LoopGuard, MAX_ATTACHMENT_BYTES, MAX_ATTACHMENTS,
+    MAX_RECIPIENTS, MediaType, Message, ObjectKey, Origin, SaveToSent, Source,
 };
 use mailroom_core::profile::ProfileId;
 use utoipa::ToSchema;
@@ -23,6 +23,9 @@ const MAX_REFERENCES: usize = 100;
 
 /// The most addresses in `reply_to`.
 const MAX_REPLY_TO: usize = 10;
+
+/// The most further header fields.
+const MAX_HEADERS: usize = 20;
 
 /// A message to be sent.
 #[derive(Debug, Clone, Deserr, ToSchema)]
@@ -69,6 +72,10 @@ pub struct MessageBody {
     #[deserr(default)]
     #[schema(max_items = 50, default = json!([]))]
     pub attachments: Vec<AttachmentBody>,
+    /// Further header fields: how other programs treat the message.
+    #[deserr(default)]
+    #[schema(max_items = 20, default = json!([]))]
+    pub headers: Vec<HeaderBody>,
     /// Whether a program sends the message on its own. The message then carries `Auto-Submitted`, and the number per
     /// recipient and hour is limited.
     #[deserr(default)]
@@ -97,6 +104,20 @@ pub struct PersonBody {
     pub address: AddressText,
 }
 
+/// A header field: `List-Unsubscribe`, `List-Unsubscribe-Post`, `X-Auto-Response-Suppress`, `Importance`, or one whose name
+/// begins with `X-`.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, deny_unknown_fields, validate = one_field -> Problems)]
+#[schema(as = HeaderField)]
+pub struct HeaderBody {
+    /// The field's name.
+    #[schema(min_length = 3, max_length = 64, example = "X-Ticket", pattern = r"^[Xx]-[A-Za-z0-9-]{1,62}$")]
+    pub name: String,
+    /// The field's value: one line.
+    #[schema(min_length = 1, max_length = 900, example = "4711", pattern = r"^[!-~]([ -~]*[!-~])?$")]
+    pub value: String,
+}
+
 /// An attached file: its `content`, or the `key` of an attachment that the profile has received.
 #[derive(Debug, Clone, Deserr, ToSchema)]
 #[deserr(error = Problems, deny_unknown_fields, validate = one_source -> Problems)]
@@ -104,7 +125,8 @@ pub struct PersonBody {
 pub struct AttachmentBody {
     /// The name under which the recipient saves the file.
     pub filename: FileName,
-    /// The media type of the file (RFC 2046).
+    /// The media type of the file (RFC 2046), with its parameters. A `message/rfc822` whose lines are not 7-bit text is sent as
+    /// `application/octet-stream`.
     #[deserr(default = MediaTypeText::unknown())]
     #[schema(default = "application/octet-stream")]
     pub content_type: MediaTypeText,
@@ -133,6 +155,13 @@ pub enum SaveToSentBody {
     Never,
 }
 
+fn one_field(body: HeaderBody, location: ValuePointerRef<'_>) -> Result<HeaderBody, Problems> {
+    match ExtraHeader::parse(&body.name, &body.value) {
+        Ok(_) => Ok(body),
+        Err(why) => Err(Problems::one(crate::problem::name_of(location), why.to_string())),
+    }
+}
+
 fn one_source(body: AttachmentBody, location: ValuePointerRef<'_>) -> Result<AttachmentBody, Problems> {
     match (&body.content, &body.key) {
         (Some(_), Some(_)) | (None, None) => {
@@ -157,6 +186,7 @@ fn complete(body: MessageBody, _: ValuePointerRef<'_>) -> Result<MessageBody, Pr
         ("reply_to", body.reply_to.len(), MAX_REPLY_TO),
         ("references", body.references.len(), MAX_REFERENCES),
         ("attachments", body.attachments.len(), MAX_ATTACHMENTS),
+        ("headers", body.headers.len(), MAX_HEADERS),
     ] {
         if length > most {
             problems.add(name, format!("must have at most {most} entries"));
@@ -188,6 +218,13 @@ impl MessageBody {
                 Err(why) => problems.add(format!("attachments[{n}].key"), why),
             }
         }
+        let mut headers = Vec::new();
+        for (n, header) in self.headers.iter().enumerate() {
+            match ExtraHeader::parse(&header.name, &header.value) {
+                Ok(header) => headers.push(header),
+                Err(why) => problems.add(format!("headers[{n}]"), why.to_string()),
+            }
+        }
         problems.none_or()?;
         Ok(Message {
             to: people(self.to),
@@ -201,6 +238,7 @@ impl MessageBody {
             in_reply_to: self.in_reply_to.map(|id| id.0),
             references: self.references.into_iter().map(|id| id.0).collect(),
             attachments,
+            headers,
             origin: if self.auto_submitted { Origin::Automatic } else { Origin::Person },
             save_to_sent: match self.save_to_sent {
                 SaveToSentBody::Auto => SaveToSent::Auto,

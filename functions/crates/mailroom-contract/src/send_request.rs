@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_message_without_a_version_has_version_1() {
-        let [stored, stored_1, included, included_1, recheck] = SHIPPED.map(|body| SendRequest::parse(body).unwrap());
+        let [stored, stored_1, included, included_1, recheck] =
+            SHIPPED.map(|body| SendRequest::parse(body).unwrap());
         assert_eq!((&stored, &included), (&stored_1, &included_1));
         assert_eq!(stored.content, Content::Stored);
         let message = json!({"to": [{"address": "ann@example.org"}], "text": "x"});

@@ -15,13 +15,16 @@ use lettre::message::header::{
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message as LettreMessage};
 use mailroom_core::outbound::message::{
-    Correspondent, Disposition, EmailAddress, HeaderText, Message, MessageId, Origin,
+    Correspondent, Disposition, EmailAddress, HeaderText, MediaType, Message, MessageId, Origin,
 };
 use time::OffsetDateTime;
 
 /// Ids in `References`: the first, which names the conversation, and the latest. Programs look at no more, and some
 /// refuse longer fields.
 const MAX_REFERENCES: usize = 21;
+
+/// The longest line in bytes, without its end (RFC 5322 §2.1.1).
+const MAX_LINE: usize = 998;
 
 /// What the sender adds to a message.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +46,9 @@ pub enum ComposeError {
     /// lettre refuses a media type.
     #[error("a media type cannot be written in a message")]
     MediaType,
+    /// lettre refuses the name of a header field.
+    #[error("a header field cannot be written in a message")]
+    Header,
     /// There are fewer or more contents than attachments.
     #[error("the contents do not match the attachments")]
     Missing,
@@ -103,6 +109,10 @@ fn head(message: &Message, stamp: &Stamp<'_>) -> Result<MessageBuilder, ComposeE
         let word = if message.in_reply_to.is_some() { "auto-replied" } else { "auto-generated" };
         let name = HeaderName::new_from_ascii_str("Auto-Submitted");
         builder = builder.raw_header(HeaderValue::new(name, word.to_owned()));
+    }
+    for header in &message.headers {
+        let name = HeaderName::new_from_ascii(header.name().to_owned()).map_err(|_| ComposeError::Header)?;
+        builder = builder.raw_header(HeaderValue::new(name, encoded(header.value())));
     }
     Ok(builder)
 }
@@ -178,11 +188,8 @@ fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError>
                 (part.header(ContentDisposition::attachment(name)), &mut files)
             }
         };
-        let kind =
-            ContentType::parse(attachment.content_type.as_str()).map_err(|_| ComposeError::MediaType)?;
-        // Base64 always: in 7bit a file's line ends would change on the way.
-        let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64);
-        list.push(part.header(kind).body(body.map_err(|_| ComposeError::Missing)?));
+        let (kind, body) = content(&attachment.content_type, bytes)?;
+        list.push(part.header(kind).body(body));
     }
     let html = message.html.as_deref().map(|html| {
         let html = SinglePart::html(with_crlf(html));
@@ -207,6 +214,32 @@ fn body(message: &Message, contents: Vec<Vec<u8>>) -> Result<Part, ComposeError>
         None => mixed,
     };
     Ok(Part::Multi(files.into_iter().fold(mixed, MultiPart::singlepart)))
+}
+
+/// An attachment's media type and its bytes as they go out: in base64, because in 7bit a file's line ends would change on
+/// the way. A message must not be encoded (RFC 2046 §5.2.1), and programs show an encoded one as empty: it goes out as it
+/// is, or as a file of unknown kind.
+fn content(media_type: &MediaType, bytes: Vec<u8>) -> Result<(ContentType, Body), ComposeError> {
+    let kind = |text| ContentType::parse(text).map_err(|_| ComposeError::MediaType);
+    let text = media_type.as_str();
+    let text = if media_type.is_message() {
+        if let Some(lines) = seven_bit(&bytes) {
+            let body = Body::dangerous_pre_encoded(lines.into_bytes(), ContentTransferEncoding::SevenBit);
+            return Ok((kind(text)?, body));
+        }
+        "application/octet-stream"
+    } else {
+        text
+    };
+    let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64);
+    Ok((kind(text)?, body.map_err(|_| ComposeError::Missing)?))
+}
+
+/// The bytes as lines of 7-bit text (RFC 2045 §2.7) that end in CRLF; `None` where they are no such lines.
+fn seven_bit(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii() && !text.contains('\0'))?;
+    let lines = with_crlf(text);
+    lines.split("\r\n").all(|line| line.len() <= MAX_LINE).then_some(lines)
 }
 
 /// A text whose lines end in CRLF.

@@ -20,7 +20,8 @@ fn queued(id: &str, change: serde_json::Value) -> QueuedSend {
         body[name] = value.clone();
     }
     let body = body.to_string();
-    let queue_message = QueueMessage { id: "1".to_owned(), receipt_handle: "r".to_owned(), body, deliveries: Some(1) };
+    let queue_message =
+        QueueMessage { id: "1".to_owned(), receipt_handle: "r".to_owned(), body, deliveries: Some(1) };
     QueuedSend::read(queue_message).unwrap()
 }
 
@@ -171,7 +172,10 @@ async fn with_less_than_90_seconds_left_the_dot_is_not_sent() {
     let ack = run_for(&world, &message, Duration::from_secs(120)).await.unwrap();
     assert!(matches!(ack, Ack::Again(pause) if pause > Duration::from_secs(20)), "{ack:?}");
     let delivery = world.delivery("a");
-    assert_eq!((delivery.state(), delivery.error.unwrap().code.name().as_str()), (DeliveryState::Queued, "smtp_timeout"));
+    assert_eq!(
+        (delivery.state(), delivery.error.unwrap().code.name().as_str()),
+        (DeliveryState::Queued, "smtp_timeout")
+    );
     assert_eq!(world.state().events, ["open"]);
     pass(time::Duration::HOUR);
     world.state().transfer_time = Duration::from_secs(29);
@@ -188,7 +192,11 @@ async fn a_few_runs_at_once_send_for_a_profile_and_the_others_leave_its_messages
         message.queue_message.deliveries = Some(deliveries);
         assert_eq!(run(&world, &message).await.unwrap(), Ack::Again(Duration::from_secs(pause)));
     }
-    assert_eq!((world.delivery("a").revision, world.state().events.len()), (0, 0), "nothing is written for it");
+    assert_eq!(
+        (world.delivery("a").revision, world.state().events.len()),
+        (0, 0),
+        "nothing is written for it"
+    );
     world.state().sessions.pop();
     assert_eq!(run(&world, &message).await.unwrap(), Ack::Done);
     assert_eq!(world.state().sessions.len(), 2, "the session is given back");

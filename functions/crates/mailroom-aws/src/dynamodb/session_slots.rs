@@ -60,7 +60,12 @@ impl Table {
         }
     }
 
-    fn put_slot(&self, profile: ProfileId, slot: &SessionSlot, until: OffsetDateTime) -> PutItemFluentBuilder {
+    fn put_slot(
+        &self,
+        profile: ProfileId,
+        slot: &SessionSlot,
+        until: OffsetDateTime,
+    ) -> PutItemFluentBuilder {
         let mut item = key(profile_key(profile), format!("SESSION#{}", slot.number));
         item.insert("holder".to_owned(), text(&slot.holder));
         item.insert("until".to_owned(), number(millis(until)));
@@ -82,15 +87,8 @@ mod tests {
     #[tokio::test]
     async fn a_run_takes_the_first_free_session_and_gives_it_back() {
         let held = || exception("ConditionalCheckFailedException");
-        let (clients, calls) = service([
-            held(),
-            ok(json!({})),
-            ok(json!({})),
-            held(),
-            held(),
-            held(),
-            held(),
-        ]);
+        let (clients, calls) =
+            service([held(), ok(json!({})), ok(json!({})), held(), held(), held(), held()]);
         let table = Table::new(&clients, "t");
         let profile = ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap();
         let slot = table.take_slot(profile, "one", NOW + Duration::MINUTE, NOW).await.unwrap().unwrap();
@@ -102,7 +100,10 @@ mod tests {
             all[3..6].iter().map(|call| call.body["Item"]["SK"]["S"].as_str().unwrap().to_owned()).collect();
         assert_eq!(tried.len(), 3, "each of them once");
         assert_eq!(all[1].body["ExpressionAttributeValues"][":now"]["N"], "1793534400000");
-        assert_eq!((&all[2].body["Item"]["SK"], &all[2].body["Item"]["until"]["N"]), (&all[1].body["Item"]["SK"], &json!("0")));
+        assert_eq!(
+            (&all[2].body["Item"]["SK"], &all[2].body["Item"]["until"]["N"]),
+            (&all[1].body["Item"]["SK"], &json!("0"))
+        );
         assert_eq!(all[2].body["ConditionExpression"], "holder = :holder");
     }
 }

@@ -78,10 +78,10 @@ from_text!(FileName, |text| {
     HeaderText::parse(&text, 200).map_err(words)
 });
 
-/// A media type without parameters.
+/// A media type, with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, max_length = 129, example = "application/pdf",
-    pattern = r"^(application|audio|font|image|text|video)/[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$")]
+#[schema(value_type = String, max_length = 300, example = "text/calendar; method=REQUEST",
+    pattern = r"^(message/rfc822|(application|audio|font|image|text|video)/[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}(; (method|charset|format)=[A-Za-z0-9-]{1,30})?)$")]
 pub struct MediaTypeText(pub(super) MediaType);
 from_text!(MediaTypeText, |text| MediaType::parse(&text).map_err(words));
 

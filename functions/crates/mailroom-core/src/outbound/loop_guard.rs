@@ -100,6 +100,7 @@ mod tests {
             in_reply_to: None,
             references: Vec::new(),
             attachments: Vec::new(),
+            headers: Vec::new(),
             origin: Origin::Person,
             save_to_sent: SaveToSent::Auto,
             loop_guard: LoopGuard::On,

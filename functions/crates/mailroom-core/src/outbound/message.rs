@@ -3,11 +3,16 @@
 //! A message built from these types cannot smuggle in a header field: none of them holds a line break or a control
 //! character where a field could start.
 
+mod extra_header;
+mod media_type;
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
+pub use self::extra_header::ExtraHeader;
+pub use self::media_type::MediaType;
 use crate::invalid::Invalid;
 use crate::profile::ProfileId;
 
@@ -256,38 +261,6 @@ impl fmt::Display for OutboundId {
     }
 }
 
-/// `type/subtype` (RFC 6838 §4.2).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaType(String);
-
-impl MediaType {
-    /// Reads a media type without parameters.
-    ///
-    /// # Errors
-    /// When the text is not a media type, or names one that cannot be attached as bytes (RFC 2046 §5).
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let fine = |part: &str| {
-            (1..=64).contains(&part.len())
-                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-        };
-        let lower = text.to_ascii_lowercase();
-        match lower.split_once('/') {
-            Some(("multipart" | "message", _)) => {
-                Err(Invalid::new("must not be multipart or message: attach that as application/octet-stream"))
-            }
-            Some((kind, subtype)) if fine(kind) && fine(subtype) => Ok(Self(lower)),
-            Some(_) | None => Err(Invalid::new("must be a media type such as application/pdf")),
-        }
-    }
-
-    /// The media type in lower case.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Where an attachment's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -408,6 +381,8 @@ pub struct Message {
     pub references: Vec<MessageId>,
     /// The attached files.
     pub attachments: Vec<Attachment>,
+    /// Further header fields.
+    pub headers: Vec<ExtraHeader>,
     /// Who caused the message.
     pub origin: Origin,
     /// Whether a copy is filed in the sent mailbox.

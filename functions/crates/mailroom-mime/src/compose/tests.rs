@@ -1,5 +1,5 @@
 use mailroom_core::inbound::job::TextSource;
-use mailroom_core::outbound::message::{Attachment, LoopGuard, MediaType, SaveToSent, Source};
+use mailroom_core::outbound::message::{Attachment, ExtraHeader, LoopGuard, SaveToSent, Source};
 use proptest::prelude::*;
 use time::macros::datetime;
 
@@ -31,6 +31,7 @@ fn message() -> Message {
         in_reply_to: None,
         references: Vec::new(),
         attachments: Vec::new(),
+        headers: Vec::new(),
         origin: Origin::Person,
         save_to_sent: SaveToSent::Auto,
         loop_guard: LoopGuard::On,
@@ -218,4 +219,67 @@ proptest! {
         prop_assert_eq!(read.parts.len(), 1);
         prop_assert_eq!(read.parts[0].bytes.as_ref(), &bytes[..]);
     }
+}
+
+#[test]
+fn an_enclosed_message_is_never_encoded() {
+    let enclosed = |bytes: &[u8]| {
+        let attachment = Attachment {
+            filename: line("message.eml"),
+            content_type: MediaType::parse("message/rfc822").unwrap(),
+            source: Source::Bytes(bytes.to_vec()),
+            disposition: Disposition::Attachment,
+        };
+        let message = Message { attachments: vec![attachment], ..message() };
+        let raw = composed(&message, vec![bytes.to_vec()]);
+        assert_sound(&raw);
+        String::from_utf8(raw).unwrap()
+    };
+    let plain = enclosed(b"From: ann@example.org\nSubject: Hello\n\n.\nBye\n");
+    assert!(plain.contains("Content-Type: message/rfc822\r\n"), "{plain}");
+    assert!(plain.contains("\r\nFrom: ann@example.org\r\nSubject: Hello\r\n\r\n.\r\nBye\r\n"), "{plain}");
+    let long = format!("Subject: {}\r\n\r\nx", "x".repeat(1000));
+    for other in ["Subject: Gr\u{fc}\u{df}e\r\n\r\nx", "Subject: a\0b\r\n\r\nx", &long] {
+        let raw = enclosed(other.as_bytes());
+        assert!(
+            !raw.contains("message/rfc822") && raw.contains("Content-Type: application/octet-stream"),
+            "{raw}"
+        );
+        assert!(raw.contains("message.eml") && raw.contains("Content-Transfer-Encoding: base64"), "{raw}");
+    }
+}
+
+#[test]
+fn header_fields_and_parameters_are_written_as_given() {
+    let header = |name, value: &str| ExtraHeader::parse(name, value).unwrap();
+    let unsubscribe = format!("<https://example.org/{}>", "u".repeat(800));
+    let message = Message {
+        headers: vec![
+            header("List-Unsubscribe", &unsubscribe),
+            header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            header("X-Ticket", "Gr\u{f6}\u{df}e =?x"),
+        ],
+        attachments: vec![Attachment {
+            filename: line("invite.ics"),
+            content_type: MediaType::parse("text/calendar; method=REQUEST").unwrap(),
+            source: Source::Bytes(Vec::new()),
+            disposition: Disposition::Attachment,
+        }],
+        ..message()
+    };
+    let raw = composed(&message, vec![b"BEGIN:VCALENDAR\r\n".to_vec()]);
+    assert_sound(&raw);
+    let text = String::from_utf8(raw.clone()).unwrap();
+    assert!(
+        text.contains(&unsubscribe)
+            && text.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"),
+        "{text}"
+    );
+    assert!(text.contains("Content-Type: text/calendar; method=REQUEST"), "{text}");
+    let read = parse::parse_message(&raw).content;
+    assert!(
+        read.headers.iter().any(|(name, value)| name == "X-Ticket" && value == "Gr\u{f6}\u{df}e =?x"),
+        "{:?}",
+        read.headers
+    );
 }

@@ -65,9 +65,10 @@ impl SendError {
             ReplyClass::Transient => {
                 (ErrorCode::SmtpRejected, format!("The mail server put the message off: \"{reply}\"."))
             }
-            ReplyClass::Limit => {
-                (ErrorCode::SmtpThrottled, format!("A sending limit of the mail server is reached: \"{reply}\"."))
-            }
+            ReplyClass::Limit => (
+                ErrorCode::SmtpThrottled,
+                format!("A sending limit of the mail server is reached: \"{reply}\"."),
+            ),
         };
         Self::new(SendErrorCode::Profile(code), message)
     }

@@ -115,9 +115,7 @@ fn only_objects_of_the_profile_are_attached() {
 #[test]
 fn media_types_are_those_that_can_be_attached() {
     assert_eq!(MediaType::parse("Application/PDF").unwrap().as_str(), "application/pdf");
-    for bad in
-        ["", "pdf", "a/b/c", "a/", "text/plain; charset=x", "multipart/mixed", "message/rfc822", "a/b\r\n"]
-    {
+    for bad in ["", "pdf", "a/b/c", "a/", "text/plain ", "multipart/mixed", "message/partial", "a/b\r\n"] {
         assert!(MediaType::parse(bad).is_err(), "{bad:?}");
     }
 }
