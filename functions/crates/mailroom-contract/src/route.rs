@@ -141,8 +141,8 @@ impl Operation {
             | Self::CreateFlowSchema
             | Self::PutFlowSchema
             | Self::DeleteFlowSchema => &[Right::Write],
-            Self::SendMessage => &[Right::Send],
-            Self::GetMessage => &[Right::Read, Right::Send],
+            Self::SendMessage | Self::CancelMessage | Self::ResendMessage => &[Right::Send],
+            Self::ListMessages | Self::GetMessage => &[Right::Read, Right::Send],
             Self::StartSignIn
             | Self::FinishSignIn
             | Self::GetOpenApi
