@@ -24,6 +24,8 @@ pub(crate) enum Op {
     ReadDelivery,
     BeginDelivery,
     SaveDelivery,
+    TakeSession,
+    ReleaseSession,
     RecordSending,
     Postpone,
     PublishOutcome,
@@ -50,11 +52,13 @@ impl Op {
     ];
 
     /// Those of sending.
-    pub(crate) const OF_SENDING: [Self; 9] = [
+    pub(crate) const OF_SENDING: [Self; 11] = [
         Self::ReadSender,
         Self::ReadDelivery,
         Self::BeginDelivery,
         Self::SaveDelivery,
+        Self::TakeSession,
+        Self::ReleaseSession,
         Self::RecordSending,
         Self::Credential,
         Self::Postpone,

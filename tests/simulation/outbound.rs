@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mailroom_core::outbound::delivery::{Delivery, DeliveryState, Next, RecipientStatus};
+use mailroom_core::outbound::ports::{SESSIONS_PER_PROFILE, SessionSlot};
+use mailroom_core::profile::ProfileId;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::clock;
 use crate::invariants::Violation;
@@ -42,6 +45,8 @@ pub(crate) struct Outbound {
     /// The states that were published, by the message's id.
     pub(crate) outcomes: BTreeMap<String, Vec<String>>,
     pub(crate) dead: Vec<String>,
+    /// Who holds a profile's sessions, and until when.
+    sessions: BTreeMap<(ProfileId, u32), (String, OffsetDateTime)>,
 }
 
 impl Outbound {
@@ -82,6 +87,31 @@ impl Outbound {
         let visible_at = clock::elapsed() + Duration::from_secs(pause.as_secs());
         for message in self.queue.iter_mut().filter(|message| message.receipt() == receipt) {
             message.visible_at = visible_at;
+        }
+    }
+
+    /// Takes one of a profile's sessions.
+    pub(crate) fn take_session(
+        &mut self,
+        profile: ProfileId,
+        holder: &str,
+        until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Option<SessionSlot> {
+        let number =
+            (0..SESSIONS_PER_PROFILE).find(|number| match self.sessions.get(&(profile, *number)) {
+                Some((other, until)) => other == holder || *until < now,
+                None => true,
+            })?;
+        self.sessions.insert((profile, number), (holder.to_owned(), until));
+        Some(SessionSlot { number, holder: holder.to_owned() })
+    }
+
+    /// Gives a session back, if it is still its holder's.
+    pub(crate) fn release_session(&mut self, profile: ProfileId, slot: &SessionSlot) {
+        let place = (profile, slot.number);
+        if self.sessions.get(&place).is_some_and(|(holder, _)| *holder == slot.holder) {
+            self.sessions.remove(&place);
         }
     }
 
@@ -133,7 +163,7 @@ impl World {
                 let taken = self.outbound.taken.contains_key(&place);
                 let message = name.clone();
                 match one.status {
-                    RecipientStatus::Accepted if !taken => {
+                    RecipientStatus::Accepted(_) if !taken => {
                         violations.push(Violation::SaysSentUnsent { message });
                     }
                     RecipientStatus::Rejected(_) if taken => {
@@ -146,7 +176,7 @@ impl World {
                 DeliveryState::Sent => "sent",
                 DeliveryState::Failed => "failed",
                 DeliveryState::Uncertain => "uncertain",
-                DeliveryState::Queued | DeliveryState::Sending => "unfinished",
+                DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Cancelled => "unfinished",
             };
             let published = self.outbound.outcomes.get(name).and_then(|states| states.last());
             if published.map(String::as_str) != Some(state) {

@@ -7,7 +7,7 @@ use mailroom_core::outbound::delivery::{Delivery, Phase};
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{EmailAddress, MessageId, OutboundId};
 use mailroom_core::outbound::ports::{
-    Admission, BeginDelivery, Deliveries, IdempotencyKey, Object, Objects, SendQueues,
+    Admission, BeginDelivery, Deliveries, IdempotencyKey, Object, Objects, SendQueues, SessionSlot,
 };
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId};
@@ -63,6 +63,24 @@ impl Deliveries for Ports {
                 Phase::DataSent(_) => ", before the dot",
             };
             self.log(world, &format!("{} is stored as {:?}{phase}", ours.id, ours.state()));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn take_session(
+        &self,
+        profile: ProfileId,
+        holder: &str,
+        until: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<Option<SessionSlot>, PortError> {
+        self.call(Op::TakeSession, |world| Ok(world.outbound.take_session(profile, holder, until, now))).await
+    }
+
+    async fn release_session(&self, profile: ProfileId, slot: &SessionSlot) -> Result<(), PortError> {
+        self.call(Op::ReleaseSession, |world| {
+            world.outbound.release_session(profile, slot);
             Ok(())
         })
         .await
