@@ -428,4 +428,4 @@ fn discovery(text: &str) -> Result<Discovery, String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -65,7 +65,7 @@ const FIELDS: [(&str, Taken, &[&str]); 14] = [
 ];
 
 /// A text with a few of its characters replaced, removed or doubled.
-fn edited(text: String) -> impl Strategy<Value = String> {
+pub(crate) fn edited(text: String) -> impl Strategy<Value = String> {
     let character = prop_oneof![
         select(
             "./:-_%@~+ 019azAZ[]\"\\*\n\r\t\0\u{7f}\u{85}\u{a0}\u{feff}\u{2028}\u{fc}\u{1f600}"

@@ -80,8 +80,8 @@ from_text!(FileName, |text| {
 
 /// A media type, with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, max_length = 300, example = "text/calendar; method=REQUEST",
-    pattern = r"^(message/rfc822|(application|audio|font|image|text|video)/[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}(; (method|charset|format)=[A-Za-z0-9-]{1,30})?)$")]
+#[schema(value_type = String, max_length = 1000, example = "text/calendar; method=REQUEST",
+    pattern = r##"^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,63}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,63}([ \t]*;[ \t]*[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}=([A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,200}|"[ !#-\[\]-~]{1,200}")[ \t]*){0,8}$"##)]
 pub struct MediaTypeText(pub(super) MediaType);
 from_text!(MediaTypeText, |text| MediaType::parse(&text).map_err(words));
 

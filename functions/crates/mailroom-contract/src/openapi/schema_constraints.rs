@@ -3,8 +3,17 @@
 use serde_json::{Map, Value, json};
 
 /// The schemas of what comes in.
-const REQUESTS: [&str; 8] =
-    ["Profile", "Auth", "AfterFetch", "NewFlowSchema", "FlowSchema", "Message", "Person", "Attachment"];
+const REQUESTS: [&str; 9] = [
+    "Profile",
+    "Auth",
+    "AfterFetch",
+    "NewFlowSchema",
+    "FlowSchema",
+    "Message",
+    "Person",
+    "Attachment",
+    "HeaderField",
+];
 
 /// Adds what the types alone cannot say.
 pub(super) fn refine(schemas: &mut Value) {
@@ -50,6 +59,35 @@ fn refine_message(schemas: &mut Map<String, Value>) {
         let only = |name: &str, other: &str| json!({"required": [name], "properties": {name: {"type": "string"}, other: {"type": "null"}}});
         attachment.insert("oneOf".to_owned(), json!([only("content", "key"), only("key", "content")]));
     }
+    if let Some(Value::Object(header)) = schemas.get_mut("HeaderField") {
+        header.insert("anyOf".to_owned(), header_fields());
+    }
+}
+
+/// The names of header fields that can be added, each with its values.
+fn header_fields() -> Value {
+    let field = |name: &str, value: &str| json!({"properties": {"name": {"pattern": name}, "value": {"pattern": value}}});
+    // One line that neither begins nor ends with a blank of Unicode's.
+    let edge = r"[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
+    let line = format!(r"^{edge}([^\u0000-\u001f\u007f-\u009f\u2028\u2029]*{edge})?$");
+    json!([
+        field("^[Xx]-[A-Za-z0-9-]{1,62}$", &line),
+        field(&format!("^{}$", any_case("List-Unsubscribe")), "^<[ -~]*>$"),
+        field(&format!("^{}$", any_case("List-Unsubscribe-Post")), "^List-Unsubscribe=One-Click$"),
+        field(
+            &format!("^{}$", any_case("Importance")),
+            &format!("^({}|{}|{})$", any_case("high"), any_case("normal"), any_case("low")),
+        ),
+    ])
+}
+
+/// A pattern for a word in upper or lower case: JSON Schema has no flag for it.
+fn any_case(word: &str) -> String {
+    let each = word.chars().map(|c| match c {
+        'a'..='z' | 'A'..='Z' => format!("[{}{}]", c.to_ascii_uppercase(), c.to_ascii_lowercase()),
+        other => other.to_string(),
+    });
+    each.collect()
 }
 
 /// An object that takes no other members, and needs none that has a default.

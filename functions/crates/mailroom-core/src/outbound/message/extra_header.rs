@@ -53,7 +53,6 @@ impl ExtraHeader {
             Some("List-Unsubscribe-Post") => value == "List-Unsubscribe=One-Click",
             // RFC 2156 §5.3.4.
             Some("Importance") => matches!(value.to_ascii_lowercase().as_str(), "high" | "normal" | "low"),
-            Some("X-Auto-Response-Suppress") => value.is_ascii(),
             Some(_) | None => true,
         };
         if right {

@@ -6,6 +6,12 @@ use crate::invalid::Invalid;
 const MAX_PARAMETERS: usize = 8;
 const MAX_VALUE: usize = 200;
 
+/// The longest media type with its parameters, in bytes.
+const MAX_BYTES: usize = 1000;
+
+/// What may stand around a semicolon.
+const BLANK: [char; 2] = [' ', '\t'];
+
 /// The media type of an attached message (RFC 2046 §5.2.1).
 const ENCLOSED_MESSAGE: &str = "message/rfc822";
 
@@ -29,9 +35,12 @@ impl MediaType {
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
         };
         let (essence, rest) = match text.split_once(';') {
-            Some((essence, rest)) => (essence.trim_end(), Some(rest)),
+            Some((essence, rest)) => (essence.trim_end_matches(BLANK), Some(rest)),
             None => (text, None),
         };
+        if text.len() > MAX_BYTES {
+            return Err(Invalid::new("must have at most 1000 characters"));
+        }
         let essence = essence.to_ascii_lowercase();
         let mut whole = match essence.split_once('/') {
             Some(_) if essence == ENCLOSED_MESSAGE => essence.clone(),
@@ -69,18 +78,20 @@ impl MediaType {
 fn parameters(mut rest: &str) -> Result<Vec<(String, String)>, Invalid> {
     let wrong = || Invalid::new("must have parameters such as charset=utf-8 after the media type");
     let mut found: Vec<(String, String)> = Vec::new();
-    rest = rest.trim_start();
+    rest = rest.trim_start_matches(BLANK);
     loop {
         let (name, after) = rest.split_once('=').ok_or_else(wrong)?;
         let name = name.to_ascii_lowercase();
         let value;
         (value, rest) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').ok_or_else(wrong)?,
-            None => after.split_at(after.find(';').unwrap_or(after.len())),
+            None => {
+                let (value, rest) = after.split_at(after.find(';').unwrap_or(after.len()));
+                (value.trim_end_matches(BLANK), rest)
+            }
         };
-        let value = value.trim_end();
-        rest = rest.trim_start();
-        let next = rest.strip_prefix(';').map(str::trim_start);
+        rest = rest.trim_start_matches(BLANK);
+        let next = rest.strip_prefix(';').map(|next| next.trim_start_matches(BLANK));
         if next.is_none() && !rest.is_empty() {
             return Err(wrong());
         }
@@ -144,6 +155,8 @@ mod tests {
             "text/plain; name=x",
             "text/plain; boundary=x",
             "text/plain; a=\u{fc}",
+            "text/plain\n; a=b",
+            "text/plain;\u{a0}a=b",
             "message/partial",
             "multipart/mixed; boundary=a",
         ] {
