@@ -62,7 +62,7 @@ fn nearly_a_reply() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     /// Each line found is one of the body, or how one begins; never is there nothing where something is said to be.
     #[test]
