@@ -219,7 +219,9 @@ fn fetch(
 ) -> String {
     let Some(mailbox) = account.mailbox(&view.mailbox) else { return "BAD No mailbox selected".to_owned() };
     if leaves_out {
-        uids.truncate(uids.len() / 2);
+        // Of bodies the last, of a listing the first.
+        let half = uids.len() / 2;
+        if command.contains("BODY") { uids.truncate(half) } else { drop(uids.drain(..uids.len() - half)) }
     }
     for uid in uids {
         // Deleted since the client was last told: nothing is said of it.

@@ -111,7 +111,8 @@ impl Connection {
                 return Ok(());
             }
             let step = step_of(command);
-            let leaves_out = step == ServerStep::Fetch && self.fault(step) == Some(ServerFault::LeavesOut);
+            let may_leave_out = matches!(step, ServerStep::Fetch | ServerStep::List);
+            let leaves_out = may_leave_out && self.fault(step) == Some(ServerFault::LeavesOut);
             let said = {
                 let mut world = self.world.lock();
                 answer(&mut world.accounts[self.owner], &mut view, tag, command, leaves_out)

@@ -275,7 +275,7 @@ fn server_fault(random: &mut Random) -> (ServerStep, ServerFault) {
         2 => ServerFault::Closes,
         3 => ServerFault::Cuts,
         4 => ServerFault::Slow(Duration::from_secs(u64::from(random.range(1, 40)))),
-        5 if step == Fetch => ServerFault::LeavesOut,
+        5 if matches!(step, Fetch | List) => ServerFault::LeavesOut,
         _ => ServerFault::Says(refusal(random, step)),
     };
     (step, fault)

@@ -13,13 +13,14 @@ use mailroom_core::inbound::job::{
     Authentication, CalendarEvent, ConversationId, Digest, Encryption, FlowJob, JobId, Kind, MessageContent,
     ObjectRef, Report, Spam,
 };
+use mailroom_core::inbound::listing::Listed;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::inbound::step::JobNotes;
 use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{Handover, PortError};
-use mailroom_core::profile::Profile;
+use mailroom_core::profile::{Profile, Settings};
 use mailroom_core::server::Server;
 use mailroom_lambda::memory::{Held, MemoryBudget};
 use mailroom_mail::imap::{Fetched, Session};
@@ -84,9 +85,15 @@ impl<'a> PageIngest<'a> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let bytes = page.iter().map(PendingMessage::cost).fold(0, u64::saturating_add);
-        let memory = memory.take(bytes.min(MAX_FETCHED_BYTES)).await;
         let limit = profile.settings.max_message_bytes.min(MAX_FETCHED_BYTES);
+        let cost = |message: &PendingMessage| match message.extent {
+            Extent::Unlisted => limit,
+            Extent::Whole | Extent::Header => message.cost(),
+        };
+        let bytes = page.iter().map(cost).fold(0, u64::saturating_add);
+        let memory = memory.take(bytes.min(MAX_FETCHED_BYTES)).await;
+        let listed = listed(mailbox, profile, page, isolation).await?;
+        let page = listed.as_slice();
         let messages = match isolation {
             Isolation::Pages | Isolation::OneByOne => fetch(mailbox, page, limit).await?,
             Isolation::WholeOrQuarantine => {
@@ -151,6 +158,43 @@ impl<'a> PageIngest<'a> {
     }
 }
 
+/// The page as the server lists it now, if it did not list all of it before. What is listed and no longer wanted is left
+/// out; what is still not listed is fetched as if it were of the largest size.
+async fn listed<S>(
+    mailbox: &mut OpenMailbox<S>,
+    profile: &Profile,
+    page: &[PendingMessage],
+    isolation: Isolation,
+) -> Result<Vec<PendingMessage>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Settings { max_message_bytes, include_seen, .. } = profile.settings;
+    let mut messages = Vec::with_capacity(page.len());
+    for message in page.iter().copied() {
+        if message.extent != Extent::Unlisted || isolation == Isolation::QuarantineUnfetched {
+            messages.push(message);
+            continue;
+        }
+        let OpenMailbox { session, server, .. } = mailbox;
+        let listing = session.list(message.uid.get() - 1, 1).await;
+        let listing = match listing {
+            // Its job says at least that it is there.
+            Err(_) if isolation.may_quarantine() => None,
+            listing => Some(listing.map_err(|error| failure::of_mailbox(&error, server))?),
+        };
+        match listing.and_then(|listing| listing.messages.first().copied()) {
+            Some(Listed { seen: true, .. }) if !include_seen => {}
+            Some(Listed { size, arrived, .. }) => {
+                let extent = if size > max_message_bytes { Extent::Header } else { Extent::Whole };
+                messages.push(PendingMessage { extent, size, arrived, ..message });
+            }
+            None => messages.push(message),
+        }
+    }
+    Ok(messages)
+}
+
 /// Fetches what there still is of a page, in its order.
 async fn fetch<S>(
     mailbox: &mut OpenMailbox<S>,
@@ -163,8 +207,12 @@ where
     let OpenMailbox { session, server, .. } = mailbox;
     let whole: Vec<(Uid, u64)> = page
         .iter()
-        .filter(|message| message.extent == Extent::Whole && message.size <= limit)
-        .map(|message| (message.uid, message.size))
+        .filter_map(|message| match message.extent {
+            Extent::Whole => Some((message.uid, message.size)),
+            Extent::Unlisted => Some((message.uid, limit)),
+            Extent::Header => None,
+        })
+        .filter(|(_, size)| *size <= limit)
         .collect();
     let fetched = if whole.is_empty() {
         Vec::new()

@@ -11,7 +11,7 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::{self, Outcome};
 use mailroom_core::inbound::cursor::Uid;
 use mailroom_core::inbound::failure::Failure;
-use mailroom_core::inbound::plan::Listing;
+use mailroom_core::inbound::listing::Listing;
 use mailroom_core::inbound::poll::{Invocation, Poll};
 use mailroom_core::inbound::schedule::{self, PollRequest, Position};
 use mailroom_core::inbound::step::{Event, Moment, PollOutcome, Step};
@@ -117,6 +117,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
     async fn list(&mut self, above: u32, width: u32) -> Result<Listing, Failure> {
         let OpenMailbox { session, server, .. } = self.mailbox()?;
         session.list(above, width).await.map_err(|error| failure::of_mailbox(&error, server))
+    }
+
+    async fn list_again(&mut self, id: ProfileId, above: u32, through: u32) -> Result<Event, Failure> {
+        let OpenMailbox { session, server, .. } = self.mailbox()?;
+        let relisted = session.list_again(above, through).await;
+        let relisted = relisted.map_err(|error| failure::of_mailbox(&error, server))?;
+        let (listed, found) = (relisted.messages.len(), relisted.found.len());
+        if listed < found {
+            warn!(profile.id = %id, listed, found, "the server does not list all the messages that it has");
+        }
+        Ok(Event::ListedAgain(relisted))
     }
 
     async fn find_last(&mut self) -> Result<Event, Failure> {
@@ -231,6 +242,7 @@ where
                 return Ok(kept.opened(opened, server));
             }
             Step::List { above, width } => Event::Listed(kept.list(above, width).await?),
+            Step::ListAgain { above, through } => kept.list_again(id, above, through).await?,
             Step::FindLast => kept.find_last().await?,
             Step::FindStart(since) => kept.find_start(since).await?,
             Step::Lease { until } => match self.profiles.lease(id, now, until).await? {

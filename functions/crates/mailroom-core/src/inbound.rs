@@ -1,7 +1,7 @@
 //! Messages that come in: from a mailbox to the jobs that its new messages become.
 //!
-//! Read in this order: [`cursor`] (how far a mailbox is handled), [`pending`] (a message without a job), [`plan`] (which
-//! messages are new), [`failure`] (why a step failed), [`isolation`] (how carefully messages are handed over after
+//! Read in this order: [`cursor`] (how far a mailbox is handled), [`pending`] (a message without a job), [`listing`]
+//! (what a server lists, and what it leaves out), [`plan`] (which messages are new), [`failure`] (why a step failed), [`isolation`] (how carefully messages are handed over after
 //! failures), [`deferred`] (messages that could not be read), [`step`] (what a poll and its driver say to each other),
 //! `page` (the hand-over of one page), `backlog` (what is left to hand over), [`poll`] (the whole of it), [`job`] (what a
 //! flow receives), [`mod@truncate`] (what of it goes first when it is too large), [`schedule`] (which profiles an
@@ -13,6 +13,7 @@ pub mod deferred;
 pub mod failure;
 pub mod isolation;
 pub mod job;
+pub mod listing;
 mod page;
 pub mod pending;
 pub mod plan;

@@ -15,6 +15,8 @@ pub(crate) struct DeferredItem {
     size: u64,
     #[serde(default, skip_serializing_if = "is_false")]
     header_only: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    unlisted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     arrived: Option<i64>,
     since: i64,
@@ -44,6 +46,7 @@ impl From<&Deferred> for DeferredItem {
             uid_validity: entry.uid_validity.map(UidValidity::get),
             size: entry.message.size,
             header_only: entry.message.extent == Extent::Header,
+            unlisted: entry.message.extent == Extent::Unlisted,
             arrived: entry.message.arrived.map(millis),
             since: millis(entry.since),
             tries: entry.tries,
@@ -66,7 +69,11 @@ impl DeferredItem {
         Ok(Deferred {
             message: PendingMessage {
                 uid,
-                extent: if self.header_only { Extent::Header } else { Extent::Whole },
+                extent: match (self.unlisted, self.header_only) {
+                    (true, _) => Extent::Unlisted,
+                    (false, true) => Extent::Header,
+                    (false, false) => Extent::Whole,
+                },
                 size: self.size,
                 arrived: self.arrived.map(time).transpose()?,
             },

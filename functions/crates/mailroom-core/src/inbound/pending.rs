@@ -14,6 +14,8 @@ pub enum Extent {
     Whole,
     /// Its header block: the message is larger than the profile allows.
     Header,
+    /// It is not known: the server does not list the message.
+    Unlisted,
 }
 
 /// One message to hand over.
@@ -46,7 +48,7 @@ impl PendingMessage {
     #[must_use]
     pub fn cost(&self) -> u64 {
         match self.extent {
-            Extent::Whole => self.size,
+            Extent::Whole | Extent::Unlisted => self.size,
             Extent::Header => self.size.min(HEADER_BYTES),
         }
     }

@@ -6,6 +6,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::inbound::cursor::{Cursor, Floor, LEDGER_TIME, MailboxId, Uid, UidValidity};
+use crate::inbound::listing::{Listed, Listing};
 use crate::inbound::pending::{Extent, PendingMessage};
 use crate::profile::{Profile, StartFrom};
 
@@ -46,30 +47,6 @@ impl MailboxState {
     }
 }
 
-/// One message of a listing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listed {
-    /// Its UID.
-    pub uid: Uid,
-    /// Whether `\Seen` is set.
-    pub seen: bool,
-    /// RFC822.SIZE in bytes. Some servers estimate.
-    pub size: u64,
-    /// INTERNALDATE; `None` where it cannot be read.
-    pub arrived: Option<OffsetDateTime>,
-}
-
-/// The messages of a window of UIDs, ascending and without repeats.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// The messages have UIDs above this one; 0: from the beginning.
-    pub above: u32,
-    /// The highest UID of the window. The listing shows nothing of those above.
-    pub through: u32,
-    /// The messages, the lowest UIDs first.
-    pub messages: Vec<Listed>,
-}
-
 /// Which messages a profile wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection {
@@ -96,6 +73,9 @@ pub enum Plan {
     FindStart(OffsetDateTime),
     /// The listing does not show what comes next: list a window above this UID, then plan again.
     ListAbove(u32),
+    /// The cursor would pass UIDs at which messages may be hidden: list those above the first up to the second again, and
+    /// search for them, then plan again.
+    ListAgain(u32, u32),
     /// There are messages to hand over, or the cursor has to move.
     Work(Box<Work>),
 }
@@ -107,6 +87,8 @@ pub struct Work {
     pub pending: Vec<PendingMessage>,
     /// The messages that are not wanted because someone has read them, in the same order.
     pub skipped_seen: Vec<Uid>,
+    /// The messages among them that are there and that the server does not list.
+    pub hidden: Vec<Uid>,
     /// Where the cursor stands before the first of them.
     pub start: Cursor,
     /// Where the cursor stands after the last of them, and after those above it that are not wanted.
@@ -124,11 +106,24 @@ impl Work {
         Self {
             pending: Vec::new(),
             skipped_seen: Vec::new(),
+            hidden: Vec::new(),
             start: cursor,
             end: cursor,
             more: false,
             renumbered: false,
         }
+    }
+}
+
+impl Work {
+    /// Leaves `uid`, and all that lies behind it, to a later poll.
+    pub(crate) fn end_before(&mut self, uid: Uid, now: OffsetDateTime) {
+        self.pending.retain(|message| message.uid < uid);
+        self.skipped_seen.retain(|skipped| *skipped < uid);
+        self.hidden.retain(|hidden| *hidden < uid);
+        let end = self.pending.iter().fold(self.start, |end, one| end.advanced(one.uid, one.arrived, now));
+        self.end = Cursor { last_uid: end.last_uid.max(uid.get() - 1), ..end };
+        self.more = false;
     }
 }
 
@@ -276,7 +271,11 @@ pub fn plan(
         let wanted = Selection { listens_since: moved_at, ..*wanted };
         return match plan(None, state, listing, &wanted, now) {
             Plan::Work(work) => Plan::Work(Box::new(Work { renumbered: true, ..*work })),
-            plan @ (Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_)) => plan,
+            plan @ (Plan::Idle
+            | Plan::FindLast
+            | Plan::FindStart(_)
+            | Plan::ListAbove(_)
+            | Plan::ListAgain(..)) => plan,
         };
     }
     let Some(highest) = state.highest() else { return Plan::FindLast };
@@ -284,7 +283,7 @@ pub fn plan(
         return Plan::FindStart(wanted.looked_up_since());
     };
     let nothing_above = state.exists == 0 || highest <= start.last_uid;
-    let empty = Listing { above: start.last_uid, through: u32::MAX, messages: Vec::new() };
+    let empty = Listing { above: start.last_uid, through: u32::MAX, ..Listing::default() };
     let listing = match listing {
         _ if nothing_above => &empty,
         Some(listing) if (listing.above..listing.through).contains(&start.last_uid) => listing,
@@ -327,17 +326,22 @@ pub fn plan(
         end.old_until = start.old_until;
     }
     let more = listing.through < highest;
-    if more {
-        // Nothing else is in the window.
-        end.last_uid = end.last_uid.max(listing.through);
+    if more && end.last_uid == start.last_uid {
+        // Nothing is in the window.
+        end.last_uid = listing.through;
     }
     // An object id alone is not worth a write.
     let at_end = |cursor: &Cursor| *cursor == Cursor { mailbox_id: cursor.mailbox_id, ..end };
     if cursor.is_some_and(at_end) && pending.is_empty() {
         return Plan::Idle;
     }
+    if let Some((above, through)) = listing.doubt(start.last_uid, end.last_uid) {
+        return Plan::ListAgain(above, through);
+    }
+    let passed = |uid: &&Uid| (start.last_uid + 1..=end.last_uid).contains(&uid.get());
+    let hidden = listing.hidden.iter().flatten().filter(passed).copied().collect();
     let renumbered = cursor.is_some_and(|cursor| is_renumbered(cursor, state));
-    Plan::Work(Box::new(Work { pending, skipped_seen, start, end, more, renumbered }))
+    Plan::Work(Box::new(Work { pending, skipped_seen, hidden, start, end, more, renumbered }))
 }
 
 #[cfg(test)]

@@ -32,9 +32,10 @@ use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::deferred::Deferred;
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{Isolation, Suspicion};
+use crate::inbound::listing::Listing;
 use crate::inbound::page::{Page, PageResult};
 use crate::inbound::pending::PendingMessage;
-use crate::inbound::plan::{self, Listing, MailboxState, Plan, Selection, Work};
+use crate::inbound::plan::{self, MailboxState, Plan, Selection, Work};
 use crate::inbound::step::{Event, JobNotes, Moment, PollOutcome, Step};
 use crate::owner_error::{ErrorCode, OwnerError};
 use crate::ports::{FlowQueue, Hold, Lease, PortError, Progress};
@@ -93,6 +94,7 @@ pub struct Poll {
 enum State {
     Open(Server),
     List { above: u32, width: u32 },
+    ListAgain { above: u32, through: u32 },
     FindLast,
     FindStart(OffsetDateTime),
     Lease { until: OffsetDateTime },
@@ -186,6 +188,7 @@ impl Poll {
                 list_above: plan::list_above(self.profile.cursor.as_ref(), self.profile.settings.start_from),
             },
             State::List { above, width } => Step::List { above: *above, width: *width },
+            State::ListAgain { above, through } => Step::ListAgain { above: *above, through: *through },
             State::FindLast => Step::FindLast,
             State::FindStart(since) => Step::FindStart(*since),
             State::Lease { until } => Step::Lease { until: *until },
@@ -212,12 +215,19 @@ impl Poll {
                 self.mailbox = Some((state, listing));
                 self.plan(moment);
             }
-            Ok(Event::Listed(listing)) => {
+            Ok(Event::Listed(mut listing)) => {
                 if listing.messages.len() < SPARSE {
                     self.width = self.width.saturating_mul(8);
                 }
                 if let Some((_, listed)) = &mut self.mailbox {
+                    listing.below = listed.as_ref().and_then(|before| before.count_up_to(listing.above));
                     *listed = Some(listing);
+                }
+                self.plan(moment);
+            }
+            Ok(Event::ListedAgain(relisted)) => {
+                if let Some((_, Some(listing))) = &mut self.mailbox {
+                    listing.complete(relisted);
                 }
                 self.plan(moment);
             }
@@ -271,6 +281,7 @@ impl Poll {
             // These have events of their own.
             State::Open(_)
             | State::List { .. }
+            | State::ListAgain { .. }
             | State::FindLast
             | State::FindStart(_)
             | State::Lease { .. }
@@ -303,6 +314,7 @@ impl Poll {
             Plan::FindLast => self.state = State::FindLast,
             Plan::FindStart(since) => self.state = State::FindStart(since),
             Plan::ListAbove(above) => self.state = State::List { above, width: self.width },
+            Plan::ListAgain(above, through) => self.state = State::ListAgain { above, through },
             Plan::Idle => self.idle(moment),
             Plan::Work(work) => self.begin(*work, moment),
         }
@@ -314,18 +326,20 @@ impl Poll {
             self.state = State::Lease { until: self.lease_end(moment) };
             return;
         };
+        let (tries, fence) = (lease.tries, lease.fence);
         if work.renumbered {
             // The floor is laid so low that they are found again.
             self.profile.deferred.clear();
         }
-        self.suspicion = match Suspicion::after(lease.tries) {
+        let Some(work) = self.defer_hidden(work, moment) else { return };
+        self.suspicion = match Suspicion::after(tries) {
             _ if work.pending.is_empty() => Suspicion::None,
             // Two of four leases try it without asking for another: the other may be the one that cannot be read.
-            Suspicion::Unreadable if lease.fence / 2 % 2 == 1 => Suspicion::None,
+            Suspicion::Unreadable if fence / 2 % 2 == 1 => Suspicion::None,
             suspicion @ (Suspicion::None | Suspicion::Unreadable | Suspicion::Crashes) => suspicion,
         };
-        self.repeats = lease.tries > 1;
-        self.backlog = self.backlog.next(work, Isolation::after(lease.tries));
+        self.repeats = tries > 1;
+        self.backlog = self.backlog.next(work, Isolation::after(tries));
         if self.queue_found {
             self.next_page(moment);
             return;

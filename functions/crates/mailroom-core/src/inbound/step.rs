@@ -9,8 +9,9 @@ use crate::health::Status;
 use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
+use crate::inbound::listing::{Listing, Relisted};
 use crate::inbound::pending::PendingMessage;
-use crate::inbound::plan::{Listing, MailboxState};
+use crate::inbound::plan::MailboxState;
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::owner_error::OwnerError;
@@ -45,6 +46,13 @@ pub enum Step<'a> {
         above: u32,
         /// How many UIDs the window has.
         width: u32,
+    },
+    /// List these UIDs again, and search for them: [`Event::ListedAgain`].
+    ListAgain {
+        /// The UID above which they begin.
+        above: u32,
+        /// The last of them.
+        through: u32,
     },
     /// Look up the highest UID in use: [`Event::LastFound`].
     FindLast,
@@ -127,6 +135,7 @@ impl Step<'_> {
             Self::PollAgain(_) | Self::Record { .. } => true,
             Self::Open { .. }
             | Self::List { .. }
+            | Self::ListAgain { .. }
             | Self::FindLast
             | Self::FindStart(_)
             | Self::Lease { .. }
@@ -165,6 +174,8 @@ pub enum Event {
     Opened(MailboxState, Option<Listing>),
     /// The mailbox was listed.
     Listed(Listing),
+    /// A part of the mailbox was listed again.
+    ListedAgain(Relisted),
     /// The highest UID in use; `None` where the server does not say.
     LastFound(Option<Uid>),
     /// The lowest UID of a message that arrived late enough; `None` where there is none.

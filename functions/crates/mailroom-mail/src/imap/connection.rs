@@ -308,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     continue;
                 }
                 Response::Continuation(challenge) => return Ok(Progress::ContinuationRequest(challenge)),
-                response @ (Response::Status(..) | Response::Other) => {
+                response @ (Response::Status(..) | Response::Expunge | Response::Other) => {
                     sink(response).map_err(malformed)?;
                     continue;
                 }

@@ -223,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                         | Response::Capability(_)
                         | Response::List(_)
                         | Response::Unseen(_)
+                        | Response::Expunge
                         | Response::Other => {}
                     }
                     Ok(())

@@ -1,16 +1,24 @@
-//! Looking up where a mailbox ends, and where its new messages begin.
+//! Looking up where a mailbox ends, where its new messages begin, and what a listing leaves out.
 
 use mailroom_core::inbound::cursor::Uid;
+use mailroom_core::inbound::listing::Relisted;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::date;
 use super::error::{ImapError, Step};
 use super::response::{Response, SearchResult};
-use super::session::Session;
+use super::session::{ListingBuilder, Session, list_command};
 
 /// How many messages one command looks at. That many numbers of ten digits fit the longest line that is read.
 const LOOKED_AT: u32 = 5_000;
+
+/// What a command of [`Session::list_again`] asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    List,
+    Search,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// The highest UID in use; `None` where the server does not say.
@@ -53,6 +61,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(first)
     }
 
+    /// Lists the messages above a UID up to another once more, and searches for them, in one flight.
+    ///
+    /// NOOP comes first, as in [`Session::fetch`]: what was expunged meanwhile is not hidden.
+    ///
+    /// # Errors
+    /// When the server does not complete the listing with OK. One that refuses to search finds nothing.
+    pub async fn list_again(&mut self, above: u32, through: u32) -> Result<Relisted, ImapError> {
+        self.connection.begin_operation()?;
+        let mut tags = vec![(self.connection.command("NOOP"), Asked::List)];
+        let width = through.saturating_sub(above);
+        if let Some(command) = list_command(above, width) {
+            tags.push((self.connection.command(&command), Asked::List));
+        }
+        let mut from = above;
+        while from < through {
+            let to = from.saturating_add(LOOKED_AT).min(through);
+            let command = format!("UID SEARCH UID {}:{to}", from + 1);
+            tags.push((self.connection.command(&command), Asked::Search));
+            from = to;
+        }
+        self.connection.flush(Step::List).await?;
+        let mut listing = ListingBuilder::new(above, width);
+        let mut found = Vec::new();
+        for (tag, asked) in tags {
+            let sink = |response| {
+                if let Response::Search(SearchResult::Found(uids)) = response {
+                    found.extend(uids);
+                } else {
+                    listing.record(response);
+                }
+                Ok(())
+            };
+            match (asked, self.connection.complete(tag, Step::List, sink).await) {
+                (_, Ok(_)) => {}
+                (Asked::Search, Err(ImapError::Refused { reply, .. })) if !reply.is_throttling() => {}
+                (_, Err(error)) => return Err(error),
+            }
+        }
+        found.retain(|uid| (above.saturating_add(1)..=through).contains(&uid.get()));
+        Ok(Relisted { messages: listing.into_listing().messages, found })
+    }
+
     /// The UIDs of what a search finds; `None` where the server does not search.
     async fn search_since(&mut self, part: &str, day: OffsetDateTime) -> Result<Option<Vec<Uid>>, ImapError> {
         let mut found: Option<Vec<Uid>> = None;
@@ -69,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             | Response::Fetch(_)
             | Response::List(_)
             | Response::Unseen(_)
+            | Response::Expunge
             | Response::Other => {}
         });
         match searched.await {

@@ -4,7 +4,8 @@
 //! ID goes together with these where the server announces it. CAPABILITY is a sixth round trip, and is sent only where
 //! the login depends on it.
 
-use mailroom_core::inbound::plan::{Listing, MailboxState};
+use mailroom_core::inbound::listing::Listing;
+use mailroom_core::inbound::plan::MailboxState;
 use mailroom_core::server::{Mailbox, Security, Server};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};

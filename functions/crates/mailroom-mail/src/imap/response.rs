@@ -1,6 +1,6 @@
 //! Parses responses (RFC 9051 §7).
 //!
-//! Nine responses are needed; all others are skipped. Items of a FETCH response that were not requested are skipped one
+//! Ten responses are needed; all others are skipped. Items of a FETCH response that were not requested are skipped one
 //! by one, so that a server's additions never cost a message. Nothing here recurses or indexes.
 
 use mailroom_core::inbound::cursor::{MailboxId, Uid};
@@ -157,6 +157,8 @@ pub(super) struct Content {
 /// A FETCH response (RFC 9051 §7.5.2). Every item can be missing: servers send flags unsolicited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fetch {
+    /// The message sequence number.
+    pub(super) number: Option<u32>,
     pub(super) uid: Option<Uid>,
     pub(super) seen: Option<bool>,
     pub(super) size: Option<u64>,
@@ -195,6 +197,8 @@ pub(super) enum Response {
     /// A continuation request, and the challenge after `+`.
     Continuation(Vec<u8>),
     Exists(u32),
+    /// A message was removed, so that those behind it have other numbers.
+    Expunge,
     Capability(Capabilities),
     Fetch(Box<Fetch>),
     /// A selectable mailbox.
@@ -254,7 +258,10 @@ impl Response {
         }
         if kind.eq_ignore_ascii_case(b"FETCH") {
             let fetch = Fetch::parse(data, literals).ok_or(Malformed::Fetch)?;
-            return Ok(Self::Fetch(Box::new(fetch)));
+            return Ok(Self::Fetch(Box::new(Fetch { number: number(word), ..fetch })));
+        }
+        if kind.eq_ignore_ascii_case(b"EXPUNGE") {
+            return Ok(Self::Expunge);
         }
         Ok(Self::Other)
     }

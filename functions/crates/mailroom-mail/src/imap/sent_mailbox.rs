@@ -295,6 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SentMailbox<S> {
             | Response::Fetch(_)
             | Response::List(_)
             | Response::Unseen(_)
+            | Response::Expunge
             | Response::Other => Ok(()),
         };
         self.connection.complete(tag, Step::Search, sink).await?;

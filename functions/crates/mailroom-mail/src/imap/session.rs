@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mailroom_core::inbound::cursor::{MailboxId, Uid, UidValidity};
-use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
+use mailroom_core::inbound::listing::{Listed, Listing};
+use mailroom_core::inbound::plan::MailboxState;
 use mailroom_core::inbound::poll::WINDOW;
 use mailroom_core::server::Mailbox;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -273,7 +274,7 @@ pub(super) fn is_unknown_command(error: &ImapError) -> bool {
 
 /// The command that lists a window; `None` above the highest UID there can be. Never `n:*`: in a mailbox of a million
 /// messages that lists them all, at each poll.
-fn list_command(above: u32, width: u32) -> Option<String> {
+pub(super) fn list_command(above: u32, width: u32) -> Option<String> {
     let (first, last) = (above.checked_add(1)?, above.saturating_add(width));
     Some(format!("UID FETCH {first}:{last} (UID FLAGS RFC822.SIZE INTERNALDATE)"))
 }
@@ -307,6 +308,7 @@ impl SelectData {
             | Response::List(_)
             | Response::Search(_)
             | Response::Unseen(_)
+            | Response::Expunge
             | Response::Other => {}
         }
     }
@@ -320,25 +322,31 @@ impl SelectData {
 }
 
 /// Collects a listing from FETCH responses in any order.
-struct ListingBuilder {
+pub(super) struct ListingBuilder {
     above: u32,
     through: u32,
     messages: BTreeMap<Uid, Listed>,
+    /// Whether a message was expunged meanwhile, so that numbers changed.
+    renumbered: bool,
 }
 
 impl ListingBuilder {
-    fn new(above: u32, width: u32) -> Self {
-        Self { above, through: above.saturating_add(width), messages: BTreeMap::new() }
+    pub(super) fn new(above: u32, width: u32) -> Self {
+        let through = above.saturating_add(width);
+        Self { above, through, messages: BTreeMap::new(), renumbered: false }
     }
 
     /// Ignores messages outside the window: servers send flags of other messages unsolicited.
-    fn record(&mut self, response: Response) {
+    pub(super) fn record(&mut self, response: Response) {
+        self.renumbered |= response == Response::Expunge;
         let Response::Fetch(fetch) = response else { return };
-        let Fetch { uid: Some(uid), seen, size, arrived, .. } = *fetch else { return };
+        let Fetch { uid: Some(uid), number, seen, size, arrived, .. } = *fetch else { return };
         if uid.get() <= self.above || uid.get() > self.through {
             return;
         }
-        let message = self.messages.entry(uid).or_insert(Listed { uid, seen: false, size: 0, arrived: None });
+        let new = Listed { uid, number: None, seen: false, size: 0, arrived: None };
+        let message = self.messages.entry(uid).or_insert(new);
+        message.number = number;
         message.seen = seen.unwrap_or(message.seen);
         message.size = size.unwrap_or(message.size);
         message.arrived = arrived.or(message.arrived);
@@ -348,7 +356,10 @@ impl ListingBuilder {
         }
     }
 
-    fn into_listing(self) -> Listing {
-        Listing { above: self.above, through: self.through, messages: self.messages.into_values().collect() }
+    pub(super) fn into_listing(self) -> Listing {
+        let Self { above, through, messages, renumbered } = self;
+        let numbered = |listed: Listed| Listed { number: listed.number.filter(|_| !renumbered), ..listed };
+        let messages = messages.into_values().map(numbered).collect();
+        Listing { above, through, messages, ..Listing::default() }
     }
 }

@@ -48,7 +48,7 @@ fn profile() -> Profile {
         listens_since: Some(datetime!(2026-11-01 12:00:00.123 UTC)),
         cursor: Some(Cursor::new(UidValidity::new(1_700_000_000), 4711, datetime!(2026-11-03 12:00 UTC))),
         deferred: vec![Deferred::new(
-            PendingMessage { uid: Uid::new(4700).unwrap(), extent: Extent::Header, size: 9, arrived: None },
+            PendingMessage { uid: Uid::new(4700).unwrap(), extent: Extent::Unlisted, size: 0, arrived: None },
             UidValidity::new(1_700_000_000),
             QuarantineNotice::Sent,
             datetime!(2026-11-03 12:00 UTC),

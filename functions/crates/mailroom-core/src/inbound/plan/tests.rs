@@ -6,6 +6,8 @@ use time::macros::{date, datetime};
 use time::{Duration, OffsetDateTime};
 
 use super::*;
+use crate::inbound::cursor::UidValidity;
+use crate::inbound::listing::Relisted;
 
 const T0: OffsetDateTime = datetime!(2026-11-01 00:00 UTC);
 
@@ -23,11 +25,19 @@ fn state(validity: u32, next: u32, exists: u32) -> MailboxState {
 }
 
 fn listed(n: u32) -> Listed {
-    Listed { uid: uid(n), seen: false, size: 1000, arrived: Some(T0 + Duration::minutes(i64::from(n))) }
+    Listed {
+        uid: uid(n),
+        number: Some(n),
+        seen: false,
+        size: 1000,
+        arrived: Some(T0 + Duration::minutes(i64::from(n))),
+    }
 }
 
 fn listing(above: u32, uids: &[u32]) -> Listing {
-    Listing { above, through: u32::MAX, messages: uids.iter().map(|n| listed(*n)).collect() }
+    let messages =
+        (above + 1..).zip(uids).map(|(number, n)| Listed { number: Some(number), ..listed(*n) }).collect();
+    Listing { above, below: Some(above), through: u32::MAX, messages, hidden: None }
 }
 
 fn wanted(start_from: StartFrom) -> Selection {
@@ -51,14 +61,18 @@ fn later() -> OffsetDateTime {
 fn uids(plan: &Plan) -> Vec<u32> {
     match plan {
         Plan::Work(work) => work.pending.iter().map(|message| message.uid.get()).collect(),
-        Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_) => panic!("no work: {plan:?}"),
+        Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_) | Plan::ListAgain(..) => {
+            panic!("no work: {plan:?}")
+        }
     }
 }
 
 fn end(plan: &Plan) -> Cursor {
     match plan {
         Plan::Work(work) => work.end,
-        Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_) => panic!("no work: {plan:?}"),
+        Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_) | Plan::ListAgain(..) => {
+            panic!("no work: {plan:?}")
+        }
     }
 }
 
@@ -103,7 +117,11 @@ fn what_was_read_elsewhere_is_passed_and_counted() {
         later(),
     ) {
         Plan::Work(work) => work.skipped_seen,
-        other @ (Plan::Idle | Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_)) => {
+        other @ (Plan::Idle
+        | Plan::FindLast
+        | Plan::FindStart(_)
+        | Plan::ListAbove(_)
+        | Plan::ListAgain(..)) => {
             panic!("no work: {other:?}")
         }
     };
@@ -155,6 +173,29 @@ fn behind_another_name_of_the_server_the_same_mailbox_keeps_its_cursor() {
 }
 
 #[test]
+fn the_cursor_passes_no_message_in_silence_that_the_server_does_not_list() {
+    // The first of three is left out.
+    let mut window = listing(5720, &[5722, 5723, 5724]);
+    window.below = None;
+    let all = wanted(StartFrom::All);
+    let (cursor, opened) = (at(14, 5720), state(14, 5725, 4));
+    let asked = plan(Some(&cursor), &opened, Some(&window), &all, later());
+    assert_eq!(asked, Plan::ListAgain(5720, 5721));
+    window.complete(Relisted { messages: Vec::new(), found: vec![uid(5721)] });
+    let Plan::Work(work) = plan(Some(&cursor), &opened, Some(&window), &all, later()) else { panic!() };
+    assert_eq!((work.hidden, work.end.last_uid), (vec![uid(5721)], 5724));
+    assert_eq!(work.pending.len(), 3);
+}
+
+#[test]
+fn what_is_hidden_at_the_end_is_not_passed() {
+    let cursor = at(14, 5720);
+    let plan =
+        plan(Some(&cursor), &state(14, 5725, 4), Some(&listing(5720, &[])), &wanted(StartFrom::All), later());
+    assert_eq!(plan, Plan::Idle);
+}
+
+#[test]
 fn an_object_id_alone_is_not_worth_a_write() {
     let with_id = MailboxState { mailbox_id: Some(MailboxId::new(3)), ..state(7, 6, 5) };
     assert_eq!(plan(Some(&at(7, 5)), &with_id, None, &wanted(StartFrom::Now), later()), Plan::Idle);
@@ -169,11 +210,12 @@ fn a_window_ends_the_plan_and_the_next_begins_where_it_ended() {
     let everything = wanted(StartFrom::All);
     let first = plan(None, &state(7, 20_001, 900), Some(&window), &everything, later());
     assert_eq!(uids(&first), [1, 9_000]);
-    assert_eq!(end(&first).last_uid, 10_000);
+    assert_eq!(end(&first).last_uid, 9_000);
     assert!(matches!(&first, Plan::Work(work) if work.more));
     let cursor = end(&first);
+    // Not above the window: the next may show that something is hidden at the end of this one.
     let next = plan(Some(&cursor), &state(7, 20_001, 900), Some(&window), &everything, later());
-    assert_eq!(next, Plan::ListAbove(10_000));
+    assert_eq!(next, Plan::ListAgain(9_000, 10_000));
 }
 
 #[test]

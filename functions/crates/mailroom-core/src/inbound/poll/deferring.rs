@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use super::{AfterMove, Ending, Invocation, Poll, PollOutcome, State};
 use crate::inbound::cursor::{Uid, UidValidity};
-use crate::inbound::deferred::{self, Deferred, QuarantineNotice};
+use crate::inbound::deferred::{self, Deferred, MAX_DEFERRED, QuarantineNotice};
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{Isolation, Suspicion, TRIES_BEFORE_SUSPICION};
 use crate::inbound::job::{Digest, JobId};
+use crate::inbound::pending::{Extent, PendingMessage};
 use crate::inbound::plan::Work;
 use crate::inbound::schedule::MAX_DELAY;
 use crate::inbound::step::{JobNotes, Moment};
 use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use crate::ports::Hold;
+
+/// What the owner of a mailbox reads whose server keeps more messages back than can be deferred.
+const NOT_GIVEN: &str = "The server does not give many of the messages that it has.";
 
 impl Poll {
     /// Nothing is new: ends, unless a deferred message is due.
@@ -89,8 +93,7 @@ impl Poll {
         let left = self.backlog.left();
         let Some(first) = left.first().copied() else { return };
         if !deferred::has_room(&self.profile.deferred) {
-            let why = "The server does not give many of the messages that it lists.";
-            let error = OwnerError::new(ErrorCode::ImapProtocol, why);
+            let error = OwnerError::new(ErrorCode::ImapProtocol, NOT_GIVEN);
             self.end_in(Failure::SuspectMessage(error), moment);
             return;
         }
@@ -115,6 +118,32 @@ impl Poll {
         let again = polls.into_iter().flatten().map(Ending::PollAgain);
         let steps = release.into_iter().chain([Ending::LogOut]).chain(again).chain([Ending::Record]);
         self.end(PollOutcome::Read { handed_over, more }, steps, moment);
+    }
+
+    /// Defers the messages that are there and that the server does not list: with the cursor that passes them. `None`:
+    /// the list is full, and the cursor cannot pass the first of them.
+    pub(super) fn defer_hidden(&mut self, mut work: Work, moment: Moment) -> Option<Work> {
+        // What lies ahead of the cursor was never passed: it is in the listing, or found again.
+        self.profile.deferred.retain(|entry| entry.message.uid.get() <= work.start.last_uid);
+        let room = MAX_DEFERRED.saturating_sub(self.profile.deferred.len());
+        if let Some(first) = work.hidden.get(room).copied() {
+            work.end_before(first, moment.now);
+            if work.pending.is_empty() && work.end == work.start {
+                let error = OwnerError::new(ErrorCode::ImapProtocol, NOT_GIVEN);
+                self.end_in(Failure::Owner(error), moment);
+                return None;
+            }
+        }
+        for uid in work.hidden.iter().copied() {
+            let message = PendingMessage { uid, extent: Extent::Unlisted, size: 0, arrived: None };
+            let notice = match work.start.floor.is_some_and(|floor| floor.may_be_handed_over(&message)) {
+                true => QuarantineNotice::Never,
+                false => QuarantineNotice::Pending,
+            };
+            self.profile.deferred.push(Deferred::new(message, work.end.uid_validity, notice, moment.now));
+            self.deferred_changed = true;
+        }
+        Some(work)
     }
 
     /// Whether the lease is kept once the backlog is handed over.
@@ -214,12 +243,12 @@ impl Poll {
         let due_at = deferred::next_due(&self.profile.deferred)?;
         let delay = Duration::try_from(due_at - moment.now).unwrap_or_default();
         let interval = Duration::from_secs(u64::from(self.profile.settings.refresh_interval.seconds()));
-        match self.invocation {
-            Invocation::Shared => delay.is_zero().then_some(delay),
-            Invocation::Dedicated => {
-                (self.deferred_changed && delay < interval && delay <= MAX_DELAY).then_some(delay)
-            }
-        }
+        let ahead = self.deferred_changed && delay < interval && delay <= MAX_DELAY;
+        let asks = match self.invocation {
+            Invocation::Shared => ahead || delay.is_zero(),
+            Invocation::Dedicated => ahead,
+        };
+        asks.then_some(delay)
     }
 }
 

@@ -54,6 +54,7 @@ impl Poll {
             }
             State::Open(_)
             | State::List { .. }
+            | State::ListAgain { .. }
             | State::FindLast
             | State::FindStart(_)
             | State::Lease { .. }

@@ -73,7 +73,11 @@ fn kept(response: &Response) -> usize {
         }
         Response::Status(_, line) | Response::Tagged(_, _, line) => line.text.len(),
         Response::Continuation(challenge) => challenge.len(),
-        Response::Exists(_) | Response::Search(_) | Response::Unseen(_) | Response::Other => 0,
+        Response::Exists(_)
+        | Response::Expunge
+        | Response::Search(_)
+        | Response::Unseen(_)
+        | Response::Other => 0,
     }
 }
 

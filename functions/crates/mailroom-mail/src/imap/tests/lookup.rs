@@ -2,7 +2,7 @@
 
 use time::macros::datetime;
 
-use super::{session, uid};
+use super::{OPENED, open, session, uid};
 
 const SINCE: time::OffsetDateTime = datetime!(2026-11-03 0:05 UTC);
 
@@ -61,4 +61,61 @@ async fn a_start_that_cannot_be_looked_up_is_not_none() {
         S: M4 NO [UNAVAILABLE] later
         silence";
     session(transcript).await.find_start(SINCE, 3).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_listing_leaves_out_is_searched_for_in_one_flight() {
+    // Dovecot answers the commands of a flight in the order that suits it.
+    let transcript = "
+        C: M3 NOOP
+        C: M4 UID FETCH 6:8 (UID FLAGS RFC822.SIZE INTERNALDATE)
+        C: M5 UID SEARCH UID 6:8
+        S: * 2 FETCH (UID 7 FLAGS () RFC822.SIZE 9)
+        S: M3 OK done
+        S: * SEARCH 6 7
+        S: M4 OK done
+        S: M5 OK done
+        silence";
+    let relisted = session(transcript).await.list_again(5, 8).await.unwrap();
+    assert_eq!(relisted.found, [uid(6), uid(7)]);
+    assert_eq!(relisted.messages.iter().map(|message| message.uid).collect::<Vec<_>>(), [uid(7)]);
+
+    // One that does not search hides nothing; one that does not list has failed.
+    let refused = transcript.replace("S: M5 OK", "S: M5 BAD").replace("S: * SEARCH 6 7", "");
+    assert!(session(&refused).await.list_again(5, 8).await.unwrap().found.is_empty());
+    let failed = transcript.replace("S: M4 OK", "S: M4 NO");
+    session(&failed).await.list_again(5, 8).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_of_a_wide_part_has_short_answers() {
+    let transcript = "
+        C: M3 NOOP
+        C: M4 UID FETCH 1:10000 (UID FLAGS RFC822.SIZE INTERNALDATE)
+        C: M5 UID SEARCH UID 1:5000
+        C: M6 UID SEARCH UID 5001:10000
+        S: M3 OK done
+        S: M4 OK done
+        S: M5 OK done
+        S: M6 OK done
+        silence";
+    assert!(session(transcript).await.list_again(0, 10_000).await.unwrap().found.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_that_changed_during_a_listing_show_nothing() {
+    let transcript = format!(
+        "{OPENED}
+         C: M3 UID FETCH 6:10005 (UID FLAGS RFC822.SIZE INTERNALDATE)
+         S: * 3 FETCH (UID 7 FLAGS () RFC822.SIZE 9)
+         S: {{}}
+         S: * 4 FETCH (UID 9 FLAGS () RFC822.SIZE 9)
+         S: M3 OK done
+         silence"
+    );
+    for (said, numbers) in [("* 9 EXISTS", [Some(3), Some(4)]), ("* 1 EXPUNGE", [None, None])] {
+        let mut session = open(&transcript.replace("{}", said), None).await.unwrap().session;
+        let listing = session.list(5, 10_000).await.unwrap();
+        assert_eq!(listing.messages.iter().map(|message| message.number).collect::<Vec<_>>(), numbers);
+    }
 }

@@ -1,7 +1,8 @@
 //! EXAMINE and the listing.
 
 use mailroom_core::inbound::cursor::{MailboxId, UidValidity};
-use mailroom_core::inbound::plan::{Listed, Listing, MailboxState};
+use mailroom_core::inbound::listing::{Listed, Listing};
+use mailroom_core::inbound::plan::MailboxState;
 use mailroom_core::owner_error::ErrorCode;
 use time::macros::datetime;
 
@@ -58,8 +59,20 @@ async fn a_mailbox_is_opened_and_listed_in_one_flight() {
     assert_eq!(
         listing.messages,
         [
-            Listed { uid: uid(8), seen: true, size: 120, arrived: Some(datetime!(1996-07-17 09:44:25 UTC)) },
-            Listed { uid: uid(9), seen: false, size: 7, arrived: Some(datetime!(1996-08-01 02:44:25 UTC)) },
+            Listed {
+                uid: uid(8),
+                number: Some(2),
+                seen: true,
+                size: 120,
+                arrived: Some(datetime!(1996-07-17 09:44:25 UTC))
+            },
+            Listed {
+                uid: uid(9),
+                number: Some(3),
+                seen: false,
+                size: 7,
+                arrived: Some(datetime!(1996-08-01 02:44:25 UTC))
+            },
         ]
     );
     assert_eq!((listing.above, listing.through), (7, 10_007));
@@ -131,9 +144,9 @@ async fn what_a_server_says_beside_the_listing_is_skipped() {
     assert_eq!(
         listing.messages,
         [
-            Listed { uid: uid(8), seen: true, size: 5_000_000_000, arrived: None },
-            Listed { uid: uid(9), seen: false, size: 0, arrived: None },
-            Listed { uid: uid(12), seen: true, size: 7, arrived: None },
+            Listed { uid: uid(8), number: None, seen: true, size: 5_000_000_000, arrived: None },
+            Listed { uid: uid(9), number: None, seen: false, size: 0, arrived: None },
+            Listed { uid: uid(12), number: None, seen: true, size: 7, arrived: None },
         ]
     );
 }

@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use super::super::frame::{Frame, LITERAL};
 use super::super::response::{Fetch, ListedMailbox, Response, SearchResult, Section};
 
-/// Takes a FETCH response of imap-proto for ours.
+/// Takes a FETCH response of imap-proto, of message 12, for ours.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is what we skip, and the enum is open")]
 fn translated(attributes: &[AttributeValue<'_>]) -> Fetch {
-    let mut fetch = Fetch::default();
+    let mut fetch = Fetch { number: Some(12), ..Fetch::default() };
     for attribute in attributes {
         match attribute {
             AttributeValue::Uid(n) => fetch.uid = mailroom_core::inbound::cursor::Uid::new(*n),

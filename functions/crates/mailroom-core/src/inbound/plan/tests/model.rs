@@ -100,13 +100,18 @@ impl Model {
     }
 
     fn list(&self, above: u32) -> Listing {
-        let messages = self
-            .messages
-            .iter()
-            .filter(|m| m.uid > above)
-            .map(|m| Listed { uid: uid(m.uid), seen: m.seen, size: 10, arrived: Some(m.arrived) })
+        let messages = (1..)
+            .zip(&self.messages)
+            .filter(|(_, m)| m.uid > above)
+            .map(|(number, m)| Listed {
+                uid: uid(m.uid),
+                number: Some(number),
+                seen: m.seen,
+                size: 10,
+                arrived: Some(m.arrived),
+            })
             .collect();
-        Listing { above, through: u32::MAX, messages }
+        Listing { above, through: u32::MAX, messages, ..Listing::default() }
     }
 
     fn poll(&mut self, run: Run) {
@@ -132,9 +137,18 @@ impl Model {
             listing = Some(self.list(above));
             made = plan(self.cursor.as_ref(), &state, listing.as_ref(), &self.wanted, self.clock);
         }
+        if let Plan::ListAgain(above, through) = made {
+            let again = listing.as_mut().unwrap();
+            let found = self.messages.iter().map(|m| m.uid).filter(|uid| (above + 1..=through).contains(uid));
+            let found = found.map(super::uid).collect();
+            again.complete(Relisted { messages: Vec::new(), found });
+            made = plan(self.cursor.as_ref(), &state, listing.as_ref(), &self.wanted, self.clock);
+        }
         let Work { pending, start, end, .. } = match made {
             Plan::Idle => return,
-            Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_) => panic!("asked twice"),
+            Plan::FindLast | Plan::FindStart(_) | Plan::ListAbove(_) | Plan::ListAgain(..) => {
+                panic!("asked twice")
+            }
             Plan::Work(work) => *work,
         };
         let most = match run {

@@ -9,7 +9,7 @@ use ulid::Ulid;
 use super::super::*;
 use crate::inbound::cursor::{Uid, UidValidity};
 use crate::inbound::job::{Digest, JobId};
-use crate::inbound::plan::Listed;
+use crate::inbound::listing::{Listed, Relisted};
 use crate::profile::{AfterFetch, Auth, ProfileId, Settings, StartFrom};
 use crate::server::{Host, Security};
 
@@ -48,9 +48,11 @@ pub(super) struct Stored {
     /// Deleted between the listing and the fetch.
     pub(super) gone: bool,
     pub(super) size: u64,
+    /// There, and not listed.
+    pub(super) hidden: bool,
 }
 
-pub(super) const MESSAGE: Stored = Stored { content: 0, seen: false, gone: false, size: 10 };
+pub(super) const MESSAGE: Stored = Stored { content: 0, seen: false, gone: false, size: 10, hidden: false };
 
 /// What happens to a step.
 #[derive(Debug, Clone, Copy)]
@@ -213,6 +215,11 @@ impl World {
                 Event::Opened(state, list_above.map(|above| self.list(above, WINDOW)))
             }
             Step::List { above, width } => Event::Listed(self.list(above, width)),
+            Step::ListAgain { above, through } => {
+                let there = self.mailbox.range(above + 1..=through).map(|(n, _)| uid(*n)).collect();
+                let messages = self.list(above, through - above).messages;
+                Event::ListedAgain(Relisted { messages, found: there })
+            }
             Step::FindLast => Event::LastFound(self.mailbox.keys().max().map(|last| uid(*last))),
             Step::FindStart(_) => Event::StartFound(self.mailbox.keys().min().map(|first| uid(*first))),
             Step::Lease { until } => {
@@ -307,13 +314,21 @@ impl World {
 
     pub(super) fn list(&self, above: u32, width: u32) -> Listing {
         let through = above.saturating_add(width);
-        let messages = self.mailbox.range(above + 1..=through).map(|(n, message)| Listed {
-            uid: uid(*n),
+        let messages =
+            self.numbered().filter(|(_, n, message)| (above + 1..=through).contains(n) && !message.hidden);
+        let messages = messages.map(|(number, n, message)| Listed {
+            uid: uid(n),
+            number: Some(number),
             seen: message.seen,
             size: message.size,
             arrived: Some(T0),
         });
-        Listing { above, through, messages: messages.collect() }
+        Listing { above, through, messages: messages.collect(), ..Listing::default() }
+    }
+
+    /// The messages with their sequence numbers and UIDs.
+    fn numbered(&self) -> impl Iterator<Item = (u32, u32, &Stored)> {
+        (1..).zip(&self.mailbox).map(|(number, (n, message))| (number, *n, message))
     }
 
     pub(super) fn check(&self, lease: &Lease) -> Result<(), ()> {
