@@ -43,7 +43,7 @@ impl Handler for Api {
     type Error = UnknownEvent;
 
     /// Serves a request. What is wrong with it is in the response; only an event that is not a request is an error.
-    async fn handle(&self, event: Value, _: Instant) -> Result<Response, UnknownEvent> {
+    async fn handle(&self, event: Value, deadline: Instant) -> Result<Response, UnknownEvent> {
         let request = Request::parse(event)?;
         let span = info_span!("request", request.id = request.id());
         let response = async {
@@ -62,7 +62,9 @@ impl Handler for Api {
             );
             response
         };
-        Ok(response.instrument(span).await)
+        let response = response.instrument(span).await;
+        self.sign_ins.tokens.settle(deadline).await;
+        Ok(response)
     }
 }
 

@@ -70,7 +70,9 @@ where
     /// nothing could be planned at all.
     async fn handle(&self, event: Value, deadline: Instant) -> Result<BatchResponse, FetchError> {
         let end = deadline.checked_sub(CLOSING_TIME).unwrap_or_else(|| self.clock().instant());
-        self.serve_event(event, end).await
+        let served = self.serve_event(event, end).await;
+        self.poller.tokens.settle(deadline).await;
+        served
     }
 }
 

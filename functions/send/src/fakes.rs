@@ -303,6 +303,8 @@ impl LoginSecrets for World {
         self.state().events.push("refresh".to_owned());
         Ok(Some(Secret::AccessToken("second".to_owned().into())))
     }
+
+    async fn settle(&self, _: Instant) {}
 }
 
 impl SmtpServers for World {

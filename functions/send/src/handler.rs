@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event::QueuedSend;
+use crate::ports::LoginSecrets as _;
 use crate::sender::Sender;
 use crate::services::{Ack, Ports, Services};
 use mailroom_lambda::batch::{self, BatchResponse, NotABatch, QueueMessage};
@@ -76,6 +77,7 @@ impl<P: Ports> Handler for SendHandler<P> {
                 }
             }
         }
+        self.services.tokens.settle(deadline).await;
         Ok(batch::failures(failed))
     }
 }

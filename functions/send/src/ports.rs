@@ -46,6 +46,11 @@ pub(crate) trait LoginSecrets: Send + Sync {
         refused: &Secret,
         deadline: Instant,
     ) -> impl Future<Output = Result<Option<Secret>, Failure>> + Send;
+
+    /// Waits for requests for access that go on, until shortly before `deadline`: see [`Tokens::settle`].
+    ///
+    /// [`Tokens::settle`]: mailroom_auth::tokens::Tokens::settle
+    fn settle(&self, deadline: Instant) -> impl Future<Output = ()> + Send;
 }
 
 /// Why no SMTP session could be opened.

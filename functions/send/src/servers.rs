@@ -41,6 +41,10 @@ impl<G: Grants + 'static> LoginSecrets for Tokens<G> {
     ) -> Result<Option<Secret>, Failure> {
         Ok(Self::other_login_secret(self, profile, refused, deadline).await?)
     }
+
+    async fn settle(&self, deadline: Instant) {
+        Self::settle(self, deadline).await;
+    }
 }
 
 /// A session, and the server for sentences about it.

@@ -263,4 +263,4 @@ pub(crate) fn scopes(provider: &ProviderMetadata, settings: &Oauth2) -> Result<V
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -60,6 +60,8 @@ pub enum OauthError {
         code: String,
         /// The provider's description, without our secrets.
         words: String,
+        /// Where the provider explains it (RFC 6749 §5.2, `error_uri`); empty where it names no address.
+        explained_at: String,
         /// What was asked for.
         request: TokenRequest,
     },
@@ -105,8 +107,14 @@ pub enum TokenRequest {
 /// The error codes that go away by themselves (RFC 6749 §4.1.2.1, and as providers use them at the token endpoint).
 const TRANSIENT: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
-/// The error codes after which a person has to sign in again. Microsoft uses all but the first.
-const GONE: [&str; 4] = ["invalid_grant", "interaction_required", "login_required", "consent_required"];
+/// The error codes after which a person has to sign in again. Microsoft uses the middle three, Zoho the last.
+const GONE: [&str; 5] =
+    ["invalid_grant", "interaction_required", "login_required", "consent_required", "invalid_code"];
+
+/// Whether a refusal goes away by itself. Zoho refuses too many requests with the code `Access Denied`.
+fn passes(code: &str, words: &str) -> bool {
+    TRANSIENT.contains(&code) || words.to_ascii_lowercase().contains("too many requests")
+}
 
 impl OauthError {
     /// Whether the same request may succeed later.
@@ -118,7 +126,7 @@ impl OauthError {
             }
             Self::Http { .. } | Self::Port(_) | Self::Busy => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429,
-            Self::Refused { code, .. } => TRANSIENT.contains(&code.as_str()),
+            Self::Refused { code, words, .. } => passes(code, words),
             Self::Document { .. } | Self::Response { .. } => true,
             Self::Unsupported(_)
             | Self::UnknownScopes { .. }
@@ -131,9 +139,11 @@ impl OauthError {
     /// Whether the refresh token is void.
     #[must_use]
     pub(crate) fn is_gone(&self) -> bool {
-        let Self::Refused { code, request, .. } = self else { return false };
+        let Self::Refused { code, words, request, .. } = self else { return false };
         match request {
-            TokenRequest::RefreshToken | TokenRequest::AuthorizationCode => GONE.contains(&code.as_str()),
+            TokenRequest::RefreshToken | TokenRequest::AuthorizationCode => {
+                GONE.contains(&code.as_str()) && !passes(code, words)
+            }
             TokenRequest::Unattended | TokenRequest::Revocation => false,
         }
     }
@@ -169,13 +179,22 @@ impl OauthError {
                 "The OpenID provider's answer at {} cannot be used: it {why}.",
                 place(server)
             )),
-            Self::Refused { code, .. } if TRANSIENT.contains(&code.as_str()) => {
+            Self::Refused { code, words, .. } if passes(code, words) => {
                 discovery(format!("The OpenID provider is unavailable at the moment{}", self.words()))
             }
-            Self::Refused { .. } if self.is_gone() => OwnerError::new(
-                ErrorCode::Oauth2Grant,
-                format!("The OpenID provider no longer accepts the sign-in{} Sign in again.", self.words()),
-            ),
+            Self::Refused { words, .. } if self.is_gone() => {
+                // Google Workspace, with a session length for the client.
+                let advice = if words.contains("invalid_rapt") {
+                    "Sign in again, and have the administrator exempt this client from the session length: otherwise \
+                     the sign-in ends again after it."
+                } else {
+                    "Sign in again."
+                };
+                OwnerError::new(
+                    ErrorCode::Oauth2Grant,
+                    format!("The OpenID provider no longer accepts the sign-in{} {advice}", self.words()),
+                )
+            }
             Self::Refused { request: TokenRequest::Unattended, .. } => client(format!(
                 "The OpenID provider refuses this client{} Check client id, secret and scopes, and what the provider's administrator has allowed.",
                 self.words()
@@ -213,8 +232,9 @@ impl OauthError {
 
     /// The provider's error code and description, as the middle of a sentence.
     fn words(&self) -> String {
-        let Self::Refused { code, words, .. } = self else { return ".".to_owned() };
-        if words.is_empty() { format!(" ({code}).") } else { format!(" ({code}): \"{words}\"") }
+        let Self::Refused { code, words, explained_at, .. } = self else { return ".".to_owned() };
+        let see = if explained_at.is_empty() { String::new() } else { format!(", see {explained_at}") };
+        if words.is_empty() { format!(" ({code}{see}).") } else { format!(" ({code}{see}): \"{words}\"") }
     }
 }
 

@@ -133,7 +133,8 @@ pub async fn complete(
     }
     let refresh_token = granted.refresh_token.ok_or(SignInError::NoRefreshToken)?;
     let expires_at = granted.refresh_token_expires_in.map(|lifetime| now + lifetime);
-    Ok(SignedIn { refresh_token, authorization: Authorization { since: now, refreshed_at: now, expires_at } })
+    let authorization = Authorization { since: now, refreshed_at: now, stored_at: now, expires_at };
+    Ok(SignedIn { refresh_token, authorization })
 }
 
 /// Revokes a refresh token at its provider. `false` where there is none, or the provider has no endpoint for it.

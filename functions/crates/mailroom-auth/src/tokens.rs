@@ -13,7 +13,7 @@ use mailroom_core::profile::{Auth, Profile, ProfileId};
 use mailroom_core::provider::Grant;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::{Duration, OffsetDateTime};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 use tracing::warn;
 use ulid::Ulid;
@@ -28,6 +28,9 @@ const CLAIM_TIME: Duration = Duration::seconds(60);
 
 /// How long a caller waits for another process that uses the same refresh token.
 const CLAIM_WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// What a function needs to answer before Lambda ends it.
+const ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The most tokens that are kept.
 const KEPT: usize = 5_000;
@@ -58,6 +61,8 @@ struct Shared<G> {
     discovery: Discovery,
     grants: G,
     slots: Mutex<HashMap<ProfileId, Arc<Mutex<Option<CachedToken>>>>>,
+    /// Held for reading by each task that obtains a token.
+    obtaining: Arc<RwLock<()>>,
 }
 
 /// A token in memory.
@@ -78,7 +83,14 @@ impl std::fmt::Debug for CachedToken {
 impl<G> Tokens<G> {
     /// Finds providers by `discovery`, and reads and stores sign-ins in `grants`.
     pub fn new(discovery: Discovery, grants: G) -> Self {
-        Self { shared: Arc::new(Shared { discovery, grants, slots: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                discovery,
+                grants,
+                slots: Mutex::default(),
+                obtaining: Arc::default(),
+            }),
+        }
     }
 
     /// The discovery of providers, whose documents are shared.
@@ -119,9 +131,11 @@ impl<G: Grants + 'static> Tokens<G> {
             }
         }
         let (shared, profile) = (Arc::clone(&self.shared), profile.clone());
+        let obtaining = Arc::clone(&shared.obtaining).read_owned().await;
         // A task of its own, so that it is not dropped half-way: a refresh token that was replaced and not stored ends the sign-in.
         let task = tokio::spawn(async move {
             let granted = Box::pin(shared.obtain(&profile, deadline)).await;
+            drop(obtaining);
             *held = None;
             let granted = granted?;
             let token = granted.access_token.clone();
@@ -135,6 +149,16 @@ impl<G: Grants + 'static> Tokens<G> {
         match tokio::time::timeout_at(deadline, task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(OauthError::Busy),
+        }
+    }
+
+    /// Waits for the requests that go on although their callers have given up, until shortly before `deadline`. Lambda
+    /// freezes a function that has answered, perhaps for ever: a refresh token that was replaced and not yet stored would be
+    /// lost with it.
+    pub async fn settle(&self, deadline: Instant) {
+        let end = deadline.checked_sub(ANSWER_TIME).unwrap_or(deadline);
+        if tokio::time::timeout_at(end, self.shared.obtaining.write()).await.is_err() {
+            warn!("a request for a token was not answered before the function had to answer");
         }
     }
 
@@ -272,19 +296,26 @@ impl<G: Grants> Shared<G> {
         };
         let now = self.discovery.now();
         let before = profile.authorization.as_ref();
-        let authorization = Authorization {
+        let mut authorization = Authorization {
             since: before.map_or(now, |before| before.since),
             refreshed_at: now,
-            expires_at: match granted.refresh_token_expires_in {
-                Some(lifetime) => Some(now + lifetime),
-                None => before.and_then(|before| before.expires_at),
-            },
+            stored_at: before.map_or(now, |before| before.stored_at),
+            expires_at: before.and_then(|before| before.expires_at),
         };
         let stored = credential.refresh_token.take();
-        let valid = granted.refresh_token.clone().unwrap_or(used);
-        if stored.is_some_and(|stored| stored.expose_secret() == valid.expose_secret()) {
+        let is_stored = |token: &SecretString| {
+            stored.as_ref().is_some_and(|stored| stored.expose_secret() == token.expose_secret())
+        };
+        let still_good = is_stored(&used)
+            && provider.kind.stores_new_token_after().is_some_and(|age| now < authorization.stored_at + age);
+        let valid = granted.refresh_token.clone().filter(|_| !still_good).unwrap_or(used);
+        if is_stored(&valid) {
             self.grants.unclaim(profile.id, claim, Some(&authorization)).await?;
         } else {
+            authorization.stored_at = now;
+            if let Some(lifetime) = granted.refresh_token_expires_in {
+                authorization.expires_at = Some(now + lifetime);
+            }
             credential.refresh_token = Some(valid);
             self.grants.rotated(profile, claim, &Credential::Client(credential), &authorization).await?;
         }
@@ -305,3 +336,6 @@ impl<G: Grants> Shared<G> {
         client.refresh(token, scopes, self.discovery.instant() + REQUEST_TIME).await
     }
 }
+
+#[cfg(test)]
+mod tests;

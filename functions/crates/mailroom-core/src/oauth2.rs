@@ -30,6 +30,8 @@ pub struct Authorization {
     pub since: OffsetDateTime,
     /// When the refresh token was last used: providers forget one that rests for too long.
     pub refreshed_at: OffsetDateTime,
+    /// When the refresh token that is stored was issued.
+    pub stored_at: OffsetDateTime,
     /// When it ends whatever happens, where the provider says it.
     pub expires_at: Option<OffsetDateTime>,
 }

@@ -68,6 +68,19 @@ impl Provider {
         }
     }
 
+    /// How long the refresh token that is stored is used, although the provider gives a new one with each access token;
+    /// `None`: a used one may be void, so the new one is stored at once.
+    ///
+    /// Microsoft does not revoke a refresh token that was used:
+    /// <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>.
+    #[must_use]
+    pub const fn stores_new_token_after(self) -> Option<Duration> {
+        match self {
+            Self::Microsoft => Some(Duration::DAY),
+            Self::Google | Self::Other => None,
+        }
+    }
+
     /// For how long a refresh token may rest before the provider forgets it, if that is known.
     #[must_use]
     pub const fn idle_limit(self) -> Option<Duration> {

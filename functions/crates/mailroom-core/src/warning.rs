@@ -103,7 +103,12 @@ mod tests {
             Settings::listening("Support", imap, auth, FlowSchemaId::parse("flow").unwrap()),
             NOW,
         );
-        profile.authorization = Some(Authorization { since: refreshed_at, refreshed_at, expires_at: None });
+        profile.authorization = Some(Authorization {
+            since: refreshed_at,
+            refreshed_at,
+            stored_at: refreshed_at,
+            expires_at: None,
+        });
         profile
     }
 

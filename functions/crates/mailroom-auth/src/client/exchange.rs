@@ -2,10 +2,12 @@
 
 use std::pin::Pin;
 
+use hyper::StatusCode;
 use mailroom_net::redact::Redactor;
 use oauth2::basic::BasicErrorResponse;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, RequestTokenError};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
 
@@ -79,8 +81,7 @@ impl Exchange<'_> {
             return Err(self.wrong("redirects to another address"));
         }
         let empty = response.status.is_success() && response.body.is_empty();
-        let is_json =
-            serde_json::from_slice::<serde_json::Value>(&response.body).is_ok_and(|body| body.is_object());
+        let is_json = serde_json::from_slice::<Value>(&response.body).is_ok_and(|body| body.is_object());
         if !is_json && !empty {
             return Err(if !response.status.is_success() {
                 OauthError::Status { server: server(), status: response.status.as_u16() }
@@ -90,8 +91,13 @@ impl Exchange<'_> {
                 self.wrong("is not JSON")
             });
         }
-        let mut checked = HttpResponse::new(response.body);
-        *checked.status_mut() = response.status;
+        let (status, body) = leniently(response.status, response.body);
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            // Whatever else it says, it passes.
+            return Err(OauthError::Status { server: server(), status: status.as_u16() });
+        }
+        let mut checked = HttpResponse::new(body);
+        *checked.status_mut() = status;
         *checked.headers_mut() = response.headers;
         Ok(checked)
     }
@@ -123,6 +129,11 @@ impl Exchange<'_> {
             server: self.endpoint.server().clone(),
             code: clean(refusal.error().as_ref(), 60),
             words: clean(refusal.error_description().map_or("", String::as_str), 300),
+            explained_at: refusal
+                .error_uri()
+                .map(|uri| clean(uri, 200))
+                .filter(|uri| uri.starts_with("https://") && !uri.contains(char::is_whitespace))
+                .unwrap_or_default(),
             request: self.request,
         }
     }
@@ -135,6 +146,43 @@ impl Exchange<'_> {
     fn wrong(&self, why: &str) -> OauthError {
         OauthError::Response { server: self.endpoint.server().clone(), why: why.to_owned() }
     }
+}
+
+/// A response as RFC 6749 has it, from one that differs where the meaning is clear.
+///
+/// Microsoft's first token endpoint writes numbers as strings, Zoho answers 200 with an error, and some leave out the type
+/// of token, which is a bearer token for mail, or fill with null what they leave out.
+fn leniently(status: StatusCode, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
+    let Ok(Value::Object(mut response)) = serde_json::from_slice::<Value>(&body) else {
+        return (status, body);
+    };
+    response.retain(|_, value| !value.is_null());
+    for name in ["expires_in", "refresh_token_expires_in"] {
+        if let Some(value) = response.get(name) {
+            match seconds(value) {
+                Some(seconds) => response.insert(name.to_owned(), seconds.into()),
+                None => response.remove(name),
+            };
+        }
+    }
+    let granted = response.get("access_token").is_some_and(Value::is_string);
+    if granted && !response.contains_key("token_type") {
+        response.insert("token_type".to_owned(), "Bearer".into());
+    }
+    let refused = status.is_success() && !granted && response.get("error").is_some_and(Value::is_string);
+    let status = if refused { StatusCode::BAD_REQUEST } else { status };
+    (status, Value::Object(response).to_string().into_bytes())
+}
+
+/// A number of seconds, whole or not, also as text.
+fn seconds(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    let whole = text.split_once('.').map_or(text.as_str(), |(whole, _)| whole);
+    whole.parse().ok()
 }
 
 impl<'c> AsyncHttpClient<'c> for Exchange<'_> {

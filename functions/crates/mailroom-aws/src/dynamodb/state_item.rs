@@ -230,6 +230,9 @@ impl SendingItem {
 pub(crate) struct AuthorizationItem {
     since: i64,
     refreshed_at: i64,
+    /// Absent in older items, whose refresh token was stored at each use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
 }
@@ -239,6 +242,7 @@ impl From<&Authorization> for AuthorizationItem {
         Self {
             since: millis(authorization.since),
             refreshed_at: millis(authorization.refreshed_at),
+            stored_at: Some(millis(authorization.stored_at)),
             expires_at: authorization.expires_at.map(millis),
         }
     }
@@ -250,6 +254,7 @@ impl AuthorizationItem {
         Ok(Authorization {
             since: at(self.since)?,
             refreshed_at: at(self.refreshed_at)?,
+            stored_at: at(self.stored_at.unwrap_or(self.refreshed_at))?,
             expires_at: self.expires_at.map(at).transpose()?,
         })
     }

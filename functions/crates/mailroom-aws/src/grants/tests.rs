@@ -31,7 +31,8 @@ fn credential() -> Credential {
     Credential::Client(ClientCredential { secret: None, refresh_token: Some(SecretString::from("fresh")) })
 }
 
-const AUTHORIZATION: Authorization = Authorization { since: NOW, refreshed_at: NOW, expires_at: None };
+const AUTHORIZATION: Authorization =
+    Authorization { since: NOW, refreshed_at: NOW, stored_at: NOW, expires_at: None };
 
 #[tokio::test]
 async fn a_replaced_token_is_stored_and_then_named_and_is_no_edit() {

@@ -38,7 +38,8 @@ fn profile(auth: Auth) -> Profile {
     let mut profile = Profile::new(ProfileId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap(), settings, NOW);
     profile.secret_version = Some("1".to_owned());
     if matches!(&profile.settings.auth, Auth::Oauth2(client) if client.grant == Grant::AuthorizationCode) {
-        profile.authorization = Some(Authorization { since: NOW, refreshed_at: NOW, expires_at: None });
+        profile.authorization =
+            Some(Authorization { since: NOW, refreshed_at: NOW, stored_at: NOW, expires_at: None });
     }
     profile
 }

@@ -96,6 +96,7 @@ fn a_profile_comes_back_as_it_was() {
         authorization: Some(Authorization {
             since: datetime!(2026-10-01 0:00 UTC),
             refreshed_at: datetime!(2026-11-01 0:00 UTC),
+            stored_at: datetime!(2026-10-31 6:00 UTC),
             expires_at: Some(datetime!(2027-11-01 0:00 UTC)),
         }),
         cursor: Some(Cursor {

@@ -59,7 +59,12 @@ fn every_attribute_has_one_owner() {
             ..profile().settings
         },
         secret_version: Some("1".to_owned()),
-        authorization: Some(Authorization { since: NOW, refreshed_at: NOW, expires_at: None }),
+        authorization: Some(Authorization {
+            since: NOW,
+            refreshed_at: NOW,
+            stored_at: NOW,
+            expires_at: None,
+        }),
         ..profile()
     };
     let item = to_item(ProfileItem::from(&full)).unwrap();
