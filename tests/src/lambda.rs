@@ -137,6 +137,16 @@ impl Lambda {
         self.killer.clone()
     }
 
+    /// Stops the process where it is, as Lambda freezes a function that has answered. Nothing thaws it.
+    ///
+    /// # Panics
+    /// When the function does not run.
+    pub fn freeze(&self) {
+        let id = self.killer.id().expect("the function runs").to_string();
+        let stopped = Command::new("kill").args(["-s", "STOP", &id]).status().expect("kill is installed");
+        assert!(stopped.success(), "{id} is not stopped");
+    }
+
     /// Everything that the function has logged so far.
     #[must_use]
     pub fn log(&self) -> String {

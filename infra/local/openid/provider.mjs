@@ -19,7 +19,14 @@ const issuer = options.certificate
   : `http://127.0.0.1:${options.http}`;
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-const control = { access_token_seconds: 3600, refresh_token_seconds: 86400, clock_offset_seconds: 0, requests: {}, issued: [] };
+const control = {
+  access_token_seconds: 3600,
+  refresh_token_seconds: 86400,
+  clock_offset_seconds: 0,
+  token_delay_ms: 0,
+  requests: {},
+  issued: [],
+};
 
 // All of the provider goes by this clock.
 const now = Date.now.bind(Date);
@@ -105,6 +112,8 @@ provider.use(async (ctx, next) => {
     control.requests[kind] = (control.requests[kind] ?? 0) + 1;
     const { access_token, refresh_token, id_token } = ctx.body ?? {};
     control.issued.push(...[access_token, refresh_token, id_token].filter(Boolean));
+    // The tokens are issued, and the answer comes late.
+    await new Promise((resolve) => setTimeout(resolve, control.token_delay_ms));
   }
 });
 

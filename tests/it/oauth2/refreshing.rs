@@ -5,6 +5,7 @@ use std::time::Duration;
 use mailroom_core::health::ProfileState;
 use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::ProfileId;
+use mailroom_tests::api::event;
 use mailroom_tests::aws_proxy::{Call, Fault};
 use mailroom_tests::lambda::Outcome;
 use mailroom_tests::openid::Mechanism;
@@ -195,6 +196,24 @@ fn answers_of_aws_that_are_lost_cost_no_sign_in() {
             );
         }
     }
+}
+
+#[test]
+fn a_function_that_is_frozen_once_it_has_answered_costs_no_sign_in() {
+    let world = World::for_browsers();
+    world.provide_open_id(&json!({}));
+    let profile = world.signed_in(Mechanism::Xoauth2);
+    // The test gives up on the provider after five seconds, and the request itself after ten.
+    let _ = world.open_id().control(&json!({"token_delay_ms": 7000}));
+    let test = event("POST", &format!("/profiles/{profile}/test"), None);
+    let answer = world.api_function().invoke(test, POLL_LIMIT);
+    world.api_function().freeze();
+    assert!(matches!(&answer, Outcome::Answered(answer) if answer["statusCode"] == 200), "{answer:?}");
+    let _ = world.open_id().control(&json!({"token_delay_ms": 0}));
+    // A request that was cut off would hold its claim for a minute.
+    world.expire_claim(profile);
+    poll_is_fine(&world, profile);
+    assert_eq!(refreshed(&world), 2);
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Provider {
         let deadline = Instant::now() + std::time::Duration::from_secs(10);
         let provider = Discovery::provider(&discovery, &self.issuer, deadline).await.unwrap();
         let settings = self.settings();
-        let credential = ClientCredential { secret: Some(SecretString::from("client-secret")), refresh_token: None };
+        let credential =
+            ClientCredential { secret: Some(SecretString::from("client-secret")), refresh_token: None };
         let now = OffsetDateTime::UNIX_EPOCH;
         let client = Client::new(discovery.http(), &provider, &settings, &credential, now).unwrap();
         client.refresh(&SecretString::from("refresh"), &settings.scopes, deadline).await
