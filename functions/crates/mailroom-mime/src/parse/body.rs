@@ -1,11 +1,12 @@
 //! Which parts are the message's text, and which are attachments.
 
 use super::attachment::{Part, written_name};
-use super::charset;
 use super::flowed::{self, Space};
-use super::limits::MAX_BODY_BYTES;
+use super::limits::{MAX_BODY_BYTES, MAX_PARTS};
 use super::multipart::{Group, Leaf, Tree};
 use super::transfer::Decoded;
+use super::uuencode::{File, Split};
+use super::{charset, param, uuencode};
 
 const RELATED: &str = "multipart/related";
 const HTML: &str = "text/html";
@@ -52,7 +53,10 @@ impl<'a> Bodies<'a> {
     }
 
     fn add_text(&mut self, leaf: &Leaf<'_>) {
-        let text = self.body(leaf, |_| None);
+        let text = match self.files(leaf) {
+            Some(text) => self.read(leaf, &text, b"", |_| None),
+            None => self.body(leaf, |_| None),
+        };
         let is = |name, value: &str| {
             leaf.head.kind.raw(name).is_some_and(|named| named.eq_ignore_ascii_case(value))
         };
@@ -76,16 +80,49 @@ impl<'a> Bodies<'a> {
         let encoded = leaf.body.get(..MAX_BODY_BYTES * 4).unwrap_or(leaf.body);
         self.cut |= encoded.len() < leaf.body.len();
         let Decoded { bytes, sound, rest } = leaf.head.transfer.decode_text(encoded);
-        let named = leaf.head.kind.text("charset").or_else(|| own_charset(&bytes));
-        let mut decoded = charset::decode(&bytes, named.as_deref());
+        self.foreign |= !sound;
+        self.read(leaf, &bytes, rest, own_charset)
+    }
+
+    /// The text of decoded bytes, and of what follows them.
+    fn read(
+        &mut self,
+        leaf: &Leaf<'_>,
+        bytes: &[u8],
+        rest: &[u8],
+        own_charset: fn(&[u8]) -> Option<String>,
+    ) -> String {
+        let named = leaf.head.kind.text("charset").or_else(|| own_charset(bytes));
+        let mut decoded = charset::decode(bytes, named.as_deref());
         if !rest.is_empty() {
             // A list's footer is text as well, in a charset that nothing names.
             decoded.text.push('\n');
             decoded.text.push_str(&charset::guess(rest, None));
         }
-        self.foreign |= !sound;
         self.unknown |= !decoded.known;
         charset::clean_body(&decoded.text)
+    }
+
+    /// Takes the files out of a text that holds some, and returns the rest, in its charset.
+    fn files(&mut self, leaf: &Leaf<'_>) -> Option<Vec<u8>> {
+        if !uuencode::may_hold_files(leaf.body) {
+            return None;
+        }
+        let Decoded { bytes, sound, .. } = leaf.head.transfer.decode_text(leaf.body);
+        let Split { mut text, files } = uuencode::split(&bytes, MAX_PARTS);
+        if files.is_empty() {
+            return None;
+        }
+        self.foreign |= !sound;
+        self.cut |= text.len() > MAX_BODY_BYTES * 4;
+        text.truncate(MAX_BODY_BYTES * 4);
+        self.parts.extend(files.into_iter().map(|File { name, bytes }| Part {
+            filename: param::filename(&charset::guess(&name, None)),
+            content_type: "application/octet-stream".to_owned(),
+            bytes: bytes.into(),
+            ..Part::default()
+        }));
+        Some(text)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::uuencode;
+
 /// How a part's bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transfer {
@@ -36,7 +38,7 @@ impl Transfer {
                 Decoded { bytes: Cow::Owned(bytes), sound: sound && rest.is_empty(), rest }
             }
             Self::QuotedPrintable => own(quoted_printable(encoded)),
-            Self::Uuencode => own(uuencode(encoded)),
+            Self::Uuencode => own(uuencoded(encoded)),
         }
     }
 
@@ -236,26 +238,17 @@ const fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 /// The lines between `begin` and `end`; without a `begin`, the bytes as they are.
-fn uuencode(encoded: &[u8]) -> (Vec<u8>, bool) {
+fn uuencoded(encoded: &[u8]) -> (Vec<u8>, bool) {
     let mut lines = encoded.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     if !lines.by_ref().any(|line| line.starts_with(b"begin ")) {
         return (encoded.to_vec(), false);
     }
     let mut bytes = Vec::with_capacity(encoded.len() / 4 * 3);
     for line in lines {
-        let Some((&length, data)) = line.split_first() else { continue };
         if line == b"end" {
             return (bytes, true);
         }
-        let wanted = bytes.len() + usize::from(length.wrapping_sub(b' ') & 0x3f);
-        for group in data.chunks(4) {
-            let value = (0..4).fold(0_u32, |value, at| {
-                let byte = group.get(at).copied().unwrap_or(b' ');
-                value << 6 | u32::from(byte.wrapping_sub(b' ') & 0x3f)
-            });
-            bytes.extend([low_byte(value >> 16), low_byte(value >> 8), low_byte(value)]);
-        }
-        bytes.truncate(wanted);
+        uuencode::decode_line(line, &mut bytes);
     }
     (bytes, false)
 }

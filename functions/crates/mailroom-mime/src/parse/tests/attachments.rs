@@ -89,3 +89,17 @@ fn what_is_said_of_a_part_is_bounded() {
     let many = attachments(&vec!["Content-Type: message/rfc822\n\nSubject: s\n\nx"; 500]);
     assert_eq!(many.iter().filter(|one| one.message.is_some()).count(), limits::MAX_ENCLOSED);
 }
+
+#[test]
+fn a_file_that_a_text_holds_is_an_attachment_and_no_text() {
+    let raw = "Subject: a\n\nSee the file.\n\nbegin 644 Gr\u{fc}\u{df}e.txt\n#0V%T\n`\nend\n\nBye\n";
+    let message = parse_message(raw.as_bytes());
+    assert_eq!(message.content.text.as_deref(), Some("See the file.\n\n\nBye\n"));
+    let [file] = &message.parts[..] else { panic!("{:?}", message.parts) };
+    assert_eq!(file.filename.as_deref(), Some("Gr\u{fc}\u{df}e.txt"));
+    assert_eq!((file.content_type.as_str(), &file.bytes[..]), ("application/octet-stream", &b"Cat"[..]));
+
+    let raw = "Content-Transfer-Encoding: quoted-printable\n\nbegin 644 a.txt\n#0V%T\n`\nend\n=C3=BC\n";
+    let message = parse_message(raw.as_bytes());
+    assert_eq!((message.content.text.as_deref(), message.parts.len()), (Some("ü\n"), 1));
+}
