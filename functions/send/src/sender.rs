@@ -225,7 +225,7 @@ impl<'a, P: Ports> Sender<'a, P> {
         self.save(delivery).await?;
         match self.attempt(queued, delivery, prepared).await {
             Ok(Some((rejected, attempt))) => {
-                self.note_attempt(&attempt).await;
+                self.note_attempt(&rejected, &attempt).await;
                 delivery.finish_attempt(&rejected, attempt, self.now());
             }
             Ok(None) => {}
@@ -353,20 +353,18 @@ impl<'a, P: Ports> Sender<'a, P> {
     }
 
     /// Notes in the profile what an attempt says about all of its messages.
-    async fn note_attempt(&mut self, attempt: &Attempt) {
-        match attempt {
-            Attempt::Accepted(_) => record_taken(self.services, &mut self.profile).await,
-            Attempt::Refused(SmtpReply { class: ReplyClass::Limit, text }) => {
-                let error = OwnerError::new(
-                    ErrorCode::SmtpThrottled,
-                    format!("A sending limit of the mail server is reached: \"{text}\"."),
-                );
-                record(self.services, &mut self.profile, Err(&error)).await;
-            }
-            Attempt::Refused(_)
-            | Attempt::Uncertain(_)
-            | Attempt::Interrupted(_)
-            | Attempt::AllRecipientsRejected => {}
+    async fn note_attempt(&mut self, rejected: &Rejected, attempt: &Attempt) {
+        let limit = match attempt {
+            Attempt::Accepted(_) => return record_taken(self.services, &mut self.profile).await,
+            Attempt::Refused(reply) => Some(reply),
+            // Some servers say it of each recipient.
+            Attempt::AllRecipientsRejected => rejected.iter().map(|(_, reply)| reply).next_back(),
+            Attempt::Uncertain(_) | Attempt::Interrupted(_) => None,
+        };
+        if let Some(SmtpReply { class: ReplyClass::Limit, text }) = limit {
+            let message = format!("A sending limit of the mail server is reached: \"{text}\".");
+            let error = OwnerError::new(ErrorCode::SmtpThrottled, message);
+            record(self.services, &mut self.profile, Err(&error)).await;
         }
     }
 

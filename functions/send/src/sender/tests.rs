@@ -218,6 +218,30 @@ async fn a_limit_of_the_server_pauses_the_profile_until_a_message_is_taken() {
 }
 
 #[tokio::test]
+async fn a_limit_that_the_server_names_at_each_recipient_pauses_the_profile_too() {
+    let world = World::new();
+    let limit = || reply(ReplyClass::Limit, "450 4.7.1 Rate limit exceeded");
+    let rejected = ["ann@example.org", "bob@example.org"].map(|one| (one.to_owned(), limit())).to_vec();
+    let end = TransferEnd::Refused(Attempt::AllRecipientsRejected);
+    world.state().transfers.push_back(Transfer { rejected, end });
+    for id in ["a", "b"] {
+        assert!(matches!(run(&world, &queued(id, json!({}))).await.unwrap(), Ack::Again(_)));
+    }
+    assert_eq!(world.delivery("b").error.unwrap().code.name(), "smtp_throttled");
+    assert_eq!(world.state().senders.len(), 1, "only the first is tried");
+}
+
+#[tokio::test]
+async fn without_an_imap_server_there_is_no_copy() {
+    let world = World::new();
+    world.state().profiles.values_mut().for_each(|profile| profile.settings.imap = None);
+    assert_eq!(run(&world, &queued("a", json!({}))).await.unwrap(), Ack::Done);
+    assert_eq!(world.delivery("a").sent_copy, SentCopy::Nowhere);
+    let state = world.state();
+    assert_eq!((&state.outcomes[0]["sent_copy"], state.events.len()), (&json!("none"), 3));
+}
+
+#[tokio::test]
 async fn a_later_look_sends_what_nobody_has_touched_and_nothing_else() {
     let world = World::new();
     let message = queued("a", json!({}));
