@@ -286,7 +286,7 @@ impl Profiles for Ports {
 
 impl Credentials for Ports {
     async fn credential(&self, _: ProfileId, _: &str) -> Result<Option<Credential>, PortError> {
-        let password = || Credential::Password(SecretString::from("secret"));
+        let password = || Credential::password(SecretString::from("secret"));
         self.call(Op::Credential, |_| Ok(Some(password()))).await
     }
 }

@@ -293,11 +293,12 @@ fn sender(profile: &Profile) -> Result<EmailAddress, ApiError> {
         let detail = "This profile names no SMTP server to send through.";
         return conflict("smtp_host", "is required to send; add it to the profile first", detail);
     }
-    match EmailAddress::parse(profile.settings.auth.login()) {
+    match profile.settings.sender() {
         Ok(address) => Ok(address),
         Err(_) => {
-            let detail = "This profile's login is not an address that a message can come from.";
-            conflict("auth.login", "must be an email address to send", detail)
+            let detail =
+                "This profile's login is not an address that a message can come from: name one in `from`.";
+            conflict("from.address", "is required to send, unless the login is an email address", detail)
         }
     }
 }

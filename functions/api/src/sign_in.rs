@@ -233,7 +233,10 @@ impl SignIns {
         let grants = self.tokens.grants();
         match mailroom_core::ports::Credentials::credential(grants, profile.id, version).await? {
             Some(Credential::Client(credential)) => Ok(credential),
-            Some(Credential::Password(_)) | None => Ok(ClientCredential::default()),
+            Some(Credential::Password { smtp_password, .. }) => {
+                Ok(ClientCredential { smtp_password, ..ClientCredential::default() })
+            }
+            None => Ok(ClientCredential::default()),
         }
     }
 

@@ -22,6 +22,7 @@ use mailroom_lambda::clock;
 use mailroom_net::clock::Clock;
 use mailroom_net::login::Login;
 use mailroom_net::login::Secret;
+use secrecy::ExposeSecret as _;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::time::Instant;
@@ -67,6 +68,10 @@ pub(crate) struct State {
     pub(crate) events: Vec<String>,
     /// Results of the next transfers; complete when there is none.
     pub(crate) transfers: VecDeque<Transfer>,
+    /// With what address, login and secret sessions were opened.
+    pub(crate) introductions: Vec<[String; 3]>,
+    /// The return paths and `From` fields of what was transferred.
+    pub(crate) senders: Vec<(String, String)>,
     /// The runs that hold a session of the profile.
     pub(crate) sessions: Vec<String>,
     /// How long a transfer takes.
@@ -294,6 +299,13 @@ impl LoginSecrets for World {
         Ok(Secret::AccessToken("first".to_owned().into()))
     }
 
+    async fn smtp_login_secret(&self, profile: &Profile, deadline: Instant) -> Result<Secret, Failure> {
+        if profile.settings.smtp_auth.is_some() {
+            return Ok(Secret::Password("of the relay".to_owned().into()));
+        }
+        self.login_secret(profile, deadline).await
+    }
+
     async fn other_login_secret(
         &self,
         _: &Profile,
@@ -310,9 +322,19 @@ impl LoginSecrets for World {
 impl SmtpServers for World {
     type Transport = Transport;
 
-    async fn open(&self, _: &Server, _: Login<'_>, _: Instant) -> Result<Transport, OpenError> {
+    async fn open(
+        &self,
+        _: &Server,
+        sender: &str,
+        login: Login<'_>,
+        _: Instant,
+    ) -> Result<Transport, OpenError> {
         let mut state = self.state();
         state.events.push("open".to_owned());
+        let secret = match login.secret {
+            Secret::Password(secret) | Secret::AccessToken(secret) => secret.expose_secret().to_owned(),
+        };
+        state.introductions.push([sender.to_owned(), login.login.to_owned(), secret]);
         match state.opens.pop_front() {
             Some(error) => Err(error),
             None => Ok(Transport { world: self.clone(), in_flight: Vec::new() }),
@@ -333,8 +355,11 @@ impl SmtpTransport for Transport {
 
     async fn transfer(&mut self, envelope: Envelope<'_>, raw: &[u8], _: Instant) -> Transfer {
         assert!(raw.starts_with(b"Message-ID:") || raw.windows(12).any(|some| some == b"\r\nMessage-ID"));
+        let text = String::from_utf8_lossy(raw);
+        let from = text.lines().find_map(|line| line.strip_prefix("From: ")).unwrap_or_default().to_owned();
         let (scripted, time) = {
             let mut state = self.world.state();
+            state.senders.push((envelope.from.to_owned(), from));
             (state.transfers.pop_front(), state.transfer_time)
         };
         tokio::time::sleep(time).await;

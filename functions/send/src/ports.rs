@@ -39,6 +39,13 @@ pub(crate) trait LoginSecrets: Send + Sync {
         deadline: Instant,
     ) -> impl Future<Output = Result<Secret, Failure>> + Send;
 
+    /// The password or access token of a profile for its SMTP server.
+    fn smtp_login_secret(
+        &self,
+        profile: &Profile,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Secret, Failure>> + Send;
+
     /// Another one after a server refused `refused`; `None` when there is none.
     fn other_login_secret(
         &self,
@@ -75,10 +82,12 @@ pub(crate) trait SmtpServers: Send + Sync {
     /// A logged-in session with a server.
     type Transport: SmtpTransport;
 
-    /// Opens a session: connects, starts TLS, and logs in.
+    /// Opens a session: connects, starts TLS, and logs in. The domain of `sender`, the address that messages come from,
+    /// introduces the client.
     fn open(
         &self,
         server: &Server,
+        sender: &str,
         login: Login<'_>,
         deadline: Instant,
     ) -> impl Future<Output = Result<Self::Transport, OpenError>> + Send;

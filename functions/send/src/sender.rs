@@ -274,7 +274,10 @@ impl<'a, P: Ports> Sender<'a, P> {
 
     async fn prepare(&self, queued: &QueuedSend, delivery: &Delivery) -> Result<Prepared<'a>, RenderError> {
         let messages = &self.services.messages;
-        let message = messages.message(self.profile.id, delivery, &queued.request.content).await?;
+        let mut message = messages.message(self.profile.id, delivery, &queued.request.content).await?;
+        if message.from_name.is_none() {
+            message.from_name = self.profile.settings.from.as_ref().and_then(|from| from.name.clone());
+        }
         let from = self.from().map_err(RenderError::Invalid)?;
         // Other profiles may hold all of the memory budget for as long as the invocation lasts.
         let rendered = tokio::time::timeout_at(self.end, messages.render(&message, delivery, &from)).await;
@@ -424,8 +427,8 @@ impl<'a, P: Ports> Sender<'a, P> {
 
     /// The address that the profile sends from.
     fn from(&self) -> Result<EmailAddress, SendError> {
-        EmailAddress::parse(self.profile.settings.auth.login()).map_err(|_| {
-            invalid("The profile's login is not an email address that a message could come from.")
+        self.profile.settings.sender().map_err(|_| {
+            invalid("The profile's login is not an email address that a message could come from: name one in its `from`.")
         })
     }
 

@@ -33,6 +33,10 @@ impl<G: Grants + 'static> LoginSecrets for Tokens<G> {
         Ok(Self::login_secret(self, profile, deadline).await?)
     }
 
+    async fn smtp_login_secret(&self, profile: &Profile, deadline: Instant) -> Result<Secret, Failure> {
+        Ok(Self::smtp_login_secret(self, profile, deadline).await?)
+    }
+
     async fn other_login_secret(
         &self,
         profile: &Profile,
@@ -67,9 +71,15 @@ impl<S> Smtp<S> {
 impl SmtpServers for smtp::Connector {
     type Transport = Smtp;
 
-    async fn open(&self, server: &Server, login: Login<'_>, deadline: Instant) -> Result<Smtp, OpenError> {
+    async fn open(
+        &self,
+        server: &Server,
+        sender: &str,
+        login: Login<'_>,
+        deadline: Instant,
+    ) -> Result<Smtp, OpenError> {
         let mut ehlo = EhloResponse::default();
-        let opened = Self::open(self, &mut ehlo, server, login.login, Some(login), deadline).await;
+        let opened = Self::open(self, &mut ehlo, server, sender, Some(login), deadline).await;
         Smtp::opened(opened, server)
     }
 }

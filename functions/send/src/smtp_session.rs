@@ -95,8 +95,9 @@ async fn open<P: Ports>(
         let message = "The profile names no SMTP server: add smtp_host to it.";
         return Err(Failure::Owner(OwnerError::new(ErrorCode::HostNotAllowed, message)));
     };
-    let secret = services.tokens.login_secret(profile, end).await?;
-    let error = match services.smtp.open(server, login(profile, &secret), end).await {
+    let sender = profile.settings.sender().map(|sender| sender.wire().to_owned()).unwrap_or_default();
+    let secret = services.tokens.smtp_login_secret(profile, end).await?;
+    let error = match services.smtp.open(server, &sender, login(profile, &secret), end).await {
         Ok(session) => return Ok(session),
         Err(OpenError::Other(error)) => return Err(Failure::Owner(error)),
         Err(OpenError::LoginRefused(error)) => error,
@@ -104,7 +105,7 @@ async fn open<P: Ports>(
     // A server may refuse an access token before its time.
     match services.tokens.other_login_secret(profile, &secret, end).await? {
         Some(other) => {
-            let opened = services.smtp.open(server, login(profile, &other), end).await;
+            let opened = services.smtp.open(server, &sender, login(profile, &other), end).await;
             opened.map_err(|error| Failure::Owner(error.into_owner_error()))
         }
         None => Err(Failure::Owner(error)),
@@ -112,7 +113,7 @@ async fn open<P: Ports>(
 }
 
 fn login<'a>(profile: &'a Profile, secret: &'a Secret) -> Login<'a> {
-    Login { login: profile.settings.auth.login(), secret }
+    Login { login: profile.settings.smtp_login(), secret }
 }
 
 /// Stores the health of the profile's sending after a session was opened or not, or after a server refused a message

@@ -103,6 +103,7 @@ impl<C: Streams> SmtpServers for Over<C> {
     async fn open(
         &self,
         server: &Server,
+        _: &str,
         login: Login<'_>,
         deadline: Instant,
     ) -> Result<Smtp<C::Stream>, OpenError> {

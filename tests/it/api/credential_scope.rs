@@ -65,6 +65,61 @@ fn a_stored_password_never_gets_to_another_server() {
 }
 
 #[test]
+fn a_password_for_the_smtp_server_alone_gets_nowhere_else() {
+    let world = World::new();
+    let (imap, smtp, other) = (
+        another_server(&world),
+        world.smtp_server(&Options::default()),
+        world.smtp_server(&Options::default()),
+    );
+    let smtp_auth = json!({"login": "apikey", "password": CANARY});
+    let settings = settings_with(
+        &world,
+        &json!({
+            "smtp_host": smtp.address().to_string(), "smtp_port": smtp.submission(), "smtp_security": "starttls",
+            "smtp_auth": smtp_auth, "from": {"address": "sales@example.com", "name": "Sales"},
+        }),
+    );
+    let without = {
+        let mut settings = settings.clone();
+        settings["smtp_auth"].as_object_mut().unwrap().remove("password");
+        settings
+    };
+    assert_eq!(world.api().post("/profiles", &without).expect(422).fields(), ["smtp_auth.password"]);
+    let created = world.api().post("/profiles", &settings).expect(201);
+    let path = format!("/profiles/{}", created.id());
+    assert_eq!(created.body["smtp_auth"], json!({"login": "apikey", "password_set": true}));
+    assert!(!world.api().get(&path).body.to_string().contains(CANARY));
+    // The profile's own password stays away from the relay, and the relay's from the mailbox.
+    let report = world.api().post(&format!("{path}/test"), &json!({})).expect(200).body;
+    assert_eq!((&report["imap"]["ok"], smtp.counts().auths), (&json!(true), 1), "{report}");
+
+    let elsewhere = json!({"smtp_host": other.address().to_string(), "smtp_port": other.submission()});
+    for (change, field, cause) in [
+        (elsewhere, "smtp_auth.password", "smtp_"),
+        (json!({"smtp_auth": null}), "auth.password", "smtp_auth"),
+        (json!({"imap_port": imap.address().port()}), "auth.password", "imap_port"),
+    ] {
+        for refused in [
+            world.api().post(&format!("{path}/test"), &change).expect(422),
+            world.api().patch(&path, &change).expect(422),
+        ] {
+            assert_eq!(refused.fields(), [field], "{change}");
+            let message = refused.body["errors"][0]["message"].as_str().unwrap();
+            assert!(message.contains(cause) && message.contains("entered for"), "{message}");
+        }
+    }
+    assert_eq!((other.counts().connections, imap.commands()), (0, vec![]));
+
+    // Another name for the same login, and another sender, ask for nothing.
+    let change = json!({"smtp_auth": {"login": "DOMAIN\\user"}, "from": {"name": null}});
+    let changed = world.api().patch(&path, &change).expect(200).body;
+    assert_eq!(changed["from"], json!({"address": "sales@example.com", "name": null}));
+    let _ = world.api().post(&format!("{path}/test"), &json!({})).expect(200);
+    assert_eq!(smtp.counts().auths, 2, "the password is still there");
+}
+
+#[test]
 fn another_spelling_and_fewer_servers_ask_for_nothing() {
     let world = World::new();
     let (path, _) = with_canary(&world);

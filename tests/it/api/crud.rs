@@ -25,7 +25,7 @@ fn a_profile_is_made_with_defaults_and_read_back() {
         "imap_host": "127.0.0.1", "imap_port": world.servers().dovecot().ports().imaps, "imap_security": "tls",
         "smtp_host": null, "smtp_port": null, "smtp_security": null,
         "flow_schema_id": "add-to-queue", "refresh_interval": 300,
-        "auth": {"type": "plain", "login": world.login(), "password_set": true},
+        "auth": {"type": "plain", "login": world.login(), "password_set": true}, "smtp_auth": null, "from": null,
         "include_seen": false, "start_from": "all", "after_fetch": {"action": "keep"},
         "max_message_bytes": 26_214_400, "version": 1,
         "created_at": made.body["created_at"], "updated_at": made.body["updated_at"],
@@ -55,6 +55,8 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
             "client_secret": CANARY, "discovery_url": "https://login.example.com/.well-known/openid-configuration",
             "scopes": ["https://mail.google.com/", "offline_access"], "client_secret_expires_on": "2029-11-01",
         },
+        "smtp_auth": {"login": "DOMAIN\\user", "password": CANARY},
+        "from": {"address": "sales@example.com", "name": "Sales"},
     });
     let made = api.post("/profiles", &full).expect(201).body;
     for field in [
@@ -67,6 +69,7 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
         "start_from",
         "after_fetch",
         "max_message_bytes",
+        "from",
     ] {
         assert_eq!(made[field], full[field], "{field}");
     }
@@ -82,6 +85,7 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
         "scopes": ["https://mail.google.com/", "offline_access"], "client_secret_expires_on": "2029-11-01",
     });
     assert_eq!(made["auth"], auth);
+    assert_eq!(made["smtp_auth"], json!({"login": "DOMAIN\\user", "password_set": true}));
 }
 
 #[test]

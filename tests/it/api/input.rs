@@ -31,6 +31,9 @@ fn each_problem_names_its_field() {
         ("imap_security", json!("ssl")),
         ("smtp_host", json!("-a")),
         ("smtp_port", json!(1e300)),
+        ("smtp_port", json!(25)),
+        ("from.address", json!("sales")),
+        ("smtp_auth.login", json!(" ")),
         ("flow_schema_id", json!("no such id")),
         ("refresh_interval", json!(45)),
         ("refresh_interval", json!(90)),
@@ -46,6 +49,8 @@ fn each_problem_names_its_field() {
     ] {
         let changes = match field {
             "after_fetch.action" => json!({"after_fetch": {"action": "burn"}}),
+            "from.address" => json!({"from": {"address": value}}),
+            "smtp_auth.login" => json!({"smtp_auth": {"login": value, "password": "a"}}),
             field => json!({field: value}),
         };
         let refused = api.post("/profiles", &settings_with(&world, &changes)).expect(422);

@@ -20,7 +20,7 @@ impl World {
     /// Creates a profile whose secret holds this password.
     pub fn profile_with_password(&self, password: &str, change: impl FnOnce(&mut Profile)) -> ProfileId {
         let id = ProfileId::new(Ulid::generate());
-        let credential = Credential::Password(SecretString::from(password));
+        let credential = Credential::password(SecretString::from(password));
         let version =
             self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
         let mut profile = self.draft(id);
@@ -32,7 +32,7 @@ impl World {
 
     /// Stores another password for the profile, as its owner would through the API.
     pub fn set_password(&self, id: ProfileId, password: &str) {
-        let credential = Credential::Password(SecretString::from(password));
+        let credential = Credential::password(SecretString::from(password));
         let version =
             self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
         self.edit(

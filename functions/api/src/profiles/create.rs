@@ -13,9 +13,10 @@ use mailroom_core::edit::can_be_polled;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::flow::FlowSchema;
 use mailroom_core::outbound::ports::IdempotencyKey;
-use mailroom_core::ports::{Credential, PortError, Profiles as _, Schedules as _};
+use mailroom_core::ports::{ClientCredential, Credential, PortError, Profiles as _, Schedules as _};
 use mailroom_core::profile::{Auth, Profile, ProfileId};
 use mailroom_core::provider::Grant;
+use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use time::Duration;
@@ -36,12 +37,11 @@ impl Profiles {
         let key = request.idempotency_key()?;
         let key = key.map(|key| IdempotencyKey { key, digest: digest(json.clone()) });
         let body: ProfileBody = read(json).map_err(ApiError::Fields)?;
-        let Described { mut profile, credential, discovery } =
+        let Described { mut profile, credential, smtp_password, discovery } =
             body.describe(ProfileId::new(clock::new_ulid()), clock::now());
         let mut problems = Problems::default();
-        if credential.is_none() && needs_secret(&profile.settings.auth) {
-            problems.add(secret_field(&profile.settings.auth), "is required");
-        }
+        require_secrets(&profile, credential.as_ref(), smtp_password.as_ref(), &mut problems);
+        let credential = with_smtp_password(credential, smtp_password);
         join(self.hosts.check(&profile, discovery.as_ref(), &mut problems), self.sweep_drafts()).await;
         problems.none_or().map_err(ApiError::Fields)?;
         if let Some(key) = &key
@@ -170,10 +170,44 @@ fn created(profile: Profile) -> Response {
 
 /// The digest of a body without its secrets: what is stored of a password must not help to guess it.
 fn digest(mut body: Value) -> String {
-    if let Some(auth) = body.get_mut("auth").and_then(Value::as_object_mut) {
-        auth.retain(|name, _| name != "password" && name != "client_secret");
+    for login in ["auth", "smtp_auth"] {
+        if let Some(login) = body.get_mut(login).and_then(Value::as_object_mut) {
+            login.retain(|name, _| name != "password" && name != "client_secret");
+        }
     }
     hex::encode(Sha256::digest(body.to_string()))
+}
+
+/// The field that carries the password for the SMTP server alone.
+pub(crate) const SMTP_PASSWORD: &str = "smtp_auth.password";
+
+/// Adds a problem for each secret that a new profile needs and does not bring.
+pub(crate) fn require_secrets(
+    profile: &Profile,
+    credential: Option<&Credential>,
+    smtp_password: Option<&SecretString>,
+    problems: &mut Problems,
+) {
+    if credential.is_none() && needs_secret(&profile.settings.auth) {
+        problems.add(secret_field(&profile.settings.auth), "is required");
+    }
+    if smtp_password.is_none() && profile.settings.smtp_auth.is_some() {
+        problems.add(SMTP_PASSWORD, "is required");
+    }
+}
+
+/// What a new profile stores. Also a client without a secret may have a password for the SMTP server.
+fn with_smtp_password(
+    credential: Option<Credential>,
+    smtp_password: Option<SecretString>,
+) -> Option<Credential> {
+    match (credential, smtp_password) {
+        (credential, None) => credential,
+        (credential, smtp_password) => {
+            let credential = credential.unwrap_or_else(|| Credential::Client(ClientCredential::default()));
+            Some(credential.with_smtp_password(smtp_password))
+        }
+    }
 }
 
 /// The field that carries the secret of this kind of login.
@@ -206,6 +240,8 @@ mod tests {
         let of = |password: &str, name: &str| {
             digest(json!({"name": name, "auth": {"type": "plain", "login": "a", "password": password}}))
         };
+        let alone = |password: &str| digest(json!({"smtp_auth": {"login": "a", "password": password}}));
+        assert_eq!(alone("one"), alone("two"));
         assert_eq!(of("one", "a"), of("two", "a"));
         assert_ne!(of("one", "a"), of("one", "b"));
     }

@@ -15,6 +15,7 @@ use mailroom_core::ports::{
     ClientCredential, Credential, Credentials as _, PortError, Profiles as _, Schedules as _,
 };
 use mailroom_core::profile::{Auth, Profile};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::warn;
@@ -23,9 +24,9 @@ use crate::http::problem::ApiError;
 use crate::http::request::{IfMatch, Request};
 use crate::http::response::Response;
 use crate::profiles::Profiles;
-use crate::profiles::create::{needs_secret, secret_field};
+use crate::profiles::create::{SMTP_PASSWORD, needs_secret, secret_field};
 use crate::profiles::read::find;
-use crate::profiles::stored_secret::require_scope;
+use crate::profiles::stored_secret::{Given, require_scope};
 use mailroom_lambda::clock;
 
 /// How long a change waits for other requests that change the same profile.
@@ -87,7 +88,7 @@ impl Profiles {
 
     /// Changes a profile as it was read; [`PortError::Lost`] when another request was quicker.
     async fn try_change(&self, current: &Profile, change: &Change) -> Result<Response, ApiError> {
-        let Described { profile: mut wanted, credential, discovery } =
+        let Described { profile: mut wanted, credential, smtp_password, discovery } =
             change.settings(current)?.describe(current.id, clock::now());
         let mut problems = Problems::default();
         let same_kind = discriminant(&wanted.settings.auth) == discriminant(&current.settings.auth);
@@ -108,28 +109,27 @@ impl Profiles {
                 problems,
             ));
         }
-        if credential.is_none() {
-            require_scope(current, &wanted.settings)?;
-        }
+        let given = Given { secret: credential.is_some(), smtp_password: smtp_password.is_some() };
+        require_scope(current, &wanted.settings, given)?;
         self.hosts.check(&wanted, discovery.as_ref(), &mut problems).await;
         problems.none_or().map_err(ApiError::Fields)?;
         let begins = wanted.settings.flow_schema_id != current.settings.flow_schema_id;
         let schema = self.require_flow_schema(&wanted).await?.filter(|_| begins);
-        let secret = credential.is_some().then(|| secret_field(&wanted.settings.auth).to_owned());
-        let edited = match credential {
-            None if !leaves_secret(current, &wanted) => {
-                let edited = edit(current, wanted, clock::now());
-                let stored = self.table.update(current, &edited, Editor::Anyone(clock::now())).await;
-                self.accept_own_write(stored, &edited).await?;
-                edited
-            }
-            given => self.change_with_secret(current, wanted, given).await?,
+        let secret = given.secret.then(|| secret_field(&wanted.settings.auth).to_owned());
+        let edited = if given.secret || given.smtp_password || leaves_secret(current, &wanted) {
+            self.change_with_secret(current, wanted, credential, smtp_password).await?
+        } else {
+            let edited = edit(current, wanted, clock::now());
+            let stored = self.table.update(current, &edited, Editor::Anyone(clock::now())).await;
+            self.accept_own_write(stored, &edited).await?;
+            edited
         };
         if let Some(schema) = schema {
             self.keep_flow_schema(&schema).await?;
         }
         let mut fields = differing(Some(current), &edited.profile);
         fields.extend(secret);
+        fields.extend(given.smtp_password.then(|| SMTP_PASSWORD.to_owned()));
         Ok(self.changed(current, edited).await?.after_change_of(fields))
     }
 
@@ -149,11 +149,12 @@ impl Profiles {
         current: &Profile,
         mut wanted: Profile,
         given: Option<Credential>,
+        smtp_password: Option<SecretString>,
     ) -> Result<Edit, ApiError> {
         let now = clock::now();
         let claim = self.table.claim(current, now, now + CLAIM_TIME).await?;
         let stored = async {
-            let credential = self.merged(current, &wanted, given).await?;
+            let credential = self.merged(current, &wanted, given, smtp_password).await?;
             wanted.secret_version = Some(self.secrets.store(current.id, &credential).await?);
             let edited = edit(current, wanted, clock::now());
             let stored = self.table.update(current, &edited, Editor::Claimant(&claim)).await;
@@ -177,24 +178,28 @@ impl Profiles {
         current: &Profile,
         wanted: &Profile,
         given: Option<Credential>,
+        smtp_password: Option<SecretString>,
     ) -> Result<Credential, PortError> {
-        let given = match given {
-            Some(Credential::Password(password)) => return Ok(Credential::Password(password)),
-            Some(Credential::Client(given)) => given,
-            None => ClientCredential::default(),
-        };
         let stored = match &current.secret_version {
             Some(version) => self.secrets.credential(current.id, version).await?,
             None => None,
         };
-        let stored = match stored {
-            Some(Credential::Client(stored)) => stored,
-            Some(Credential::Password(_)) | None => ClientCredential::default(),
+        let kept = stored.as_ref().and_then(Credential::smtp_password).cloned();
+        let smtp_password = smtp_password.or(kept).filter(|_| wanted.settings.smtp_auth.is_some());
+        let of_client = |given: ClientCredential, stored: ClientCredential| {
+            let refresh_token = stored.refresh_token.filter(|_| !ends_sign_in(current, wanted));
+            let secret = given.secret.or(stored.secret);
+            Credential::Client(ClientCredential { secret, refresh_token, smtp_password: None })
         };
-        Ok(Credential::Client(ClientCredential {
-            secret: given.secret.or(stored.secret),
-            refresh_token: stored.refresh_token.filter(|_| !ends_sign_in(current, wanted)),
-        }))
+        let same_kind = discriminant(&current.settings.auth) == discriminant(&wanted.settings.auth);
+        let login = match (given, stored.filter(|_| same_kind)) {
+            (Some(Credential::Client(given)), Some(Credential::Client(stored))) => of_client(given, stored),
+            (Some(given), _) => given,
+            (None, Some(Credential::Client(stored))) => of_client(ClientCredential::default(), stored),
+            (None, Some(stored)) => stored,
+            (None, None) => Credential::Client(ClientCredential::default()),
+        };
+        Ok(login.with_smtp_password(smtp_password))
     }
 
     /// An edit that is lost because it is stored already is not lost: its response was, and the SDK sent it again.
@@ -246,6 +251,9 @@ fn ends_sign_in(current: &Profile, wanted: &Profile) -> bool {
 /// Whether the stored secret would hold something that the changed profile cannot use.
 fn leaves_secret(current: &Profile, wanted: &Profile) -> bool {
     let same_kind = discriminant(&current.settings.auth) == discriminant(&wanted.settings.auth);
+    if current.settings.smtp_auth.is_some() && wanted.settings.smtp_auth.is_none() {
+        return true;
+    }
     if same_kind {
         current.authorization.is_some() && ends_sign_in(current, wanted)
     } else {

@@ -21,7 +21,7 @@ impl<G: Grants + 'static> Tokens<G> {
                     None => None,
                 };
                 match stored {
-                    Some(Credential::Password(password)) => Ok(Secret::Password(password)),
+                    Some(Credential::Password { password, .. }) => Ok(Secret::Password(password)),
                     Some(Credential::Client(_)) | None => Err(OauthError::NoPassword),
                 }
             }
@@ -29,6 +29,26 @@ impl<G: Grants + 'static> Tokens<G> {
                 self.access_token(profile, Acceptable::Any, deadline).await.map(Secret::AccessToken)
             }
         }
+    }
+
+    /// The secret that the profile logs in to the SMTP server with: the same, unless that has a login of its own.
+    ///
+    /// # Errors
+    /// See [`OauthError`].
+    pub async fn smtp_login_secret(
+        &self,
+        profile: &Profile,
+        deadline: Instant,
+    ) -> Result<Secret, OauthError> {
+        if profile.settings.smtp_auth.is_none() {
+            return self.login_secret(profile, deadline).await;
+        }
+        let stored = match &profile.secret_version {
+            Some(version) => self.grants().credential(profile.id, version).await?,
+            None => None,
+        };
+        let password = stored.as_ref().and_then(Credential::smtp_password);
+        password.cloned().map(Secret::Password).ok_or(OauthError::NoPassword)
     }
 
     /// Another secret after a server refused `refused`; `None` for a password, which has no other.

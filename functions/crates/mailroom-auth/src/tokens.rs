@@ -215,7 +215,7 @@ impl<G: Grants> Shared<G> {
         let Some(version) = &profile.secret_version else { return Err(OauthError::NoSecret) };
         match self.grants.credential(profile.id, version).await? {
             Some(Credential::Client(credential)) => Ok(credential),
-            Some(Credential::Password(_)) | None => Err(OauthError::NoSecret),
+            Some(Credential::Password { .. }) | None => Err(OauthError::NoSecret),
         }
     }
 
@@ -282,7 +282,7 @@ impl<G: Grants> Shared<G> {
         // that the profile names was used then, and a second use may end the sign-in: so the newest is tried first.
         let newest = match self.grants.newest(profile.id).await? {
             Some(Credential::Client(newest)) => newest.refresh_token,
-            Some(Credential::Password(_)) | None => None,
+            Some(Credential::Password { .. }) | None => None,
         };
         let newest = newest.filter(|newest| newest.expose_secret() != token.expose_secret());
         let (granted, used) = match newest {

@@ -31,6 +31,7 @@ struct Stored {
     password: Option<SecretString>,
     client_secret: Option<SecretString>,
     refresh_token: Option<SecretString>,
+    smtp_password: Option<SecretString>,
 }
 
 #[derive(Serialize)]
@@ -41,19 +42,26 @@ struct ToStore<'a> {
     client_secret: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smtp_password: Option<&'a str>,
 }
 
 impl Stored {
     /// An empty secret is that of a public client without a sign-in.
     fn credential(self) -> Credential {
         match self.password {
-            Some(password) => Credential::Password(password),
+            Some(password) => Credential::Password { password, smtp_password: self.smtp_password },
             None => Credential::Client(ClientCredential {
                 secret: self.client_secret,
                 refresh_token: self.refresh_token,
+                smtp_password: self.smtp_password,
             }),
         }
     }
+}
+
+fn exposed(secret: Option<&SecretString>) -> Option<&str> {
+    secret.map(SecretString::expose_secret)
 }
 
 impl Secrets {
@@ -78,14 +86,19 @@ impl Secrets {
 
     /// The JSON in which a credential is stored.
     fn text(credential: &Credential) -> Result<String, PortError> {
+        let smtp_password = exposed(credential.smtp_password());
         let to_store = match credential {
-            Credential::Password(password) => {
-                ToStore { password: Some(password.expose_secret()), client_secret: None, refresh_token: None }
-            }
+            Credential::Password { password, .. } => ToStore {
+                password: Some(password.expose_secret()),
+                client_secret: None,
+                refresh_token: None,
+                smtp_password,
+            },
             Credential::Client(client) => ToStore {
                 password: None,
-                client_secret: client.secret.as_ref().map(SecretString::expose_secret),
-                refresh_token: client.refresh_token.as_ref().map(SecretString::expose_secret),
+                client_secret: exposed(client.secret.as_ref()),
+                refresh_token: exposed(client.refresh_token.as_ref()),
+                smtp_password,
             },
         };
         serde_json::to_string(&to_store).map_err(|error| PortError::Corrupt(error.to_string()))

@@ -10,7 +10,7 @@ use deserr::{DeserializeError as _, Deserr, ErrorKind, IntoValue, ValueKind, Val
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::invalid::Invalid;
 use mailroom_core::profile::{RefreshInterval, StartFrom};
-use mailroom_core::server::{Host, Mailbox};
+use mailroom_core::server::{Host, Mailbox, SubmissionPort};
 use secrecy::SecretString;
 use time::Date;
 use time::macros::format_description;
@@ -213,6 +213,38 @@ impl Deserr<Problems> for Port {
             .and_then(NonZeroU16::new)
             .map(Self)
             .ok_or_else(|| Problems::one(name_of(location), "must be a port"))
+    }
+}
+
+/// A port of an SMTP server that takes messages from their senders: any but 25, which is for mail between servers and
+/// which AWS blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SmtpPort(pub SubmissionPort);
+
+impl PartialSchema for SmtpPort {
+    fn schema() -> RefOr<Schema> {
+        let port =
+            |from, to| ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(from)).maximum(Some(to));
+        AnyOfBuilder::new()
+            .item(port(SubmissionPort::RELAY + 1, u16::MAX))
+            .item(port(1, SubmissionPort::RELAY - 1))
+            .description(Some(
+                "A port of an SMTP server that takes messages from their senders: any but 25, which is for mail between servers and which AWS blocks.",
+            ))
+            .examples([SubmissionPort::USUAL.get().get()])
+            .into()
+    }
+}
+
+impl ToSchema for SmtpPort {}
+
+impl Deserr<Problems> for SmtpPort {
+    fn deserialize_from_value<V: IntoValue>(
+        value: deserr::Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Problems> {
+        let Port(port) = Port::deserialize_from_value(value, location)?;
+        SubmissionPort::new(port).map(Self).map_err(|why| Problems::one(name_of(location), words(why)))
     }
 }
 

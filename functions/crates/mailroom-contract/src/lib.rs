@@ -7,6 +7,7 @@
 //! What comes in is read once, into types that cannot hold anything else; the schemas of the document are made from the
 //! same types. Deliberately absent: what becomes of a request, AWS, and mail servers.
 
+pub mod address;
 pub mod connection_test;
 pub mod field;
 pub mod flow_schema;

@@ -12,10 +12,10 @@ use mailroom_core::profile::ProfileId;
 use utoipa::ToSchema;
 
 use self::field::{
-    AddressText, Base64Bytes, BodyText, ContentIdText, FileName, KeyText, MediaTypeText, MessageIdText,
-    PersonName, SubjectText,
+    Base64Bytes, BodyText, ContentIdText, FileName, KeyText, MediaTypeText, MessageIdText, SubjectText,
 };
 pub use self::view::{AcceptedMessage, MessagePage, MessageState, MessageView, Outcome};
+use crate::address::{AddressText, PersonName};
 use crate::problem::Problems;
 
 /// The most references of one message: more than any real conversation has.

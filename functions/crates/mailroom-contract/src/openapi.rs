@@ -235,7 +235,7 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             cursor("^[0-7][0-9A-HJKMNP-TV-Z]{25}$"),
             json!({
                 "name": "q", "in": "query", "required": false,
-                "description": "A part of the name, the login or a host, in any case.",
+                "description": "A part of the name, the login, the address that messages come from or a host, in any case.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 100,
                     "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"},
             }),

@@ -5,16 +5,20 @@ use std::num::NonZeroU16;
 use deserr::{Deserr, ValuePointerRef};
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::ports::{ClientCredential, Credential};
-use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
+use mailroom_core::profile::{
+    AfterFetch, Auth, Profile, ProfileId, RefreshInterval, SenderIdentity, Settings, SmtpAuth, StartFrom,
+};
 use mailroom_core::provider::Grant;
-use mailroom_core::server::{Mailbox, Security, Server};
+use mailroom_core::server::{Mailbox, Security, Server, SubmissionPort};
+use secrecy::SecretString;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::address::{AddressText, PersonName};
 use crate::field::{
     ClientId, ClientSecret, Day, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login,
-    MailboxName, MessageBytes, Name, Port, Scope, Secret, Start,
+    MailboxName, MessageBytes, Name, Port, Scope, Secret, SmtpPort, Start,
 };
 use crate::problem::Problems;
 
@@ -51,9 +55,9 @@ pub struct ProfileBody {
     #[deserr(default)]
     pub smtp_host: Option<HostName>,
     /// The port of the SMTP server.
-    #[deserr(default = Port(SMTP_PORT))]
+    #[deserr(default = SmtpPort(SubmissionPort::USUAL))]
     #[schema(default = 587)]
-    pub smtp_port: Port,
+    pub smtp_port: SmtpPort,
     /// How the SMTP connection is encrypted; by default `tls` on port 465, otherwise `starttls`.
     #[deserr(default)]
     pub smtp_security: Option<SecurityBody>,
@@ -66,6 +70,12 @@ pub struct ProfileBody {
     pub refresh_interval: Interval,
     /// How Mailroom logs in to the mail servers.
     pub auth: AuthBody,
+    /// The login for the SMTP server, if it is another one.
+    #[deserr(default)]
+    pub smtp_auth: Option<SmtpAuthBody>,
+    /// Whom messages come from, if that is not the login.
+    #[deserr(default)]
+    pub from: Option<SenderBody>,
     /// Whether messages that are already marked as read start flows too.
     #[deserr(default)]
     #[schema(default = false)]
@@ -86,9 +96,6 @@ pub struct ProfileBody {
 
 /// The usual port of IMAP over implicit TLS (RFC 8314 §3.2).
 const IMAP_PORT: NonZeroU16 = port(993);
-
-/// The usual port of message submission (RFC 6409 §3.1).
-const SMTP_PORT: NonZeroU16 = port(587);
 
 const fn port(number: u16) -> NonZeroU16 {
     match NonZeroU16::new(number) {
@@ -150,6 +157,33 @@ pub enum AuthBody {
         #[schema(max_items = 20, default = json!([]))]
         scopes: Vec<Scope>,
     },
+}
+
+/// A login for the SMTP server alone: that of a relay, or of another account. A password that an update leaves out stays
+/// as it is.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, deny_unknown_fields)]
+#[schema(as = SmtpAuth)]
+pub struct SmtpAuthBody {
+    /// The login name: an address, or whatever the server calls its clients, such as `apikey` or `DOMAIN\user`.
+    pub login: Login,
+    /// The password. It is stored, and never shown again.
+    #[deserr(default)]
+    #[schema(write_only)]
+    pub password: Option<Secret>,
+}
+
+/// Whom messages come from: an alias, a shared mailbox, or an address that a relay sends for. The mail server decides
+/// whether the login may send for it.
+#[derive(Debug, Clone, Deserr, ToSchema)]
+#[deserr(error = Problems, deny_unknown_fields)]
+#[schema(as = Sender)]
+pub struct SenderBody {
+    /// The address in `From` and in the envelope.
+    pub address: AddressText,
+    /// The name beside it, unless a message brings its own.
+    #[deserr(default)]
+    pub name: Option<PersonName>,
 }
 
 /// How an OAuth2 provider grants access (RFC 6749 §1.3).
@@ -218,6 +252,8 @@ pub struct Described {
     pub profile: Profile,
     /// The secret, which is stored apart from the profile; `None` if none was given.
     pub credential: Option<Credential>,
+    /// The password for the SMTP server alone; `None` if none was given.
+    pub smtp_password: Option<SecretString>,
     /// The address of the provider, whose host is still to be checked.
     pub discovery: Option<Discovery>,
 }
@@ -226,15 +262,18 @@ impl ProfileBody {
     /// The profile that the body describes.
     #[must_use]
     pub fn describe(self, id: ProfileId, now: OffsetDateTime) -> Described {
-        let server = |host: Option<HostName>, port: Port, security: Option<SecurityBody>, usual: Security| {
-            let security = match security {
-                Some(SecurityBody::Tls) => Security::Tls,
-                Some(SecurityBody::Starttls) => Security::StartTls,
-                None => usual,
+        let server =
+            |host: Option<HostName>, port: NonZeroU16, security: Option<SecurityBody>, usual: Security| {
+                let security = match security {
+                    Some(SecurityBody::Tls) => Security::Tls,
+                    Some(SecurityBody::Starttls) => Security::StartTls,
+                    None => usual,
+                };
+                host.map(|host| Server { host: host.0, port, security })
             };
-            host.map(|host| Server { host: host.0, port: port.0, security })
-        };
         let (auth, credential, discovery) = self.auth.describe();
+        let (smtp_auth, smtp_password) = self.smtp_auth.map(SmtpAuthBody::describe).unzip();
+        let (imap_port, smtp_port) = (self.imap_port.0, self.smtp_port.0.get());
         let settings = Settings {
             name: self.name.0,
             description: self.description.0,
@@ -242,19 +281,23 @@ impl ProfileBody {
             mailbox: self.mailbox.0,
             imap: server(
                 self.imap_host,
-                self.imap_port,
+                imap_port,
                 self.imap_security,
-                Security::of_imap_port(self.imap_port.0.get()),
+                Security::of_imap_port(imap_port.get()),
             ),
             smtp: server(
                 self.smtp_host,
-                self.smtp_port,
+                smtp_port,
                 self.smtp_security,
-                Security::of_smtp_port(self.smtp_port.0.get()),
+                Security::of_smtp_port(smtp_port.get()),
             ),
             flow_schema_id: self.flow_schema_id.map(|id| id.0),
             refresh_interval: self.refresh_interval.0,
             auth,
+            smtp_auth,
+            from: self
+                .from
+                .map(|from| SenderIdentity { address: from.address.0, name: from.name.map(|name| name.0) }),
             include_seen: self.include_seen,
             start_from: self.start_from.0,
             after_fetch: match self.after_fetch {
@@ -264,7 +307,18 @@ impl ProfileBody {
             },
             max_message_bytes: self.max_message_bytes.0,
         };
-        Described { profile: Profile::new(id, settings, now), credential, discovery }
+        Described {
+            profile: Profile::new(id, settings, now),
+            credential,
+            smtp_password: smtp_password.flatten(),
+            discovery,
+        }
+    }
+}
+
+impl SmtpAuthBody {
+    fn describe(self) -> (SmtpAuth, Option<SecretString>) {
+        (SmtpAuth { login: self.login.0 }, self.password.map(|password| password.0))
     }
 }
 
@@ -272,7 +326,7 @@ impl AuthBody {
     fn describe(self) -> (Auth, Option<Credential>, Option<Discovery>) {
         match self {
             Self::Plain { login, password } => {
-                let credential = password.map(|password| Credential::Password(password.0));
+                let credential = password.map(|password| Credential::password(password.0));
                 (Auth::Plain { login: login.0 }, credential, None)
             }
             Self::Oauth2 {
@@ -299,7 +353,10 @@ impl AuthBody {
                     client_secret_expires_on: client_secret_expires_on.map(|day| day.0),
                 });
                 let credential = client_secret.map(|secret| {
-                    Credential::Client(ClientCredential { secret: Some(secret.0), refresh_token: None })
+                    Credential::Client(ClientCredential {
+                        secret: Some(secret.0),
+                        ..ClientCredential::default()
+                    })
                 });
                 (auth, credential, Some(discovery_url.0))
             }

@@ -46,6 +46,10 @@ pub struct ProfileView {
     pub refresh_interval: u32,
     /// How Mailroom logs in to the mail servers.
     pub auth: AuthView,
+    /// The login for the SMTP server, if it is another one.
+    pub smtp_auth: Option<SmtpAuthView>,
+    /// Whom messages come from, if that is not the login.
+    pub from: Option<SenderView>,
     /// Whether messages that are already marked as read start flows too.
     pub include_seen: bool,
     /// Which messages start flows at the first poll.
@@ -98,6 +102,26 @@ pub enum AuthView {
         /// The scopes that are asked for.
         scopes: Vec<String>,
     },
+}
+
+/// A login for the SMTP server alone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredSmtpAuth)]
+pub struct SmtpAuthView {
+    /// The login name.
+    pub login: String,
+    /// Whether a password is stored.
+    pub password_set: bool,
+}
+
+/// Whom messages come from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredSender)]
+pub struct SenderView {
+    /// The address in `From` and in the envelope.
+    pub address: String,
+    /// The name beside it, unless a message brings its own.
+    pub name: Option<String>,
 }
 
 /// What happens to a message in the mailbox after its job is handed over.
@@ -307,6 +331,14 @@ impl ProfileView {
                     scopes: client.scopes,
                 },
             },
+            smtp_auth: profile
+                .settings
+                .smtp_auth
+                .map(|smtp_auth| SmtpAuthView { login: smtp_auth.login, password_set: secret }),
+            from: profile.settings.from.map(|from| SenderView {
+                address: from.address.as_str().to_owned(),
+                name: from.name.map(|name| name.as_str().to_owned()),
+            }),
             include_seen: profile.settings.include_seen,
             start_from: start_text(profile.settings.start_from),
             after_fetch: match profile.settings.after_fetch {

@@ -21,8 +21,10 @@ pub fn settings(profile: &Profile) -> Value {
     let view = ProfileView::of(profile.clone(), profile.updated_at);
     let Ok(Value::Object(mut members)) = serde_json::to_value(view) else { return Value::Null };
     members.retain(|name, value| !NOT_SETTINGS.contains(&name.as_str()) && !value.is_null());
-    if let Some(Value::Object(auth)) = members.get_mut("auth") {
-        auth.retain(|name, value| !SECRETS_SET.contains(&name.as_str()) && !value.is_null());
+    for name in ["auth", "smtp_auth", "from"] {
+        if let Some(Value::Object(inner)) = members.get_mut(name) {
+            inner.retain(|name, value| !SECRETS_SET.contains(&name.as_str()) && !value.is_null());
+        }
     }
     Value::Object(members)
 }

@@ -86,13 +86,29 @@ fn field(name: &'static str) -> BoxedStrategy<Value> {
             json!({}),
         ])
         .boxed(),
+        "smtp_auth" => prop::sample::select(vec![
+            json!({"login": "apikey", "password": "s"}),
+            json!({"login": "DOMAIN\\user"}),
+            json!({"login": " "}),
+            json!({"login": "a", "type": "plain"}),
+            json!({"password": "s"}),
+        ])
+        .boxed(),
+        "from" => prop::sample::select(vec![
+            json!({"address": "sales@example.com", "name": "Sales"}),
+            json!({"address": "sales@example.com"}),
+            json!({"address": "sales"}),
+            json!({"name": "Sales"}),
+            json!({"address": "sales@example.com", "name": "a\nb"}),
+        ])
+        .boxed(),
         "listen" | "include_seen" => any::<bool>().prop_map(Value::from).boxed(),
         _ => Just(Value::Null).boxed(),
     };
     prop_oneof![4 => texts, 4 => numbers, 4 => chosen, 1 => anything].boxed()
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "name",
     "description",
     "listen",
@@ -102,6 +118,8 @@ const FIELDS: [&str; 16] = [
     "imap_security",
     "smtp_host",
     "smtp_port",
+    "smtp_auth",
+    "from",
     "flow_schema_id",
     "refresh_interval",
     "include_seen",

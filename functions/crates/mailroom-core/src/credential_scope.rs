@@ -1,6 +1,7 @@
 //! How far a credential may go: to the servers and the provider that it was entered for, and no further.
 //!
-//! A password goes to the IMAP and the SMTP server. A client's secret goes to the provider; where the client has access by
+//! A password goes to the IMAP and the SMTP server; where the SMTP server has a login of its own, that password goes there
+//! alone, and nothing else does. A client's secret goes to the provider; where the client has access by
 //! itself, what the secret opens goes on to the servers. A sign-in is a person's consent for one client, login and
 //! provider, and its access tokens go to the servers.
 //!
@@ -27,6 +28,8 @@ pub enum Target {
     SmtpPort,
     /// How TLS begins there.
     SmtpSecurity,
+    /// The login of its own for the SMTP server: without it, the other one goes there.
+    SmtpAuth,
     /// The OAuth2 provider.
     DiscoveryUrl,
     /// The OAuth2 client.
@@ -50,6 +53,7 @@ impl Target {
             Self::SmtpHost => "smtp_host",
             Self::SmtpPort => "smtp_port",
             Self::SmtpSecurity => "smtp_security",
+            Self::SmtpAuth => "smtp_auth",
             Self::DiscoveryUrl => "auth.discovery_url",
             Self::ClientId => "auth.client_id",
             Self::Grant => "auth.grant",
@@ -64,6 +68,8 @@ impl Target {
 pub struct OutOfScope {
     /// The settings that lead the stored password or client's secret further; empty: it may stay.
     pub secret: Vec<Target>,
+    /// The settings that lead the stored password for the SMTP server alone further; empty: it may stay.
+    pub smtp_secret: Vec<Target>,
     /// The settings that void the stored sign-in; empty: it may stay.
     pub sign_in: Vec<Target>,
 }
@@ -79,7 +85,7 @@ pub fn out_of_scope(current: &Profile, wanted: &Settings) -> OutOfScope {
             } else {
                 Vec::new()
             },
-            sign_in: Vec::new(),
+            ..OutOfScope::default()
         },
         (Auth::Oauth2(before), Auth::Oauth2(after)) => OutOfScope {
             secret: if before.confidential && current.secret_version.is_some() {
@@ -88,13 +94,17 @@ pub fn out_of_scope(current: &Profile, wanted: &Settings) -> OutOfScope {
                 Vec::new()
             },
             sign_in: if signed_in { sign_in(&current.settings, before, wanted, after) } else { Vec::new() },
+            ..OutOfScope::default()
         },
         // The other type has a secret of its own, and this one is forgotten.
         (Auth::Oauth2(_), Auth::Plain { .. }) | (Auth::Plain { .. }, Auth::Oauth2(_)) => OutOfScope {
-            secret: Vec::new(),
             sign_in: if signed_in { vec![Target::AuthType] } else { Vec::new() },
+            ..OutOfScope::default()
         },
     };
+    if current.settings.smtp_auth.is_some() && wanted.smtp_auth.is_some() {
+        out_of_scope.smtp_secret = server(current.settings.smtp.as_ref(), wanted.smtp.as_ref(), SMTP);
+    }
     out_of_scope.secret.sort_unstable();
     out_of_scope.sign_in.sort_unstable();
     out_of_scope
@@ -157,12 +167,18 @@ fn document(discovery_url: &str) -> (String, String) {
     (format!("{scheme}://{host}").to_ascii_lowercase(), path)
 }
 
+const IMAP: [Target; 3] = [Target::ImapHost, Target::ImapPort, Target::ImapSecurity];
+const SMTP: [Target; 3] = [Target::SmtpHost, Target::SmtpPort, Target::SmtpSecurity];
+
 /// The settings by which a login gets to servers that it did not get to before.
 fn servers(before: &Settings, after: &Settings) -> Vec<Target> {
-    let imap = [Target::ImapHost, Target::ImapPort, Target::ImapSecurity];
-    let smtp = [Target::SmtpHost, Target::SmtpPort, Target::SmtpSecurity];
-    let mut targets = server(before.imap.as_ref(), after.imap.as_ref(), imap);
-    targets.extend(server(before.smtp.as_ref(), after.smtp.as_ref(), smtp));
+    let mut targets = server(before.imap.as_ref(), after.imap.as_ref(), IMAP);
+    targets.extend(match (&before.smtp_auth, &after.smtp_auth) {
+        (_, Some(_)) => Vec::new(),
+        (None, None) => server(before.smtp.as_ref(), after.smtp.as_ref(), SMTP),
+        // Until now another one went there.
+        (Some(_), None) => after.smtp.iter().map(|_| Target::SmtpAuth).collect(),
+    });
     targets
 }
 

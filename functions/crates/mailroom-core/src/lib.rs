@@ -8,6 +8,7 @@
 //! Deliberately absent: I/O, clocks, async runtimes, AWS, IMAP. Time comes in as an argument; every function gives
 //! the same answer for the same arguments.
 
+pub mod address;
 pub mod credential_scope;
 pub mod edit;
 pub mod error_chain;

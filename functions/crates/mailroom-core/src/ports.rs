@@ -210,7 +210,12 @@ pub trait Profiles: Send + Sync {
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// A password for `Auth::Plain`.
-    Password(SecretString),
+    Password {
+        /// The password.
+        password: SecretString,
+        /// The password for the SMTP server alone, if it has one of its own.
+        smtp_password: Option<SecretString>,
+    },
     /// What an OAuth2 client has for `Auth::Oauth2`.
     Client(ClientCredential),
 }
@@ -222,6 +227,35 @@ pub struct ClientCredential {
     pub secret: Option<SecretString>,
     /// The refresh token of a sign-in (§1.5).
     pub refresh_token: Option<SecretString>,
+    /// The password for the SMTP server alone, if it has one of its own.
+    pub smtp_password: Option<SecretString>,
+}
+
+impl Credential {
+    /// A password for all servers.
+    #[must_use]
+    pub const fn password(password: SecretString) -> Self {
+        Self::Password { password, smtp_password: None }
+    }
+
+    /// The password for the SMTP server alone.
+    #[must_use]
+    pub const fn smtp_password(&self) -> Option<&SecretString> {
+        match self {
+            Self::Password { smtp_password, .. } | Self::Client(ClientCredential { smtp_password, .. }) => {
+                smtp_password.as_ref()
+            }
+        }
+    }
+
+    /// The same with another password for the SMTP server alone, or none.
+    #[must_use]
+    pub fn with_smtp_password(self, smtp_password: Option<SecretString>) -> Self {
+        match self {
+            Self::Password { password, .. } => Self::Password { password, smtp_password },
+            Self::Client(client) => Self::Client(ClientCredential { smtp_password, ..client }),
+        }
+    }
 }
 
 /// The profiles' secrets.

@@ -5,6 +5,7 @@ use std::fmt;
 use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
+use crate::address::{EmailAddress, HeaderText};
 use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
@@ -61,6 +62,22 @@ impl Auth {
             Self::Plain { login } | Self::Oauth2(Oauth2 { login, .. }) => login,
         }
     }
+}
+
+/// Whom messages come from, if that is not the login: an alias, a shared mailbox, or an address that a relay sends for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderIdentity {
+    /// The address in `From` and in the envelope.
+    pub address: EmailAddress,
+    /// The name beside it, unless a message brings its own.
+    pub name: Option<HeaderText>,
+}
+
+/// A login for the SMTP server alone. Its password is in the profile's secret, beside that of [`Auth`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpAuth {
+    /// The login name: an address, or whatever the server calls its clients (`apikey`, `DOMAIN\user`).
+    pub login: String,
 }
 
 /// Which mail counts as new at the first poll of a mailbox.
@@ -135,6 +152,10 @@ pub struct Settings {
     pub refresh_interval: RefreshInterval,
     /// What we log in as.
     pub auth: Auth,
+    /// What we log in to the SMTP server as; `None`: the same.
+    pub smtp_auth: Option<SmtpAuth>,
+    /// Whom messages come from; `None`: the login.
+    pub from: Option<SenderIdentity>,
     /// Whether messages that were read before the poll count.
     pub include_seen: bool,
     /// What counts as new at the first poll.
@@ -162,11 +183,30 @@ impl Settings {
             flow_schema_id: Some(flow_schema_id),
             refresh_interval: RefreshInterval::DEFAULT,
             auth,
+            smtp_auth: None,
+            from: None,
             include_seen: false,
             start_from: StartFrom::Now,
             after_fetch: AfterFetch::Keep,
             max_message_bytes: Self::DEFAULT_MAX_MESSAGE_BYTES,
         }
+    }
+
+    /// The address that messages come from.
+    ///
+    /// # Errors
+    /// When none is named, and the login is no address.
+    pub fn sender(&self) -> Result<EmailAddress, Invalid> {
+        match &self.from {
+            Some(from) => Ok(from.address.clone()),
+            None => EmailAddress::parse(self.auth.login()),
+        }
+    }
+
+    /// The login name for the SMTP server.
+    #[must_use]
+    pub fn smtp_login(&self) -> &str {
+        self.smtp_auth.as_ref().map_or(self.auth.login(), |smtp_auth| &smtp_auth.login)
     }
 }
 

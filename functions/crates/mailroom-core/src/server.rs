@@ -125,6 +125,40 @@ impl Security {
     }
 }
 
+/// A port of an SMTP server that takes messages from their senders (RFC 6409 §3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubmissionPort(NonZeroU16);
+
+impl SubmissionPort {
+    /// The port between mail servers (RFC 5321 §4.5.4.2).
+    pub const RELAY: u16 = 25;
+
+    /// The usual port of message submission (RFC 6409 §3.1).
+    pub const USUAL: Self = Self(match NonZeroU16::new(587) {
+        Some(port) => port,
+        None => NonZeroU16::MAX,
+    });
+
+    /// Any port but [`Self::RELAY`]: AWS lets no function connect to it, and servers take no logins there.
+    ///
+    /// # Errors
+    /// When it is that port.
+    pub fn new(port: NonZeroU16) -> Result<Self, Invalid> {
+        if port.get() == Self::RELAY {
+            return Err(Invalid::new(
+                "must not be 25: that port is for mail between servers, and AWS blocks it; servers take messages from their senders at 587 (STARTTLS) or 465 (TLS)",
+            ));
+        }
+        Ok(Self(port))
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn get(self) -> NonZeroU16 {
+        self.0
+    }
+}
+
 /// Where a protocol's server is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Server {
@@ -166,6 +200,15 @@ mod tests {
         ] {
             assert!(Host::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn messages_are_submitted_at_any_port_but_that_between_servers() {
+        let port = |port| SubmissionPort::new(NonZeroU16::new(port).unwrap());
+        for good in [1, 24, 26, 465, 587, 2525, 65535] {
+            assert_eq!(port(good).unwrap().get().get(), good);
+        }
+        assert!(port(25).unwrap_err().to_string().contains("587"));
     }
 
     #[test]

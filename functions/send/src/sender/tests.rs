@@ -1,7 +1,9 @@
 //! One message at a time, over fakes that remember.
 
+use mailroom_core::address::HeaderText;
 use mailroom_core::health::CurrentError;
 use mailroom_core::outbound::delivery::{OutcomeEvent, RecipientStatus, ReplyClass, SentCopy};
+use mailroom_core::profile::{Auth, SenderIdentity, SmtpAuth};
 use mailroom_lambda::batch::QueueMessage;
 use mailroom_lambda::clock;
 use serde_json::json;
@@ -59,6 +61,30 @@ async fn a_message_is_sent_once_and_its_outcome_is_published_before_the_copy_is_
     assert_eq!((&state.outcomes[0]["status"], &state.outcomes[0]["version"]), (&json!("sent"), &json!(1)));
     drop(state);
     assert_eq!(world.delivery("a").sent_copy, SentCopy::Filed);
+}
+
+#[tokio::test]
+async fn a_relay_has_a_login_of_its_own_and_sends_for_another_address() {
+    let world = World::new();
+    for profile in world.state().profiles.values_mut() {
+        profile.settings.auth = Auth::Plain { login: "DOMAIN\\user".to_owned() };
+        profile.settings.smtp_auth = Some(SmtpAuth { login: "apikey".to_owned() });
+        profile.settings.from = Some(SenderIdentity {
+            address: EmailAddress::parse("sales@m\u{fc}ller.example").unwrap(),
+            name: Some(HeaderText::parse("Sales", 200).unwrap()),
+        });
+    }
+    assert_eq!(run(&world, &queued("a", json!({}))).await.unwrap(), Ack::Done);
+    assert_eq!(run(&world, &queued("b", json!({"from_name": "Ben"}))).await.unwrap(), Ack::Done);
+    let state = world.state();
+    let address = "sales@xn--mller-kva.example".to_owned();
+    assert_eq!(state.introductions[0], [&address, "apikey", "of the relay"]);
+    assert_eq!(
+        state.senders,
+        [(address.clone(), format!("Sales <{address}>")), (address.clone(), format!("Ben <{address}>"))]
+    );
+    drop(state);
+    assert!(world.delivery("a").message_id.to_string().ends_with("@xn--mller-kva.example>"));
 }
 
 #[tokio::test]

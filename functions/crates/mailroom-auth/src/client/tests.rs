@@ -78,8 +78,8 @@ impl Provider {
         let deadline = Instant::now() + std::time::Duration::from_secs(10);
         let provider = Discovery::provider(&discovery, &self.issuer, deadline).await.unwrap();
         let settings = self.settings();
-        let credential =
-            ClientCredential { secret: Some(SecretString::from("client-secret")), refresh_token: None };
+        let secret = Some(SecretString::from("client-secret"));
+        let credential = ClientCredential { secret, ..ClientCredential::default() };
         let now = OffsetDateTime::UNIX_EPOCH;
         let client = Client::new(discovery.http(), &provider, &settings, &credential, now).unwrap();
         client.refresh(&SecretString::from("refresh"), &settings.scopes, deadline).await
@@ -104,7 +104,8 @@ impl Provider {
         let provider: Arc<ProviderMetadata> =
             Discovery::provider(&discovery, &self.issuer, deadline).await.unwrap();
         let settings = self.settings();
-        let credential = ClientCredential { secret: Some(SecretString::from(secret)), refresh_token: None };
+        let credential =
+            ClientCredential { secret: Some(SecretString::from(secret)), ..ClientCredential::default() };
         let now = OffsetDateTime::UNIX_EPOCH;
         let client = Client::new(discovery.http(), &provider, &settings, &credential, now).unwrap();
         let token = SecretString::from("refresh");

@@ -5,11 +5,13 @@
 
 use std::num::NonZeroU16;
 
+use mailroom_core::address::{EmailAddress, HeaderText};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::inbound::schedule::{SHARDS, sort_key};
 use mailroom_core::oauth2::Oauth2;
-use mailroom_core::outbound::message::EmailAddress;
-use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
+use mailroom_core::profile::{
+    AfterFetch, Auth, Profile, ProfileId, RefreshInterval, SenderIdentity, Settings, SmtpAuth, StartFrom,
+};
 use mailroom_core::provider::Grant;
 use mailroom_core::server::{Host, Mailbox, Security, Server};
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,7 @@ fn search(profile: &Profile) -> String {
     let lines = [
         Some(profile.settings.name.clone()),
         Some(profile.settings.auth.login().to_owned()),
+        profile.settings.from.as_ref().map(|from| from.address.as_str().to_owned()),
         host(&profile.settings.imap),
         host(&profile.settings.smtp),
     ];
@@ -104,6 +107,10 @@ pub(crate) struct ProfileItem {
     flow_schema_id: Option<String>,
     refresh_interval: u32,
     auth: AuthItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    smtp_auth: Option<SmtpAuthItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    send_from: Option<SenderItem>,
     #[serde(default, skip_serializing_if = "is_false")]
     include_seen: bool,
     start_from: String,
@@ -172,6 +179,18 @@ enum AuthItem {
     },
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SmtpAuthItem {
+    login: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SenderItem {
+    address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum GrantItem {
@@ -199,6 +218,28 @@ impl From<&Server> for ServerItem {
             Security::StartTls => SecurityItem::Starttls,
         };
         Self { host: server.host.as_str().to_owned(), port: server.port.get(), security }
+    }
+}
+
+impl From<&SenderIdentity> for SenderItem {
+    fn from(from: &SenderIdentity) -> Self {
+        Self {
+            address: from.address.as_str().to_owned(),
+            name: from.name.as_ref().map(|name| name.as_str().to_owned()),
+        }
+    }
+}
+
+impl SenderItem {
+    fn read(self) -> Result<SenderIdentity, Unreadable> {
+        Ok(SenderIdentity {
+            address: EmailAddress::parse(&self.address).map_err(invalid("from"))?,
+            name: self
+                .name
+                .map(|name| HeaderText::parse(&name, usize::MAX))
+                .transpose()
+                .map_err(invalid("from"))?,
+        })
     }
 }
 
@@ -266,7 +307,7 @@ impl From<&Profile> for ProfileItem {
             list_key: Some(PROFILES.to_owned()),
             list_sort: Some(profile.id.to_string()),
             search: Some(search(profile)),
-            address: EmailAddress::parse(profile.settings.auth.login()).ok().map(|address| address.key()),
+            address: profile.settings.sender().ok().map(|address| address.key()),
             id: profile.id.to_string(),
             name: profile.settings.name.clone(),
             description: profile.settings.description.clone(),
@@ -280,6 +321,12 @@ impl From<&Profile> for ProfileItem {
                 Auth::Plain { login } => AuthItem::Plain { login: login.clone() },
                 Auth::Oauth2(client) => AuthItem::of_client(client),
             },
+            smtp_auth: profile
+                .settings
+                .smtp_auth
+                .as_ref()
+                .map(|smtp_auth| SmtpAuthItem { login: smtp_auth.login.clone() }),
+            send_from: profile.settings.from.as_ref().map(SenderItem::from),
             include_seen: profile.settings.include_seen,
             start_from: start_from_text(profile.settings.start_from),
             after_fetch: match &profile.settings.after_fetch {
@@ -353,6 +400,8 @@ impl ProfileItem {
                             .transpose()?,
                     }),
                 },
+                smtp_auth: self.smtp_auth.map(|smtp_auth| SmtpAuth { login: smtp_auth.login }),
+                from: self.send_from.map(SenderItem::read).transpose()?,
                 include_seen: self.include_seen,
                 start_from: read_start_from(&self.start_from)?,
                 after_fetch: match self.after_fetch {

@@ -28,7 +28,10 @@ fn item(secret_version: Option<&str>) -> Reply {
 }
 
 fn credential() -> Credential {
-    Credential::Client(ClientCredential { secret: None, refresh_token: Some(SecretString::from("fresh")) })
+    Credential::Client(ClientCredential {
+        refresh_token: Some(SecretString::from("fresh")),
+        ..ClientCredential::default()
+    })
 }
 
 const AUTHORIZATION: Authorization =

@@ -18,12 +18,13 @@ fn id() -> ProfileId {
 }
 
 fn password() -> Credential {
-    Credential::Password(SecretString::from(CANARY))
+    Credential::password(SecretString::from(CANARY))
 }
 
 fn exposed(credential: Option<Credential>) -> Option<String> {
     credential.map(|credential| match credential {
-        Credential::Password(secret) | Credential::Client(ClientCredential { secret: Some(secret), .. }) => {
+        Credential::Password { password: secret, .. }
+        | Credential::Client(ClientCredential { secret: Some(secret), .. }) => {
             secret.expose_secret().to_owned()
         }
         Credential::Client(ClientCredential { secret: None, .. }) => String::new(),
@@ -144,19 +145,25 @@ async fn a_version_stays_what_it_is_when_another_kind_is_stored_after_it() {
     let (secrets, calls) = secrets([
         exception("ResourceExistsException"),
         ok(json!({"VersionId": "two"})),
-        stored(r#"{"client_secret":"second","refresh_token":"fresh"}"#),
+        stored(r#"{"client_secret":"second","refresh_token":"fresh","smtp_password":"third"}"#),
         stored(r#"{"password":"first"}"#),
     ]);
     let client = Credential::Client(ClientCredential {
         secret: Some(SecretString::from("second")),
         refresh_token: Some(SecretString::from("fresh")),
+        smtp_password: Some(SecretString::from("third")),
     });
     assert_eq!(secrets.store(id(), &client).await.unwrap(), "two");
     let second = secrets.credential(id(), "two").await.unwrap();
     let first = secrets.credential(id(), "one").await.unwrap();
-    assert!(matches!(second, Some(Credential::Client(client)) if client.refresh_token.is_some()));
-    assert!(matches!(first, Some(Credential::Password(_))));
+    assert!(
+        matches!(second, Some(Credential::Client(client)) if client.refresh_token.is_some() && client.smtp_password.is_some())
+    );
+    assert!(matches!(first, Some(Credential::Password { .. })));
     let calls = calls.all();
-    assert_eq!(calls[1].body["SecretString"], r#"{"client_secret":"second","refresh_token":"fresh"}"#);
+    assert_eq!(
+        calls[1].body["SecretString"],
+        r#"{"client_secret":"second","refresh_token":"fresh","smtp_password":"third"}"#
+    );
     assert_eq!((&calls[2].body["VersionId"], &calls[3].body["VersionId"]), (&json!("two"), &json!("one")));
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use deserr::{Deserr, IntoValue, ValuePointerRef};
-use mailroom_core::outbound::message::{EmailAddress, HeaderText, MediaType, MessageId};
+use mailroom_core::outbound::message::{HeaderText, MediaType, MessageId};
 use utoipa::ToSchema;
 
 use crate::field::{from_text, text, words};
@@ -13,20 +13,6 @@ use crate::problem::Problems;
 /// Base64 with padding. Non-zero bits below the last byte are ignored, as some encoders write them.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
-
-/// An email address, in any script.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, max_length = 254, example = "ann@example.org",
-    pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,30})?@([a-z0-9]([a-z0-9]{0,61}[a-z0-9])?\.){0,2}[a-z0-9]([a-z0-9]{0,61}[a-z0-9])?$")]
-pub struct AddressText(pub(super) EmailAddress);
-from_text!(AddressText, |text| EmailAddress::parse(&text).map_err(words));
-
-/// The name that is shown beside an address.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, max_length = 200, example = "Ann",
-    pattern = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$")]
-pub struct PersonName(pub(super) HeaderText);
-from_text!(PersonName, |text| HeaderText::parse(&text, 200).map_err(words));
 
 /// A subject: one line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]

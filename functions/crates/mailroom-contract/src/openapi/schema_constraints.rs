@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 /// The schemas of what comes in.
-const REQUESTS: [&str; 9] = [
+const REQUESTS: [&str; 11] = [
     "Profile",
     "Auth",
+    "SmtpAuth",
+    "Sender",
     "AfterFetch",
     "NewFlowSchema",
     "FlowSchema",
@@ -38,10 +40,17 @@ pub(super) fn refine(schemas: &mut Value) {
 
     schemas.insert("AuthPatch".to_owned(), auth_patch_schema(&auth));
     schemas.insert("NewAuth".to_owned(), new_auth_schema(auth));
+    for name in ["SmtpAuth", "Sender"] {
+        let whole = schemas.get(name).cloned().unwrap_or_default();
+        schemas.insert(format!("{name}Patch"), inner_patch_schema(whole));
+    }
+    let smtp_auth = schemas.get("SmtpAuth").cloned().unwrap_or_default();
+    schemas.insert("NewSmtpAuth".to_owned(), new_smtp_auth_schema(smtp_auth));
     let mut new_profile = profile.clone();
     if let Some(auth) = new_profile.pointer_mut("/properties/auth") {
         *auth = json!({"$ref": "#/components/schemas/NewAuth"});
     }
+    refer(&mut new_profile, "smtp_auth", "NewSmtpAuth");
     schemas.insert("TestSettings".to_owned(), test_schema(new_profile.clone()));
     schemas.insert("NewProfile".to_owned(), new_profile);
     schemas.insert("ProfilePatch".to_owned(), patch_schema(profile));
@@ -131,6 +140,36 @@ fn new_auth_schema(auth: Value) -> Value {
     new_auth
 }
 
+/// A login for the SMTP server alone that is new has to bring its password.
+fn new_smtp_auth_schema(smtp_auth: Value) -> Value {
+    let mut new_smtp_auth = smtp_auth;
+    if let Some(required) = new_smtp_auth.get_mut("required").and_then(Value::as_array_mut) {
+        required.push(json!("password"));
+    }
+    if let Some(password) = new_smtp_auth.pointer_mut("/properties/password") {
+        *password = json!({"$ref": "#/components/schemas/Secret"});
+    }
+    new_smtp_auth
+}
+
+/// The members of an object of a profile: what is left out stays as it is.
+fn inner_patch_schema(whole: Value) -> Value {
+    let mut patch = whole;
+    if let Value::Object(members) = &mut patch {
+        members.remove("required");
+    }
+    patch
+}
+
+/// Has a member that may be null refer to another schema.
+fn refer(schema: &mut Value, member: &str, target: &str) {
+    if let Some(member) = schema.pointer_mut(&format!("/properties/{member}")) {
+        let description = member.get("description").cloned().unwrap_or_default();
+        let target = json!({"$ref": format!("#/components/schemas/{target}")});
+        *member = json!({"description": description, "oneOf": [{"type": "null"}, target]});
+    }
+}
+
 /// What is tried needs a server and a login; the rest of a profile may come along.
 fn test_schema(profile: Value) -> Value {
     let mut test = profile;
@@ -173,6 +212,8 @@ fn patch_schema(profile: Value) -> Value {
             json!("Some settings of a profile, as a JSON merge patch (RFC 7396): null takes a setting back to its default."),
         );
     }
+    refer(&mut patch, "smtp_auth", "SmtpAuthPatch");
+    refer(&mut patch, "from", "SenderPatch");
     let properties = patch.get_mut("properties").and_then(Value::as_object_mut);
     for (name, property) in properties.into_iter().flatten() {
         if name == "auth" {

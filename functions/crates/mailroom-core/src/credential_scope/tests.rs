@@ -8,7 +8,7 @@ use super::*;
 use crate::edit::edit;
 use crate::flow::FlowSchemaId;
 use crate::oauth2::Authorization;
-use crate::profile::ProfileId;
+use crate::profile::{ProfileId, SmtpAuth};
 use crate::server::Host;
 
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
@@ -65,7 +65,7 @@ fn of(current: &Profile, change: fn(&mut Settings)) -> (Vec<&'static str>, Vec<&
     let mut wanted = current.settings.clone();
     change(&mut wanted);
     let names = |targets: Vec<Target>| targets.into_iter().map(Target::field).collect();
-    let OutOfScope { secret, sign_in } = out_of_scope(current, &wanted);
+    let OutOfScope { secret, sign_in, .. } = out_of_scope(current, &wanted);
     (names(secret), names(sign_in))
 }
 
@@ -180,6 +180,37 @@ fn another_spelling_or_stronger_tls_is_the_same_server() {
 }
 
 #[test]
+fn a_login_for_the_smtp_server_alone_goes_nowhere_else() {
+    let smtp_auth = Some(SmtpAuth { login: "apikey".to_owned() });
+    for mut current in [password(), signed_in(), unattended()] {
+        current.settings.smtp_auth.clone_from(&smtp_auth);
+        let changes: [(Change, &[&str]); 5] = [
+            (
+                |settings| settings.smtp.as_mut().unwrap().host = Host::parse("evil.example").unwrap(),
+                &["smtp_host"],
+            ),
+            (|settings| settings.smtp.as_mut().unwrap().port = NonZeroU16::new(587).unwrap(), &["smtp_port"]),
+            (|settings| settings.smtp = None, &[]),
+            (|settings| settings.smtp_auth.as_mut().unwrap().login = "other".to_owned(), &[]),
+            (|settings| settings.imap.as_mut().unwrap().host = Host::parse("evil.example").unwrap(), &[]),
+        ];
+        for (n, (change, fields)) in changes.into_iter().enumerate() {
+            let mut wanted = current.settings.clone();
+            change(&mut wanted);
+            let found = out_of_scope(&current, &wanted);
+            assert_eq!(found.smtp_secret.iter().map(|target| target.field()).collect::<Vec<_>>(), fields);
+            // What goes to the IMAP server never went to the SMTP server.
+            let others = [found.secret, found.sign_in].concat();
+            let names: Vec<_> = others.iter().map(|target| target.field()).collect();
+            assert_eq!(names, if n == 4 { vec!["imap_host"] } else { vec![] });
+        }
+        // Without it, the other login would go to a server that it was not entered for.
+        let found = of(&current, |settings| settings.smtp_auth = None);
+        assert_eq!([found.0, found.1].concat(), ["smtp_auth"]);
+    }
+}
+
+#[test]
 fn what_is_not_stored_is_not_asked_for() {
     let moved: Change = |settings| settings.imap = Some(server("other.example", 993, Security::Tls));
     let nothing = |mut profile: Profile| {
@@ -198,11 +229,19 @@ type Flow = (&'static str, String);
 /// Whom the credentials of a profile would get to, told without a look at how changes are judged.
 fn flows(profile: &Profile) -> BTreeSet<Flow> {
     let settings = &profile.settings;
-    let servers =
-        [("imap", &settings.imap), ("smtp", &settings.smtp)].into_iter().filter_map(|(name, server)| {
-            server.as_ref().map(|server| format!("{name} {}:{}", server.host, server.port))
-        });
-    match &settings.auth {
+    let named = |name: &str, server: &Option<Server>| {
+        server.as_ref().map(|server| format!("{name} {}:{}", server.host, server.port))
+    };
+    let (imap, smtp) = (named("imap", &settings.imap), named("smtp", &settings.smtp));
+    let (alone, smtp) = if settings.smtp_auth.is_some() { (smtp, None) } else { (None, smtp) };
+    let servers = imap.into_iter().chain(smtp);
+    let mut flows = login_flows(profile, servers);
+    flows.extend(alone.map(|server| ("SMTP password", server)));
+    flows
+}
+
+fn login_flows(profile: &Profile, servers: impl Iterator<Item = String>) -> BTreeSet<Flow> {
+    match &profile.settings.auth {
         Auth::Plain { .. } => servers.map(|server| ("password", server)).collect(),
         Auth::Oauth2(client) => {
             let provider = format!("{} as {}", client.discovery_url, client.client_id);
@@ -242,13 +281,14 @@ fn all(start: &Settings) -> Vec<Settings> {
     let mut all = Vec::new();
     for imap in servers("imap.example.com", 993) {
         for smtp in servers("smtp.example.com", 465) {
-            for auth in &auths {
-                all.push(Settings {
+            for smtp_auth in [None, Some(SmtpAuth { login: "apikey".to_owned() })] {
+                all.extend(auths.iter().map(|auth| Settings {
                     imap: imap.clone(),
                     smtp: smtp.clone(),
                     auth: auth.clone(),
+                    smtp_auth: smtp_auth.clone(),
                     ..start.clone()
-                });
+                }));
             }
         }
     }
@@ -257,13 +297,21 @@ fn all(start: &Settings) -> Vec<Settings> {
 
 #[test]
 fn no_chain_of_edits_without_a_secret_leads_a_credential_to_anyone_new() {
-    for start in [password(), signed_in(), public(), unattended()] {
+    let mut starts = vec![password(), signed_in(), public(), unattended()];
+    starts.extend(starts.clone().into_iter().map(|mut start| {
+        start.settings.smtp_auth = Some(SmtpAuth { login: "apikey".to_owned() });
+        start
+    }));
+    for start in starts {
         let entered_for = flows(&start);
         let settings = all(&start.settings);
         let (mut seen, mut ahead) = (HashSet::new(), VecDeque::from([start]));
         while let Some(current) = ahead.pop_front() {
             for wanted in &settings {
-                if !out_of_scope(&current, wanted).secret.is_empty() {
+                let found = out_of_scope(&current, wanted);
+                // A login for the SMTP server alone that comes to be brings its password.
+                let comes_to_be = current.settings.smtp_auth.is_none() && wanted.smtp_auth.is_some();
+                if !found.secret.is_empty() || !found.smtp_secret.is_empty() || comes_to_be {
                     continue;
                 }
                 let secret_version = current.secret_version.clone();
@@ -272,8 +320,10 @@ fn no_chain_of_edits_without_a_secret_leads_a_credential_to_anyone_new() {
                 let gone: Vec<Flow> = flows(&edited).difference(&entered_for).cloned().collect();
                 // A public client has no secret that could go anywhere.
                 let public = matches!(&edited.settings.auth, Auth::Oauth2(client) if !client.confidential);
-                let gone: Vec<Flow> =
-                    gone.into_iter().filter(|(what, _)| !public || *what == "a person's token").collect();
+                let gone: Vec<Flow> = gone
+                    .into_iter()
+                    .filter(|(what, _)| !public || matches!(*what, "a person's token" | "SMTP password"))
+                    .collect();
                 assert!(gone.is_empty(), "{gone:?} from {:?} by {wanted:?}", current.settings);
                 edited.version = current.version;
                 if seen.insert(format!("{:?} {}", edited.settings, edited.authorization.is_some())) {
