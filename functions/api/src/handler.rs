@@ -20,6 +20,7 @@ use crate::messages::Messages;
 use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
 use crate::sign_in::SignIns;
+use crate::uploads::Uploads;
 
 /// The OpenAPI document, made when the function was built.
 const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -33,6 +34,7 @@ pub struct Api {
     pub(crate) connection_tests: ConnectionTests,
     pub(crate) sign_ins: SignIns,
     pub(crate) messages: Messages,
+    pub(crate) uploads: Uploads,
     pub(crate) flow_schemas: FlowSchemas,
     pub(crate) access: Access,
     pub(crate) base_path: BasePath,
@@ -121,6 +123,7 @@ impl Api {
             Operation::StartSignIn => Ok(self.sign_ins.start(request).await),
             Operation::FinishSignIn => Ok(self.sign_ins.finish(request).await),
             Operation::SendMessage => self.messages.send(request, &id).await,
+            Operation::CreateUpload => self.uploads.create(request, &id).await,
             Operation::ListMessages => self.messages.list(request, &id).await,
             Operation::CancelMessage => self.messages.cancel(&id, &message).await,
             Operation::ResendMessage => self.messages.resend(&id, &message).await,

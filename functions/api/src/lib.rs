@@ -6,7 +6,8 @@
 //! 4. `flow_schemas`: which queue the jobs of a profile go to.
 //! 5. `sign_in`: a person's consent to the use of a mailbox, its pages, and its end.
 //! 6. `messages`: messages to send, and how they are doing.
-//! 7. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
+//! 7. `uploads`: files to attach, which go to the bucket directly.
+//! 8. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
 //! polled without its owner seeing it. Deliberately absent: caches, sessions, and any proof of who the caller is, which API
@@ -22,6 +23,7 @@ mod messages;
 mod poll_now;
 mod profiles;
 mod sign_in;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -53,6 +55,7 @@ use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
 use crate::profiles::hosts::Hosts;
 use crate::sign_in::SignIns;
+use crate::uploads::Uploads;
 
 /// Puts the deployed function together. Connects to nothing yet.
 ///
@@ -103,6 +106,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             objects: Objects::new(&clients, &config.bucket),
             send_queue: SendQueue::new(&clients, &config.send_queue_url),
         },
+        uploads: Uploads { table: Arc::clone(&table), objects: Objects::new(&clients, &config.bucket) },
         flow_schemas: FlowSchemas { table, queues: config.job_queues.clone() },
         access: config.access.clone(),
         base_path: BasePath::of(&config.public_url),

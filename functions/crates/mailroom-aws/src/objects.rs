@@ -1,11 +1,13 @@
 //! The bucket's objects, by key.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use mailroom_core::outbound::ports::{self as objects, Object};
@@ -55,6 +57,25 @@ impl Objects {
         Ok(())
     }
 
+    /// An address that takes an object of this size by PUT until `lifetime` has passed: whoever has it needs no credential.
+    /// It may end earlier, with the credentials of the function that signs it.
+    ///
+    /// # Errors
+    /// When there are no credentials to sign with.
+    pub async fn presign_put(
+        &self,
+        key: &str,
+        size: u64,
+        lifetime: Duration,
+    ) -> Result<PresignedPut, PortError> {
+        let size = i64::try_from(size).map_err(unavailable("PutObject"))?;
+        let config = PresigningConfig::expires_in(lifetime).map_err(unavailable("PutObject"))?;
+        let put = self.client().put_object().bucket(&self.bucket).key(key).content_length(size);
+        let signed = put.presigned(config).await.map_err(unavailable("PutObject"))?;
+        let headers = signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(PresignedPut { url: signed.uri().to_owned(), headers })
+    }
+
     /// Removes the objects whose keys begin with `prefix`, as many as `time` allows.
     ///
     /// # Errors
@@ -88,6 +109,15 @@ impl Objects {
         let kept = answer.map_err(unavailable("DeleteObjects"))?.errors.unwrap_or_default().len();
         if kept == 0 { Ok(true) } else { Err(left_over("DeleteObjects", kept)) }
     }
+}
+
+/// A request that stores an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresignedPut {
+    /// The address, with its signature.
+    pub url: String,
+    /// The header fields that are signed.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// How far a removal came.

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use deserr::{DeserializeError as _, Deserr, ErrorKind, IntoValue, ValueKind, ValuePointerRef};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::invalid::Invalid;
+use mailroom_core::outbound::message::MAX_ATTACHMENT_BYTES;
 use mailroom_core::profile::{RefreshInterval, StartFrom};
 use mailroom_core::server::{Host, Mailbox, SubmissionPort};
 use secrecy::SecretString;
@@ -336,6 +337,20 @@ impl Deserr<Problems> for MessageBytes {
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Problems> {
         number(value, location, 1024..=41_943_040).map(Self)
+    }
+}
+
+/// The size of a file that is to be attached (bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = u64, minimum = 1, maximum = 26214400, example = 5242880)]
+pub struct UploadBytes(pub u64);
+
+impl Deserr<Problems> for UploadBytes {
+    fn deserialize_from_value<V: IntoValue>(
+        value: deserr::Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, Problems> {
+        number(value, location, 1..=MAX_ATTACHMENT_BYTES).map(Self)
     }
 }
 

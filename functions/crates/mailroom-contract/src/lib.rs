@@ -21,6 +21,7 @@ pub mod route;
 pub mod send_request;
 pub mod settings;
 pub mod sign_in;
+pub mod upload;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use crate::profile::ProfileBody;
 use crate::profile_view::{ProfilePage, ProfileView};
 use crate::route::{Operation, ROUTES, Route};
 use crate::sign_in::{SignInBegun, SignedOut};
+use crate::upload::{UploadBody, UploadView};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
@@ -34,6 +35,8 @@ use crate::sign_in::{SignInBegun, SignedOut};
     MessageView,
     MessagePage,
     AcceptedMessage,
+    UploadBody,
+    UploadView,
     SignInBegun,
     SignedOut,
     Accepted,
@@ -286,6 +289,7 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         | Operation::AuthorizeProfile
         | Operation::DeleteAuthorization
         | Operation::SendMessage
+        | Operation::CreateUpload
         | Operation::GetMessage
         | Operation::CancelMessage
         | Operation::ResendMessage
@@ -317,6 +321,7 @@ fn success_headers(operation: Operation) -> Option<Value> {
         | Operation::DeleteAuthorization
         | Operation::StartSignIn
         | Operation::FinishSignIn
+        | Operation::CreateUpload
         | Operation::ListMessages
         | Operation::GetMessage
         | Operation::CancelMessage

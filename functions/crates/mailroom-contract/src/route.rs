@@ -69,6 +69,8 @@ pub enum Operation {
     FinishSignIn,
     /// Accepts a message for sending.
     SendMessage,
+    /// Gives an address to upload a file to that messages attach.
+    CreateUpload,
     /// Returns a page of a profile's messages.
     ListMessages,
     /// Returns the status of a message.
@@ -141,7 +143,9 @@ impl Operation {
             | Self::CreateFlowSchema
             | Self::PutFlowSchema
             | Self::DeleteFlowSchema => &[Right::Write],
-            Self::SendMessage | Self::CancelMessage | Self::ResendMessage => &[Right::Send],
+            Self::SendMessage | Self::CreateUpload | Self::CancelMessage | Self::ResendMessage => {
+                &[Right::Send]
+            }
             Self::ListMessages | Self::GetMessage => &[Right::Read, Right::Send],
             Self::StartSignIn
             | Self::FinishSignIn
@@ -168,7 +172,7 @@ const fn route(operation: Operation, method: Method, path: &'static str) -> Rout
 }
 
 /// All routes. If two match a path, the first is used.
-pub const ROUTES: [Route; 26] = [
+pub const ROUTES: [Route; 27] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
     route(Operation::TestSettings, Method::Post, "/profiles/test"),
@@ -183,6 +187,7 @@ pub const ROUTES: [Route; 26] = [
     route(Operation::StartSignIn, Method::Get, "/oauth2/start"),
     route(Operation::FinishSignIn, Method::Get, "/oauth2/callback"),
     route(Operation::SendMessage, Method::Post, "/profiles/{id}/messages"),
+    route(Operation::CreateUpload, Method::Post, "/profiles/{id}/uploads"),
     route(Operation::ListMessages, Method::Get, "/profiles/{id}/messages"),
     route(Operation::GetMessage, Method::Get, "/profiles/{id}/messages/{message}"),
     route(Operation::CancelMessage, Method::Post, "/profiles/{id}/messages/{message}/cancel"),

@@ -170,10 +170,21 @@ pub(super) fn words(operation: Operation) -> Words {
             tag: MESSAGES,
             summary: "Send a message",
             description: "Mailroom tries an accepted message for 24 hours and sends it once. If it cannot know whether a server \
-                took it, the status is `uncertain`, and the message is not sent again. The body may have 6 MB; larger attachments go by `key`.",
+                took it, the status is `uncertain`, and the message is not sent again. The body may have 6 MB, so that attachments in Base64 may have 4.4 MB together; larger ones are uploaded first, and go by `key`.",
             body: Some(Body::Required("Message")),
             success: ("202", "Accepted.", Some("AcceptedMessage")),
             problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
+        },
+        Operation::CreateUpload => Words {
+            id: "createUpload",
+            tag: MESSAGES,
+            summary: "Upload a file to attach",
+            description: "Gives an address of S3 that takes the file by PUT, for 15 minutes, and the key by which this profile's \
+                messages then attach it. A file has at most 25 MiB, and so have all attachments of a message together. It is \
+                kept as long as stored messages are.",
+            body: Some(Body::Required("NewUpload")),
+            success: ("201", "Where to upload the file to.", Some("Upload")),
+            problems: &["400", "404", "413", "415", "422", "429", "503"],
         },
         Operation::ListMessages => Words {
             id: "listMessages",

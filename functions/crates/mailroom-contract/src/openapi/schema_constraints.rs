@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// The schemas of what comes in.
-const REQUESTS: [&str; 11] = [
+const REQUESTS: [&str; 12] = [
     "Profile",
     "Auth",
     "SmtpAuth",
@@ -15,6 +15,7 @@ const REQUESTS: [&str; 11] = [
     "Person",
     "Attachment",
     "HeaderField",
+    "NewUpload",
 ];
 
 /// Adds what the types alone cannot say.

@@ -169,7 +169,7 @@ impl ObjectKey {
             Ok(Self(text.to_owned()))
         } else {
             Err(Invalid::new(
-                "must be the key of an attachment of a message of this profile, as its job names it",
+                "must be the key of an attachment of a message of this profile, as its job names it, or that of an upload",
             ))
         }
     }
