@@ -298,7 +298,7 @@ fn sender(profile: &Profile) -> Result<EmailAddress, ApiError> {
         Err(_) => {
             let detail =
                 "This profile's login is not an address that a message can come from: name one in `from`.";
-            conflict("from.address", "is required to send, unless the login is an email address", detail)
+            conflict("auth.login", "must be an email address to send, unless from names one", detail)
         }
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn words(operation: Operation) -> Words {
             description: "Tests the profile as it is stored, or with the changes in the body, which are not stored. Changes \
                 that would send the stored secret to another server or provider than it was entered for need the \
                 secret in the body (422); a sign-in is not used for them.",
-            body: Some(Body::Optional("ProfilePatch")),
+            body: Some(Body::Optional("TestPatch")),
             success: ("200", "The result for each server.", Some("TestReport")),
             problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
         },

@@ -54,7 +54,10 @@ pub(super) fn refine(schemas: &mut Value) {
     refer(&mut new_profile, "smtp_auth", "NewSmtpAuth");
     schemas.insert("TestSettings".to_owned(), test_schema(new_profile.clone()));
     schemas.insert("NewProfile".to_owned(), new_profile);
-    schemas.insert("ProfilePatch".to_owned(), patch_schema(profile));
+    let patch = patch_schema(profile);
+    schemas.insert("TestPatch".to_owned(), test_patch_schema(patch.clone()));
+    schemas.insert("ProfilePatch".to_owned(), patch);
+    schemas.insert("AfterFetchPatch".to_owned(), after_fetch_patch_schema());
 }
 
 /// A message is for someone, and has something in it; a file comes from one place.
@@ -153,6 +156,25 @@ fn new_smtp_auth_schema(smtp_auth: Value) -> Value {
     new_smtp_auth
 }
 
+/// A patch that is only tried: a test depends on no name.
+fn test_patch_schema(patch: Value) -> Value {
+    let mut test = patch;
+    if let Some(name) = test.pointer_mut("/properties/name") {
+        *name = json!({"anyOf": [name.take(), {"type": "null"}]});
+    }
+    test
+}
+
+/// The members of all kinds of `after_fetch`.
+fn after_fetch_patch_schema() -> Value {
+    let mailbox = json!({"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/MailboxName"}]});
+    json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {"action": {"type": "string", "enum": ["keep", "mark_seen", "move"]}, "mailbox": mailbox},
+        "description": "Merged into what is stored. Another action takes nothing over from the one before.",
+    })
+}
+
 /// The members of an object of a profile: what is left out stays as it is.
 fn inner_patch_schema(whole: Value) -> Value {
     let mut patch = whole;
@@ -215,6 +237,7 @@ fn patch_schema(profile: Value) -> Value {
     }
     refer(&mut patch, "smtp_auth", "SmtpAuthPatch");
     refer(&mut patch, "from", "SenderPatch");
+    refer(&mut patch, "after_fetch", "AfterFetchPatch");
     let properties = patch.get_mut("properties").and_then(Value::as_object_mut);
     for (name, property) in properties.into_iter().flatten() {
         if name == "auth" {
