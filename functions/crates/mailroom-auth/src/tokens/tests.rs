@@ -37,7 +37,8 @@ impl Store {
 }
 
 fn stored() -> Credential {
-    Credential::Client(ClientCredential { secret: Some("s".into()), refresh_token: Some("rt-1".into()) })
+    let (secret, refresh_token) = (Some("s".into()), Some("rt-1".into()));
+    Credential::Client(ClientCredential { secret, refresh_token, smtp_password: None })
 }
 
 impl Credentials for Store {
