@@ -228,9 +228,17 @@ fn fetch(
         let Some(message) = mailbox.get(uid) else { continue };
         let number = view.uids.iter().position(|one| *one == uid).map_or(0, |at| at + 1);
         match command.split_once("BODY") {
-            None => list(message, number, said),
+            None => match message.letter.poison {
+                Some(Poison::BreaksListing) if command.contains("RFC822.SIZE") => {
+                    return "NO [SERVERBUG] Internal error occurred".to_owned();
+                }
+                Some(Poison::CutsListing) if command.contains("RFC822.SIZE") => said.then = Then::Closes,
+                _ => list(message, number, said),
+            },
             Some((_, section)) => match message.letter.poison {
-                Some(Poison::Refused) => return "NO [SERVERBUG] Internal error occurred".to_owned(),
+                Some(Poison::Refused | Poison::BreaksListing) => {
+                    return "NO [SERVERBUG] Internal error occurred".to_owned();
+                }
                 poison => body(message, number, section, poison, said),
             },
         }
@@ -280,9 +288,9 @@ fn body(message: &Stored, number: usize, section: &str, poison: Option<Poison>, 
     let origin = if range.is_some() { format!("<{offset}>") } else { String::new() };
     said.say(&format!("* {number} FETCH (UID {} {name}{origin} {{{}}}\r\n", message.uid, bytes.len()));
     let then = match poison {
-        Some(Poison::Cuts) => Then::Closes,
+        Some(Poison::Cuts | Poison::CutsListing) => Then::Closes,
         Some(Poison::Hangs) => Then::Hangs,
-        Some(Poison::Refused) | None => Then::Goes,
+        Some(Poison::Refused | Poison::BreaksListing) | None => Then::Goes,
     };
     if then == Then::Goes {
         said.bytes.extend_from_slice(bytes);

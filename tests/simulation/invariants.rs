@@ -136,6 +136,11 @@ impl World {
         // It is tried again: after the quiet time it has its job.
         let deferred = &self.rows[owner].profile.deferred;
         let is_deferred = |uid| deferred.iter().any(|entry| entry.message.uid.get() == uid);
+        let never = deferred.iter().filter(|entry| entry.notice == QuarantineNotice::Never);
+        let never = never.filter_map(|entry| account.inbox.content_at(None, entry.message.uid.get()));
+        for content in never.collect::<Vec<u32>>() {
+            account.excuse(content, "it may have been handed over before the mailbox was renumbered");
+        }
         let passed: Vec<u32> = (account.inbox.messages.iter())
             .filter(|message| message.uid <= after.last_uid && !is_deferred(message.uid))
             .map(|message| message.letter.content)

@@ -52,6 +52,10 @@ pub(crate) enum Poison {
     Hangs,
     /// The server says that it cannot read it.
     Refused,
+    /// The server refuses each listing that it is in, and cannot read it.
+    BreaksListing,
+    /// The server closes the connection at each listing that it is in.
+    CutsListing,
 }
 
 /// A message that arrives.
@@ -197,8 +201,14 @@ impl Scenario {
                     Fault::Slowness { from, until, op: random.pick(&Op::OF_THE_HAND_OVER), each }
                 }
                 13 => {
-                    let ahead_millis = i64::from(random.range(0, 400_000)) - 200_000;
-                    Fault::Clock { from, until, ahead_millis }
+                    // A lease that seems to have ended, while its run waits for a service: another takes it.
+                    if random.chance(60) {
+                        let each = Duration::from_secs(u64::from(random.range(20, 44)));
+                        let op =
+                            random.pick(&[Op::MoveCursor, Op::MoveCursor, Op::SendJobs, Op::NoteHandedOver]);
+                        self.faults.push(Fault::Slowness { from, until, op, each });
+                    }
+                    Fault::Clock { from, until, ahead_millis: clock_error(random) }
                 }
                 _ => {
                     let owner = random.index(self.owners.len());
@@ -217,6 +227,11 @@ impl Scenario {
         let polls = if random.chance(70) { 1 } else { 12 };
         random.time(interval * polls) + Duration::from_secs(1)
     }
+}
+
+/// By how many milliseconds the machines' clocks are wrong: by minutes, so that a lease ends while its run still works.
+fn clock_error(random: &mut Random) -> i64 {
+    i64::from(random.range(0, 400_000)) - 200_000
 }
 
 fn owner(random: &mut Random, interval: u32) -> Owner {
@@ -245,6 +260,7 @@ fn letter(random: &mut Random, content: u32) -> Letter {
         0 => Some(Poison::Cuts),
         1 => Some(Poison::Refused),
         2 => Some(Poison::Hangs),
+        3 => Some(random.pick(&[Poison::BreaksListing, Poison::CutsListing])),
         _ => None,
     };
     Letter { content, bytes, poison }

@@ -180,7 +180,7 @@ where
         let listing = session.list(message.uid.get() - 1, 1).await;
         let listing = match listing {
             // Its job says at least that it is there.
-            Err(_) if isolation.may_quarantine() => None,
+            Err(error) if isolation.may_quarantine() || error.leaves_session_open() => None,
             listing => Some(listing.map_err(|error| failure::of_mailbox(&error, server))?),
         };
         match listing.and_then(|listing| listing.messages.first().copied()) {

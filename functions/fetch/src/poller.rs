@@ -11,7 +11,6 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::{self, Outcome};
 use mailroom_core::inbound::cursor::Uid;
 use mailroom_core::inbound::failure::Failure;
-use mailroom_core::inbound::listing::Listing;
 use mailroom_core::inbound::poll::{Invocation, Poll};
 use mailroom_core::inbound::schedule::{self, PollRequest, Position};
 use mailroom_core::inbound::step::{Event, Moment, PollOutcome, Step};
@@ -114,9 +113,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
         Event::Opened(state, listing)
     }
 
-    async fn list(&mut self, above: u32, width: u32) -> Result<Listing, Failure> {
+    async fn list(&mut self, above: u32, width: u32) -> Result<Event, Failure> {
         let OpenMailbox { session, server, .. } = self.mailbox()?;
-        session.list(above, width).await.map_err(|error| failure::of_mailbox(&error, server))
+        match session.list(above, width).await {
+            Ok(listing) => Ok(Event::Listed(listing)),
+            Err(error) if error.leaves_session_open() => Ok(Event::ListRefused(error.owner_error(server))),
+            Err(error) => Err(failure::of_mailbox(&error, server)),
+        }
     }
 
     async fn list_again(&mut self, id: ProfileId, above: u32, through: u32) -> Result<Event, Failure> {
@@ -241,7 +244,7 @@ where
                 let opened = self.open(profile, server, list_above, end).await?;
                 return Ok(kept.opened(opened, server));
             }
-            Step::List { above, width } => Event::Listed(kept.list(above, width).await?),
+            Step::List { above, width } => kept.list(above, width).await?,
             Step::ListAgain { above, through } => kept.list_again(id, above, through).await?,
             Step::FindLast => kept.find_last().await?,
             Step::FindStart(since) => kept.find_start(since).await?,

@@ -38,6 +38,8 @@ pub(crate) struct Page {
     new: Vec<Uid>,
     automated: Vec<(MessageId, AutomatedSender)>,
     accepted: Vec<Digest>,
+    /// Whether the queue said which jobs it took.
+    answered: bool,
     next: Next,
 }
 
@@ -89,6 +91,7 @@ impl Page {
             new: Vec::new(),
             automated: Vec::new(),
             accepted: Vec::new(),
+            answered: false,
             next: Next::Fetch,
         }
     }
@@ -103,9 +106,9 @@ impl Page {
         !self.quarantine.is_empty()
     }
 
-    /// Whether jobs were sent that are not in the ledger yet.
-    pub(crate) fn has_sent(&self) -> bool {
-        self.next == Next::NoteHandedOver
+    /// Whether jobs may have been sent that are not in the ledger yet: a queue may take them, and its answer be lost.
+    pub(crate) fn may_have_sent(&self) -> bool {
+        self.next == Next::NoteHandedOver || (self.next == Next::HandOver && !self.answered)
     }
 
     /// Whether the next step asks the mail server for the messages.
@@ -156,6 +159,7 @@ impl Page {
 
     /// The jobs that the queue took. Only their messages are noted, and changed in the mailbox.
     pub(crate) fn jobs_taken(&mut self, taken: &[JobId]) -> Option<PageResult> {
+        self.answered = true;
         let digests: HashMap<JobId, Digest> =
             self.fetched.iter().map(|(_, digest)| (JobId::new(self.profile, *digest), *digest)).collect();
         self.accepted = taken.iter().filter_map(|id| digests.get(id).copied()).collect();

@@ -330,6 +330,9 @@ pub fn plan(
         // Nothing is in the window.
         end.last_uid = listing.through;
     }
+    if let Some(last_hidden) = listing.hidden.iter().flatten().max() {
+        end.last_uid = end.last_uid.max(last_hidden.get());
+    }
     // An object id alone is not worth a write.
     let at_end = |cursor: &Cursor| *cursor == Cursor { mailbox_id: cursor.mailbox_id, ..end };
     if cursor.is_some_and(at_end) && pending.is_empty() {

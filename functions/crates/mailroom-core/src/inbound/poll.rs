@@ -19,7 +19,9 @@
 mod deferring;
 mod ending;
 mod leasing;
+mod listing;
 
+use self::listing::{SessionIs, Trouble};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -45,9 +47,6 @@ use crate::server::Server;
 /// How many UIDs the first window of a listing has: at most half a megabyte of messages.
 pub const WINDOW: u32 = 10_000;
 
-/// A window with fewer messages is followed by a wider one, because UIDs may have large gaps.
-const SPARSE: usize = 1_000;
-
 /// Whether other profiles share the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invocation {
@@ -65,6 +64,7 @@ pub struct Poll {
     mailbox: Option<(MailboxState, Option<Listing>)>,
     /// How many UIDs the next window has.
     width: u32,
+    trouble: Trouble,
     /// The lease while it is held.
     lease: Option<Lease>,
     queue: FlowQueue,
@@ -139,7 +139,8 @@ impl Poll {
         let mut poll = Self {
             invocation,
             mailbox: None,
-            width: WINDOW,
+            width: listing::first_width(&profile.status),
+            trouble: Trouble::default(),
             lease: None,
             queue: FlowQueue::Default,
             queue_found: false,
@@ -185,7 +186,8 @@ impl Poll {
         match &self.state {
             State::Open(server) => Step::Open {
                 server,
-                list_above: plan::list_above(self.profile.cursor.as_ref(), self.profile.settings.start_from),
+                list_above: plan::list_above(self.profile.cursor.as_ref(), self.profile.settings.start_from)
+                    .filter(|_| !self.lists_alone()),
             },
             State::List { above, width } => Step::List { above: *above, width: *width },
             State::ListAgain { above, through } => Step::ListAgain { above: *above, through: *through },
@@ -213,18 +215,10 @@ impl Poll {
             Err(failure) => self.fail(failure, moment),
             Ok(Event::Opened(state, listing)) => {
                 self.mailbox = Some((state, listing));
-                self.plan(moment);
+                self.opened(moment);
             }
-            Ok(Event::Listed(mut listing)) => {
-                if listing.messages.len() < SPARSE {
-                    self.width = self.width.saturating_mul(8);
-                }
-                if let Some((_, listed)) = &mut self.mailbox {
-                    listing.below = listed.as_ref().and_then(|before| before.count_up_to(listing.above));
-                    *listed = Some(listing);
-                }
-                self.plan(moment);
-            }
+            Ok(Event::Listed(listing)) => self.listed(listing, moment),
+            Ok(Event::ListRefused(error)) => self.list_failed(error, SessionIs::Open, moment),
             Ok(Event::ListedAgain(relisted)) => {
                 if let Some((_, Some(listing))) = &mut self.mailbox {
                     listing.complete(relisted);
@@ -313,7 +307,7 @@ impl Poll {
         match plan {
             Plan::FindLast => self.state = State::FindLast,
             Plan::FindStart(since) => self.state = State::FindStart(since),
-            Plan::ListAbove(above) => self.state = State::List { above, width: self.width },
+            Plan::ListAbove(above) => self.list_above(above),
             Plan::ListAgain(above, through) => self.state = State::ListAgain { above, through },
             Plan::Idle => self.idle(moment),
             Plan::Work(work) => self.begin(*work, moment),

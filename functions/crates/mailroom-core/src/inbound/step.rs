@@ -40,7 +40,7 @@ pub enum Step<'a> {
         /// The UID above which the mailbox is listed.
         list_above: Option<u32>,
     },
-    /// List a window of the mailbox: [`Event::Listed`].
+    /// List a window of the mailbox: [`Event::Listed`] or [`Event::ListRefused`].
     List {
         /// The UID above which the window begins; 0: with the first message.
         above: u32,
@@ -174,6 +174,8 @@ pub enum Event {
     Opened(MailboxState, Option<Listing>),
     /// The mailbox was listed.
     Listed(Listing),
+    /// The server refused to list the window, and the session goes on.
+    ListRefused(OwnerError),
     /// A part of the mailbox was listed again.
     ListedAgain(Relisted),
     /// The highest UID in use; `None` where the server does not say.

@@ -29,7 +29,7 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 const MAX_HEADER: u64 = 256 * 1024;
 
 /// How many messages, spread over the mailbox, are considered to see whether the server gives any.
-const SAMPLES: u32 = 8;
+const SAMPLES: u64 = 8;
 
 /// What is fetched of a message to see whether the server gives it at all.
 const SAMPLE: u64 = 512;
@@ -139,8 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub async fn fetch_another(&mut self, than: &[Uid], exists: u32, turn: u64) -> Result<bool, ImapError> {
         let mut others = Vec::new();
         if exists > 0 {
-            let spread = (0..SAMPLES).map(|n| 1 + (exists - 1) / (SAMPLES - 1) * n);
-            let spread: BTreeSet<u32> = spread.chain([exists]).collect();
+            let spread = (0..SAMPLES).map(|n| 1 + u64::from(exists - 1) * n / (SAMPLES - 1));
+            let spread: BTreeSet<u64> = spread.collect();
             let numbers: Vec<String> = spread.into_iter().map(|n| n.to_string()).collect();
             let numbers = numbers.join(",");
             let sink = |response| {

@@ -4,7 +4,7 @@
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::server::{Security, Server};
 
-use super::error::{ImapError, Malformed, NotWritable, Spoken, Step};
+use super::error::{ImapError, Malformed, NotWritable, Refusal, Spoken, Step};
 use super::refusal::{self, Meaning};
 use mailroom_net::owner_error::Protocol;
 
@@ -21,6 +21,13 @@ impl ImapError {
         } else {
             false
         }
+    }
+
+    /// Whether the server refused a command, and not the session or the pace: it may do another.
+    #[must_use]
+    pub fn leaves_session_open(&self) -> bool {
+        matches!(self, Self::Refused { step, reply }
+            if reply.refusal != Refusal::Bye && Meaning::of(*step, reply).code() == ErrorCode::ImapProtocol)
     }
 
     /// The error as the mailbox's owner reads it: what happened, quoting the server where it gave a reason, and what the

@@ -102,8 +102,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             // Some servers discard a command that arrives before they answered the one before it.
             (Err(error), Some(above)) if is_unknown_command(&error) => {
-                Some(session.list(above, WINDOW).await?)
+                match session.list(above, WINDOW).await {
+                    Ok(listing) => Some(listing),
+                    Err(error) if error.leaves_session_open() => None,
+                    Err(error) => return Err(error),
+                }
             }
+            // A message in the window may be damaged: it is for the caller to list others.
+            (Err(error), _) if error.leaves_session_open() => None,
             (Err(error), _) => return Err(error),
         };
         Ok((session, state, listing))

@@ -59,6 +59,9 @@ impl Poll {
     /// The server gave another message, or none.
     pub(super) fn fetched_another(&mut self, given: bool, moment: Moment) {
         self.gave_another = Some(given);
+        if self.judge_unlistable(given, moment) {
+            return;
+        }
         match (given, self.backlog.left().is_empty()) {
             (true, false) => self.next_page(moment),
             (_, true) => self.next_try(moment),
@@ -72,7 +75,9 @@ impl Poll {
 
     /// The server failed while it was asked for another message.
     pub(super) fn another_failed(&mut self, failure: Failure, moment: Moment) {
-        if self.backlog.left().is_empty() {
+        if self.judge_unlistable(false, moment) {
+            // Its own failure is told.
+        } else if self.backlog.left().is_empty() {
             self.fetched_another(false, moment);
         } else {
             self.end_in(counted(failure), moment);
@@ -84,7 +89,8 @@ impl Poll {
     pub(super) fn ask_for_another(&mut self, uid: Uid) {
         let deferred = self.profile.deferred.iter().map(|entry| entry.message.uid);
         let than = std::iter::once(uid).chain(deferred.filter(|other| *other != uid)).collect();
-        let turn = self.lease.as_ref().map_or(0, |lease| lease.fence);
+        let before_lease = self.now.unix_timestamp().unsigned_abs();
+        let turn = scattered(self.lease.as_ref().map_or(before_lease, |lease| lease.fence));
         self.state = State::FetchAnother { than, turn };
     }
 
@@ -250,6 +256,14 @@ impl Poll {
         };
         asks.then_some(delay)
     }
+}
+
+/// Numbers in step, such as the fences of every fourth lease, as numbers that are not: none of the other messages is asked
+/// for again and again while the rest never is. (The end of SplitMix64.)
+pub(super) const fn scattered(turn: u64) -> u64 {
+    let mixed = (turn ^ (turn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 /// A failure of the server at a message, which counts as a try of that message unless the server asks for a pause.

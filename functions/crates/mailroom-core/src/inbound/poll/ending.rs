@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::listing::SessionIs;
 use super::{Ending, Poll, PollOutcome, State};
 use crate::health::{self, Outcome, Status};
 use crate::inbound::failure::Failure;
@@ -30,6 +31,7 @@ impl Poll {
 
     pub(super) fn fail(&mut self, failure: Failure, moment: Moment) {
         match &self.state {
+            State::List { .. } if is_of_server(&failure) => self.window_failed(failure, moment),
             State::FetchAnother { .. } if is_of_server(&failure) => self.another_failed(failure, moment),
             State::Page(page) if page.is_fetching() && is_of_server(&failure) => {
                 self.fetch_failed(failure, moment);
@@ -67,12 +69,28 @@ impl Poll {
         }
     }
 
+    /// The server failed at a window of the listing, and the session with it.
+    fn window_failed(&mut self, failure: Failure, moment: Moment) {
+        match failure {
+            Failure::Owner(error) | Failure::SuspectMessage(error) => {
+                self.list_failed(error, SessionIs::Over, moment);
+            }
+            Failure::Service(_) | Failure::Lost | Failure::OutOfTime => self.end_in(failure, moment),
+        }
+    }
+
     /// Ends a poll that failed: the lease is released if it is held and known to be, and the owner is told.
     pub(super) fn end_in(&mut self, failure: Failure, moment: Moment) {
         let release = self.lease.clone().and_then(|lease| {
             let tries = match (&self.state, &failure) {
+                // It took none of them.
+                (State::Page(_), Failure::Service(PortError::QueueRefused { .. })) => {
+                    not_counted(lease.tries)
+                }
                 // The next run has to say that it may repeat jobs.
-                (State::Page(page), Failure::Service(_)) if page.has_sent() => counted_tries(lease.tries),
+                (State::Page(page), Failure::Service(_)) if page.may_have_sent() => {
+                    counted_tries(lease.tries)
+                }
                 _ => tries_after(&failure, lease.tries)?,
             };
             Some(Ending::Release { lease, tries })

@@ -110,7 +110,7 @@ async fn what_is_left_out_but_still_there_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn another_message_shows_whether_the_server_gives_any() {
-    let other = "C: M3 FETCH 1,2,3,4,5,6,7,8,9 (UID)
+    let other = "C: M3 FETCH 1,2,3,4,5,6,7,9 (UID)
          S: * 1 FETCH (UID 3)
          S: * 9 FETCH (UID 20)
          S: M3 OK .

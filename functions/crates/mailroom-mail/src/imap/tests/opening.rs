@@ -184,8 +184,7 @@ async fn a_server_that_cannot_pipeline_is_asked_again() {
     assert_eq!(uids(&open(&again, Some(7)).await.unwrap().listing.unwrap()), [8]);
 
     let and_again = again.replace("S: M4 OK .", "S: M4 BAD what?");
-    let error = open(&and_again, Some(7)).await.unwrap_err();
-    assert!(matches!(error, ImapError::Refused { step: Step::List, .. }), "{error:?}");
+    assert_eq!(open(&and_again, Some(7)).await.unwrap().listing, None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,7 +225,6 @@ async fn no_refusal_and_no_end_is_an_empty_listing() {
         ("S: * BYE for no reason\nS: M2 OK .\nS: M3 OK .", ErrorCode::ImapProtocol),
         // The listing
         ("{opened}\nS: M3 NO [THROTTLED] later", ErrorCode::ImapThrottled),
-        ("{opened}\nS: M3 NO some messages cannot be had", ErrorCode::ImapProtocol),
         (
             "{opened}\nS: M3 BAD Request is throttled. Suggested Backoff Time: 5000 milliseconds",
             ErrorCode::ImapThrottled,
@@ -250,6 +248,21 @@ async fn no_refusal_and_no_end_is_an_empty_listing() {
         let error = open(&flight(&said), Some(7)).await.expect_err(&said);
         assert_eq!(code(&error), expected, "{said}: {error:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_is_refused_is_none_and_the_session_goes_on() {
+    let refused = flight(
+        "S: * 3 EXISTS
+         S: M2 OK .
+         S: M3 NO [SERVERBUG] some messages cannot be had
+         C: M4 UID FETCH 8:8 (UID FLAGS RFC822.SIZE INTERNALDATE)
+         S: M4 NO [SERVERBUG] this one",
+    );
+    let mut opened = open(&refused, Some(7)).await.unwrap();
+    assert_eq!((opened.state.exists, opened.listing), (3, None));
+    let error = opened.session.list(7, 1).await.unwrap_err();
+    assert!(error.leaves_session_open(), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -147,3 +147,92 @@ fn an_outage_after_a_deferral_quarantines_nothing() {
     assert!(world.quarantined.is_empty());
     assert_eq!(world.profile.deferred.len(), 1);
 }
+
+#[test]
+fn a_message_that_breaks_each_listing_is_found_and_deferred_and_those_around_it_go_on() {
+    for breaking in [1, 57, 150] {
+        let mut world = World::new((0..150).map(|content| Stored { content, ..MESSAGE }));
+        world.breaking = Some(breaking);
+        world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+        let deferred: Vec<u32> = world.profile.deferred.iter().map(|entry| entry.message.uid.get()).collect();
+        assert_eq!((deferred, world.last_uid()), (vec![breaking], 150), "{:?}", world.steps);
+        assert_eq!(world.queue.len(), 149);
+        assert_eq!(world.statuses.last().unwrap().state, ProfileState::Ok);
+    }
+}
+
+#[test]
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other steps list nothing")]
+fn a_message_over_whose_listing_the_session_ends_is_found_as_well() {
+    let mut world = World::new((0..150).map(|content| Stored { content, ..MESSAGE }));
+    let mut polls = 0;
+    while world.last_uid() < 150 {
+        polls += 1;
+        assert!(polls < 10, "stuck at {}", world.last_uid());
+        let _ = world.poll(Invocation::Shared, |step| {
+            let window = match step {
+                Step::Open { list_above: Some(above), .. } => Some((*above, WINDOW)),
+                Step::List { above, width } => Some((*above, *width)),
+                _ => None,
+            };
+            let breaks = window.is_some_and(|(above, width)| above < 57 && 57 <= above.saturating_add(width));
+            if breaks { Fault::Before(Kind::Owner) } else { Fault::Nothing }
+        });
+    }
+    assert_eq!((world.queue.len(), world.profile.deferred.len()), (149, 1));
+}
+
+#[test]
+fn an_outage_of_listings_defers_nothing() {
+    let mut world = World::new((0..3).map(|content| Stored { content, ..MESSAGE }));
+    for _ in 0..40 {
+        let _ = world.poll(Invocation::Shared, |step| match name(step).as_str() {
+            "Open" | "List" => Fault::Before(Kind::Owner),
+            "FetchAnother" => Fault::Refuse,
+            _ => Fault::Nothing,
+        });
+        assert!(world.profile.deferred.is_empty() && world.profile.cursor.is_none());
+    }
+    // The mailbox opens, and nothing can be had of it.
+    for _ in 0..10 {
+        let _ = world.poll(Invocation::Shared, |step| match (name(step).as_str(), step) {
+            ("Open", Step::Open { list_above: Some(_), .. }) | ("List", _) => Fault::Before(Kind::Owner),
+            ("FetchAnother", _) => Fault::Refuse,
+            _ => Fault::Nothing,
+        });
+        assert!(world.profile.deferred.is_empty() && world.profile.cursor.is_none());
+    }
+    world.poll(Invocation::Shared, nothing).unwrap().unwrap();
+    assert_eq!(world.queue.len(), 3);
+}
+
+#[test]
+fn whatever_the_fences_of_the_leases_each_other_message_is_asked_for() {
+    for (others, step) in (2..=9_u64).flat_map(|others| [1, 2, 4, 60, 300].map(|step| (others, step))) {
+        let asked = (0..400).map(|n| super::super::deferring::scattered(n * step) % others);
+        assert_eq!(
+            asked.collect::<BTreeSet<u64>>().len(),
+            usize::try_from(others).unwrap(),
+            "{others} {step}"
+        );
+    }
+}
+
+#[test]
+fn jobs_whose_answer_was_lost_are_sent_again_with_a_word() {
+    let mut world = World::new([MESSAGE]);
+    let lost = |step: &Step<'_>| match name(step).as_str() {
+        "HandOver" => Fault::After(Kind::Service),
+        _ => Fault::Nothing,
+    };
+    assert!(world.poll(Invocation::Shared, lost).unwrap().is_err());
+    let mut redelivered = None;
+    let watch = |step: &Step<'_>| {
+        if let Step::Store(_, notes) = step {
+            redelivered = Some(notes.redelivered);
+        }
+        Fault::Nothing
+    };
+    world.poll(Invocation::Dedicated, watch).unwrap().unwrap();
+    assert_eq!(redelivered, Some(true));
+}

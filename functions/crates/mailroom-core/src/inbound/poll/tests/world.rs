@@ -101,6 +101,8 @@ impl Kind {
 pub(super) struct World {
     pub(super) mailbox: BTreeMap<u32, Stored>,
     pub(super) profile: Profile,
+    /// The UID of a message that breaks each listing it is in.
+    pub(super) breaking: Option<u32>,
     pub(super) fence: u64,
     pub(super) tries: u32,
     pub(super) lease: Option<OffsetDateTime>,
@@ -130,6 +132,7 @@ impl World {
         Self {
             mailbox: (1..).zip(messages).collect(),
             profile: profile(),
+            breaking: None,
             fence: 0,
             tries: 0,
             lease: None,
@@ -212,7 +215,11 @@ impl World {
                     exists,
                     ..MailboxState::default()
                 };
-                Event::Opened(state, list_above.map(|above| self.list(above, WINDOW)))
+                let listed = list_above.filter(|above| !self.breaks(*above, WINDOW));
+                Event::Opened(state, listed.map(|above| self.list(above, WINDOW)))
+            }
+            Step::List { above, width } if self.breaks(above, width) => {
+                Event::ListRefused(OwnerError::new(ErrorCode::ImapProtocol, "no"))
             }
             Step::List { above, width } => Event::Listed(self.list(above, width)),
             Step::ListAgain { above, through } => {
@@ -324,6 +331,11 @@ impl World {
             arrived: Some(T0),
         });
         Listing { above, through, messages: messages.collect(), ..Listing::default() }
+    }
+
+    /// Whether a message breaks the listing of this window.
+    fn breaks(&self, above: u32, width: u32) -> bool {
+        self.breaking.is_some_and(|n| n > above && n <= above.saturating_add(width))
     }
 
     /// The messages with their sequence numbers and UIDs.
