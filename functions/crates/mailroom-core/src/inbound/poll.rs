@@ -20,8 +20,9 @@ mod deferring;
 mod ending;
 mod leasing;
 mod listing;
+mod trouble;
 
-use self::listing::{SessionIs, Trouble};
+use self::trouble::{SessionIs, Trouble};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -139,7 +140,7 @@ impl Poll {
         let mut poll = Self {
             invocation,
             mailbox: None,
-            width: listing::first_width(&profile.status),
+            width: trouble::first_width(&profile.status, WINDOW),
             trouble: Trouble::default(),
             lease: None,
             queue: FlowQueue::Default,

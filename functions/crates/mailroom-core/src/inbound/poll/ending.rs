@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::listing::SessionIs;
+use super::trouble::SessionIs;
 use super::{Ending, Poll, PollOutcome, State};
 use crate::health::{self, Outcome, Status};
 use crate::inbound::failure::Failure;

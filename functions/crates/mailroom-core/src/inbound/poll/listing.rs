@@ -4,53 +4,19 @@
 //! of the mailbox, the message at this UID is taken for one that cannot be read: it is deferred, and those behind it go on.
 //! If not, it is the server that fails.
 
+use super::trouble::{SessionIs, suspicious};
 use super::{Poll, State, WINDOW};
-use crate::health::Status;
 use crate::inbound::cursor::Uid;
 use crate::inbound::failure::Failure;
 use crate::inbound::listing::Listing;
 use crate::inbound::step::Moment;
-use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
+use crate::owner_error::{ErrorClass, OwnerError};
 
 /// A window with fewer messages is followed by a wider one, because UIDs may have large gaps.
 const SPARSE: usize = 1_000;
 
-/// Failed polls in a row after which the listing is suspected: it is asked for on its own, and narrower each time.
-const SUSPECTED_AFTER: u32 = 3;
-
 /// The most sessions of a poll that a listing may end.
 const MAX_ENDED: u32 = 16;
-
-/// What is known of windows that the server does not list.
-#[derive(Debug, Default)]
-pub(super) struct Trouble {
-    /// The last UID of the narrowest one.
-    through: Option<u32>,
-    /// The UID that is left of it, and what the server said of it.
-    alone: Option<(Uid, OwnerError)>,
-    /// How many sessions ended so.
-    ended: u32,
-}
-
-/// Whether a session goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SessionIs {
-    Open,
-    Over,
-}
-
-/// How many failed polls in a row a listing may have caused, less those that say nothing.
-fn suspicious(status: &Status) -> Option<u32> {
-    let error = status.error.as_ref()?;
-    let may_be = matches!(error.code, ErrorCode::ImapProtocol | ErrorCode::ImapTimeout);
-    error.count.checked_sub(SUSPECTED_AFTER).filter(|_| may_be)
-}
-
-/// The width of a poll's first window.
-pub(super) fn first_width(status: &Status) -> u32 {
-    let narrower = suspicious(status).unwrap_or(0).min(5);
-    (WINDOW >> (3 * narrower)).max(1)
-}
 
 impl Poll {
     /// Whether to open the mailbox without listing it, so that a failure shows whether it is the listing's.
