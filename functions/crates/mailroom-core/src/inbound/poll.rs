@@ -19,15 +19,15 @@
 mod deferring;
 mod ending;
 mod leasing;
-mod listing;
 mod trouble;
+mod windows;
 
-use self::trouble::{SessionIs, Trouble};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use self::trouble::{SessionIs, Trouble};
 use crate::flow::FlowSchemaId;
 use crate::health::Status;
 use crate::inbound::backlog::Backlog;
