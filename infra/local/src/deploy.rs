@@ -171,8 +171,7 @@ impl Deployment {
             // What is removed here is not missed.
             parameter("SecretRecoveryDays", "0"),
             parameter("OutcomeQueue", "yes"),
-            // Every queue on this machine can be written to.
-            parameter("ExtraJobQueueArns", "arn:aws:sqs:*:*:*"),
+            parameter("ExtraJobQueueArns", template::ANY_QUEUE),
             parameter("AllowedHosts", LOOPBACK),
             parameter("CaBundle", &self.ca_bundle()?),
         ])

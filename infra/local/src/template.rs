@@ -11,12 +11,23 @@ const CODE: &str = "CodeUri: ../target/lambda/";
 /// The zip in the folder.
 const ZIP: &str = "/bootstrap.zip";
 
-/// How many runs the poll queue starts at once, as the template has it, and as an emulator gets it: ministack takes a
-/// parameter's number for text, and no longer reads the queue.
-const MAXIMUM_CONCURRENCY: (&str, &str) = (
-    "MaximumConcurrency: !If [KeepsToReserved, !Ref ReservedConcurrency, !Ref MaximumConcurrency]",
-    "MaximumConcurrency: 10",
-);
+/// What emulators get in place of a parameter that they misread, with the value that they are given for it.
+const REPLACED: [(&str, &str); 3] = [
+    // Ministack takes a number that is a parameter for text, and no longer reads the queue.
+    (
+        "MaximumConcurrency: !If [KeepsToReserved, !Ref ReservedConcurrency, !Ref MaximumConcurrency]",
+        "MaximumConcurrency: 10",
+    ),
+    // LocalStack takes a list that is a parameter for text when a stack is updated, and cannot join it.
+    (
+        "HasExtraJobQueues: !Not [!Equals [!Join [\"\", !Ref ExtraJobQueueArns], \"\"]]",
+        "HasExtraJobQueues: !Equals [1, 1]",
+    ),
+    ("!Join [\",\", !Ref ExtraJobQueueArns]", ANY_QUEUE),
+];
+
+/// Every queue on this machine can be written to.
+pub const ANY_QUEUE: &str = "arn:aws:sqs:*:*:*";
 
 /// Where a zip has been uploaded to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +49,18 @@ pub fn read() -> Result<String, Problem> {
     fs::read_to_string(&path).map_err(Problem::while_(format!("cannot read {}", path.display())))
 }
 
-/// Replaces each function's path by the object that it was uploaded to, and the maximum concurrency by a number.
+/// Replaces each function's path by the object that it was uploaded to, and what emulators misread by values.
 ///
 /// # Errors
-/// When a function was not uploaded, or the template does not name it or the maximum concurrency.
+/// When a function was not uploaded, or the template does not name it or what is to be replaced.
 pub fn package(template: &str, code: &[Uploaded]) -> Result<String, Problem> {
-    let (parameter, number) = MAXIMUM_CONCURRENCY;
-    if !template.contains(parameter) {
-        return Err(Problem::new(format!("infra/template.yaml has no `{parameter}`")));
+    let mut packaged = template.to_owned();
+    for (parameter, value) in REPLACED {
+        if !packaged.contains(parameter) {
+            return Err(Problem::new(format!("infra/template.yaml has no `{parameter}`")));
+        }
+        packaged = packaged.replace(parameter, value);
     }
-    let mut packaged = template.replace(parameter, number);
     for Uploaded { function, bucket, key } in code {
         let path = format!("{CODE}{function}{ZIP}");
         if !packaged.contains(&path) {
@@ -82,11 +95,11 @@ mod tests {
 
     #[test]
     fn code_that_is_missing_on_either_side_is_named() {
-        let (concurrency, _) = MAXIMUM_CONCURRENCY;
-        let lone = format!("  {concurrency}\n  CodeUri: ../target/lambda/send/bootstrap.zip\n");
+        let replaced = REPLACED.map(|(parameter, _)| parameter).join("\n");
+        let lone = format!("  {replaced}\n  CodeUri: ../target/lambda/send/bootstrap.zip\n");
         let error = package(&lone, &[]).unwrap_err().to_string();
         assert!(error.ends_with("CodeUri: ../target/lambda/send/bootstrap.zip"), "{error}");
-        let error = package(concurrency, &[uploaded("fetch")]).unwrap_err().to_string();
+        let error = package(&replaced, &[uploaded("fetch")]).unwrap_err().to_string();
         assert!(error.contains("fetch/bootstrap.zip"), "{error}");
         let error = package("Resources: {}", &[]).unwrap_err().to_string();
         assert!(error.contains("MaximumConcurrency"), "{error}");
