@@ -271,7 +271,7 @@ fn not_cancelled(refusal: CancelRefusal) -> ApiError {
 fn not_resent(refusal: ResendRefusal) -> ApiError {
     let detail = match refusal {
         ResendRefusal::InProgress => "The message is queued or being sent already.",
-        ResendRefusal::TakenForAll => "A mail server has taken the message for every recipient.",
+        ResendRefusal::TakenForAll => "Mail servers have accepted the message for every recipient.",
         ResendRefusal::NotStored => {
             "The message came by the send queue and is not stored: put it there again, with another id and only the recipients who need it."
         }

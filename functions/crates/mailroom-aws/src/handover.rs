@@ -227,7 +227,7 @@ impl Handover for HandoverQueue {
             })
             .collect::<Result<_, PortError>>()?;
         let taken = match self.deliver(&self.poll_queue_url, waiting).await {
-            // The poll queue is Mailroom's own: no owner can mend it.
+            // The poll queue belongs to Mailroom, so the owner of a mailbox cannot repair it.
             Err(error @ PortError::QueueRefused { .. }) => {
                 return Err(unavailable("SendMessageBatch")(error));
             }

@@ -57,7 +57,7 @@ impl Objects {
         Ok(())
     }
 
-    /// An address that takes an object of this size by PUT until `lifetime` has passed: whoever has it needs no credential.
+    /// A presigned URL: until `lifetime` has passed, anyone who knows it can PUT one object of this size, without credentials.
     /// It may end earlier, with the credentials of the function that signs it.
     ///
     /// # Errors

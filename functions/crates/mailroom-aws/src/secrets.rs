@@ -169,7 +169,7 @@ impl Secrets {
     /// Removes a profile's secret. It can be restored for `recovery_days` (7 to 30); with `None` it is deleted at once.
     ///
     /// # Errors
-    /// When the service fails. A secret that does not exist is no error.
+    /// When the service fails. Succeeds also if the secret does not exist.
     pub async fn remove(&self, id: ProfileId, recovery_days: Option<i64>) -> Result<(), PortError> {
         let mut request = self.client().delete_secret().secret_id(self.name(id));
         request = match recovery_days {

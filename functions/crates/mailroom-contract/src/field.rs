@@ -174,7 +174,7 @@ fn day(text: &str) -> Option<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).ok().filter(|_| text.len() == 10)
 }
 
-/// A mail server's name, with or without the final dot, or its IP address.
+/// The host name or IP address of a mail server. A dot at the end of the name is ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(pub Host);
 
@@ -188,7 +188,9 @@ impl PartialSchema for HostName {
             .item(text().pattern(Some(format!(r"{name}\.$"))).max_length(Some(Host::MAX_BYTES + 1)))
             .item(address(KnownFormat::Ipv4))
             .item(address(KnownFormat::Ipv6))
-            .description(Some("A mail server's name, with or without the final dot, or its IP address."))
+            .description(Some(
+                "The host name or IP address of a mail server. A dot at the end of the name is ignored.",
+            ))
             .examples(["imap.example.com"])
             .into()
     }

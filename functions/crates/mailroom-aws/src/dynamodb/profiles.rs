@@ -121,7 +121,7 @@ impl Table {
         self.register(interval, profile.updated_at).await
     }
 
-    /// Removes the draft of a profile whose creation failed. A draft that does not exist is no error.
+    /// Removes the draft of a profile whose creation failed. Succeeds also if the draft does not exist.
     ///
     /// # Errors
     /// When the service fails.
@@ -258,7 +258,7 @@ impl Table {
     /// Removes a profile's item: the last step of its removal.
     ///
     /// # Errors
-    /// When the service fails. A profile that does not exist is no error.
+    /// When the service fails. Succeeds also if the profile does not exist.
     pub async fn delete(&self, id: ProfileId) -> Result<(), PortError> {
         self.client()
             .delete_item()

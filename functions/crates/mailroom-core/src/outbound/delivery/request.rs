@@ -18,7 +18,7 @@ pub enum CancelRefusal {
 pub enum ResendRefusal {
     /// The message is queued or being sent.
     InProgress,
-    /// A server has taken the message for every recipient.
+    /// Servers have accepted the message for every recipient.
     TakenForAll,
     /// The message came by the send queue: its content is not stored.
     NotStored,
