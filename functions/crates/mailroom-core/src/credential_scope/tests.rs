@@ -180,6 +180,16 @@ fn another_spelling_or_stronger_tls_is_the_same_server() {
 }
 
 #[test]
+fn a_login_for_the_smtp_server_alone_goes_to_no_server_that_comes_later() {
+    let mut current = password();
+    current.settings.smtp_auth = Some(SmtpAuth { login: "apikey".to_owned() });
+    let wanted = current.settings.clone();
+    current.settings.smtp = None;
+    let found = out_of_scope(&current, &wanted);
+    assert!(found.smtp_secret.contains(&Target::SmtpHost), "{:?}", found.smtp_secret);
+}
+
+#[test]
 fn a_login_for_the_smtp_server_alone_goes_nowhere_else() {
     let smtp_auth = Some(SmtpAuth { login: "apikey".to_owned() });
     for mut current in [password(), signed_in(), unattended()] {
