@@ -12,7 +12,7 @@ use mailroom_aws::secrets::Secrets;
 use mailroom_contract::connection_test::{ImapReport, SmtpReport, TestReport};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
-use mailroom_contract::settings::{patched, settings, tried};
+use mailroom_contract::settings::{described, patched, settings, tried};
 use mailroom_core::address::EmailAddress;
 use mailroom_core::credential_scope::out_of_scope;
 use mailroom_core::owner_error::{ErrorCode, OwnerError};
@@ -71,7 +71,7 @@ impl ConnectionTests {
             Some(_) => return Err(ApiError::Fields(Problems::one("", "must be an object"))),
         };
         let Described { profile, credential, smtp_password, .. } =
-            read_settings(changed)?.describe(current.id, current.created_at);
+            described(&current, tried(changed), current.created_at).map_err(ApiError::Fields)?;
         let given = Given { secret: credential.is_some(), smtp_password: smtp_password.is_some() };
         require_scope(&current, &profile.settings, given)?;
         let stored = match &current.secret_version {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mailroom_aws::dynamodb::Editor;
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
-use mailroom_contract::settings::{differing, patched, settings};
+use mailroom_contract::settings::{described, differing, patched, settings};
 use mailroom_core::credential_scope::out_of_scope;
 use mailroom_core::edit::{Edit, NextPoll, edit};
 use mailroom_core::error_chain::Chain;
@@ -47,12 +47,12 @@ enum Change {
 }
 
 impl Change {
-    fn settings(&self, current: &Profile) -> Result<ProfileBody, ApiError> {
+    fn describe(&self, current: &Profile) -> Result<Described, ApiError> {
         let settings = match self {
             Self::Whole(settings) => settings.clone(),
             Self::Patch(patch) => patched(current, patch.clone()),
         };
-        read(settings).map_err(ApiError::Fields)
+        described(current, settings, clock::now()).map_err(ApiError::Fields)
     }
 }
 
@@ -89,7 +89,7 @@ impl Profiles {
     /// Changes a profile as it was read; [`PortError::Lost`] when another request was quicker.
     async fn try_change(&self, current: &Profile, change: &Change) -> Result<Response, ApiError> {
         let Described { profile: mut wanted, credential, smtp_password, discovery } =
-            change.settings(current)?.describe(current.id, clock::now());
+            change.describe(current)?;
         let mut problems = Problems::default();
         let same_kind = discriminant(&wanted.settings.auth) == discriminant(&current.settings.auth);
         wanted.secret_version = current.secret_version.clone().filter(|_| same_kind);

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 
 use mailroom_core::profile::Profile;
+use mailroom_core::server::SubmissionPort;
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
+use crate::problem::{Problems, read};
+use crate::profile::{Described, ProfileBody};
 use crate::profile_view::ProfileView;
 
 /// The members of a profile that are not settings.
@@ -99,4 +103,28 @@ pub fn patched(profile: &Profile, patch: Value) -> Value {
     }
     crate::patch::merge(&mut settings, patch);
     settings
+}
+
+/// Reads settings that were made from a stored profile, by a patch or for a test.
+///
+/// A profile that was stored before port 25 was refused keeps it until its SMTP server changes, so that it can be
+/// changed otherwise.
+///
+/// # Errors
+/// Names each member that is wrong.
+pub fn described(current: &Profile, settings: Value, now: OffsetDateTime) -> Result<Described, Problems> {
+    let mut settings = settings;
+    let relay = current.settings.smtp.as_ref().filter(|smtp| smtp.port.get() == SubmissionPort::RELAY);
+    let kept = relay.filter(|smtp| {
+        settings.get("smtp_host") == Some(&json!(smtp.host.as_str()))
+            && settings.get("smtp_port") == Some(&json!(SubmissionPort::RELAY))
+    });
+    if let (Some(_), Value::Object(members)) = (kept, &mut settings) {
+        members.remove("smtp_port");
+    }
+    let mut described = read::<ProfileBody>(settings)?.describe(current.id, now);
+    if let (Some(kept), Some(smtp)) = (kept, &mut described.profile.settings.smtp) {
+        smtp.port = kept.port;
+    }
+    Ok(described)
 }

@@ -9,7 +9,7 @@ use time::macros::datetime;
 use crate::openapi::document;
 use crate::problem::{Problems, read};
 use crate::profile::ProfileBody;
-use crate::settings::{differing, settings};
+use crate::settings::{described, differing, patched, settings};
 
 /// A validator of one of the document's schemas.
 pub(crate) fn validator(schema: &str) -> jsonschema::Validator {
@@ -239,6 +239,26 @@ fn a_message_is_not_moved_to_where_it_is() {
     for (mailbox, target) in [(None, "Done"), (Some("Orders"), "INBOX"), (Some("Orders"), "orders")] {
         assert_eq!(moves(mailbox, target), None, "{mailbox:?} {target}");
     }
+}
+
+#[test]
+fn a_port_that_was_accepted_once_is_no_obstacle_to_other_changes() {
+    let body = json!({
+        "name": "a", "listen": false, "smtp_host": "smtp.example.com", "smtp_port": 2525, "smtp_security": "starttls",
+        "auth": {"type": "plain", "login": "a"},
+    });
+    let mut stored = taken(&body).unwrap();
+    stored.settings.smtp.as_mut().unwrap().port = 25.try_into().unwrap();
+    let change = |patch: Value| {
+        described(&stored, patched(&stored, patch), stored.created_at)
+            .map(|described| described.profile.settings)
+    };
+    let renamed = change(json!({"name": "b"})).unwrap();
+    assert_eq!((renamed.name.as_str(), &renamed.smtp), ("b", &stored.settings.smtp));
+    let moved = change(json!({"smtp_port": 587})).unwrap();
+    assert_eq!(moved.smtp.unwrap().port.get(), 587);
+    let refused = change(json!({"smtp_host": "mail.example.com"})).unwrap_err();
+    assert!(refused.0.iter().all(|problem| problem.field == "smtp_port"), "{refused:?}");
 }
 
 #[test]
