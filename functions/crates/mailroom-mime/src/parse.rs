@@ -4,7 +4,7 @@
 //! Nothing runs away: one pass over the bytes, no recursion, and the bounds of [`limits`].
 //!
 //! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
-//! text), [`uuencode`] (files in a text), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
+//! text), [`uuencode`] (files in a text), [`tnef`] (files in a `winmail.dat`), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
 //! program, a mail server), [`report`] (what a report says), [`calendar`] (the events of calendar parts), [`trace`] (what the mailbox's provider says); below
 //! them [`addresses`], [`ids`] and [`date`]
 //! (fields), [`encoded_word`] and [`param`] (what stands in fields), [`transfer`], [`charset`] and [`stateful`] (bytes
@@ -35,6 +35,7 @@ mod report;
 mod stateful;
 #[cfg(test)]
 mod tests;
+mod tnef;
 mod trace;
 mod transfer;
 mod uuencode;

@@ -6,7 +6,7 @@ use super::limits::{MAX_BODY_BYTES, MAX_PARTS};
 use super::multipart::{Group, Leaf, Tree};
 use super::transfer::Decoded;
 use super::uuencode::{File, Split};
-use super::{charset, param, uuencode};
+use super::{charset, param, tnef, uuencode};
 
 const RELATED: &str = "multipart/related";
 const HTML: &str = "text/html";
@@ -23,6 +23,8 @@ pub(super) struct Bodies<'a> {
     pub(super) foreign: bool,
     /// Whether a body is in a charset that is not known.
     pub(super) unknown: bool,
+    /// The text and the HTML of a `winmail.dat`, for a message that has no other.
+    packed: (Option<String>, Option<String>),
 }
 
 /// What a part is to the reader.
@@ -45,11 +47,37 @@ impl<'a> Bodies<'a> {
                     let (part, sound, cut) = Part::of(leaf, is_shown(leaf, group));
                     bodies.foreign |= !sound;
                     bodies.cut |= cut;
-                    bodies.parts.push(part);
+                    bodies.attach(part);
                 }
             }
         }
+        let is_blank = |body: &Option<String>| body.as_ref().is_none_or(|body| body.trim().is_empty());
+        if is_blank(&bodies.text) && is_blank(&bodies.html) {
+            bodies.text = bodies.packed.0.take().or(bodies.text);
+            bodies.html = bodies.packed.1.take().or(bodies.html);
+        }
         bodies
+    }
+
+    /// Adds a part, or what a `winmail.dat` has in it. What cannot be read to its end is kept as well.
+    fn attach(&mut self, part: Part<'a>) {
+        let most = MAX_PARTS.saturating_sub(self.parts.len());
+        let packed = tnef::is_named(&part.content_type, part.filename.as_deref())
+            .then(|| tnef::unpack(&part.bytes, most))
+            .flatten();
+        let Some(mut packed) = packed else {
+            self.parts.push(part);
+            return;
+        };
+        tnef::look_into(&mut packed.files);
+        self.cut |= packed.cut;
+        if self.packed == (None, None) {
+            self.packed = (packed.text, packed.html);
+        }
+        self.parts.extend(packed.files.into_iter().map(|file| file.into_part()));
+        if !packed.whole {
+            self.parts.push(part);
+        }
     }
 
     fn add_text(&mut self, leaf: &Leaf<'_>) {

@@ -1,0 +1,42 @@
+//! Code pages of Windows.
+
+/// The charset of a Windows code page.
+pub(super) fn charset_of(page: u32) -> Option<&'static str> {
+    Some(match page {
+        874 => "windows-874",
+        932 => "shift_jis",
+        936 => "gbk",
+        949 => "euc-kr",
+        950 => "big5",
+        1200 => "utf-16le",
+        1250 => "windows-1250",
+        1251 => "windows-1251",
+        1252 | 28591 => "windows-1252",
+        1253 | 28597 => "windows-1253",
+        1254 | 28599 => "windows-1254",
+        1255 => "windows-1255",
+        1256 => "windows-1256",
+        1257 => "windows-1257",
+        1258 => "windows-1258",
+        10000 => "macintosh",
+        20866 => "koi8-r",
+        21866 => "koi8-u",
+        28592 => "iso-8859-2",
+        28593 => "iso-8859-3",
+        28594 => "iso-8859-4",
+        28595 => "iso-8859-5",
+        28596 => "iso-8859-6",
+        28598 | 38598 => "iso-8859-8",
+        28603 => "iso-8859-13",
+        28605 => "iso-8859-15",
+        50220..=50222 => "iso-2022-jp",
+        50225 => "iso-2022-kr",
+        51932 => "euc-jp",
+        51949 => "euc-kr",
+        52936 => "hz-gb-2312",
+        54936 => "gb18030",
+        65000 => "utf-7",
+        65001 => "utf-8",
+        _ => return None,
+    })
+}
