@@ -3,7 +3,7 @@
 //! Nothing is refused: bytes that are broken, empty or not a message at all still give what can be read of them.
 //! Nothing runs away: one pass over the bytes, no recursion, and the bounds of [`limits`].
 //!
-//! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`body`] (which part is the
+//! Read in this order: [`header`] (a header block), [`multipart`] (from lines to parts), [`smime`] (parts inside a signature), [`body`] (which part is the
 //! text), [`uuencode`] (files in a text), [`tnef`] (files in a `winmail.dat`), [`attachment`] and [`enclosed`] (what is said of the other parts), [`kind`] (who wrote it: a person, a
 //! program, a mail server), [`report`] (what a report says), [`calendar`] (the events of calendar parts), [`trace`] (what the mailbox's provider says); below
 //! them [`addresses`], [`ids`] and [`date`]
@@ -32,6 +32,7 @@ mod multipart;
 mod param;
 mod reply_text;
 mod report;
+mod smime;
 mod stateful;
 #[cfg(test)]
 mod tests;
@@ -93,21 +94,42 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     let mut block = Block::read(raw, beginning(raw), |_| false);
     let head = Head::read(&block, "text/plain");
     let tree = Tree::read(raw, head.clone(), block.body);
-    block.settle(tree.charset().as_deref());
-    let (kind, auto_submitted) = kind::of(&block, &head, &tree);
+    match smime::entity(&tree) {
+        None => {
+            block.settle(tree.charset().as_deref());
+            read(raw, &block, &head, &tree)
+        }
+        Some(entity) => {
+            let inner = Block::read(&entity, beginning(&entity), |_| false);
+            let inner_head = Head::read(&inner, "text/plain");
+            let is_all = tree.leaves.len() == 1;
+            let mut tree = tree;
+            tree.replace_first(Tree::read(&entity, inner_head.clone(), inner.body));
+            block.settle(tree.charset().as_deref());
+            let head = if is_all { inner_head } else { head };
+            let message = read(raw, &block, &head, &tree);
+            let parts = message.parts.into_iter().map(Part::into_owned).collect();
+            ParsedMessage { parts, ..message }
+        }
+    }
+}
+
+/// Reads a message whose parts are found.
+fn read<'a>(raw: &[u8], block: &Block<'_>, head: &Head, tree: &Tree<'a>) -> ParsedMessage<'a> {
+    let (kind, auto_submitted) = kind::of(block, head, tree);
     // Of a message from a person, a report in a part is one that is passed on.
     let named =
-        (kind != Kind::Message).then(|| facts::Report::of(&tree, head.kind.raw("report-type"))).flatten();
-    let mut bodies = Bodies::of(&tree);
+        (kind != Kind::Message).then(|| facts::Report::of(tree, head.kind.raw("report-type"))).flatten();
+    let mut bodies = Bodies::of(tree);
     bodies.cut |= enclosed::open(&mut bodies.parts);
     let (calendar, calendar_cut) = calendar::of(&bodies.parts);
-    let mut content = headers(&block);
+    let mut content = headers(block);
     content.auto_submitted = auto_submitted;
-    facts::fill(&mut content, &block, kind, named);
+    facts::fill(&mut content, block, kind, named);
     content.truncated |= bodies.cut || tree.cut || calendar_cut;
     bodies_of(&mut content, bodies.text, bodies.html);
-    let report = report::of(&content, kind, &block, &tree);
-    let encrypted = encrypted::of(&head, &tree, content.text.as_deref());
+    let report = report::of(&content, kind, block, tree);
+    let encrypted = encrypted::of(head, tree, content.text.as_deref());
     content.size = u64::try_from(raw.len()).unwrap_or(u64::MAX);
     content.sha256 = Digest::of(raw).to_hex();
     let defects = [
@@ -125,7 +147,7 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
         report,
         calendar,
         encrypted,
-        trace: Trace::of(&block),
+        trace: Trace::of(block),
         defects,
     }
 }

@@ -60,6 +60,11 @@ impl<'a> Part<'a> {
         (part, sound, cut || left_out)
     }
 
+    /// The same, with its own bytes.
+    pub(super) fn into_owned<'b>(self) -> Part<'b> {
+        Part { bytes: Cow::Owned(self.bytes.into_owned()), ..self }
+    }
+
     /// What a job says of the part, once it is stored under `key`.
     #[must_use]
     pub fn attachment(&self, key: String) -> Attachment {

@@ -148,6 +148,20 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Puts the parts of another entity in the place of the first part.
+    pub(super) fn replace_first(&mut self, inner: Tree<'a>) {
+        let (from, count) = (self.groups.len(), self.leaves.len().min(1));
+        let place = self.leaves.first().and_then(|leaf| leaf.group);
+        self.groups.extend(inner.groups);
+        let leaves = inner
+            .leaves
+            .into_iter()
+            .map(|leaf| Leaf { group: leaf.group.map_or(place, |group| Some(from + group)), ..leaf });
+        self.leaves.splice(..count, leaves);
+        self.cut |= inner.cut;
+        self.broken |= inner.broken;
+    }
+
     /// The charset that the first text names.
     pub(super) fn charset(&self) -> Option<String> {
         let text = self.leaves.iter().find(|leaf| leaf.head.media_type().starts_with("text/"));
