@@ -91,21 +91,21 @@ impl<'a> PageIngest<'a> {
             Extent::Whole | Extent::Header => message.cost(),
         };
         let bytes = page.iter().map(cost).fold(0, u64::saturating_add);
-        let memory = memory.take(bytes.min(MAX_FETCHED_BYTES)).await;
+        let mut memory = memory.take(with_headroom(bytes).min(MAX_FETCHED_BYTES)).await;
         let listed = listed(mailbox, profile, page, isolation).await?;
         let page = listed.as_slice();
         let messages = match isolation {
-            Isolation::Pages | Isolation::OneByOne => fetch(mailbox, page, limit).await?,
+            Isolation::Pages | Isolation::OneByOne => fetch(mailbox, page, limit, &mut memory).await?,
             Isolation::WholeOrQuarantine => {
                 // The header first: a session may not survive the body.
-                let headers = headers(mailbox, page).await;
-                match fetch(mailbox, page, limit).await {
+                let headers = headers(mailbox, page, &mut memory).await;
+                match fetch(mailbox, page, limit, &mut memory).await {
                     Ok(messages) => messages,
                     Err(_) => quarantine(page, Vec::new(), headers, profile, mailbox.uid_validity),
                 }
             }
             Isolation::Quarantine => {
-                match fetch(mailbox, page, limit).await {
+                match fetch(mailbox, page, limit, &mut memory).await {
                     // It no longer exists.
                     Ok(fetched) if fetched.is_empty() => fetched,
                     fetched => {
@@ -118,6 +118,7 @@ impl<'a> PageIngest<'a> {
                 quarantine(page, Vec::new(), HashMap::new(), profile, mailbox.uid_validity)
             }
         };
+        memory.settle();
         Ok(Self { memory, uid_validity: mailbox.uid_validity, messages, jobs: Vec::new() })
     }
 
@@ -156,6 +157,12 @@ impl<'a> PageIngest<'a> {
     pub(crate) fn jobs(&self) -> &[FlowJob] {
         &self.jobs
     }
+}
+
+/// What is set aside for messages with these announced sizes. Some servers estimate, by a few in a hundred; what a server
+/// sends beyond that is charged as it arrives.
+const fn with_headroom(announced: u64) -> u64 {
+    announced.saturating_add(announced / 8)
 }
 
 /// The page as the server lists it now, if it did not list all of it before. What is listed and no longer wanted is left
@@ -200,6 +207,7 @@ async fn fetch<S>(
     mailbox: &mut OpenMailbox<S>,
     page: &[PendingMessage],
     limit: u64,
+    memory: &mut Held<'_>,
 ) -> Result<Vec<FetchedMessage>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -217,7 +225,8 @@ where
     let fetched = if whole.is_empty() {
         Vec::new()
     } else {
-        session.fetch(&whole, limit).await.map_err(|error| failure::of_mailbox(&error, server))?
+        let fetched = session.fetch(&whole, limit, &mut |bytes| memory.charge(bytes)).await;
+        fetched.map_err(|error| failure::of_mailbox(&error, server))?
     };
     let mut bodies: HashMap<Uid, Fetched> =
         fetched.into_iter().map(|message| (message.uid, message)).collect();
@@ -233,8 +242,8 @@ where
         .collect();
     let mut headers: HashMap<Uid, Fetched> = HashMap::new();
     if !large.is_empty() {
-        let fetched =
-            session.fetch_headers(&large).await.map_err(|error| failure::of_mailbox(&error, server))?;
+        let fetched = session.fetch_headers(&large, &mut |bytes| memory.charge(bytes)).await;
+        let fetched = fetched.map_err(|error| failure::of_mailbox(&error, server))?;
         headers.extend(fetched.into_iter().map(|message| (message.uid, message)));
     }
 
@@ -252,12 +261,17 @@ where
 }
 
 /// What header blocks the server still gives.
-async fn headers<S>(mailbox: &mut OpenMailbox<S>, page: &[PendingMessage]) -> HashMap<Uid, Vec<u8>>
+async fn headers<S>(
+    mailbox: &mut OpenMailbox<S>,
+    page: &[PendingMessage],
+    memory: &mut Held<'_>,
+) -> HashMap<Uid, Vec<u8>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let uids: Vec<Uid> = page.iter().map(|message| message.uid).collect();
-    let fetched = mailbox.session.fetch_headers(&uids).await.unwrap_or_default();
+    let fetched = mailbox.session.fetch_headers(&uids, &mut |bytes| memory.charge(bytes)).await;
+    let fetched = fetched.unwrap_or_default();
     fetched.into_iter().map(|message| (message.uid, message.bytes)).collect()
 }
 

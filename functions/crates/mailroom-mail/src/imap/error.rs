@@ -227,6 +227,9 @@ pub enum Malformed {
     /// Messages are much larger than their announced sizes.
     #[error("it sent far more than it announced")]
     Sizes,
+    /// Messages are larger than their announced sizes, and there is no memory for the rest.
+    #[error("it sent more than it announced while Mailroom read many other mailboxes")]
+    NoRoom,
     /// A search result that cannot be read. Taking it for "not found" would file a second copy.
     #[error("it answered a search in a form that cannot be read")]
     Search,

@@ -54,14 +54,20 @@ pub struct Fetched {
     pub complete: bool,
 }
 
-/// The bytes that one call may still receive.
-struct ByteBudget(u64);
+/// Told of the bytes of messages that arrive; `false` where there is no room for them.
+pub type Charge<'a> = dyn FnMut(u64) -> bool + Send + 'a;
 
-impl ByteBudget {
+/// The bytes that one call may still receive, and who pays for them.
+struct ByteBudget<'a, 'b> {
+    left: u64,
+    charge: &'a mut Charge<'b>,
+}
+
+impl ByteBudget<'_, '_> {
     fn take(&mut self, bytes: usize) -> Result<(), Malformed> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.0 = self.0.checked_sub(bytes).ok_or(Malformed::Sizes)?;
-        Ok(())
+        self.left = self.left.checked_sub(bytes).ok_or(Malformed::Sizes)?;
+        if (self.charge)(bytes) { Ok(()) } else { Err(Malformed::NoRoom) }
     }
 }
 
@@ -69,17 +75,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Fetches whole messages, given with their announced sizes (RFC822.SIZE), each up to `max_bytes_each`.
     ///
     /// A message that no longer exists is left out; one that exists but is missing from the response is an error. The
-    /// order is that of `messages`. Together they may have at most twice the announced bytes and 4 MiB.
+    /// order is that of `messages`. Together they may have at most twice the announced bytes and 4 MiB; each byte that
+    /// arrives is charged.
     ///
     /// # Errors
-    /// When the server does not complete every command with OK.
+    /// When the server does not complete every command with OK, or there is no room for what it sends.
     pub async fn fetch(
         &mut self,
         messages: &[(Uid, u64)],
         max_bytes_each: u64,
+        charge: &mut Charge<'_>,
     ) -> Result<Vec<Fetched>, ImapError> {
         let announced = messages.iter().map(|(_, size)| (*size).min(max_bytes_each));
-        let mut budget = ByteBudget(byte_budget(announced.fold(0, u64::saturating_add)));
+        let left = byte_budget(announced.fold(0, u64::saturating_add));
+        let mut budget = ByteBudget { left, charge };
         let small: Vec<Uid> =
             messages.iter().filter(|(_, size)| *size < SMALL).map(|(uid, _)| *uid).collect();
         let mut bodies: BTreeMap<Uid, Vec<u8>> = BTreeMap::new();
@@ -110,13 +119,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(fetched)
     }
 
-    /// Fetches header blocks, each up to 256 KiB. A message that no longer exists is left out.
+    /// Fetches header blocks, each up to 256 KiB. A message that no longer exists is left out. Each byte that arrives is
+    /// charged.
     ///
     /// # Errors
-    /// When the server does not complete every command with OK.
-    pub async fn fetch_headers(&mut self, uids: &[Uid]) -> Result<Vec<Fetched>, ImapError> {
+    /// When the server does not complete every command with OK, or there is no room for what it sends.
+    pub async fn fetch_headers(
+        &mut self,
+        uids: &[Uid],
+        charge: &mut Charge<'_>,
+    ) -> Result<Vec<Fetched>, ImapError> {
         let count = u64::try_from(uids.len()).unwrap_or(u64::MAX);
-        let mut budget = ByteBudget(byte_budget(count.saturating_mul(USUAL_HEADER)));
+        let left = byte_budget(count.saturating_mul(USUAL_HEADER));
+        let mut budget = ByteBudget { left, charge };
         let mut headers = BTreeMap::new();
         for batch in uids.chunks(UIDS_PER_COMMAND) {
             self.fetch_first_bytes(batch, Section::Header, MAX_HEADER, &mut budget, &mut headers).await?;
@@ -243,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         uids: &[Uid],
         section: Section,
         most: u64,
-        budget: &mut ByteBudget,
+        budget: &mut ByteBudget<'_, '_>,
         bodies: &mut BTreeMap<Uid, Vec<u8>>,
     ) -> Result<(), ImapError> {
         self.connection.begin_operation()?;
@@ -279,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         announced: u64,
         mut bytes: Vec<u8>,
         most: u64,
-        budget: &mut ByteBudget,
+        budget: &mut ByteBudget<'_, '_>,
     ) -> Result<Option<Vec<u8>>, ImapError> {
         self.connection.begin_operation()?;
         self.connection.max_literal = CHUNK;
@@ -332,7 +347,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         &mut self,
         uid: Uid,
         asked: &mut VecDeque<Chunk>,
-        budget: &mut ByteBudget,
+        budget: &mut ByteBudget<'_, '_>,
     ) -> Result<(), ImapError> {
         let tags: Vec<Tag> = asked.iter().filter(|chunk| !chunk.done).map(|chunk| chunk.tag).collect();
         let sink = |response| {

@@ -133,6 +133,7 @@ fn of_malformed(step: Step, what: Malformed, server: &Server, at: &str) -> Owner
         | Malformed::NoExists
         | Malformed::Empty
         | Malformed::Sizes
+        | Malformed::NoRoom
         | Malformed::Search
         | Malformed::Endless => protocol(format!(
             "{at} broke the IMAP protocol (waiting for {step}): {what}. Mailroom tries again by itself; if it stays like this, ask the server's administrator."

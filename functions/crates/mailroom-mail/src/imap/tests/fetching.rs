@@ -36,7 +36,7 @@ async fn small_messages_come_in_one_command() {
          silence",
     )
     .await;
-    let fetched = session.fetch(&[(uid(3), 9), (uid(5), 4), (uid(6), 5)], 1000).await.unwrap();
+    let fetched = session.fetch(&[(uid(3), 9), (uid(5), 4), (uid(6), 5)], 1000, &mut |_| true).await.unwrap();
     assert_eq!(fetched, [whole(3, "th\"ree"), whole(5, "five"), whole(6, "six\r\n")]);
 }
 
@@ -75,10 +75,13 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
          silence",
     )
     .await;
-    let fetched = session.fetch(&[(uid(3), 3), (uid(4), 3), (uid(5), 3), (uid(6), 3)], 1000).await.unwrap();
+    let fetched = session
+        .fetch(&[(uid(3), 3), (uid(4), 3), (uid(5), 3), (uid(6), 3)], 1000, &mut |_| true)
+        .await
+        .unwrap();
     assert_eq!(fetched, [whole(6, "six")]);
-    assert_eq!(session.fetch(&[(uid(3), 3)], 1000).await.unwrap(), []);
-    assert_eq!(session.fetch_headers(&[uid(3)]).await.unwrap(), []);
+    assert_eq!(session.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.unwrap(), []);
+    assert_eq!(session.fetch_headers(&[uid(3)], &mut |_| true).await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +106,7 @@ async fn what_is_left_out_but_still_there_is_an_error() {
              silence"
         ))
         .await;
-        let error = session.fetch(&[(uid(3), 5), (uid(4), 4)], 1000).await.unwrap_err();
+        let error = session.fetch(&[(uid(3), 5), (uid(4), 4)], 1000, &mut |_| true).await.unwrap_err();
         assert!(matches!(error, ImapError::Malformed { what: Malformed::Empty, .. }), "{error}");
     }
 }
@@ -141,9 +144,12 @@ async fn another_message_shows_whether_the_server_gives_any() {
 async fn an_empty_body_of_a_message_with_a_size_is_an_error() {
     let answer =
         "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\nS: * 3 FETCH (UID 3 BODY[]<0> \"\")\nS: M3 OK .";
-    let error = session(answer).await.fetch(&[(uid(3), 7)], 1000).await.unwrap_err();
+    let error = session(answer).await.fetch(&[(uid(3), 7)], 1000, &mut |_| true).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::Empty, .. }));
-    assert_eq!(session(answer).await.fetch(&[(uid(3), 0)], 1000).await.unwrap(), [whole(3, "")]);
+    assert_eq!(
+        session(answer).await.fetch(&[(uid(3), 0)], 1000, &mut |_| true).await.unwrap(),
+        [whole(3, "")]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +163,7 @@ async fn headers_come_in_one_command() {
          S: M3 OK .",
     )
     .await;
-    let fetched = session.fetch_headers(&[uid(9), uid(3)]).await.unwrap();
+    let fetched = session.fetch_headers(&[uid(9), uid(3)], &mut |_| true).await.unwrap();
     assert_eq!(fetched, [whole(9, "B"), whole(3, "A:\r\n")]);
 }
 
@@ -186,7 +192,7 @@ async fn no_refusal_and_no_end_is_a_message_that_is_gone() {
     for (said, expected) in table {
         let transcript = format!("C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\n{said}");
         let mut session = session(&transcript).await;
-        let error = session.fetch(&[(uid(3), 3)], 1000).await.expect_err(said);
+        let error = session.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.expect_err(said);
         assert_eq!(code(&error), expected, "{said}: {error:?}");
     }
 }
@@ -253,7 +259,7 @@ async fn messages_come_whole_whatever_size_was_announced() {
         for announced in [1, SMALL - 1, SMALL, CHUNK, length - 1, length, length + 1, length + 3 * CHUNK] {
             let message = noise(length);
             let (mut session, serving) = with_message(message.clone(), faithful).await;
-            let fetched = session.fetch(&[(uid(3), announced as u64)], 1 << 24).await.unwrap();
+            let fetched = session.fetch(&[(uid(3), announced as u64)], 1 << 24, &mut |_| true).await.unwrap();
             assert_eq!(fetched.len(), 1, "{length} announced as {announced}");
             assert!(fetched[0].bytes == message && fetched[0].complete, "{length} announced as {announced}");
             drop(session);
@@ -280,7 +286,8 @@ async fn chunks_may_come_in_any_order() {
              C: M4 UID FETCH 3 (UID BODY.PEEK[]<1048576.1048576>)
              {said}"
         );
-        let fetched = session(&transcript).await.fetch(&[(uid(3), 1_048_583)], 1 << 24).await.unwrap();
+        let fetched =
+            session(&transcript).await.fetch(&[(uid(3), 1_048_583)], 1 << 24, &mut |_| true).await.unwrap();
         assert_eq!(fetched, [whole(3, &format!("{first}{second}"))]);
     }
 }
@@ -291,7 +298,8 @@ async fn a_message_above_the_limit_is_cut_at_it() {
         let message = noise(3 * CHUNK);
         for limit in [100, SMALL, CHUNK, CHUNK + 1, 3 * CHUNK - 1] {
             let (mut session, serving) = with_message(message.clone(), faithful).await;
-            let fetched = session.fetch(&[(uid(3), announced as u64)], limit as u64).await.unwrap();
+            let fetched =
+                session.fetch(&[(uid(3), announced as u64)], limit as u64, &mut |_| true).await.unwrap();
             assert_eq!(fetched[0].bytes, message[..limit]);
             assert!(!fetched[0].complete);
             drop(session);
@@ -299,7 +307,8 @@ async fn a_message_above_the_limit_is_cut_at_it() {
             assert!(bytes <= limit.max(SMALL) + 1);
         }
         let (mut session, _) = with_message(message.clone(), faithful).await;
-        let fetched = session.fetch(&[(uid(3), announced as u64)], 3 * CHUNK as u64).await.unwrap();
+        let fetched =
+            session.fetch(&[(uid(3), announced as u64)], 3 * CHUNK as u64, &mut |_| true).await.unwrap();
         assert!(fetched[0].complete && fetched[0].bytes == message);
     }
 }
@@ -309,7 +318,7 @@ async fn a_large_message_that_goes_away_meanwhile_is_gone() {
     for gone_at in [0, 1, 3] {
         let answer = move |offset: usize, chunk: &[u8]| (offset < gone_at * CHUNK).then(|| chunk.to_vec());
         let (mut session, _) = with_message(noise(5 * CHUNK), answer).await;
-        assert_eq!(session.fetch(&[(uid(3), 5 * CHUNK as u64)], 1 << 24).await.unwrap(), []);
+        assert_eq!(session.fetch(&[(uid(3), 5 * CHUNK as u64)], 1 << 24, &mut |_| true).await.unwrap(), []);
     }
 }
 
@@ -318,14 +327,39 @@ async fn a_server_that_sends_nothing_behind_the_end_has_sent_all() {
     let answer = |_: usize, chunk: &[u8]| (!chunk.is_empty()).then(|| chunk.to_vec());
     let message = noise(2 * CHUNK);
     let (mut session, _) = with_message(message.clone(), answer).await;
-    let fetched = session.fetch(&[(uid(3), 2 * CHUNK as u64)], 1 << 24).await.unwrap();
+    let fetched = session.fetch(&[(uid(3), 2 * CHUNK as u64)], 1 << 24, &mut |_| true).await.unwrap();
     assert!(fetched[0].complete && fetched[0].bytes == message);
+}
+
+#[tokio::test]
+async fn each_byte_that_arrives_is_charged_and_none_is_taken_in_without_room() {
+    let (mut session, _) = with_message(noise(3_000_000), faithful).await;
+    let mut charged = 0;
+    let mut charge = |bytes| {
+        charged += bytes;
+        true
+    };
+    let fetched = session.fetch(&[(uid(3), 10)], 1 << 24, &mut charge).await.unwrap();
+    assert!(fetched[0].complete);
+    // The first bytes are fetched again where the message turns out to be large.
+    assert!((3_000_000..3_000_000 + SMALL as u64 * 2).contains(&charged), "{charged}");
+
+    let (mut session, _) = with_message(noise(3_000_000), faithful).await;
+    let mut room = 1_000_000_u64;
+    let mut charge = |bytes| {
+        room.checked_sub(bytes).is_some_and(|left| {
+            room = left;
+            true
+        })
+    };
+    let error = session.fetch(&[(uid(3), 10)], 1 << 24, &mut charge).await.unwrap_err();
+    assert!(matches!(error, ImapError::Malformed { what: Malformed::NoRoom, .. }));
 }
 
 #[tokio::test]
 async fn a_message_far_above_what_was_announced_is_not_taken_in() {
     let (mut session, _) = with_message(noise(9_000_000), faithful).await;
-    let error = session.fetch(&[(uid(3), 10)], 1 << 24).await.unwrap_err();
+    let error = session.fetch(&[(uid(3), 10)], 1 << 24, &mut |_| true).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::Sizes, .. }));
 }
 
@@ -333,7 +367,7 @@ async fn a_message_far_above_what_was_announced_is_not_taken_in() {
 async fn a_chunk_larger_than_asked_for_is_an_error() {
     let generous = |_: usize, _: &[u8]| Some(vec![b'x'; SMALL]);
     let (mut session, _) = with_message(Vec::new(), generous).await;
-    let error = session.fetch(&[(uid(3), 10)], SMALL as u64 + 7).await.unwrap_err();
+    let error = session.fetch(&[(uid(3), 10)], SMALL as u64 + 7, &mut |_| true).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::LongLiteral, .. }));
 }
 
@@ -344,7 +378,7 @@ async fn messages_that_all_lie_are_an_error() {
         .collect();
     let transcript = format!("C: M3 UID FETCH 1:20 (UID BODY.PEEK[]<0.262144>)\n{lines}S: M3 OK .");
     let messages: Vec<_> = (1..=20).map(|n| (uid(n), 10)).collect();
-    let error = session(&transcript).await.fetch(&messages, 1 << 24).await.unwrap_err();
+    let error = session(&transcript).await.fetch(&messages, 1 << 24, &mut |_| true).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::Sizes, .. }));
 }
 

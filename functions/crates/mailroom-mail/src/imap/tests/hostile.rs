@@ -94,7 +94,7 @@ async fn errors_carry_nothing_of_the_message() {
         S: * 3 FETCH (UID 3 BODY[]<0> {12}
         S: confidential oops
         S: M3 OK .";
-    let error = session(transcript).await.fetch(&[(uid(3), 3)], 1000).await.unwrap_err();
+    let error = session(transcript).await.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.unwrap_err();
     let owner_error = error.owner_error(&super::imap_example()).message;
     for text in [format!("{error:?}"), error.to_string(), owner_error] {
         assert!(!text.contains("confidential") && !text.contains("oops"), "{text}");
@@ -142,8 +142,8 @@ fn run(bytes: Vec<u8>) {
         };
         let session = &mut opened.session;
         let _ = session.list(3, WINDOW).await;
-        let _ = session.fetch(&[(uid(1), 10), (uid(2), 1_000_000)], 2_000_000).await;
-        let _ = session.fetch_headers(&[uid(1)]).await;
+        let _ = session.fetch(&[(uid(1), 10), (uid(2), 1_000_000)], 2_000_000, &mut |_| true).await;
+        let _ = session.fetch_headers(&[uid(1)], &mut |_| true).await;
         let _ = session.mark_seen(&[uid(1)]).await;
         let _ = session.move_to(&[uid(1)], &inbox).await;
         opened.session.logout().await;

@@ -125,10 +125,10 @@ async fn a_session_that_failed_says_again_why() {
         ("S: + go on\nsilence", ErrorCode::ImapProtocol),
     ] {
         let mut session = session(&format!("{asked}\n{said}")).await;
-        let first = session.fetch(&[(uid(3), 3)], 1000).await.unwrap_err();
+        let first = session.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.unwrap_err();
         assert_eq!(code(&first), expected, "{said}: {first:?}");
         for next in [
-            session.fetch(&[(uid(4), 3)], 1000).await.map(drop),
+            session.fetch(&[(uid(4), 3)], 1000, &mut |_| true).await.map(drop),
             session.list(3, 10).await.map(drop),
             session.mark_seen(&[uid(3)]).await,
         ] {
@@ -146,7 +146,7 @@ async fn a_session_goes_on_after_a_refusal() {
         C: M4 UID FETCH 4:13 (UID FLAGS RFC822.SIZE INTERNALDATE)
         S: M4 OK done";
     let mut session = session(transcript).await;
-    session.fetch(&[(uid(3), 3)], 1000).await.unwrap_err();
+    session.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.unwrap_err();
     assert!(session.list(3, 10).await.unwrap().messages.is_empty());
 }
 
