@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::poll::Invocation;
-use mailroom_core::inbound::schedule::{self, PollRequest, Position, Range};
+use mailroom_core::inbound::schedule::{self, PollRequest, Position, Range, RetryIs};
 use mailroom_core::inbound::step::PollOutcome;
 use mailroom_core::ports::{Forgotten, Grants, Handover, Listening, PortError, Profiles, Schedules};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
@@ -151,6 +151,14 @@ where
                     self.poller.handover.request(&[(check, CHECK_AGAIN)]).await?;
                 }
                 Ok(())
+            }
+            PollRequest::Retry { profile: id, not_before } => {
+                let Some(profile) = self.poller.profiles.get(*id).await? else { return Ok(()) };
+                match schedule::retry_is(&profile, *not_before, self.clock().now()) {
+                    RetryIs::Void => Ok(()),
+                    RetryIs::Early(delay) => self.poller.handover.request(&[(request.clone(), delay)]).await,
+                    RetryIs::Due => self.poll_all(vec![profile], end).await.map(drop),
+                }
             }
             PollRequest::Round(interval) => self.plan(*interval, Caller::Round, end).await,
             PollRequest::Forget(id) => self.forget(*id, end).await,

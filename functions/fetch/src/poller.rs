@@ -215,9 +215,11 @@ where
         error!(profile.id = %profile.id, "the profile's task panicked");
         let why = "Mailroom failed while it read this mailbox, and tries again by itself.";
         let outcome = Outcome::Failure(OwnerError::new(ErrorCode::Internal, why));
-        let Some(status) = health::after_poll(&profile.status, &outcome, self.clock.now()) else {
-            return Ok(());
-        };
+        let now = self.clock.now();
+        let Some(status) = health::after_poll(&profile.status, &outcome, now) else { return Ok(()) };
+        if let Some(retry) = schedule::retry(profile, &status, now) {
+            self.handover.request(&[retry]).await?;
+        }
         match self.profiles.record(profile.id, profile.version, &status).await {
             Ok(()) | Err(PortError::Lost) => Ok(()),
             Err(error) => Err(error),
@@ -296,6 +298,7 @@ where
                 let delay = delay.min(schedule::MAX_DELAY);
                 done(self.handover.request(&[(PollRequest::Profile(id), delay)]).await)?
             }
+            Step::Retry(request, delay) => done(self.handover.request(&[(request.clone(), delay)]).await)?,
             Step::Record { version, status } => {
                 // The memory and the connection are free while the status is written.
                 (kept.page, kept.mailbox) = (None, None);

@@ -107,6 +107,7 @@ fn a_mailbox_that_does_not_exist_is_its_owners_to_fix() {
     // It appears, and all is well.
     client.create("Suport");
     client.append("Suport", "", None, &message("found"));
+    let _ = world.api().post(&format!("/profiles/{profile}/fetch"), &json!({})).expect(202);
     world.poll();
     assert_eq!(world.subjects(), ["found"]);
     let status = world.status(profile);

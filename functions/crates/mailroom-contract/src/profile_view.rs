@@ -154,7 +154,8 @@ pub struct StatusView {
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_message_at: Option<OffsetDateTime>,
-    /// The profile is not polled before this; without it, the next poll is due within a refresh interval.
+    /// The profile is not polled before this, but within five minutes after it, unless it waits for a sign-in; without it,
+    /// the next poll is due within a refresh interval.
     #[serde(serialize_with = "rfc3339_or_null")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub not_before: Option<OffsetDateTime>,

@@ -2,6 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
+use crate::jitter::jittered;
 use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 
 /// A profile's state, as its owner sees it.
@@ -15,7 +16,7 @@ pub enum ProfileState {
     Failing,
     /// Waiting until `not_before`.
     Throttled,
-    /// Host, TLS, mailbox or login refused: the owner has to act. Retried hourly after 5 refusals in a row.
+    /// Host, TLS, mailbox or login refused: the owner has to act. Retried after 5 minutes, and ever more seldom.
     Misconfigured,
     /// The OAuth2 grant is gone: waits for sign-in.
     ReauthorizationRequired,
@@ -116,8 +117,12 @@ pub struct SendingStatus {
 /// How far `last_success_at` may lag, so that an idle check writes nothing.
 pub const SUCCESS_LAG: Duration = Duration::minutes(5);
 
-/// Refusals in a row after which a misconfigured profile is tried hourly: one slip of a server is no misconfiguration.
+/// Refusals in a row after which sending rests: one slip of a server is no misconfiguration.
 pub const REFUSALS_BEFORE_PAUSE: u32 = 5;
+
+/// The pause after the first poll that was refused. It doubles up to [`OWNER_ERROR_PAUSE`]: servers lock an account after
+/// a few wrong passwords.
+pub const FIRST_OWNER_ERROR_PAUSE: Duration = Duration::minutes(5);
 
 /// How many times in a row a trouble counts as passing that may be the owner's: see [`OwnerError::if_it_repeats`].
 pub const REPEATS_BEFORE_OWNER: u32 = 3;
@@ -128,7 +133,7 @@ pub const DEFAULT_THROTTLE: Duration = Duration::minutes(5);
 /// The longest backoff of a transient trouble, and the longest pause that a server may ask for.
 pub const MAX_BACKOFF: Duration = Duration::minutes(15);
 
-/// The pause between tries of what only its owner can fix.
+/// The longest pause between tries of what only its owner can fix.
 pub const OWNER_ERROR_PAUSE: Duration = Duration::hours(1);
 
 /// The result of a poll.
@@ -198,7 +203,7 @@ pub fn after_smtp_open(
             since: same.map_or(now, |sending| sending.error.since),
             count,
         },
-        not_before: pause.map(|pause| now.saturating_add(pause)),
+        not_before: pause.map(|pause| end_of(pause, now)),
         version,
     })
 }
@@ -237,12 +242,12 @@ fn after_failure(status: &Status, trouble: &OwnerError, now: OffsetDateTime) -> 
     let pause = match trouble.code.class() {
         ErrorClass::Transient => Some(asked.unwrap_or_else(|| backoff(count))),
         ErrorClass::Throttled => Some(asked.unwrap_or(DEFAULT_THROTTLE)),
-        ErrorClass::Owner => (count >= REFUSALS_BEFORE_PAUSE).then_some(OWNER_ERROR_PAUSE),
+        ErrorClass::Owner => Some(doubled(FIRST_OWNER_ERROR_PAUSE, count).min(OWNER_ERROR_PAUSE)),
         ErrorClass::Authorization => Some(OWNER_ERROR_PAUSE),
     };
     Status {
         state: ProfileState::of(trouble.code.class()),
-        not_before: pause.map(|pause| now.saturating_add(pause)),
+        not_before: pause.map(|pause| end_of(pause, now)),
         error: Some(CurrentError {
             code: trouble.code,
             message: trouble.message.clone(),
@@ -255,8 +260,20 @@ fn after_failure(status: &Status, trouble: &OwnerError, now: OffsetDateTime) -> 
 
 /// 15 s, 30 s, 1 min … up to [`MAX_BACKOFF`]. The first failures cost at most a round or two.
 fn backoff(count: u32) -> Duration {
-    let doublings = count.saturating_sub(1).min(10);
-    (Duration::seconds(15) * 2_i32.pow(doublings)).min(MAX_BACKOFF)
+    doubled(Duration::seconds(15), count).min(MAX_BACKOFF)
+}
+
+/// A pause that doubles with each count.
+fn doubled(first: Duration, count: u32) -> Duration {
+    first * 2_i32.pow(count.saturating_sub(1).min(10))
+}
+
+/// When a pause that begins at `now` ends: a little later, so that what failed together is not tried again together. In
+/// whole seconds, as queues count.
+fn end_of(pause: Duration, now: OffsetDateTime) -> OffsetDateTime {
+    let until = now.saturating_add(jittered(pause, now));
+    let rest = i64::from(until.nanosecond());
+    if rest == 0 { until } else { until.saturating_add(Duration::SECOND - Duration::nanoseconds(rest)) }
 }
 
 #[cfg(test)]
@@ -300,21 +317,29 @@ mod tests {
             assert_eq!(status.state, ProfileState::Failing);
             pauses.push((status.not_before.unwrap() - NOW).whole_seconds());
         }
-        assert_eq!(pauses[..4], [15, 30, 60, 120]);
-        assert!(pauses.iter().all(|pause| *pause <= MAX_BACKOFF.whole_seconds()));
+        let least = [15, 30, 60, 120, 240, 480, 900, 900];
+        assert!(pauses.iter().zip(least).all(|(pause, least)| is_about(*pause, least)), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= MAX_BACKOFF.whole_seconds() * 6 / 5 + 1));
         assert_eq!(status.error.unwrap().count, 20);
     }
 
+    /// Whether a pause in seconds is this one, or up to a fifth longer.
+    fn is_about(pause: i64, least: i64) -> bool {
+        (least..=least * 6 / 5 + 1).contains(&pause)
+    }
+
     #[test]
-    fn only_five_refusals_in_a_row_make_it_hourly() {
+    fn each_refusal_of_a_login_makes_the_next_try_rarer() {
         let mut status = Status::default();
-        for n in 1..=5 {
-            status = failed(&status, ErrorCode::ImapAuth, NOW + Duration::minutes(n));
+        for (n, minutes) in (1..).zip([5, 10, 20, 40, 60, 60, 60]) {
+            let now = NOW + Duration::minutes(n);
+            status = failed(&status, ErrorCode::ImapAuth, now);
             assert_eq!(status.state, ProfileState::Misconfigured);
-            assert_eq!(status.not_before.is_some(), n == 5, "refusal {n}");
+            let pause = status.not_before.unwrap() - now;
+            assert!(is_about(pause.whole_seconds(), minutes * 60), "refusal {n}: {pause}");
         }
         let error = status.error.clone().unwrap();
-        assert_eq!((error.count, error.since), (5, NOW + Duration::MINUTE));
+        assert_eq!((error.count, error.since), (7, NOW + Duration::MINUTE));
         // A timeout in between is no refusal, and ends the row.
         let timeout = failed(&status, ErrorCode::ImapTimeout, NOW);
         assert_eq!(failed(&timeout, ErrorCode::ImapAuth, NOW).error.unwrap().count, 1);
@@ -332,11 +357,12 @@ mod tests {
             assert_eq!(error.count, n);
             if n <= REPEATS_BEFORE_OWNER {
                 assert_eq!((status.state, error.code), (ProfileState::Throttled, ErrorCode::ImapThrottled));
-                assert_eq!(status.not_before, Some(NOW + DEFAULT_THROTTLE));
+                let pause = status.not_before.unwrap() - NOW;
+                assert!(is_about(pause.whole_seconds(), DEFAULT_THROTTLE.whole_seconds()), "{pause}");
             } else {
                 assert_eq!((status.state, error.code), (ProfileState::Misconfigured, ErrorCode::ImapAuth));
                 assert_eq!(error.message, "no permission");
-                assert_eq!(status.not_before.is_some(), n >= REFUSALS_BEFORE_PAUSE, "failure {n}");
+                assert!(status.not_before.unwrap() >= NOW + Duration::minutes(40), "failure {n}");
             }
         }
         // One success, and it passes again.
@@ -374,7 +400,8 @@ mod tests {
         for pause in [30, 60, 120, 240, 480, 900, 900] {
             let change = after_smtp_open(current.as_ref(), 7, Err(&limit), NOW);
             let SendingChange::Refused(sending) = change else { panic!("{change:?}") };
-            assert_eq!(sending.not_before, Some(NOW + Duration::seconds(pause)));
+            let paused = sending.not_before.unwrap() - NOW;
+            assert!(is_about(paused.whole_seconds(), pause), "{paused}");
             assert_eq!(after_smtp_open(Some(&sending), 7, Ok(()), NOW), SendingChange::Unchanged);
             current = Some(sending);
         }
@@ -388,11 +415,11 @@ mod tests {
             let trouble = OwnerError::new(ErrorCode::ImapThrottled, "slow down").retry_after(pause);
             let status = after_poll(&Status::default(), &Outcome::Failure(trouble), NOW).unwrap();
             assert_eq!(status.state, ProfileState::Throttled);
-            status.not_before.unwrap() - NOW
+            (status.not_before.unwrap() - NOW).whole_seconds()
         };
-        assert_eq!(asked(Some(StdDuration::from_secs(90))), Duration::seconds(90));
-        assert_eq!(asked(Some(StdDuration::from_secs(86_400))), MAX_BACKOFF);
-        assert_eq!(asked(Some(StdDuration::MAX)), DEFAULT_THROTTLE);
-        assert_eq!(asked(None), DEFAULT_THROTTLE);
+        assert!(is_about(asked(Some(StdDuration::from_secs(90))), 90));
+        assert!(is_about(asked(Some(StdDuration::from_secs(86_400))), MAX_BACKOFF.whole_seconds()));
+        assert!(is_about(asked(Some(StdDuration::MAX)), DEFAULT_THROTTLE.whole_seconds()));
+        assert!(is_about(asked(None), DEFAULT_THROTTLE.whole_seconds()));
     }
 }

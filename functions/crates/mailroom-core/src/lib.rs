@@ -16,6 +16,7 @@ pub mod flow;
 pub mod health;
 pub mod inbound;
 pub mod invalid;
+pub mod jitter;
 pub mod oauth2;
 pub mod outbound;
 pub mod owner_error;

@@ -19,6 +19,8 @@
 mod deferring;
 mod ending;
 mod leasing;
+mod paging;
+mod stage;
 mod trouble;
 mod windows;
 
@@ -27,23 +29,20 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use self::stage::{Ending, State};
 use self::trouble::{SessionIs, Trouble};
-use crate::flow::FlowSchemaId;
-use crate::health::Status;
 use crate::inbound::backlog::Backlog;
 use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::deferred::Deferred;
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{Isolation, Suspicion};
 use crate::inbound::listing::Listing;
-use crate::inbound::page::{Page, PageResult};
-use crate::inbound::pending::PendingMessage;
+use crate::inbound::page::Page;
 use crate::inbound::plan::{self, MailboxState, Plan, Selection, Work};
-use crate::inbound::step::{Event, JobNotes, Moment, PollOutcome, Step};
+use crate::inbound::step::{Event, Moment, PollOutcome, Step};
 use crate::owner_error::{ErrorCode, OwnerError};
-use crate::ports::{FlowQueue, Hold, Lease, PortError, Progress};
-use crate::profile::{AfterFetch, Profile};
-use crate::server::Server;
+use crate::ports::{FlowQueue, Lease, PortError};
+use crate::profile::Profile;
 
 /// How many UIDs the first window of a listing has: at most half a megabyte of messages.
 pub const WINDOW: u32 = 10_000;
@@ -89,46 +88,6 @@ pub struct Poll {
     outcome: PollOutcome,
     /// The first failure of a service, for the log and the caller.
     error: Option<PortError>,
-}
-
-#[derive(Debug)]
-enum State {
-    Open(Server),
-    List { above: u32, width: u32 },
-    ListAgain { above: u32, through: u32 },
-    FindLast,
-    FindStart(OffsetDateTime),
-    Lease { until: OffsetDateTime },
-    FindQueue(FlowSchemaId),
-    Page(Box<Page>),
-    FetchAnother { than: Vec<Uid>, turn: u64 },
-    MoveCursor { lease: Lease, cursor: Cursor, hold: Hold, then: AfterMove },
-    Release { lease: Lease, tries: u32 },
-    LogOut,
-    PollAgain(Duration),
-    Record(Status),
-    Finish,
-}
-
-/// What follows a move of the cursor.
-#[derive(Debug, Clone, Copy)]
-enum AfterMove {
-    /// The next page: this many messages are past.
-    Page { passes: usize },
-    /// The end of this poll: its first message is deferred.
-    Deferred,
-    /// The try of a deferred message, which was stored as begun.
-    Try(Deferred),
-    /// The next deferred message.
-    NextTry,
-}
-
-#[derive(Debug)]
-enum Ending {
-    Release { lease: Lease, tries: u32 },
-    LogOut,
-    PollAgain(Duration),
-    Record,
 }
 
 impl Poll {
@@ -204,6 +163,7 @@ impl Poll {
             State::Release { lease, tries } => Step::Release { lease, tries: *tries },
             State::LogOut => Step::LogOut,
             State::PollAgain(delay) => Step::PollAgain(*delay),
+            State::Retry(request, delay, _) => Step::Retry(request, *delay),
             State::Record(status) => Step::Record { version: self.profile.version, status },
             State::Finish => Step::Finish,
         }
@@ -272,6 +232,7 @@ impl Poll {
                 self.lease = None;
                 self.next_ending(moment);
             }
+            State::Retry(_, _, status) => self.state = State::Record(status.clone()),
             State::LogOut | State::PollAgain(_) | State::Record(_) => self.next_ending(moment),
             // These have events of their own.
             State::Open(_)
@@ -361,129 +322,6 @@ impl Poll {
             self.end(PollOutcome::Postponed, steps, moment);
         } else {
             self.plan(moment);
-        }
-    }
-
-    /// Begins the next page if there is one and time for it. What is left is for the next poll.
-    fn next_page(&mut self, moment: Moment) {
-        let left = self.backlog.left();
-        let Some(first) = left.first() else {
-            if self.profile.cursor.as_ref() == Some(&self.backlog.end) {
-                // There was nothing but deferred messages to try.
-                self.next_try(moment);
-            } else {
-                // What lies above the cursor is not wanted.
-                self.move_cursor(self.backlog.end, self.hold_at_end(moment), AfterMove::Page { passes: 0 });
-            }
-            return;
-        };
-        if moment.left < self.backlog.slowest_page * 2 {
-            self.read(moment);
-        } else if self.suspicion != Suspicion::None && self.gave_another.is_none() {
-            let uid = first.uid;
-            self.ask_for_another(uid);
-        } else if self.suspicion == Suspicion::Crashes {
-            self.defer_first(moment);
-        } else {
-            let isolation = self.backlog.isolation;
-            let page = left.iter().take(isolation.page_length(left)).copied().collect();
-            let notes = JobNotes { redelivered: self.repeats, supersedes: None };
-            self.begin_page(page, isolation, notes, moment);
-        }
-    }
-
-    fn begin_page(
-        &mut self,
-        messages: Vec<PendingMessage>,
-        isolation: Isolation,
-        notes: JobNotes,
-        moment: Moment,
-    ) {
-        let check = (self.profile.cursor, self.check_delay(moment));
-        self.backlog.page_began = moment.left;
-        self.state = State::Page(Box::new(Page::new(&self.profile, messages, isolation, notes, check)));
-    }
-
-    fn move_cursor(&mut self, cursor: Cursor, hold: Hold, then: AfterMove) {
-        if let Some(lease) = self.lease.clone() {
-            self.count_skipped(&cursor);
-            self.state = State::MoveCursor { lease, cursor, hold, then };
-        }
-    }
-
-    /// What is stored with a move of the cursor to here.
-    fn progress<'a>(&'a self, cursor: &'a Cursor) -> Progress<'a> {
-        let Profile { deferred, skipped_seen, .. } = &self.profile;
-        Progress { cursor, deferred, skipped_seen: *skipped_seen }
-    }
-
-    /// Counts the messages up to the cursor that were passed because someone had read them. A run that crashed may have
-    /// marked them itself: then nobody knows.
-    fn count_skipped(&mut self, cursor: &Cursor) {
-        let skipped = self.backlog.take_skipped(cursor.last_uid);
-        let may_be_ours = self.repeats && self.profile.settings.after_fetch == AfterFetch::MarkSeen;
-        if skipped > 0 && !may_be_ours {
-            self.profile.skipped_seen.add(skipped, self.now);
-        }
-    }
-
-    fn in_page(&mut self, step: impl FnOnce(&mut Page) -> Option<PageResult>, moment: Moment) {
-        let State::Page(page) = &mut self.state else { return };
-        match step(page) {
-            None => {}
-            Some(PageResult::HandedOver(jobs)) if self.trying.is_some() => {
-                let quarantined = page.quarantines();
-                self.backlog.handed_over += jobs;
-                self.tried(quarantined, moment);
-            }
-            Some(PageResult::HandedOver(jobs)) => {
-                let passes = page.messages().len();
-                let after = self.backlog.after(page.messages(), moment.now);
-                self.backlog.handed_over += jobs;
-                let then = AfterMove::Page { passes };
-                if passes == self.backlog.left().len() {
-                    self.move_cursor(self.backlog.end, self.hold_at_end(moment), then);
-                } else {
-                    self.move_cursor(after, self.keep_lease(moment), then);
-                }
-            }
-            Some(PageResult::Refused { accepted, jobs }) => {
-                let source = format!("the queue took {accepted} of {jobs} jobs").into();
-                let operation = "SendMessageBatch";
-                self.fail(Failure::Service(PortError::Unavailable { operation, source }), moment);
-            }
-        }
-    }
-
-    fn moved(&mut self, cursor: Cursor, hold: Hold, then: AfterMove, moment: Moment) {
-        self.profile.cursor = Some(cursor);
-        self.backlog.cursor = cursor;
-        match (hold, &mut self.lease) {
-            (Hold::Release, lease) => *lease = None,
-            (Hold::Until(until), Some(lease)) => {
-                // As the table has it: this lease is the first try at the new cursor.
-                (lease.tries, lease.expires_at) = (1, until);
-            }
-            (Hold::Until(_), None) => {}
-        }
-        match then {
-            AfterMove::Page { passes } => {
-                let backlog = &mut self.backlog;
-                backlog.passed += passes;
-                backlog.slowest_page =
-                    backlog.slowest_page.max(backlog.page_began.saturating_sub(moment.left));
-                self.suspicion = Suspicion::None;
-                match hold {
-                    Hold::Release => self.read(moment),
-                    Hold::Until(_) if self.backlog.left().is_empty() && self.backlog.unlisted => {
-                        self.plan(moment)
-                    }
-                    Hold::Until(_) => self.next_page(moment),
-                }
-            }
-            AfterMove::Deferred => self.end_deferred(moment),
-            AfterMove::Try(entry) => self.try_deferred(entry, moment),
-            AfterMove::NextTry => self.next_try(moment),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+use crate::health::{ProfileState, Status};
 use crate::inbound::cursor::{Cursor, UidValidity};
 use crate::invalid::Invalid;
 use crate::profile::{Profile, ProfileId, RefreshInterval};
@@ -67,6 +68,13 @@ pub enum PollRequest {
         /// The stored UIDVALIDITY and UID; `None` before the first move.
         position: Option<Position>,
     },
+    /// Poll one profile when its pause ends, if it is still this pause.
+    Retry {
+        /// The profile.
+        profile: ProfileId,
+        /// The end of its pause, in whole seconds.
+        not_before: OffsetDateTime,
+    },
     /// Plan an interval again: the later rounds of an interval below a minute.
     Round(RefreshInterval),
     /// Remove what is left of the ledger of a profile that no longer exists.
@@ -89,6 +97,11 @@ enum Body {
     Check {
         profile_id: String,
         position: Option<Position>,
+    },
+    Retry {
+        profile_id: String,
+        /// Seconds since 1970.
+        not_before: i64,
     },
     Round {
         /// Seconds.
@@ -114,6 +127,9 @@ pub enum PollRequestError {
     /// The profile's id is not one.
     #[error("profile_id {0}")]
     ProfileId(Invalid),
+    /// The end of the pause is no time.
+    #[error("not_before is not a time")]
+    Time,
 }
 
 impl PollRequest {
@@ -139,6 +155,13 @@ impl PollRequest {
             }
             Body::Profile { profile_id } => Self::Profile(profile(profile_id)?),
             Body::Check { profile_id, position } => Self::Check { profile: profile(profile_id)?, position },
+            Body::Retry { profile_id, not_before } => {
+                let time = OffsetDateTime::from_unix_timestamp(not_before);
+                Self::Retry {
+                    profile: profile(profile_id)?,
+                    not_before: time.map_err(|_| PollRequestError::Time)?,
+                }
+            }
             Body::Round { refresh_interval } => Self::Round(interval(refresh_interval)?),
             Body::Forget { profile_id } => Self::Forget(profile(profile_id)?),
         })
@@ -154,6 +177,9 @@ impl PollRequest {
             Self::Profile(id) => Body::Profile { profile_id: id.to_string() },
             Self::Check { profile, position } => {
                 Body::Check { profile_id: profile.to_string(), position: *position }
+            }
+            Self::Retry { profile, not_before } => {
+                Body::Retry { profile_id: profile.to_string(), not_before: not_before.unix_timestamp() }
             }
             Self::Round(interval) => Body::Round { refresh_interval: interval.seconds() },
             Self::Forget(id) => Body::Forget { profile_id: id.to_string() },
@@ -178,6 +204,51 @@ pub fn sort_key(profile: &Profile) -> String {
 #[must_use]
 pub fn is_due(profile: &Profile, now: OffsetDateTime) -> bool {
     profile.settings.listen && profile.status.not_before.is_none_or(|until| until <= now)
+}
+
+/// The longest interval whose own polls follow the end of a pause closely enough.
+const SHORT_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The request to poll a profile when the pause in its status ends, if its interval would leave it waiting for much
+/// longer. What only a sign-in ends needs none.
+///
+/// Polls that are asked for one by one are many invocations where a large provider fails: a short interval does without.
+#[must_use]
+pub fn retry(profile: &Profile, status: &Status, now: OffsetDateTime) -> Option<(PollRequest, Duration)> {
+    let not_before = status.not_before?;
+    let waits = status.state != ProfileState::ReauthorizationRequired
+        && Duration::from_secs(u64::from(profile.settings.refresh_interval.seconds())) > SHORT_INTERVAL;
+    waits.then(|| (PollRequest::Retry { profile: profile.id, not_before }, delay_until(not_before, now)))
+}
+
+/// What a [`PollRequest::Retry`] that was received at `now` leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetryIs {
+    /// The pause has ended: the profile is polled.
+    Due,
+    /// A queue does not wait for so long at once: the request goes back to it with this delay.
+    Early(Duration),
+    /// The profile was polled or edited since, or has another pause.
+    Void,
+}
+
+/// Whether a profile is polled for a [`PollRequest::Retry`] with this `not_before`.
+#[must_use]
+pub fn retry_is(profile: &Profile, not_before: OffsetDateTime, now: OffsetDateTime) -> RetryIs {
+    let same =
+        profile.status.not_before.map(OffsetDateTime::unix_timestamp) == Some(not_before.unix_timestamp());
+    match same && profile.settings.listen {
+        false => RetryIs::Void,
+        true if is_due(profile, now) => RetryIs::Due,
+        true => RetryIs::Early(delay_until(not_before, now)),
+    }
+}
+
+/// The delay of a queue message that is received at a time or, where that is too far ahead, before it.
+fn delay_until(time: OffsetDateTime, now: OffsetDateTime) -> Duration {
+    let left = Duration::try_from(time - now).unwrap_or_default();
+    // In whole seconds, and not too early by a part of one.
+    Duration::from_secs(left.as_secs() + 1).min(MAX_DELAY)
 }
 
 /// The delays after which an interval below a minute is planned again, since its schedule fires once a minute.
@@ -218,9 +289,15 @@ pub fn batches(interval: RefreshInterval, due: &[(u8, Vec<String>)]) -> Vec<(Pol
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
     use serde_json::json;
+    use time::macros::datetime;
 
     use super::*;
+    use crate::flow::FlowSchemaId;
+    use crate::profile::{Auth, Settings};
+    use crate::server::{Host, Security, Server};
 
     fn interval(seconds: u32) -> RefreshInterval {
         RefreshInterval::from_seconds(seconds).unwrap()
@@ -259,6 +336,7 @@ mod tests {
                 }
                 PollRequest::Profile(_)
                 | PollRequest::Check { .. }
+                | PollRequest::Retry { .. }
                 | PollRequest::Round(_)
                 | PollRequest::Forget(_) => 0,
             })
@@ -270,6 +348,69 @@ mod tests {
     fn delays_stay_within_the_limit_of_a_queue() {
         let due: Vec<_> = (0..16).map(|shard| (shard, vec!["k".to_owned(); 1000])).collect();
         assert!(batches(interval(86_400), &due).iter().all(|(_, delay)| *delay < MAX_DELAY));
+    }
+
+    const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+    /// A profile with this interval that may not be polled for this many seconds.
+    fn paused(refresh_interval: u32, seconds: i64) -> Profile {
+        let imap = Server {
+            host: Host::parse("imap.example.com").unwrap(),
+            port: NonZeroU16::new(993).unwrap(),
+            security: Security::Tls,
+        };
+        let auth = Auth::Plain { login: "ann".to_owned() };
+        let settings = Settings {
+            refresh_interval: interval(refresh_interval),
+            ..Settings::listening("Support", imap, auth, FlowSchemaId::parse("flow").unwrap())
+        };
+        let mut profile = Profile::new(ProfileId::parse(ID).unwrap(), settings, NOW);
+        profile.status.state = ProfileState::Throttled;
+        profile.status.not_before = Some(NOW + time::Duration::seconds(seconds));
+        profile
+    }
+
+    #[test]
+    fn only_a_long_interval_asks_for_a_poll_at_the_end_of_a_pause() {
+        for (seconds, asks) in [(20, false), (300, false), (360, true), (86_400, true)] {
+            let profile = paused(seconds, 90);
+            let asked = retry(&profile, &profile.status, NOW);
+            assert_eq!(asked.map(|(_, delay)| delay.as_secs()), asks.then_some(91), "{seconds}");
+        }
+        let mut waits = paused(3600, 90);
+        waits.status.state = ProfileState::ReauthorizationRequired;
+        assert_eq!(retry(&waits, &waits.status, NOW), None);
+        waits.status = Status::default();
+        assert_eq!(retry(&waits, &waits.status, NOW), None);
+    }
+
+    #[test]
+    fn a_pause_longer_than_a_queue_waits_is_waited_for_in_parts() {
+        let profile = paused(86_400, 3000);
+        let (request, mut delay) = retry(&profile, &profile.status, NOW).unwrap();
+        let PollRequest::Retry { not_before, .. } = request else { panic!("{request:?}") };
+        let (mut now, mut parts) = (NOW, 0);
+        loop {
+            (now, parts) = (now + delay, parts + 1);
+            match retry_is(&profile, not_before, now) {
+                RetryIs::Due => break,
+                RetryIs::Early(more) => delay = more,
+                RetryIs::Void => panic!("{parts}"),
+            }
+        }
+        assert_eq!((parts, (now - NOW).whole_seconds()), (4, 3001));
+        // Polled since, paused again, or edited.
+        let other = |change: fn(&mut Profile)| {
+            let mut profile = profile.clone();
+            change(&mut profile);
+            retry_is(&profile, not_before, now)
+        };
+        let later = |profile: &mut Profile| {
+            profile.status.not_before = profile.status.not_before.map(|until| until + time::Duration::SECOND);
+        };
+        assert_eq!(other(later), RetryIs::Void);
+        assert_eq!(other(|profile| profile.status.not_before = None), RetryIs::Void);
+        assert_eq!(other(|profile| profile.settings.listen = false), RetryIs::Void);
     }
 
     const ID: &str = "01JDCABCDEFGHJKMNPQRSTVWXY";
@@ -302,6 +443,10 @@ mod tests {
                 PollRequest::Round(interval(10)),
             ),
             (json!({"kind": "forget", "version": 1, "profile_id": ID}), PollRequest::Forget(profile)),
+            (
+                json!({"kind": "retry", "version": 1, "profile_id": ID, "not_before": 1_793_534_400}),
+                PollRequest::Retry { profile, not_before: datetime!(2026-11-01 12:00 UTC) },
+            ),
         ] {
             assert_eq!(PollRequest::read(&wire.to_string()).unwrap(), expected);
             assert_eq!(serde_json::from_str::<Value>(&expected.to_json()).unwrap(), wire);

@@ -12,6 +12,7 @@ use crate::inbound::job::{Digest, JobId};
 use crate::inbound::listing::{Listing, Relisted};
 use crate::inbound::pending::PendingMessage;
 use crate::inbound::plan::MailboxState;
+use crate::inbound::schedule::PollRequest;
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::owner_error::OwnerError;
@@ -116,6 +117,8 @@ pub enum Step<'a> {
     LogOut,
     /// Ask for another poll of this profile after a delay, in an invocation of its own: [`Event::Done`].
     PollAgain(Duration),
+    /// Ask for a poll of this profile when its pause ends: [`Event::Done`].
+    Retry(&'a PollRequest, Duration),
     /// Record the profile's status, unless it was edited since this version: [`Event::Done`].
     Record {
         /// The version that was polled.
@@ -132,7 +135,7 @@ impl Step<'_> {
     #[must_use]
     pub const fn is_report(&self) -> bool {
         match self {
-            Self::PollAgain(_) | Self::Record { .. } => true,
+            Self::PollAgain(_) | Self::Retry(..) | Self::Record { .. } => true,
             Self::Open { .. }
             | Self::List { .. }
             | Self::ListAgain { .. }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::{AfterMove, Ending, Invocation, Poll, PollOutcome, State};
+use super::stage::{AfterMove, Ending, State};
+use super::{Invocation, Poll, PollOutcome};
 use crate::inbound::cursor::{Uid, UidValidity};
 use crate::inbound::deferred::{self, Deferred, MAX_DEFERRED, QuarantineNotice};
 use crate::inbound::failure::Failure;
@@ -13,6 +14,7 @@ use crate::inbound::pending::{Extent, PendingMessage};
 use crate::inbound::plan::Work;
 use crate::inbound::schedule::MAX_DELAY;
 use crate::inbound::step::{JobNotes, Moment};
+use crate::jitter::scattered;
 use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use crate::ports::Hold;
 
@@ -85,7 +87,7 @@ impl Poll {
     }
 
     /// Asks the server for a message that has not failed: neither this one nor a deferred one, and not the same at each
-    /// poll.
+    /// poll: none of the others is asked for again and again while the rest never is.
     pub(super) fn ask_for_another(&mut self, uid: Uid) {
         let deferred = self.profile.deferred.iter().map(|entry| entry.message.uid);
         let than = std::iter::once(uid).chain(deferred.filter(|other| *other != uid)).collect();
@@ -256,14 +258,6 @@ impl Poll {
         };
         asks.then_some(delay)
     }
-}
-
-/// Numbers in step, such as the fences of every fourth lease, as numbers that are not: none of the other messages is asked
-/// for again and again while the rest never is. (The end of SplitMix64.)
-pub(super) const fn scattered(turn: u64) -> u64 {
-    let mixed = (turn ^ (turn >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
 }
 
 /// A failure of the server at a message, which counts as a try of that message unless the server asks for a pause.

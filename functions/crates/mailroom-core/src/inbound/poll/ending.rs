@@ -2,11 +2,13 @@
 
 use time::OffsetDateTime;
 
+use super::stage::{Ending, State};
 use super::trouble::SessionIs;
-use super::{Ending, Poll, PollOutcome, State};
+use super::{Poll, PollOutcome};
 use crate::health::{self, Outcome, Status};
 use crate::inbound::failure::Failure;
 use crate::inbound::isolation::{counted_tries, not_counted, tries_after};
+use crate::inbound::schedule;
 use crate::inbound::step::Moment;
 use crate::owner_error::{ErrorClass, ErrorCode, OwnerError};
 use crate::ports::PortError;
@@ -49,6 +51,13 @@ impl Poll {
             }
             // Edited or deleted since: what was seen is no longer about this profile.
             State::Record(_) if matches!(failure, Failure::Lost) => self.next_ending(moment),
+            State::Retry(_, _, status) => {
+                // The interval's own polls come later.
+                let status = status.clone();
+                let (_, error) = outcome_of(failure);
+                self.error = self.error.take().or(error);
+                self.state = State::Record(status);
+            }
             State::Record(_) | State::PollAgain(_) => {
                 let (outcome, error) = outcome_of(failure);
                 self.error = self.error.take().or(error);
@@ -117,9 +126,20 @@ impl Poll {
             Some(Ending::Release { lease, tries }) => State::Release { lease, tries },
             Some(Ending::LogOut) => State::LogOut,
             Some(Ending::PollAgain(delay)) => State::PollAgain(delay),
-            Some(Ending::Record) => self.status(moment.now).map_or(State::Finish, State::Record),
+            Some(Ending::Record) => {
+                self.status(moment.now).map_or(State::Finish, |status| self.record(status, moment))
+            }
             None => State::Finish,
         };
+    }
+
+    /// Records a status. A poll at the end of its pause is asked for first, so that no status names a time that nobody
+    /// keeps; where nothing is recorded after that, the request is void.
+    fn record(&self, status: Status, moment: Moment) -> State {
+        match schedule::retry(&self.profile, &status, moment.now) {
+            Some((request, delay)) => State::Retry(request, delay, status),
+            None => State::Record(status),
+        }
     }
 
     /// The status that the outcome makes; `None` where nothing is worth a write.

@@ -10,7 +10,8 @@ use super::leasing::lease_until;
 use super::*;
 use crate::health::{ProfileState, SkippedSeen};
 use crate::inbound::job::Digest;
-use crate::profile::{Settings, StartFrom};
+use crate::inbound::schedule::PollRequest;
+use crate::profile::{RefreshInterval, Settings, StartFrom};
 
 fn nothing(_: &Step<'_>) -> Fault {
     Fault::Nothing
@@ -101,6 +102,34 @@ fn a_queue_that_takes_no_jobs_is_named_and_no_message_is_passed() {
     assert!(error.message.contains("(AccessDenied)"), "{}", error.message);
     world.poll(Invocation::Shared, nothing).unwrap().unwrap();
     assert_eq!(world.last_uid(), 1);
+}
+
+#[test]
+fn a_pause_that_a_long_interval_would_prolong_ends_with_a_poll_that_was_asked_for() {
+    let mut world = World::new([MESSAGE]);
+    world.profile.settings.refresh_interval = RefreshInterval::from_seconds(3600).unwrap();
+    let outcome = world.poll(Invocation::Shared, at("Open", Fault::Before(Kind::Owner))).unwrap().unwrap();
+    assert!(matches!(outcome, PollOutcome::Failed(_)), "{outcome:?}");
+    // Before the record: no status names a time that nobody keeps.
+    assert_eq!(world.steps, ["Open", "Retry", "Record"]);
+    let not_before = world.statuses[0].not_before.unwrap();
+    let asked = PollRequest::Retry { profile: world.profile.id, not_before };
+    let (request, delay) = &world.retries[0];
+    assert_eq!(*request, asked);
+    assert!(world.moment.now + *delay > not_before, "{delay:?}");
+
+    // What cannot be asked for is still recorded, and the error told.
+    let mut failures = 0;
+    let fails = |step: &Step<'_>| match name(step).as_str() {
+        "Open" => Fault::Before(Kind::Owner),
+        "Retry" => {
+            failures += 1;
+            Fault::Before(Kind::Service)
+        }
+        _ => Fault::Nothing,
+    };
+    assert!(world.poll(Invocation::Shared, fails).unwrap().is_err());
+    assert_eq!((failures, world.statuses.len(), world.retries.len()), (1, 2, 1));
 }
 
 #[test]

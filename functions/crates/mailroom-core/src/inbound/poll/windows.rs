@@ -4,8 +4,9 @@
 //! of the mailbox, the message at this UID is taken for one that cannot be read: it is deferred, and those behind it go on.
 //! If not, it is the server that fails.
 
+use super::stage::State;
 use super::trouble::{SessionIs, suspicious};
-use super::{Poll, State, WINDOW};
+use super::{Poll, WINDOW};
 use crate::inbound::cursor::Uid;
 use crate::inbound::failure::Failure;
 use crate::inbound::listing::Listing;

@@ -209,7 +209,7 @@ fn an_outage_of_listings_defers_nothing() {
 #[test]
 fn whatever_the_fences_of_the_leases_each_other_message_is_asked_for() {
     for (others, step) in (2..=9_u64).flat_map(|others| [1, 2, 4, 60, 300].map(|step| (others, step))) {
-        let asked = (0..400).map(|n| super::super::deferring::scattered(n * step) % others);
+        let asked = (0..400).map(|n| crate::jitter::scattered(n * step) % others);
         assert_eq!(
             asked.collect::<BTreeSet<u64>>().len(),
             usize::try_from(others).unwrap(),

@@ -7,11 +7,15 @@ use time::macros::datetime;
 use ulid::Ulid;
 
 use super::super::*;
+use crate::flow::FlowSchemaId;
+use crate::health::Status;
 use crate::inbound::cursor::{Uid, UidValidity};
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::listing::{Listed, Relisted};
+use crate::inbound::schedule::PollRequest;
+use crate::ports::Hold;
 use crate::profile::{AfterFetch, Auth, ProfileId, Settings, StartFrom};
-use crate::server::{Host, Security};
+use crate::server::{Host, Security, Server};
 
 pub(super) const T0: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
@@ -108,6 +112,8 @@ pub(super) struct World {
     pub(super) lease: Option<OffsetDateTime>,
     pub(super) ledger: HashSet<Digest>,
     pub(super) queue: Vec<Digest>,
+    /// The polls at the end of a pause that were asked for.
+    pub(super) retries: Vec<(PollRequest, Duration)>,
     /// The digest under which each message was last fetched.
     pub(super) fetched: BTreeMap<u32, Digest>,
     /// The messages that the present page stored.
@@ -138,6 +144,7 @@ impl World {
             lease: None,
             ledger: HashSet::new(),
             queue: Vec::new(),
+            retries: Vec::new(),
             fetched: BTreeMap::new(),
             stored: Vec::new(),
             quarantined: BTreeSet::new(),
@@ -293,6 +300,10 @@ impl World {
             }
             Step::PollAgain(_) => {
                 self.polls_asked_for += 1;
+                Event::Done
+            }
+            Step::Retry(request, delay) => {
+                self.retries.push((request.clone(), delay));
                 Event::Done
             }
             Step::Record { status, .. } => {
