@@ -1,5 +1,6 @@
 //! The HTTP API, through API Gateway, as the people who own mailboxes use it.
 
+mod autoconfig;
 mod callers;
 mod concurrency;
 mod connection_test;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailroom_contract::autoconfig::ProviderList;
 use mailroom_contract::connection_test::Alive;
 use mailroom_contract::route::{self, Found, Operation, Right, Segments};
 use mailroom_core::inbound::job::FLOW_JOB_SCHEMA;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, info, info_span};
 
 use crate::access::Access;
+use crate::autoconfig::SettingsSearch;
 use crate::flow_schemas::FlowSchemas;
 use crate::http::base_path::BasePath;
 use crate::http::problem::ApiError;
@@ -35,6 +37,7 @@ pub struct Api {
     pub(crate) sign_ins: SignIns,
     pub(crate) messages: Messages,
     pub(crate) uploads: Uploads,
+    pub(crate) settings_search: SettingsSearch,
     pub(crate) flow_schemas: FlowSchemas,
     pub(crate) access: Access,
     pub(crate) base_path: BasePath,
@@ -128,6 +131,8 @@ impl Api {
             Operation::CancelMessage => self.messages.cancel(&id, &message).await,
             Operation::ResendMessage => self.messages.resend(&id, &message).await,
             Operation::GetMessage => self.messages.get(&id, &message).await,
+            Operation::FindSettings => self.settings_search.find(request).await,
+            Operation::ListProviders => Ok(Response::json(200, &ProviderList::of_all())),
             Operation::CreateFlowSchema => self.flow_schemas.create(request).await,
             Operation::ListFlowSchemas => self.flow_schemas.list(request).await,
             Operation::GetFlowSchema => self.flow_schemas.get(&id).await,

@@ -7,13 +7,15 @@
 //! 5. `sign_in`: a person's consent to the use of a mailbox, its pages, and its end.
 //! 6. `messages`: messages to send, and how they are doing.
 //! 7. `uploads`: files to attach, which go to the bucket directly.
-//! 8. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
+//! 8. `autoconfig`: the settings of an address, before there is a profile.
+//! 9. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
 //! polled without its owner seeing it. Deliberately absent: caches, sessions, and any proof of who the caller is, which API
 //! Gateway has asked for before; `access` decides by it what they may do.
 
 pub mod access;
+mod autoconfig;
 pub mod config;
 mod flow_schemas;
 mod handler;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use mailroom_auth::discovery::Discovery;
 use mailroom_auth::http::Http;
 use mailroom_auth::tokens::Tokens;
+use mailroom_autoconfig::search::Autoconfig;
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::grants::GrantStore;
@@ -43,6 +46,7 @@ use mailroom_lambda::clock;
 use mailroom_lambda::start::{Network, StartError};
 use mailroom_mail::{imap, smtp};
 
+use crate::autoconfig::SettingsSearch;
 use crate::config::Config;
 use crate::flow_schemas::FlowSchemas;
 pub use crate::handler::Api;
@@ -73,6 +77,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         &config.fetch_function_arn,
     );
     let schedules = Arc::new(Intervals::new(table(), group, clock::now));
+    let settings_search = SettingsSearch(Autoconfig::new(tls.clone(), allowed.clone()));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, GrantStore::new(table(), secrets()));
     let (table, secrets) = (Arc::new(table()), Arc::new(secrets()));
@@ -107,6 +112,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             send_queue: SendQueue::new(&clients, &config.send_queue_url),
         },
         uploads: Uploads { table: Arc::clone(&table), objects: Objects::new(&clients, &config.bucket) },
+        settings_search,
         flow_schemas: FlowSchemas { table, queues: config.job_queues.clone() },
         access: config.access.clone(),
         base_path: BasePath::of(&config.public_url),

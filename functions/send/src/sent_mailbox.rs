@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use mailroom_core::known_provider::files_own_sent_copy;
 use mailroom_core::outbound::delivery::{Delivery, Filing, SentSearch};
 use mailroom_core::outbound::message::SaveToSent;
 use mailroom_core::owner_error::OwnerError;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::Profile;
-use mailroom_core::provider::files_own_sent_copy;
 use mailroom_net::clock::Clock;
 use mailroom_net::login::Login;
 use tokio::time::Instant;

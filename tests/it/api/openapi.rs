@@ -55,6 +55,11 @@ include-operation-id = ["startSignIn", "finishSignIn"]
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400]
 
+# An address that is made up is looked for in the DNS of the world.
+[[operations]]
+include-operation-id = "findSettings"
+enabled = false
+
 # Which keys are attachments of this profile's messages, its id in the path decides: a schema cannot say so.
 [[operations]]
 include-operation-id = "sendMessage"
@@ -204,5 +209,10 @@ fn every_answer_fits_the_schema_that_the_document_gives_it() {
     fits("/profiles/{id}/test", "post", api.post(&format!("{path}/test"), &json!({})).expect(200));
     fits("/profiles/test", "post", api.post("/profiles/test", &json!({"auth": {}})).expect(422));
     fits("/flow-schemas", "get", api.get("/flow-schemas").expect(200));
+    fits("/providers", "get", api.get("/providers").expect(200));
+    for (address, status) in [("ann@fastmail.com", 200), ("ann@tuta.com", 200), ("ann", 422)] {
+        let found = api.post("/autoconfig", &json!({"address": address})).expect(status);
+        fits("/autoconfig", "post", found);
+    }
     fits("/profiles", "get", api.get("/profiles?limit=0").expect(400));
 }

@@ -3,6 +3,7 @@
 mod exchange;
 mod token_response;
 
+use mailroom_core::known_provider::mail_scopes;
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::ports::ClientCredential;
 use mailroom_core::provider::{Grant, Provider};
@@ -256,9 +257,8 @@ pub(crate) fn scopes(provider: &ProviderMetadata, settings: &Oauth2) -> Result<V
     if !settings.scopes.is_empty() {
         return Ok(settings.scopes.clone());
     }
-    let known = provider.kind.scopes(settings.grant);
-    known
-        .map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect())
+    mail_scopes(provider.kind, settings.grant)
+        .map(<[String]>::to_vec)
         .ok_or_else(|| OauthError::UnknownScopes { issuer: provider.issuer.clone() })
 }
 

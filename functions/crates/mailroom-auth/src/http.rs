@@ -2,6 +2,7 @@
 //! checked at each connection, the response is bounded, and redirects are not followed.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use mailroom_core::server::{Host, Security, Server};
 use mailroom_net::connect::{self, AllowedHosts, NetError};
 use mailroom_net::tls::{Tls, TlsError};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -140,8 +142,27 @@ impl Http {
     /// # Errors
     /// See [`HttpError`].
     pub async fn get(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Response, HttpError> {
-        let request = request(endpoint).method(Method::GET).body(Full::default());
+        let request = request(endpoint, "application/json").method(Method::GET).body(Full::default());
         self.send(endpoint, request.map_err(HttpError::Unsendable)?, deadline).await
+    }
+
+    /// Fetches a document of any type from one of these addresses of the endpoint's host.
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn get_at(
+        &self,
+        endpoint: &Endpoint,
+        addresses: Vec<SocketAddr>,
+        deadline: Instant,
+    ) -> Result<Response, HttpError> {
+        let request = request(endpoint, "*/*").method(Method::GET).body(Full::default());
+        let request = request.map_err(HttpError::Unsendable)?;
+        let exchange = async {
+            let tcp = connect::connect_to(endpoint.host(), addresses, &self.allowed).await;
+            self.exchange_over(endpoint, tcp.map_err(HttpError::Net)?, request).await
+        };
+        timeout_at(deadline, Box::pin(exchange)).await.map_err(|_| HttpError::Timeout)?
     }
 
     /// Sends a request that the `oauth2` crate composed, to its endpoint.
@@ -152,7 +173,7 @@ impl Http {
         deadline: Instant,
     ) -> Result<Response, HttpError> {
         let (parts, body) = parts.into_parts();
-        let mut builder = request(endpoint).method(parts.method);
+        let mut builder = request(endpoint, "application/json").method(parts.method);
         for (name, value) in &parts.headers {
             if name != ACCEPT && name != HOST {
                 builder = builder.header(name, value);
@@ -170,14 +191,23 @@ impl Http {
     ) -> Result<Response, HttpError> {
         let exchange = async {
             let tcp = connect::connect(&endpoint.server, &self.allowed).await.map_err(HttpError::Net)?;
-            if endpoint.encrypted {
-                let tls = self.tls.connect(&endpoint.server.host, tcp).await.map_err(HttpError::Tls)?;
-                exchange(tls, request).await
-            } else {
-                exchange(tcp, request).await
-            }
+            self.exchange_over(endpoint, tcp, request).await
         };
         timeout_at(deadline, Box::pin(exchange)).await.map_err(|_| HttpError::Timeout)?
+    }
+
+    async fn exchange_over(
+        &self,
+        endpoint: &Endpoint,
+        tcp: TcpStream,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response, HttpError> {
+        if endpoint.encrypted {
+            let tls = self.tls.connect(&endpoint.server.host, tcp).await.map_err(HttpError::Tls)?;
+            exchange(tls, request).await
+        } else {
+            exchange(tcp, request).await
+        }
     }
 }
 
@@ -194,8 +224,9 @@ impl Endpoint {
         &self.server.host
     }
 
-    /// The server, for words about it.
-    pub(crate) const fn server(&self) -> &Server {
+    /// The server of the address.
+    #[must_use]
+    pub const fn server(&self) -> &Server {
         &self.server
     }
 
@@ -206,18 +237,14 @@ impl Endpoint {
     }
 }
 
-fn request(endpoint: &Endpoint) -> hyper::http::request::Builder {
+fn request(endpoint: &Endpoint, accept: &'static str) -> hyper::http::request::Builder {
     let (path, url) = (endpoint.url.path(), &endpoint.url);
     let target = url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let host = match (url.host_str().unwrap_or_default(), url.port()) {
         (host, Some(port)) => format!("{host}:{port}"),
         (host, None) => host.to_owned(),
     };
-    Request::builder()
-        .uri(target)
-        .header(HOST, host)
-        .header(ACCEPT, "application/json")
-        .header(USER_AGENT, "Mailroom")
+    Request::builder().uri(target).header(HOST, host).header(ACCEPT, accept).header(USER_AGENT, "Mailroom")
 }
 
 async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response, HttpError>

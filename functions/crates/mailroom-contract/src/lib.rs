@@ -8,6 +8,7 @@
 //! same types. Deliberately absent: what becomes of a request, AWS, and mail servers.
 
 pub mod address;
+pub mod autoconfig;
 pub mod connection_test;
 pub mod field;
 pub mod flow_schema;

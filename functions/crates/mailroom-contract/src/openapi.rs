@@ -9,6 +9,7 @@ mod schema_constraints;
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
+use crate::autoconfig::{AutoconfigBody, AutoconfigView, ProviderList};
 use crate::connection_test::{Accepted, Alive, TestReport};
 use crate::flow_schema::{FlowBody, FlowPage, FlowView, NewFlowBody};
 use crate::message::{AcceptedMessage, MessageBody, MessagePage, MessageState, MessageView};
@@ -37,6 +38,9 @@ use crate::upload::{UploadBody, UploadView};
     AcceptedMessage,
     UploadBody,
     UploadView,
+    AutoconfigBody,
+    AutoconfigView,
+    ProviderList,
     SignInBegun,
     SignedOut,
     Accepted,
@@ -281,6 +285,8 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         ],
         Operation::CreateProfile
         | Operation::TestSettings
+        | Operation::FindSettings
+        | Operation::ListProviders
         | Operation::GetProfile
         | Operation::PutProfile
         | Operation::PatchProfile
@@ -314,6 +320,8 @@ fn success_headers(operation: Operation) -> Option<Value> {
         Operation::CreateFlowSchema | Operation::SendMessage => Some(json!({"Location": location})),
         Operation::ListProfiles
         | Operation::TestSettings
+        | Operation::FindSettings
+        | Operation::ListProviders
         | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile

@@ -79,6 +79,10 @@ pub enum Operation {
     CancelMessage,
     /// Sends a message again to those whom nobody has taken it for.
     ResendMessage,
+    /// Looks for the settings of an address.
+    FindSettings,
+    /// Returns the providers that are known.
+    ListProviders,
     /// Creates a flow schema.
     CreateFlowSchema,
     /// Returns a page of flow schemas.
@@ -128,11 +132,14 @@ impl Operation {
     #[must_use]
     pub const fn rights(self) -> &'static [Right] {
         match self {
-            Self::ListProfiles | Self::GetProfile | Self::ListFlowSchemas | Self::GetFlowSchema => {
-                &[Right::Read]
-            }
+            Self::ListProfiles
+            | Self::GetProfile
+            | Self::ListProviders
+            | Self::ListFlowSchemas
+            | Self::GetFlowSchema => &[Right::Read],
             Self::CreateProfile
             | Self::TestSettings
+            | Self::FindSettings
             | Self::PutProfile
             | Self::PatchProfile
             | Self::DeleteProfile
@@ -172,7 +179,7 @@ const fn route(operation: Operation, method: Method, path: &'static str) -> Rout
 }
 
 /// All routes. If two match a path, the first is used.
-pub const ROUTES: [Route; 27] = [
+pub const ROUTES: [Route; 29] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
     route(Operation::TestSettings, Method::Post, "/profiles/test"),
@@ -192,6 +199,8 @@ pub const ROUTES: [Route; 27] = [
     route(Operation::GetMessage, Method::Get, "/profiles/{id}/messages/{message}"),
     route(Operation::CancelMessage, Method::Post, "/profiles/{id}/messages/{message}/cancel"),
     route(Operation::ResendMessage, Method::Post, "/profiles/{id}/messages/{message}/resend"),
+    route(Operation::FindSettings, Method::Post, "/autoconfig"),
+    route(Operation::ListProviders, Method::Get, "/providers"),
     route(Operation::CreateFlowSchema, Method::Post, "/flow-schemas"),
     route(Operation::ListFlowSchemas, Method::Get, "/flow-schemas"),
     route(Operation::GetFlowSchema, Method::Get, "/flow-schemas/{id}"),

@@ -17,6 +17,7 @@ pub mod health;
 pub mod inbound;
 pub mod invalid;
 pub mod jitter;
+pub mod known_provider;
 pub mod oauth2;
 pub mod outbound;
 pub mod owner_error;

@@ -43,6 +43,6 @@ mod tests;
 pub use self::connection_test::ConnectionReport;
 pub use self::error::{Code, ImapError, Malformed, NotWritable, Refusal, Reply, Sign, Spoken, Step};
 pub use self::fetch::{Charge, Fetched};
-pub use self::open::{Connector, Opened, Stream, open_over};
+pub use self::open::{Connector, Opened, Stream, greet_over, open_over};
 pub use self::sent_mailbox::{SentMailbox, open_sent_over};
 pub use self::session::{MAX_LISTED, Session};

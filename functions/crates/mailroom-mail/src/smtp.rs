@@ -27,7 +27,7 @@ mod transaction;
 mod tests;
 
 pub use self::error::{Malformed, SmtpError, Step};
-pub use self::open::{Connector, EhloName, EhloResponse, open_over};
+pub use self::open::{Connector, EhloName, EhloResponse, open_over, start_tls_over};
 pub use self::reply::Reply;
 pub use self::session::{Extensions, Session};
 pub use self::transaction::{Content, Envelope, TransactionStart, Unsupported};

@@ -132,11 +132,23 @@ pub async fn connect(server: &Server, allowed: &AllowedHosts) -> Result<TcpStrea
             .map_err(|_| NetError::TimedOut)?
             .map_err(NetError::Resolve)?
             .collect();
-    if resolved.is_empty() {
+    connect_to(&server.host, resolved, allowed).await
+}
+
+/// As [`connect`], to addresses of the host that were looked up before.
+///
+/// # Errors
+/// As for [`connect`].
+pub async fn connect_to(
+    host: &Host,
+    addresses: Vec<SocketAddr>,
+    allowed: &AllowedHosts,
+) -> Result<TcpStream, NetError> {
+    if addresses.is_empty() {
         return Err(NetError::Resolve(io::ErrorKind::NotFound.into()));
     }
     let mut last = NetError::HostNotAllowed;
-    let fine = resolved.into_iter().filter(|address| allowed.allows(&server.host, address.ip()));
+    let fine = addresses.into_iter().filter(|address| allowed.allows(host, address.ip()));
     for address in fine.take(MAX_ADDRESSES) {
         match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {

@@ -186,6 +186,27 @@ pub(super) fn words(operation: Operation) -> Words {
             success: ("201", "Where to upload the file to.", Some("Upload")),
             problems: &["400", "404", "413", "415", "422", "429", "503"],
         },
+        Operation::FindSettings => Words {
+            id: "findSettings",
+            tag: PROFILES,
+            summary: "Find the settings of an address",
+            description: "Within five seconds, and without a password: from the known providers, by the address's domain and by \
+                who takes its mail; from the domain's own configuration document; from Thunderbird's database, which is told \
+                the domain; from SRV records; and from servers at usual names, if they answer over TLS. A known provider \
+                without IMAP is a candidate whose `imap` is null.",
+            body: Some(Body::Required("AutoconfigRequest")),
+            success: ("200", "What was found, the most certain first.", Some("Autoconfig")),
+            problems: &["400", "413", "415", "422", "429", "503"],
+        },
+        Operation::ListProviders => Words {
+            id: "listProviders",
+            tag: PROFILES,
+            summary: "List the known providers",
+            description: "Their servers, their logins, and what the owner of a mailbox does before it can be connected to.",
+            body: None,
+            success: ("200", "All of them.", Some("ProviderList")),
+            problems: OPEN,
+        },
         Operation::ListMessages => Words {
             id: "listMessages",
             tag: MESSAGES,

@@ -141,6 +141,17 @@ where
     log_in_and_open(connection, greeting, login, server, mailbox, list_above).await
 }
 
+/// Reads the greeting of a server over a stream that needs no TLS any more, and does not log in.
+///
+/// # Errors
+/// When no IMAP server is there that accepts clients.
+pub async fn greet_over<S>(stream: S, deadline: Instant) -> Result<(), ImapError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    read_greeting(&mut Connection::new(stream, deadline)).await.map(|_| ())
+}
+
 /// The state that the greeting puts the session in (RFC 9051 §3).
 pub(super) enum Greeting {
     /// OK: the client has to log in. With the capabilities, if the greeting or CAPABILITY listed them.

@@ -156,6 +156,17 @@ fn require_success(answer: ReplyLines, step: Step) -> Result<ReplyLines, SmtpErr
     if answer.reply.is_done() { Ok(answer) } else { Err(SmtpError::unsuccessful(step, answer.reply)) }
 }
 
+/// Begins TLS (RFC 3207) over a stream that has none yet: what is returned is ready for the handshake.
+///
+/// # Errors
+/// See [`SmtpError`].
+pub async fn start_tls_over<S>(stream: S, name: &EhloName, deadline: Instant) -> Result<S, SmtpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    start_tls(Connection::new(stream, deadline), name.0.as_str()).await
+}
+
 async fn read_greeting<S>(connection: &mut Connection<S>) -> Result<(), SmtpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
