@@ -329,4 +329,48 @@ mod tests {
             assert!(!is_json(bad), "{bad}");
         }
     }
+
+    const WORDS: [&str; 20] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ":",
+        ",",
+        "null",
+        "true",
+        "-1",
+        "%",
+        "%zz",
+        "&",
+        "=",
+        ";",
+        "W/",
+        "*",
+        "\\ud800",
+        "application/json",
+        "\"body\": ",
+    ];
+
+    #[test]
+    fn any_change_of_a_request_is_read_or_refused() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
+        mailroom_fuzzing::run(corpus, &WORDS, |input| {
+            let Ok(payload) = serde_json::from_slice(input) else { return };
+            let Ok(request) = Request::parse(payload) else { return };
+            let _ = (
+                request.json(),
+                request.required_large_json(),
+                request.idempotency_key(),
+                request.if_match(),
+            );
+            let _ =
+                (request.query(&["q", "limit"]), request.parameters(&["q"]), request.cookies("a").count());
+            let _ = (
+                request.caller().name().len(),
+                mailroom_contract::route::find(request.method(), request.path()),
+            );
+        });
+    }
 }

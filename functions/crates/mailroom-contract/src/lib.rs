@@ -1,8 +1,10 @@
 //! The HTTP API's contract: its routes, the bodies that go over it, and the document that describes both.
 //!
-//! Read in this order: [`route`] (what can be asked for), [`profile`] and [`flow`] (what is described), [`view`] (what is
-//! shown), [`message`] (what is sent, and how it is doing), [`probe`] (what a connection test tells), [`sign_in`] (what is said of a sign-in), [`value`] (every field's type with its bounds), [`problem`] (what is wrong with a body, all
-//! of it at once), [`patch`] (RFC 7396), [`openapi`] (the document, made from all of these).
+//! Read in this order: [`route`] (what can be asked for), [`profile`] and [`flow_schema`] (what is described),
+//! [`profile_view`] (what is shown), [`message`] and [`upload`] (what is sent, and how it is doing), [`connection_test`]
+//! (what a test tells), [`autoconfig`] (what is found for an address), [`sign_in`] (what is said of a sign-in), [`field`]
+//! (every field's type with its bounds), [`problem`] (what is wrong with a body, all of it at once), [`patch`] (RFC 7396),
+//! [`openapi`] (the document, made from all of these).
 //!
 //! What comes in is read once, into types that cannot hold anything else; the schemas of the document are made from the
 //! same types. Deliberately absent: what becomes of a request, AWS, and mail servers.

@@ -1,5 +1,7 @@
 //! The document says what the code does: whatever is sent, both take it, or neither.
 
+mod fuzz;
+
 use mailroom_core::profile::{Auth, Profile, ProfileId};
 use mailroom_core::server::Mailbox;
 use proptest::prelude::*;

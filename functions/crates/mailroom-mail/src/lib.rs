@@ -6,7 +6,5 @@
 //! Deliberately absent: AWS, the content of messages, the health of profiles, retries. An error says what happened and
 //! what the mailbox's owner can change; `mailroom-core` decides what to do about it.
 
-#[cfg(test)]
-mod fuzzing;
 pub mod imap;
 pub mod smtp;

@@ -3,6 +3,7 @@
 mod attachments;
 mod cases;
 mod corpus;
+mod fuzz;
 mod hostile;
 mod kinds;
 mod siblings;

@@ -9,7 +9,6 @@ use tokio::runtime::{Builder, Runtime};
 use super::super::connection::Connection;
 use super::super::error::Step;
 use super::super::response::Response;
-use crate::fuzzing;
 
 const WORDS: [&str; 40] = [
     "* ",
@@ -106,7 +105,7 @@ fn read_all(input: &[u8]) {
 
 #[test]
 fn any_change_of_the_corpus_is_read_or_refused() {
-    fuzzing::run("imap", &WORDS, read_all);
+    mailroom_fuzzing::run(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/imap"), &WORDS, read_all);
 }
 
 #[test]
@@ -132,6 +131,6 @@ fn the_time_for_a_response_grows_with_its_length_alone() {
         (b"", b"* 1 EXISTS\r\n"),
         (b"", b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n"),
     ] {
-        fuzzing::is_linear(piece, start, 60_000 / piece.len(), read_all);
+        mailroom_fuzzing::is_linear(piece, start, 60_000 / piece.len(), read_all);
     }
 }

@@ -9,7 +9,6 @@ use super::super::connection::Connection;
 use super::super::error::Step;
 use super::super::session::Extensions;
 use super::{example, soon};
-use crate::fuzzing;
 use crate::smtp::SmtpError;
 
 const WORDS: [&str; 24] = [
@@ -70,7 +69,7 @@ fn read_all(input: &[u8]) {
 
 #[test]
 fn any_change_of_the_corpus_is_read_or_refused() {
-    fuzzing::run("smtp", &WORDS, read_all);
+    mailroom_fuzzing::run(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/smtp"), &WORDS, read_all);
 }
 
 #[test]
@@ -82,6 +81,6 @@ fn the_time_for_replies_grows_with_their_length_alone() {
         (b"250 ", b"5.7.8 "),
         (b"", b"\r\n"),
     ] {
-        fuzzing::is_linear(piece, start, 60_000 / piece.len(), read_all);
+        mailroom_fuzzing::is_linear(piece, start, 60_000 / piece.len(), read_all);
     }
 }

@@ -1,5 +1,13 @@
 //! Fuzzing on stable Rust, without tools: inputs that are made from a kept corpus, the same ones at each run.
+//!
+//! It serves the tests of every crate that reads what strangers write, and is linked into nothing else.
 #![allow(clippy::disallowed_methods, reason = "a test reads its own switch, and measures time")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "it serves tests, which fail by panicking"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -11,12 +19,12 @@ const INPUTS: u64 = 4_000;
 /// The longest input that is made by many small changes.
 const MAX_INPUT: usize = 8 * 1024;
 
-/// Feeds `check` with inputs made from the corpus in `folder` and the words of the protocol.
+/// Feeds `check` with inputs made from the files in `folder` and the words of the language.
 ///
 /// # Panics
 /// With the input, when `check` does.
-pub(crate) fn run(folder: &str, words: &[&str], check: impl Fn(&[u8])) {
-    let corpus = corpus(folder);
+pub fn run(folder: &str, words: &[&str], check: impl Fn(&[u8])) {
+    let corpus = corpus(Path::new(folder));
     let count = std::env::var("MAILROOM_FUZZ_INPUTS").map_or(INPUTS, |text| text.parse().unwrap());
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for input in &corpus {
@@ -50,7 +58,7 @@ pub(crate) fn run(folder: &str, words: &[&str], check: impl Fn(&[u8])) {
 ///
 /// # Panics
 /// When sixteen times the input takes more than eighty times as long, five times in a row.
-pub(crate) fn is_linear(piece: &[u8], start: &[u8], repeats: usize, check: impl Fn(&[u8])) {
+pub fn is_linear(piece: &[u8], start: &[u8], repeats: usize, check: impl Fn(&[u8])) {
     let time = |repeats: usize| {
         let input = [start, &piece.repeat(repeats)].concat();
         let once = || {
@@ -66,15 +74,25 @@ pub(crate) fn is_linear(piece: &[u8], start: &[u8], repeats: usize, check: impl 
     assert!(ratios.len() < 5, "{}: {ratios:?}", piece.escape_ascii());
 }
 
-/// The files of a folder, with CRLF at their lines' ends.
-fn corpus(folder: &str) -> Vec<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder);
-    let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// The files of a folder. Lines end in CRLF, as they do on the wire.
+fn corpus(folder: &Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
     files.sort();
-    files
-        .iter()
-        .map(|file| std::fs::read_to_string(file).unwrap().replace('\n', "\r\n").into_bytes())
-        .collect()
+    assert!(!files.is_empty(), "{} has no files", folder.display());
+    files.iter().map(|file| with_crlf(&std::fs::read(file).unwrap())).collect()
+}
+
+fn with_crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(bytes.len() + 64);
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' && (at == 0 || bytes[at - 1] != b'\r') {
+            lines.push(b'\r');
+        }
+        lines.push(*byte);
+    }
+    lines
 }
 
 /// A generator of numbers: xorshift64* (Vigna 2016).
