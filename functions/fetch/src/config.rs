@@ -22,6 +22,8 @@ pub struct Config {
     pub schedule_role_arn: String,
     /// `MAILROOM_FETCH_FUNCTION_ARN`: the function that schedules start.
     pub fetch_function_arn: String,
+    /// `MAILROOM_METRIC_NAMESPACE`: the namespace of its metrics in CloudWatch. Optional: it writes none.
+    pub metric_namespace: Option<String>,
     /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`: what is trusted, and what may be connected to.
     pub network: NetworkConfig,
 }
@@ -42,6 +44,7 @@ impl Config {
             schedule_group: environment.required("MAILROOM_SCHEDULE_GROUP"),
             schedule_role_arn: environment.required("MAILROOM_SCHEDULE_ROLE_ARN"),
             fetch_function_arn: environment.required("MAILROOM_FETCH_FUNCTION_ARN"),
+            metric_namespace: environment.optional("MAILROOM_METRIC_NAMESPACE"),
             network: NetworkConfig::from_env(&environment),
         };
         Ok(environment.finish(config)?)

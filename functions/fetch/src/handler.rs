@@ -7,12 +7,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mailroom_auth::tokens::Tokens;
 use mailroom_core::error_chain::Chain;
+use mailroom_core::inbound::interval_health::IntervalHealth;
 use mailroom_core::inbound::poll::Invocation;
 use mailroom_core::inbound::schedule::{self, PollRequest, Position, Range, RetryIs};
 use mailroom_core::inbound::step::PollOutcome;
 use mailroom_core::ports::{Forgotten, Grants, Handover, Listening, PortError, Profiles, Schedules};
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use mailroom_lambda::batch::{self, BatchResponse};
+use mailroom_lambda::metrics::{Metric, Metrics};
 use mailroom_lambda::start::Handler;
 use mailroom_net::clock::Clock;
 use serde_json::Value;
@@ -33,6 +35,7 @@ const CHECK_AGAIN: Duration = Duration::from_secs(30);
 pub struct Fetch<P, G, H, S, M> {
     poller: Arc<Poller<P, G, H, M>>,
     schedules: S,
+    metrics: Metrics,
 }
 
 /// Why an invocation failed as a whole. What fails for one profile is in its status instead.
@@ -93,7 +96,14 @@ where
         mailboxes: M,
         clock: Clock,
     ) -> Self {
-        Self { poller: Arc::new(Poller::new(profiles, tokens, handover, mailboxes, clock)), schedules }
+        let poller = Arc::new(Poller::new(profiles, tokens, handover, mailboxes, clock));
+        Self { poller, schedules, metrics: Metrics::default() }
+    }
+
+    /// Writes what it counts.
+    #[must_use]
+    pub fn reporting(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     fn clock(&self) -> Clock {
@@ -199,12 +209,14 @@ where
             self.ask_for_later_rounds(interval).await?;
         }
         let shards = self.all_listening(interval).await?;
+        let now = self.clock().now();
+        let profiles = shards.iter().flat_map(|(_, listening)| &listening.profiles);
+        self.report_health(interval, &IntervalHealth::of(profiles, now));
         let listening: usize =
             shards.iter().map(|(_, listening)| listening.profiles.len() + listening.unreadable).sum();
         if listening == 0 {
             return self.schedules.left(interval).await;
         }
-        let now = self.clock().now();
         let due: Vec<(u8, Vec<Profile>)> = shards
             .into_iter()
             .map(|(shard, listening)| {
@@ -222,6 +234,42 @@ where
             .map(|(shard, profiles)| (*shard, profiles.iter().map(schedule::sort_key).collect()))
             .collect();
         self.poller.handover.request(&schedule::batches(interval, &keys)).await
+    }
+
+    fn report_health(&self, interval: RefreshInterval, health: &IntervalHealth) {
+        let metrics = [
+            Metric::count("Plans", 1),
+            Metric::count("ProfilesListening", health.listening),
+            Metric::count("ProfilesFailing", health.failing),
+            Metric::count("ProfilesNeedingOwner", health.need_owner),
+            Metric::count("ProfilesNotReached", health.not_reached),
+            Metric::count("MessagesDeferred", health.deferred_messages),
+        ];
+        self.report(interval, &metrics);
+    }
+
+    fn report_polls(&self, interval: RefreshInterval, polls: usize, outcomes: &[PollOutcome]) {
+        let count = |is: fn(&PollOutcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
+        let handed_over = outcomes.iter().map(|outcome| match outcome {
+            PollOutcome::Read { handed_over, .. } => *handed_over,
+            PollOutcome::Failed(_) | PollOutcome::Postponed | PollOutcome::NotLeased | PollOutcome::Lost => 0,
+        });
+        let metrics = [
+            Metric::count("Polls", polls),
+            // What no outcome tells of failed before there was one.
+            Metric::count(
+                "PollsFailed",
+                polls - outcomes.len() + count(|outcome| matches!(outcome, PollOutcome::Failed(_))),
+            ),
+            Metric::count("PollsPostponed", count(|outcome| matches!(outcome, PollOutcome::Postponed))),
+            Metric::count("MessagesHandedOver", handed_over.sum()),
+        ];
+        self.report(interval, &metrics);
+    }
+
+    fn report(&self, interval: RefreshInterval, metrics: &[Metric]) {
+        let dimension = ("RefreshInterval", interval.seconds().to_string());
+        self.metrics.write(dimension, metrics, self.clock().now());
     }
 
     async fn ask_for_later_rounds(&self, interval: RefreshInterval) -> Result<(), PortError> {
@@ -253,6 +301,8 @@ where
     /// Polls these profiles at the same time, each in a task of its own.
     async fn poll_all(&self, profiles: Vec<Profile>, end: Instant) -> Result<Vec<PollOutcome>, PortError> {
         let invocation = if profiles.len() == 1 { Invocation::Dedicated } else { Invocation::Shared };
+        let (polls, interval) =
+            (profiles.len(), profiles.first().map(|first| first.settings.refresh_interval));
         let mut tasks = JoinSet::new();
         let mut owners = HashMap::new();
         for profile in profiles {
@@ -274,6 +324,9 @@ where
                 warn!(error = %Chain(&error), "a profile could not be polled");
                 first_error = first_error.or(Some(error));
             }
+        }
+        if let Some(interval) = interval {
+            self.report_polls(interval, polls, &outcomes);
         }
         first_error.map_or(Ok(outcomes), Err)
     }

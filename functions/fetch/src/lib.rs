@@ -32,6 +32,7 @@ use mailroom_aws::intervals::Intervals;
 use mailroom_aws::scheduler::ScheduleGroup;
 use mailroom_aws::secrets::Secrets;
 use mailroom_lambda::clock;
+use mailroom_lambda::metrics::Metrics;
 use mailroom_lambda::start::{Network, StartError};
 use mailroom_mail::imap::Connector;
 
@@ -65,5 +66,6 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
     );
     let schedules = Intervals::new(Table::new(&clients, &config.table), schedules, clock::now);
     let imap = Connector::new(tls, allowed);
-    Ok(Fetch::new(table, tokens, handover, schedules, imap, clock::SYSTEM))
+    let metrics = Metrics::new(config.metric_namespace.clone());
+    Ok(Fetch::new(table, tokens, handover, schedules, imap, clock::SYSTEM).reporting(metrics))
 }

@@ -5,12 +5,13 @@
 //! failures), [`deferred`] (messages that could not be read), [`step`] (what a poll and its driver say to each other),
 //! `page` (the hand-over of one page), `backlog` (what is left to hand over), [`poll`] (the whole of it), [`job`] (what a
 //! flow receives), [`mod@truncate`] (what of it goes first when it is too large), [`schedule`] (which profiles an
-//! invocation polls).
+//! invocation polls), [`interval_health`] (how many of them are doing well).
 
 mod backlog;
 pub mod cursor;
 pub mod deferred;
 pub mod failure;
+pub mod interval_health;
 pub mod isolation;
 pub mod job;
 pub mod listing;
