@@ -3,3 +3,4 @@
 mod deployed;
 mod rights;
 mod secrecy;
+mod watching;
