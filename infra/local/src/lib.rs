@@ -17,6 +17,7 @@ mod job_summary;
 pub mod jobs;
 pub mod lmtp;
 pub mod logs;
+pub mod npm;
 pub mod openid;
 pub mod packages;
 pub mod problem;

