@@ -5,6 +5,7 @@ use mailroom_lambda::start::{NetworkConfig, StartError};
 use mailroom_mail::smtp::EhloName;
 
 use crate::access::{Access, RequiredClaim, Scopes};
+use crate::console::Availability;
 use crate::job_queues::JobQueues;
 
 /// The function's settings, one for each variable of its environment.
@@ -35,6 +36,8 @@ pub struct Config {
     /// `MAILROOM_API_SCOPES` (to read, to write, to send, with commas) and `MAILROOM_API_CLAIM` (`name=value`). Optional:
     /// every caller whom API Gateway lets in may do everything.
     pub access: Access,
+    /// `MAILROOM_CONSOLE`: `open`, where the API lets everybody in. Optional: there is no console.
+    pub console: Availability,
     /// `MAILROOM_EHLO_NAME`: the host name that SMTP servers are told. Optional: the sender's domain.
     pub ehlo_name: Option<EhloName>,
     /// `MAILROOM_CA_BUNDLE` and `MAILROOM_ALLOWED_HOSTS`: what is trusted, and what may be connected to.
@@ -77,6 +80,7 @@ impl Config {
                 scopes: environment.parsed("MAILROOM_API_SCOPES", Scopes::parse),
                 claim: environment.parsed("MAILROOM_API_CLAIM", RequiredClaim::parse),
             },
+            console: environment.parsed("MAILROOM_CONSOLE", Availability::parse).unwrap_or(Availability::Off),
             ehlo_name: environment.parsed("MAILROOM_EHLO_NAME", EhloName::parse),
             network: NetworkConfig::from_env(&environment),
         };

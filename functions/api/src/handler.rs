@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use mailroom_contract::autoconfig::ProviderList;
 use mailroom_contract::connection_test::Alive;
 use mailroom_contract::route::{self, Found, Operation, Right, Segments};
@@ -13,6 +14,8 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::access::Access;
 use crate::autoconfig::SettingsSearch;
+use crate::console::Console;
+use crate::console::operations::{Answer, Call, Operations};
 use crate::flow_schemas::FlowSchemas;
 use crate::http::base_path::BasePath;
 use crate::http::problem::ApiError;
@@ -40,6 +43,7 @@ pub struct Api {
     pub(crate) settings_search: SettingsSearch,
     pub(crate) flow_schemas: FlowSchemas,
     pub(crate) access: Access,
+    pub(crate) console: Console,
     pub(crate) base_path: BasePath,
 }
 
@@ -77,7 +81,10 @@ impl Api {
     async fn serve(&self, request: &Request) -> Result<Response, ApiError> {
         let below_base = self.base_path.strip(request.path());
         let path = below_base.unwrap_or_else(|| request.path());
-        let (operation, Segments { id, message }) = match route::find(request.method(), path) {
+        if let Some(page) = Box::pin(self.console.serve(self, request, path)).await {
+            return Ok(page);
+        }
+        let (operation, segments) = match route::find(request.method(), path) {
             Found::Operation(operation, segments) => (operation, segments),
             // A browser asks before it sends; API Gateway adds what CORS needs.
             Found::OtherMethods(_) if request.method() == "OPTIONS" => return Ok(Response::empty(204)),
@@ -86,11 +93,22 @@ impl Api {
                 return Err(ApiError::NotFound("This path does not exist; see /openapi.json.".to_owned()));
             }
         };
-        self.access.check(request.caller(), operation)?;
-        let target = id.clone();
-        let response = self.perform(request, operation, Segments { id, message }).await?;
-        note_change(request, operation, &target, response.change());
+        let response = self.admit(request, operation, segments).await?;
         Ok(if below_base.is_some() { response.below(&self.base_path) } else { response })
+    }
+
+    /// Performs an operation, if the caller may have it performed.
+    async fn admit(
+        &self,
+        request: &Request,
+        operation: Operation,
+        segments: Segments,
+    ) -> Result<Response, ApiError> {
+        self.access.check(request.caller(), operation)?;
+        let target = segments.id.clone();
+        let response = self.perform(request, operation, segments).await?;
+        note_change(request, operation, &target, response.change());
+        Ok(response)
     }
 
     async fn perform(
@@ -142,6 +160,16 @@ impl Api {
             Operation::GetFlowJobSchema => Ok(public(FLOW_JOB_SCHEMA)),
             Operation::GetHealth => Ok(Response::json(200, &Alive { status: "ok" })),
         }
+    }
+}
+
+impl Operations for Api {
+    fn ask<'a>(&'a self, of: &'a Request, call: Call) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let (operation, segments, request) = call.into_request(of);
+            let performed = self.admit(&request, operation, segments).await;
+            Answer::of(&performed.unwrap_or_else(ApiError::response))
+        })
     }
 }
 

@@ -9,6 +9,7 @@
 //! 7. `uploads`: files to attach, which go to the bucket directly.
 //! 8. `autoconfig`: the settings of an address, before there is a profile.
 //! 9. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
+//! 10. `console`: pages for people, which do what they do by the same operations.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
 //! polled without its owner seeing it. Deliberately absent: caches, sessions, and any proof of who the caller is, which API
@@ -17,6 +18,7 @@
 pub mod access;
 mod autoconfig;
 pub mod config;
+pub mod console;
 mod flow_schemas;
 mod handler;
 mod http;
@@ -48,6 +50,7 @@ use mailroom_mail::{imap, smtp};
 
 use crate::autoconfig::SettingsSearch;
 use crate::config::Config;
+use crate::console::Console;
 use crate::flow_schemas::FlowSchemas;
 pub use crate::handler::Api;
 use crate::http::base_path::BasePath;
@@ -115,6 +118,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         settings_search,
         flow_schemas: FlowSchemas { table, queues: config.job_queues.clone() },
         access: config.access.clone(),
+        console: Console::new(config.console, &config.public_url),
         base_path: BasePath::of(&config.public_url),
     })
 }

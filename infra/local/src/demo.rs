@@ -261,7 +261,8 @@ async fn no_job(demo: &Demo) -> Problem {
 
 fn where_things_are(demo: &Demo) -> String {
     format!(
-        "\n  HTTP API      {}\n\
+        "\n  console       {}/console\n\
+         \x20 HTTP API      {}\n\
          \x20 the profile   curl {}/profiles/{}\n\
          \x20 AWS endpoint  {}   (access key {}, secret key {}, region {})\n\
          \x20 job queue     {}\n\
@@ -273,6 +274,7 @@ fn where_things_are(demo: &Demo) -> String {
          \x20 names         {}\n\n\
          \x20 Send more messages from another terminal:\n\n\
          \x20     cargo local mail --subject \"Hello\" --text \"Is anybody there?\"\n",
+        demo.stack.api.url,
         demo.stack.api.url,
         demo.stack.api.url,
         demo.profile,

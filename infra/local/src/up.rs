@@ -190,6 +190,7 @@ fn description(toolbox: &Toolbox, stack: &Stack) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<14}{value}");
     };
+    line("console", &format!("{}/console", stack.api.url));
     line("HTTP API", &stack.api.url);
     line("", "open to every program on this machine");
     line("AWS endpoint", &stack.endpoint);

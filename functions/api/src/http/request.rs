@@ -115,13 +115,36 @@ impl Request {
         &self.event.request_context.request_id
     }
 
+    /// A request of the same caller for an operation of the API. `headers` have names in lower case.
+    pub(crate) fn derived(
+        &self,
+        method: &str,
+        query: String,
+        headers: HashMap<String, String>,
+        body: Option<String>,
+    ) -> Self {
+        let Context { request_id, authorizer, .. } = &self.event.request_context;
+        let http = Http { method: method.to_owned() };
+        let (request_id, authorizer) = (request_id.clone(), authorizer.clone());
+        let event = Event {
+            raw_path: String::new(),
+            raw_query_string: Some(query),
+            headers,
+            cookies: Vec::new(),
+            request_context: Context { request_id, http, authorizer },
+            body,
+            is_base64_encoded: false,
+        };
+        Self { event }
+    }
+
     /// Who asks.
     pub(crate) const fn caller(&self) -> Caller<'_> {
         Caller::new(&self.event.request_context.authorizer)
     }
 
     /// Header names come in lower case.
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.event.headers.get(name).map(String::as_str)
     }
 
@@ -130,7 +153,31 @@ impl Request {
         self.json_within(MAX_BODY)
     }
 
+    /// The fields of a form (`application/x-www-form-urlencoded`), in order.
+    pub(crate) fn form(&self) -> Result<Vec<(String, String)>, ApiError> {
+        let wrong = || ApiError::Unreadable("The form cannot be read: it is not UTF-8.".to_owned());
+        let bytes = self.bytes_within(MAX_BODY)?.unwrap_or_default();
+        let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        let fields = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(name)?, decode(value)?))
+        });
+        fields.collect::<Option<_>>().ok_or_else(wrong)
+    }
+
     fn json_within(&self, limit: Limit) -> Result<Option<Value>, ApiError> {
+        let Some(bytes) = self.bytes_within(limit)? else { return Ok(None) };
+        if !self.header("content-type").is_none_or(is_json) {
+            return Err(ApiError::ContentType);
+        }
+        // The error's own words: they tell line and column, and quote nothing.
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| ApiError::Unreadable(format!("The body is not JSON: {error}.")))
+    }
+
+    fn bytes_within(&self, limit: Limit) -> Result<Option<Vec<u8>>, ApiError> {
         let Some(body) = self.event.body.as_deref().filter(|body| !body.is_empty()) else { return Ok(None) };
         if body.len() > limit.bytes * 4 / 3 + 4 {
             return Err(ApiError::TooLarge(limit.words));
@@ -145,13 +192,7 @@ impl Request {
         if bytes.len() > limit.bytes {
             return Err(ApiError::TooLarge(limit.words));
         }
-        if !self.header("content-type").is_none_or(is_json) {
-            return Err(ApiError::ContentType);
-        }
-        // The error's own words: they tell line and column, and quote nothing.
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| ApiError::Unreadable(format!("The body is not JSON: {error}.")))
+        Ok(Some(bytes))
     }
 
     /// The body as JSON; an error when there is none.

@@ -81,6 +81,32 @@ impl Response {
             .with_header("x-content-type-options", "nosniff")
     }
 
+    /// A page of the console: HTML that loads files of ours alone, and is shown in no frame.
+    pub(crate) fn console(status: u16, html: String) -> Self {
+        Self { body: Some(html), ..Self::empty(status) }
+            .with_header("content-type", "text/html; charset=utf-8")
+            .with_header(
+                "content-security-policy",
+                // connect-src: a connection test comes back into the form, so that nobody types a password twice.
+                "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                 form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            )
+            .with_header("referrer-policy", "same-origin")
+            .with_header("x-content-type-options", "nosniff")
+    }
+
+    /// A file that is the same for as long as its name is.
+    pub(crate) fn file(content_type: &str, text: &str) -> Self {
+        Self::text(200, text)
+            .with_header("content-type", content_type)
+            .with_header("cache-control", "public, max-age=31536000, immutable")
+    }
+
+    /// The body, if there is one.
+    pub(crate) fn body(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+
     /// The same response with a cookie (RFC 6265 §4.1).
     pub(crate) fn with_cookie(mut self, cookie: String) -> Self {
         self.cookies.push(cookie);

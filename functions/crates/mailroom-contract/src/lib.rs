@@ -12,6 +12,7 @@
 pub mod address;
 pub mod autoconfig;
 pub mod connection_test;
+pub mod console_route;
 pub mod field;
 pub mod flow_schema;
 pub mod message;

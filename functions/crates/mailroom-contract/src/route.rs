@@ -165,16 +165,16 @@ impl Operation {
 
 /// The method and path of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
+pub struct Route<T = Operation> {
     /// What a request to the route does.
-    pub operation: Operation,
+    pub operation: T,
     /// The method of the route.
     pub method: Method,
     /// The path. `{id}` and `{message}` each match one segment.
     pub path: &'static str,
 }
 
-const fn route(operation: Operation, method: Method, path: &'static str) -> Route {
+pub(crate) const fn route<T: Copy>(operation: T, method: Method, path: &'static str) -> Route<T> {
     Route { operation, method, path }
 }
 
@@ -213,9 +213,9 @@ pub const ROUTES: [Route; 29] = [
 
 /// The result of [`find`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Found<T = Operation> {
     /// The route exists: its operation, and the segments of the path.
-    Operation(Operation, Segments),
+    Operation(T, Segments),
     /// The path exists, but for these methods only.
     OtherMethods(Vec<Method>),
     /// The path does not exist.
@@ -234,9 +234,14 @@ pub struct Segments {
 /// Finds the operation of a request. `path` as it was sent, percent-encoded (RFC 3986 §2.1).
 #[must_use]
 pub fn find(method: &str, path: &str) -> Found {
+    find_in(&ROUTES, method, path)
+}
+
+/// Finds a request's operation in a table.
+pub(crate) fn find_in<T: Copy>(routes: &[Route<T>], method: &str, path: &str) -> Found<T> {
     let mut methods = Vec::new();
     let mut literal = false;
-    for route in ROUTES {
+    for route in routes {
         let Some(segments) = matches(route.path, path) else { continue };
         // A literal path, such as /profiles/test, is not an id for another route.
         if literal && route.path.contains('{') {

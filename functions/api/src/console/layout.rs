@@ -1,0 +1,96 @@
+//! What all pages have.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::console::asset::{SCRIPT, STYLE};
+use crate::console::visit::Links;
+
+/// What a request is answered with.
+pub(crate) enum Reply {
+    /// A page.
+    Page(Page),
+    /// Another page, at this address.
+    Redirect(String),
+}
+
+/// The parts of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The mailboxes.
+    Mailboxes,
+    /// The flow schemas.
+    FlowSchemas,
+}
+
+/// A page.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) title: String,
+    pub(crate) part: Part,
+    pub(crate) main: Markup,
+}
+
+impl Page {
+    /// A page that says why something is not done.
+    pub(crate) fn sorry(status: u16, heading: &str, words: &str, links: &Links) -> Self {
+        let main = html! {
+            div class="narrow" {
+                h1 { (heading) }
+                p { (words) }
+                p { a class="button" href=(links.to("")) { "To the mailboxes" } }
+            }
+        };
+        Self { status, title: heading.to_owned(), part: Part::Mailboxes, main }
+    }
+}
+
+/// The whole document.
+pub(crate) fn document(page: &Page, links: &Links) -> String {
+    let style = links.to(&format!("static/{}", STYLE.name()));
+    let script = links.to(&format!("static/{}", SCRIPT.name()));
+    let here = |part: Part| (page.part == part).then_some("page");
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (page.title) " – Mailroom" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href=(style);
+                script src=(script) defer {}
+            }
+            body {
+                a class="skip" href="#main" { "Skip to the content" }
+                header class="top" {
+                    a class="brand" href=(links.to("")) { span class="mark" aria-hidden="true" {} "Mailroom" }
+                    nav aria-label="Main" {
+                        a href=(links.to("")) aria-current=[here(Part::Mailboxes)] { "Mailboxes" }
+                        a href=(links.to("flow-schemas")) aria-current=[here(Part::FlowSchemas)] { "Flow schemas" }
+                    }
+                }
+                main id="main" tabindex="-1" { (page.main) }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// What was done, at the top of the page that a change leads to. The address holds its key.
+pub(crate) fn notice(done: &str) -> Markup {
+    let words = match done {
+        "saved" => "Saved. Mailroom uses the settings from the next poll on, which is due now.",
+        "untested" => "Saved untested. The next poll is due now; this page then says whether it worked.",
+        "poll" => "A poll is on its way. Load the page again in a moment to see what came of it.",
+        "listens" => "The mailbox is polled from now on.",
+        "paused" => "Paused. New messages wait in the mailbox, and are fetched when it listens again.",
+        "deleted" => "Deleted.",
+        "schema" => "The flow schema is saved.",
+        "signed-out" => "Signed out. Mailroom no longer has access to the mailbox.",
+        "resent" => "The message is queued again, for those whom no server has taken it for.",
+        "cancelled" => "The message is cancelled.",
+        _ => return html! {},
+    };
+    html! { p class="notice" role="status" { (words) } }
+}

@@ -1,0 +1,114 @@
+//! The routes of the console: pages for people. They have a table of their own, because they are no contract: the OpenAPI
+//! document does not describe them, and they change with the pages.
+
+use crate::route::{Found, Method, Route, find_in, route};
+
+/// What a request of the console asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Page {
+    /// Shows all mailboxes.
+    Mailboxes,
+    /// Shows the form for a new profile.
+    NewProfile,
+    /// Takes that form.
+    CreateProfile,
+    /// Shows how a profile is doing.
+    Status,
+    /// Shows the form of a profile.
+    General,
+    /// Takes that form.
+    SaveProfile,
+    /// Asks whether a profile is to go.
+    ConfirmDeletion,
+    /// Removes a profile.
+    DeleteProfile,
+    /// Polls a profile now.
+    PollNow,
+    /// Lets a profile listen, or pauses it.
+    SetListen,
+    /// Begins a sign-in for a profile.
+    SignIn,
+    /// Signs a profile out.
+    SignOut,
+    /// Sends a message again to those whom nobody has taken it for.
+    ResendMessage,
+    /// Cancels a message that is queued.
+    CancelMessage,
+    /// Shows all flow schemas.
+    FlowSchemas,
+    /// Shows the form for a new flow schema.
+    NewFlowSchema,
+    /// Takes that form.
+    CreateFlowSchema,
+    /// Shows the form of a flow schema.
+    FlowSchema,
+    /// Takes that form.
+    SaveFlowSchema,
+    /// Removes a flow schema that no profile uses.
+    DeleteFlowSchema,
+    /// Returns a style sheet or a script.
+    StaticFile,
+}
+
+/// All routes of the console.
+pub const CONSOLE_ROUTES: [Route<Page>; 21] = [
+    route(Page::Mailboxes, Method::Get, "/console"),
+    route(Page::NewProfile, Method::Get, "/console/profiles/new"),
+    route(Page::CreateProfile, Method::Post, "/console/profiles/new"),
+    route(Page::Status, Method::Get, "/console/profiles/{id}"),
+    route(Page::General, Method::Get, "/console/profiles/{id}/general"),
+    route(Page::SaveProfile, Method::Post, "/console/profiles/{id}/general"),
+    route(Page::ConfirmDeletion, Method::Get, "/console/profiles/{id}/delete"),
+    route(Page::DeleteProfile, Method::Post, "/console/profiles/{id}/delete"),
+    route(Page::PollNow, Method::Post, "/console/profiles/{id}/fetch"),
+    route(Page::SetListen, Method::Post, "/console/profiles/{id}/listen"),
+    route(Page::SignIn, Method::Post, "/console/profiles/{id}/authorize"),
+    route(Page::SignOut, Method::Post, "/console/profiles/{id}/sign-out"),
+    route(Page::ResendMessage, Method::Post, "/console/profiles/{id}/messages/{message}/resend"),
+    route(Page::CancelMessage, Method::Post, "/console/profiles/{id}/messages/{message}/cancel"),
+    route(Page::FlowSchemas, Method::Get, "/console/flow-schemas"),
+    route(Page::NewFlowSchema, Method::Get, "/console/new-flow-schema"),
+    route(Page::CreateFlowSchema, Method::Post, "/console/new-flow-schema"),
+    route(Page::FlowSchema, Method::Get, "/console/flow-schemas/{id}"),
+    route(Page::SaveFlowSchema, Method::Post, "/console/flow-schemas/{id}"),
+    route(Page::DeleteFlowSchema, Method::Post, "/console/flow-schemas/{id}/delete"),
+    route(Page::StaticFile, Method::Get, "/console/static/{id}"),
+];
+
+/// Finds what a request of the console asks for.
+#[must_use]
+pub fn find_page(method: &str, path: &str) -> Found<Page> {
+    find_in(&CONSOLE_ROUTES, method, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openapi;
+    use crate::route::ROUTES;
+
+    #[test]
+    fn every_page_finds_itself() {
+        for route in CONSOLE_ROUTES {
+            let path = route.path.replace("{id}", "01JDC").replace("{message}", "a-1");
+            match find_page(route.method.as_str(), &path) {
+                Found::Operation(page, _) => assert_eq!(page, route.operation, "{path}"),
+                other @ (Found::OtherMethods(_) | Found::Nothing) => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn pages_are_no_part_of_the_contract() {
+        let document = openapi::document();
+        for (path, _) in document["paths"].as_object().unwrap() {
+            assert!(!path.starts_with("/console"), "{path} is in the OpenAPI document");
+        }
+        for route in ROUTES {
+            assert!(!route.path.starts_with("/console"), "{} is in the API's table", route.path);
+        }
+        for route in CONSOLE_ROUTES {
+            assert!(route.path.starts_with("/console"), "{}", route.path);
+        }
+    }
+}
