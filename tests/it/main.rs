@@ -2,7 +2,7 @@
 //! Read a name as a statement of fact, and its test as the transcript that shows it.
 //!
 //! [`fetch`], [`send`] and [`api`] hold what their functions promise; [`oauth2`] what profiles that log in with tokens
-//! do across the three. [`stack`] starts the functions as AWS does, by their schedules and queues, and searches all
+//! do across the three; [`console`] what people see of them. [`stack`] starts the functions as AWS does, by their schedules and queues, and searches all
 //! output for secrets. [`manual`] runs every command of the API manual. What ports and their fakes can show is not
 //! here but beside the code.
 #![allow(
@@ -15,6 +15,7 @@
 )]
 
 mod api;
+mod console;
 mod fetch;
 mod manual;
 mod oauth2;

@@ -44,6 +44,19 @@ impl Browser {
     /// When it cannot be installed or started.
     #[must_use]
     pub fn start(handle: &Handle) -> Self {
+        Self::start_with(handle, true)
+    }
+
+    /// Starts a browser that runs no script of any page.
+    ///
+    /// # Panics
+    /// When it cannot be installed or started.
+    #[must_use]
+    pub fn without_scripts(handle: &Handle) -> Self {
+        Self::start_with(handle, false)
+    }
+
+    fn start_with(handle: &Handle, scripts: bool) -> Self {
         debian::ensure_installed(&PROGRAMS, &["chromium", "chromium-driver"]);
         let profile = tempfile::tempdir().expect("a temporary folder");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
@@ -56,8 +69,12 @@ impl Browser {
             "binary": "/usr/bin/chromium",
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=900,700",
                 format!("--user-data-dir={}", profile.path().join("profile").display())],
+            "prefs": {"profile.managed_default_content_settings.javascript": if scripts { 1 } else { 2 }},
         });
-        let wanted = json!({"acceptInsecureCerts": true, "goog:chromeOptions": options});
+        let logs = json!({"browser": "ALL", "performance": "ALL"});
+        let wanted = json!({
+            "acceptInsecureCerts": true, "goog:chromeOptions": options, "goog:loggingPrefs": logs,
+        });
         let mut browser = Self {
             _driver: driver.expect("the driver starts"),
             _profile: profile,
@@ -90,8 +107,76 @@ impl Browser {
     /// The text of the page that a person can see.
     #[must_use]
     pub fn text(&self) -> String {
-        let script = json!({"script": "return document.body ? document.body.innerText : ''", "args": []});
-        self.command(&Method::POST, "/execute/sync", &script).as_str().unwrap_or_default().to_owned()
+        let text = self.script("return document.body ? document.body.innerText : ''");
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The page as it came, with what scripts have changed since.
+    #[must_use]
+    pub fn source(&self) -> String {
+        self.command(&Method::GET, "/source", &Value::Null).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Runs a script of the test's own in the page. Returns what it returns.
+    #[must_use]
+    pub fn script(&self, script: &str) -> Value {
+        self.command(&Method::POST, "/execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// Runs a script that tells its result to the function that it gets as its last argument.
+    #[must_use]
+    pub fn script_with_callback(&self, script: &str) -> Value {
+        self.command(&Method::POST, "/execute/async", &json!({"script": script, "args": []}))
+    }
+
+    /// Shows pages as this reader wants them, in a window of this size.
+    pub fn look(&self, scheme: &str, width: u32, height: u32) {
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        let _ = self.chromium("Emulation.setEmulatedMedia", &json!({"features": features}));
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        let _ = self.chromium("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// What the browser has complained about since it was last asked: errors, and what a policy has kept from loading.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let is_advice =
+            |entry: &&Value| matches!(entry.get("level").and_then(Value::as_str), Some("DEBUG" | "INFO"));
+        self.log("browser").iter().filter(|entry| !is_advice(entry)).map(Value::to_string).collect()
+    }
+
+    /// The addresses that were asked for since this was last asked.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        let entries = self.log("performance");
+        let messages = entries.iter().filter_map(|entry| entry.get("message")?.as_str());
+        let messages = messages.filter_map(|text| serde_json::from_str::<Value>(text).ok());
+        let url = |message: Value| {
+            let sent = message.pointer("/message/method")? == "Network.requestWillBeSent";
+            sent.then(|| Some(message.pointer("/message/params/request/url")?.as_str()?.to_owned()))?
+        };
+        messages.filter_map(url).collect()
+    }
+
+    /// A picture of the whole page (PNG), beyond the window too.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn whole_picture(&self) -> Vec<u8> {
+        let picture = self.chromium("Page.captureScreenshot", &json!({"captureBeyondViewport": true}));
+        let data = picture.get("data").and_then(Value::as_str).unwrap_or_default();
+        STANDARD.decode(data).expect("a picture")
+    }
+
+    fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.command(&Method::POST, "/se/log", &json!({"type": kind}));
+        entries.as_array().cloned().unwrap_or_default()
+    }
+
+    /// A command of Chromium's own.
+    fn chromium(&self, name: &str, parameters: &Value) -> Value {
+        self.command(&Method::POST, "/goog/cdp/execute", &json!({"cmd": name, "params": parameters}))
     }
 
     /// Waits until the page shows these words.

@@ -11,6 +11,7 @@
 //! | SMTP | aiosmtpd, which fails on command, and Postfix | [`smtp_server`], [`postfix`] |
 //! | OAuth2 | an OpenID provider, and mail servers that introspect its tokens | [`openid`] |
 //! | clients of the API | HTTP, a cookie jar, Chromium, and made-up requests | [`api`], [`agent`], [`browser`], [`schemathesis`] |
+//! | people who need more of a page than its looks | axe-core, in Chromium | [`axe`] |
 //! | readers of the documents | a shell that runs the commands that they show | [`readme`], [`shell`] |
 //!
 //! Read first: [`world`], then its modules, which hold what a scenario does (`profiles`, `sending`, `oauth2`) and sees
@@ -26,6 +27,7 @@ pub mod api;
 pub mod aws;
 pub mod aws_call;
 pub mod aws_proxy;
+pub mod axe;
 pub mod browser;
 pub mod custom_domain;
 pub mod debian;

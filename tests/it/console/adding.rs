@@ -1,0 +1,166 @@
+//! A mailbox is added, watched, paused and deleted, by whoever has never seen the console.
+
+use mailroom_core::health::ProfileState;
+use mailroom_core::profile::ProfileId;
+use mailroom_tests::browser::Browser;
+use mailroom_tests::openid::Mechanism;
+use mailroom_tests::secret_scan;
+use mailroom_tests::world::{World, message};
+use serde_json::json;
+
+use super::{NOBODY, assert_secret, fill_in, page};
+
+#[test]
+fn a_mailbox_is_added_by_the_form_and_every_fault_stands_at_its_field() {
+    let world = World::for_browsers();
+    let browser = Browser::start(world.handle());
+    browser.open(&page(&world, ""));
+    browser.wait_for("No mailbox yet");
+    browser.click("main .button.primary");
+    browser.wait_for("Add a mailbox");
+
+    // Nothing is filled in: what the API would say stands at the fields, and the summary leads there.
+    browser.click("button[value=save]");
+    browser.wait_for("This is not saved yet");
+    for words in ["Name is required", "Login is required"] {
+        assert!(browser.text().contains(words), "{words}: {}", browser.text());
+    }
+    let described = browser.script(
+        "const field = document.querySelector('#name');
+         const words = document.getElementById(field.getAttribute('aria-describedby').split(' ')[0]);
+         return [field.getAttribute('aria-invalid'), words.textContent, document.activeElement.className]",
+    );
+    assert_eq!(described, json!(["true", "Name is required", "summary"]));
+    browser.click(".summary a[href='#name']");
+
+    // Another port, another password: each is named, and what was typed stays.
+    fill_in(&world, &browser, "Support");
+    browser.fill("[name=imap_port]", NOBODY);
+    browser.click("button[value=test]");
+    browser.wait_for("Does not work");
+    assert!(browser.text().contains("IMAP host or port: the server cannot be reached"), "{}", browser.text());
+    browser.fill("[name=imap_port]", &world.servers().dovecot().ports().imaps.to_string());
+    browser.fill("[name='plain.password']", "not-the-password");
+    browser.click("button[value=test]");
+    browser.wait_for("Password or the login is not what the server accepts");
+    // The server's own words.
+    assert!(browser.text().contains("Authentication failed"), "{}", browser.text());
+    assert_eq!(world.api().get("/profiles").expect(200).body["items"], json!([]));
+
+    // Right at last. The script keeps what was typed; the page itself never held it.
+    browser.fill("[name='plain.password']", world.password());
+    browser.click("button[value=test]");
+    browser.wait_for("Logged in.");
+    assert_secret(&browser);
+    let offered =
+        browser.script("return [...document.querySelectorAll('#mailboxes option')].map(o => o.value)");
+    assert!(offered.as_array().unwrap().contains(&json!("INBOX")), "{offered}");
+    browser.click("button[value=save]");
+    browser.wait_for("Saved. Mailroom uses the settings");
+    assert_secret(&browser);
+    let id = browser.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+
+    world.deliver(&message("By the console"));
+    world.poll();
+    let profile = ProfileId::parse(&id).unwrap();
+    assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
+    browser.open(&page(&world, ""));
+    browser.wait_for("Working");
+    for words in ["Support", world.login(), "5 minutes", "just now"] {
+        assert!(browser.text().contains(words), "{words}: {}", browser.text());
+    }
+    pause_and_delete(&world, &browser, &id);
+}
+
+fn pause_and_delete(world: &World, browser: &Browser, id: &str) {
+    let listens = || world.api().get(&format!("/profiles/{id}")).expect(200).body["listen"].clone();
+    browser.click("[role=switch]");
+    browser.wait_for("Paused.");
+    assert_eq!(listens(), false);
+    browser.wait_for("Not listening");
+    browser.click("[role=switch]");
+    browser.wait_for("is polled from now on");
+    assert_eq!(listens(), true);
+    browser.click("form[action$=fetch] button");
+    browser.wait_for("A poll is on its way");
+
+    browser.click("a.danger");
+    browser.wait_for("Delete Support?");
+    browser.click("main a.button");
+    browser.wait_for("State");
+    browser.click("a.danger");
+    browser.wait_for("Delete Support?");
+    browser.click("button.danger");
+    browser.wait_for("No mailbox yet");
+    let _ = world.api().get(&format!("/profiles/{id}")).expect(404);
+}
+
+#[test]
+fn a_mailbox_that_is_signed_in_for_is_added_and_works() {
+    let world = World::for_browsers();
+    let browser = Browser::start(world.handle());
+    let client = world.sign_in_client();
+    let provider = world.open_id();
+    browser.open(&page(&world, "/profiles/new"));
+    browser.fill("[name=name]", "Sales");
+    browser.fill("[name=imap_host]", "127.0.0.1");
+    browser.fill("[name=imap_port]", &provider.dovecot(Mechanism::Xoauth2).ports().imaps.to_string());
+    browser.click("[value=oauth2]");
+    browser.fill("[name='oauth2.client_id']", &client.id);
+    browser.fill("[name='oauth2.client_secret']", &client.secret);
+    browser.fill("[name='oauth2.discovery_url']", &provider.provider().issuer());
+    browser.fill("[name='oauth2.login']", world.login());
+    browser.click("summary");
+    browser.fill("[name='oauth2.scopes']", "openid email offline_access mail");
+    browser.click("button[value=save]");
+    browser.wait_for("Not signed in");
+    assert_secret(&browser);
+    let status = browser.url();
+    browser.click("form[action$=authorize] button");
+    browser.wait_for("Go on to the provider");
+    browser.click("main a.primary");
+    browser.wait_for("Sign-in");
+    browser.fill("input[name=login]", world.login());
+    browser.fill("input[name=password]", "any");
+    browser.click("button[type=submit]");
+    browser.wait_for("Continue");
+    browser.click("button[type=submit]");
+    browser.wait_for("Signed in");
+    secret_scan::watch(provider.issued());
+
+    world.poll();
+    browser.open(&status);
+    browser.wait_for("Working");
+    assert!(browser.text().contains("Signed in"), "{}", browser.text());
+    browser.click("form[action$=sign-out] button");
+    browser.wait_for("Signed out.");
+    browser.wait_for("Not signed in");
+}
+
+#[test]
+fn without_scripts_everything_works_by_forms_alone() {
+    let world = World::for_browsers();
+    let browser = Browser::without_scripts(world.handle());
+    browser.open(&page(&world, "/profiles/new"));
+    fill_in(&world, &browser, "Plain");
+    browser.click("button[value=test]");
+    browser.wait_for("Logged in.");
+    assert_secret(&browser);
+    // No page holds a secret, so without a script it is asked for again.
+    browser.click("button[value=save]");
+    browser.wait_for("Password is required");
+    browser.fill("[name='plain.password']", world.password());
+    browser.click("button[value=save]");
+    browser.wait_for("State");
+    browser.click("[role=switch]");
+    browser.wait_for("Paused.");
+
+    // The fields of the other type of login are there without a script too.
+    browser.open(&page(&world, "/profiles/new"));
+    let shown = |css: &str| {
+        browser.script(&format!("return document.querySelector(\"{css}\").checkVisibility()")) == json!(true)
+    };
+    assert!(shown("[name='plain.password']") && !shown("[name='oauth2.client_id']"));
+    browser.click("[value=oauth2]");
+    assert!(!shown("[name='plain.password']") && shown("[name='oauth2.client_id']"));
+}
