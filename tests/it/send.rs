@@ -1,5 +1,6 @@
 //! Outbound messages: sent through real servers, once, with every outcome published.
 
+mod conversations;
 mod copies;
 mod crash;
 mod faults;

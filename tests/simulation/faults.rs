@@ -14,6 +14,8 @@ pub(crate) enum Op {
     ReadLedger,
     NoteHandedOver,
     NoteAutomated,
+    KnownMessages,
+    NoteMessages,
     FlowQueue,
     Credential,
     Put,
@@ -33,7 +35,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Listening,
         Self::Get,
         Self::Lease,
@@ -43,6 +45,8 @@ impl Op {
         Self::ReadLedger,
         Self::NoteHandedOver,
         Self::NoteAutomated,
+        Self::KnownMessages,
+        Self::NoteMessages,
         Self::FlowQueue,
         Self::Credential,
         Self::Put,
@@ -52,11 +56,13 @@ impl Op {
     ];
 
     /// Those of sending.
-    pub(crate) const OF_SENDING: [Self; 11] = [
+    pub(crate) const OF_SENDING: [Self; 13] = [
         Self::ReadSender,
         Self::ReadDelivery,
         Self::BeginDelivery,
         Self::SaveDelivery,
+        Self::KnownMessages,
+        Self::NoteMessages,
         Self::TakeSession,
         Self::ReleaseSession,
         Self::RecordSending,

@@ -10,12 +10,15 @@ use mailroom_core::owner_error::ErrorCode;
 
 use crate::clock;
 use crate::lambda::Run;
-use crate::mailboxes::{Announced, OLD, Truth, content_of_subject};
+use crate::mailboxes::{Announced, OLD, Truth, content_of_subject, parent};
 use crate::scenario::Poison;
 use crate::world::{World, owner_of};
 
 /// How long a FIFO queue drops repeats.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
+
+/// Longer than any invocation of fetch lasts.
+const LONGEST_RUN: Duration = Duration::from_secs(180);
 
 /// By how many minutes a server's clock may be behind.
 const CLOCK_SKEW: i64 = 5;
@@ -53,6 +56,12 @@ pub(crate) enum Violation {
     SaysUnsentSent { message: String },
     /// The last published outcome is not the message's state.
     OutcomeUntold { message: String },
+    /// A message's second job is in another conversation than its first.
+    ConversationChanged { owner: usize, content: u32 },
+    /// A message is not in the conversation of the message that it answers.
+    ConversationLost { owner: usize, content: u32 },
+    /// A message cannot be found by the id that its server reported for it.
+    ReportedIdUnknown { message: String },
     /// The function panicked.
     Panicked { owner: usize },
 }
@@ -95,15 +104,33 @@ impl World {
         let new = Announced {
             at: now,
             job_id: job.job_id.as_str().to_owned(),
+            conversation: job.conversation_id.clone(),
             place: (job.uid_validity, job.uid),
             quarantined: job.kind == Kind::Quarantined,
             redelivered: job.redelivered,
             supersedes: json["supersedes"].as_str().map(str::to_owned),
         };
         let before = truth.jobs.last().cloned();
+        let is_read = |job: &&Announced| !job.quarantined;
+        let first = truth.jobs.iter().find(is_read).map(|job| job.conversation.clone());
+        let changed = !new.quarantined && first.as_ref().is_some_and(|first| *first != new.conversation);
         truth.jobs.push(new.clone());
         let (poisoned, old) = (truth.poison.is_some(), truth.excused == Some(OLD));
         let renumbered = account.renumbered;
+        // What was handed over before the run began that hands this over.
+        let known = parent(content).and_then(|parent| account.truths.get(&parent)).and_then(|parent| {
+            let earlier = |job: &&Announced| job.at + LONGEST_RUN < now;
+            parent.jobs.iter().filter(is_read).find(earlier)
+        });
+        let lost = !new.quarantined
+            && first.is_none()
+            && known.is_some_and(|parent| parent.conversation != new.conversation);
+        if changed {
+            self.violated(Violation::ConversationChanged { owner, content });
+        }
+        if lost {
+            self.violated(Violation::ConversationLost { owner, content });
+        }
         if let Some(before) = before
             && !(before.quarantined && new.supersedes.as_ref() == Some(&before.job_id))
             // Of equal messages that cannot be read nobody knows that they are equal.

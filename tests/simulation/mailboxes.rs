@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mailroom_core::inbound::job::ConversationId;
 use time::OffsetDateTime;
 
 use crate::clock;
@@ -72,6 +73,7 @@ impl Mailbox {
 pub(crate) struct Announced {
     pub(crate) at: Duration,
     pub(crate) job_id: String,
+    pub(crate) conversation: ConversationId,
     /// UIDVALIDITY and UID.
     pub(crate) place: (Option<u32>, u32),
     pub(crate) quarantined: bool,
@@ -189,6 +191,14 @@ impl Account {
     }
 }
 
+/// How many messages a conversation has, each an answer to the one before.
+const CONVERSATION: u32 = 4;
+
+/// The content that a message answers.
+pub(crate) fn parent(content: u32) -> Option<u32> {
+    (!content.is_multiple_of(CONVERSATION)).then(|| content - 1)
+}
+
 /// A longer message is a file: its text would take the time that others need.
 const LONGEST_TEXT: usize = 1000;
 
@@ -198,9 +208,12 @@ fn raw(letter: &Letter) -> Vec<u8> {
     let kind = if *bytes > LONGEST_TEXT { "application/octet-stream" } else { "text/plain" };
     let line = "All work and no play makes Jack a dull boy, says the letter again.\r\n";
     let body = line.repeat(bytes / line.len() + 1);
+    // As phones do it: no more than the parent.
+    let parent = parent(*content).map(|parent| format!("In-Reply-To: <letter-{parent}@example.org>\r\n"));
+    let parent = parent.unwrap_or_default();
     format!(
         "From: Ann <ann@example.org>\r\nTo: support@example.com\r\nSubject: letter {content}\r\n\
-         Message-ID: <letter-{content}@example.org>\r\nDate: Sun, 01 Nov 2026 12:00:00 +0000\r\n\
+         Message-ID: <letter-{content}@example.org>\r\n{parent}Date: Sun, 01 Nov 2026 12:00:00 +0000\r\n\
          Content-Type: {kind}\r\n\r\n{body}"
     )
     .into_bytes()

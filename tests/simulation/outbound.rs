@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mailroom_core::conversation::MessageKey;
 use mailroom_core::outbound::delivery::{Delivery, DeliveryState, Next, RecipientStatus};
 use mailroom_core::outbound::ports::{SESSIONS_PER_PROFILE, SessionSlot};
 use mailroom_core::profile::ProfileId;
@@ -11,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::clock;
 use crate::invariants::Violation;
-use crate::world::{World, id};
+use crate::world::{World, id, owner_of};
 
 /// The send queue's visibility timeout and batch size (infra/template.yaml).
 const VISIBILITY: Duration = Duration::from_secs(1080);
@@ -45,6 +46,8 @@ pub(crate) struct Outbound {
     /// The states that were published, by the message's id.
     pub(crate) outcomes: BTreeMap<String, Vec<String>>,
     pub(crate) dead: Vec<String>,
+    /// How many ids the servers gave to messages.
+    reported: u32,
     /// Who holds a profile's sessions, and until when.
     sessions: BTreeMap<(ProfileId, u32), (String, OffsetDateTime)>,
 }
@@ -62,6 +65,12 @@ impl Outbound {
         let visible_at = clock::elapsed();
         let id = self.asked.len() as u32;
         self.queue.push(Queued { id, body: body.to_string(), visible_at, receives: 0 });
+    }
+
+    /// The id that a server gives to the next message that it takes.
+    pub(crate) fn next_reported_id(&mut self) -> String {
+        self.reported += 1;
+        format!("0107018f9a2b3c4d-{:08x}-0000-4a5b-8c6d-7e8f9a0b1c2d-000000", self.reported)
     }
 
     /// When the next queue message becomes visible.
@@ -162,6 +171,17 @@ impl World {
                 let place = (delivery.message_id.to_string(), one.address.clone());
                 let taken = self.outbound.taken.contains_key(&place);
                 let message = name.clone();
+                if let RecipientStatus::Accepted(Some(reply)) = &one.status {
+                    let conversation = |key: MessageKey| {
+                        let known = self.known.get(&(owner_of(delivery.profile), key))?;
+                        Some((known.conversation.clone(), known.outbound.clone()?))
+                    };
+                    let own = conversation(MessageKey::of(delivery.message_id.as_str()));
+                    let reported = MessageKey::reported(reply).and_then(conversation);
+                    if own.is_none() || own != reported {
+                        violations.push(Violation::ReportedIdUnknown { message: name.clone() });
+                    }
+                }
                 match one.status {
                     RecipientStatus::Accepted(_) if !taken => {
                         violations.push(Violation::SaysSentUnsent { message });

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mailroom_core::conversation::{KnownMessage, KnownMessages, MessageKey};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
@@ -14,8 +15,8 @@ use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{
-    Credential, Credentials, FlowQueue, Forgotten, Grants, Handover, Hold, Lease, Listening, PortError,
-    Profiles, Progress, Schedules,
+    Conversations, Credential, Credentials, FlowQueue, Forgotten, Grants, Handover, Hold, Lease, Listening,
+    PortError, Profiles, Progress, Schedules,
 };
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
 use secrecy::SecretString;
@@ -124,6 +125,38 @@ fn stored_status(status: &Status) -> Status {
         error.since = of_millis(millis(error.since));
     }
     stored
+}
+
+impl Conversations for Ports {
+    async fn known_messages(
+        &self,
+        profile: ProfileId,
+        messages: &[MessageKey],
+    ) -> Result<KnownMessages, PortError> {
+        let owner = owner_of(profile);
+        self.call(Op::KnownMessages, |world| {
+            let known = |key: &MessageKey| world.known.get(&(owner, key.clone())).cloned();
+            Ok(messages.iter().filter_map(|key| Some((key.clone(), known(key)?))).collect())
+        })
+        .await
+    }
+
+    async fn note_messages(
+        &self,
+        profile: ProfileId,
+        messages: &[(MessageKey, KnownMessage)],
+        _: OffsetDateTime,
+    ) -> Result<KnownMessages, PortError> {
+        let owner = owner_of(profile);
+        self.call(Op::NoteMessages, |world| {
+            let noted = messages.iter().map(|(key, message)| {
+                let noted = world.known.entry((owner, key.clone())).or_insert_with(|| message.clone());
+                (key.clone(), noted.clone())
+            });
+            Ok(noted.collect())
+        })
+        .await
+    }
 }
 
 impl Profiles for Ports {

@@ -134,7 +134,9 @@ impl Session {
         if self.run.dies(&self.world) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.answer(ServerStep::Dot, fault, "250 2.0.0 taken").await
+        // As Amazon SES does: the message has this id from now on.
+        let id = self.world.lock().outbound.next_reported_id();
+        self.answer(ServerStep::Dot, fault, &format!("250 Ok {id}")).await
     }
 
     fn fault(&self, step: ServerStep) -> Option<ServerFault> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mailroom_core::conversation::{KnownMessage, MessageKey};
 use mailroom_core::edit::{self, Place};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
@@ -62,6 +63,8 @@ pub(crate) struct World {
     pub(crate) rows: Vec<Row>,
     /// Until when (Unix time) the ledger knows a message of an owner, by its digest.
     pub(crate) ledger: BTreeMap<(usize, String), i64>,
+    /// What is noted of an owner's messages.
+    pub(crate) known: BTreeMap<(usize, MessageKey), KnownMessage>,
     pub(crate) objects: BTreeSet<String>,
     pub(crate) jobs: JobQueue,
     pub(crate) polls: PollQueue,
@@ -118,6 +121,7 @@ impl World {
             scenario.owners.iter().enumerate().map(|(n, owner)| Row::new(profile(n, owner))).collect();
         Self {
             ledger: BTreeMap::new(),
+            known: BTreeMap::new(),
             objects: BTreeSet::new(),
             jobs: JobQueue::default(),
             polls: PollQueue::default(),

@@ -8,13 +8,15 @@
 //!    the outcome in the profile's status.
 //! 4. `page`: fetch a page of messages, store them, make their jobs. The jobs are sent and noted in the ledger, and only
 //!    then does the cursor move.
-//! 5. `failure`: what the errors of servers mean for a poll.
+//! 5. `correspondence`: which conversation each message is part of.
+//! 6. `failure`: what the errors of servers mean for a poll.
 //!
 //! Each profile is a task with a deadline of its own; a panic ends that task only. The tasks share a budget of bytes, so
 //! that memory is bounded by it and not by the messages. Deliberately absent: any cache of profiles between invocations,
 //! any change to a mailbox before the hand-over, and any clock but the one that the function is given.
 
 pub mod config;
+mod correspondence;
 mod event;
 mod failure;
 mod handler;

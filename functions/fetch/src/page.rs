@@ -6,12 +6,13 @@ use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use mailroom_core::conversation::{KnownMessages, Thread};
 use mailroom_core::inbound::cursor::{Uid, UidValidity};
 use mailroom_core::inbound::failure::Failure;
 use mailroom_core::inbound::isolation::Isolation;
 use mailroom_core::inbound::job::{
-    Authentication, CalendarEvent, ConversationId, Digest, Encryption, FlowJob, JobId, Kind, MessageContent,
-    ObjectRef, Report, Spam,
+    Authentication, CalendarEvent, Digest, Encryption, FlowJob, JobId, Kind, MessageContent, ObjectRef,
+    Report, Spam,
 };
 use mailroom_core::inbound::listing::Listed;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
@@ -19,7 +20,7 @@ use mailroom_core::inbound::step::JobNotes;
 use mailroom_core::inbound::truncate::truncate;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
-use mailroom_core::ports::{Handover, PortError};
+use mailroom_core::ports::{Conversations, Handover, PortError};
 use mailroom_core::profile::{Profile, Settings};
 use mailroom_core::server::Server;
 use mailroom_lambda::memory::{Held, MemoryBudget};
@@ -29,7 +30,7 @@ use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::warn;
 
-use crate::failure;
+use crate::{correspondence, failure};
 
 /// Messages of a page, and parts of a message, that are stored at the same time.
 const STORES_AT_ONCE: usize = 8;
@@ -134,22 +135,25 @@ impl<'a> PageIngest<'a> {
     }
 
     /// Stores these of the messages, makes their jobs, and returns those that programs wrote. Call it once.
-    pub(crate) async fn store<H: Handover>(
+    pub(crate) async fn store<C: Conversations, H: Handover>(
         &mut self,
         uids: &[Uid],
         notes: &JobNotes,
         profile: &Profile,
-        handover: &H,
+        (conversations, handover): (&C, &H),
         now: OffsetDateTime,
     ) -> Result<Vec<(MessageId, AutomatedSender)>, PortError> {
         let store = Store { handover, profile, notes, uid_validity: self.uid_validity, now };
         let mut messages = std::mem::take(&mut self.messages);
         messages.retain(|message| uids.contains(&message.pending.uid));
-        self.jobs = stream::iter(messages)
+        let stored: Vec<(FlowJob, Thread)> = stream::iter(messages)
             .map(|message| store.message(message))
             .buffered(STORES_AT_ONCE)
             .try_collect()
             .await?;
+        let (mut jobs, threads): (Vec<_>, Vec<_>) = stored.into_iter().unzip();
+        correspondence::place(conversations, profile.id, &threads, &mut jobs, now).await?;
+        self.jobs = jobs;
         Ok(self.jobs.iter().filter_map(FlowJob::automated_sender).collect())
     }
 
@@ -339,8 +343,8 @@ struct Store<'a, H> {
 }
 
 impl<H: Handover> Store<'_, H> {
-    /// Stores what a job points to, and makes the job.
-    async fn message(&self, message: FetchedMessage) -> Result<FlowJob, PortError> {
+    /// Stores what a job points to, and makes the job, all but its place among the profile's conversations.
+    async fn message(&self, message: FetchedMessage) -> Result<(FlowJob, Thread), PortError> {
         let FetchedMessage { pending, body, digest } = message;
         let prefix = format!("mail/{}/{}", self.profile.id, digest.to_hex());
         let (described, raw) = match body {
@@ -403,10 +407,12 @@ impl<H: Handover> Store<'_, H> {
         digest: Digest,
         described: Described,
         raw: Option<ObjectRef>,
-    ) -> FlowJob {
+    ) -> (FlowJob, Thread) {
         let Described { kind, message, report, authentication, spam, calendar, encrypted } = described;
         let profile = self.profile;
-        truncate(FlowJob {
+        // By the whole ids, of which a job may have only a part.
+        let thread = Thread::of(profile.id, &message, report.as_ref(), digest);
+        let job = truncate(FlowJob {
             version: 1,
             job_id: JobId::new(profile.id, digest),
             flow_schema_id: profile
@@ -423,13 +429,7 @@ impl<H: Handover> Store<'_, H> {
             received_at: pending.arrived,
             fetched_at: self.now,
             kind,
-            conversation_id: ConversationId::new(
-                profile.id,
-                &message.references,
-                &message.in_reply_to,
-                message.message_id.as_deref(),
-                digest,
-            ),
+            conversation_id: thread.conversation(&KnownMessages::new()),
             message,
             raw,
             report,
@@ -439,6 +439,7 @@ impl<H: Handover> Store<'_, H> {
             redelivered: self.notes.redelivered,
             calendar,
             encrypted,
-        })
+        });
+        (job, thread)
     }
 }

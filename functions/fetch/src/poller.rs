@@ -264,7 +264,8 @@ where
             Step::ReadLedger(digests) => Event::LedgerRead(self.profiles.handed_over(id, &digests).await?),
             Step::FetchAnother { than, turn } => kept.fetch_another(&than, turn).await?,
             Step::Store(uids, notes) => {
-                Event::Stored(kept.page()?.store(uids, notes, profile, &self.handover, now).await?)
+                let ports = (&self.profiles, &self.handover);
+                Event::Stored(kept.page()?.store(uids, notes, profile, ports, now).await?)
             }
             Step::NoteAutomated(messages) => done(self.profiles.note_automated(id, messages, now).await)?,
             Step::CheckLater(cursor, delay) => {

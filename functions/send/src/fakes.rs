@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use mailroom_core::conversation::{KnownMessage, KnownMessages, MessageKey};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::SendingChange;
 use mailroom_core::outbound::delivery::{Delivery, SmtpReply};
@@ -15,7 +16,7 @@ use mailroom_core::outbound::ports::{
     SessionSlot,
 };
 use mailroom_core::owner_error::OwnerError;
-use mailroom_core::ports::PortError;
+use mailroom_core::ports::{Conversations, PortError};
 use mailroom_core::profile::{Auth, Profile, ProfileId, Settings};
 use mailroom_core::server::{Host, Security, Server};
 use mailroom_lambda::clock;
@@ -58,6 +59,8 @@ pub(crate) fn now() -> OffsetDateTime {
 pub(crate) struct State {
     pub(crate) profiles: HashMap<ProfileId, Profile>,
     pub(crate) deliveries: HashMap<OutboundId, Delivery>,
+    /// What is noted of messages.
+    pub(crate) known: KnownMessages,
     pub(crate) objects: HashMap<String, Vec<u8>>,
     /// Automatic messages by recipient.
     pub(crate) automatic: HashMap<String, Vec<OutboundId>>,
@@ -152,6 +155,28 @@ pub(crate) fn profile() -> Profile {
         ..Settings::listening("Support", server("imap.example.com", 993), auth, flow)
     };
     Profile::new(ProfileId::parse(PROFILE).unwrap(), settings, now())
+}
+
+impl Conversations for World {
+    async fn known_messages(
+        &self,
+        _: ProfileId,
+        messages: &[MessageKey],
+    ) -> Result<KnownMessages, PortError> {
+        let known = &self.state().known;
+        Ok(messages.iter().filter_map(|key| Some((key.clone(), known.get(key)?.clone()))).collect())
+    }
+
+    async fn note_messages(
+        &self,
+        _: ProfileId,
+        messages: &[(MessageKey, KnownMessage)],
+        _: OffsetDateTime,
+    ) -> Result<KnownMessages, PortError> {
+        let known = &mut self.state().known;
+        let noted = messages.iter().cloned();
+        Ok(noted.map(|(key, message)| (key.clone(), known.entry(key).or_insert(message).clone())).collect())
+    }
 }
 
 impl Deliveries for World {

@@ -7,14 +7,16 @@
 //! 4. `session_slot`, `smtp_session`: the right to one of the profile's few sessions with its SMTP server, the session, and
 //!    the health of the profile's sending.
 //! 5. `render`: from a stored message to the bytes of an email.
-//! 6. `sent_mailbox`: where copies are filed and uncertain messages are searched for.
-//! 7. `services`, `ports`, `servers`: what all of these work with, and the real servers behind it. `streams`: the same
+//! 6. `conversation`: which conversation a message goes out in, and under which Message-IDs answers may name it.
+//! 7. `sent_mailbox`: where copies are filed and uncertain messages are searched for.
+//! 8. `services`, `ports`, `servers`: what all of these work with, and the real servers behind it. `streams`: the same
 //!    over services and streams of the caller's.
 //!
 //! A delivery is stored before and after each step that cannot be taken back, so that the next run finds a crash at any
 //! point. Deliberately absent: another attempt of a message that a server may have.
 
 pub mod config;
+mod conversation;
 mod event;
 mod handler;
 mod ports;

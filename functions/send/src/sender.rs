@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::conversation::Noted;
 use crate::event::QueuedSend;
 use crate::ports::{
     Envelope, Failure, FinalDot, SentMailboxes, SmtpServers, SmtpTransport as _, TransferEnd,
@@ -64,6 +65,13 @@ pub(crate) struct Sender<'a, P: Ports> {
     sent_mailbox: SentMailbox<<P::Imap as SentMailboxes>::Mailbox>,
 }
 
+/// What an invocation has done for a message so far.
+#[derive(Default)]
+struct Work<'a> {
+    prepared: Option<Prepared<'a>>,
+    noted: Noted,
+}
+
 /// A rendered message, and what it was rendered from.
 struct Prepared<'a> {
     message: Message,
@@ -97,7 +105,7 @@ impl<'a, P: Ports> Sender<'a, P> {
             // The queue has the message otherwise. From its second delivery on, this request is the one that drives it.
             return Ok(Ack::Done);
         }
-        let mut prepared = None;
+        let mut work = Work::default();
         for _ in 0..MAX_STEPS {
             let next = delivery.next(self.now());
             let least = if next == Next::Send { MIN_ATTEMPT_TIME } else { MIN_STEP_TIME };
@@ -120,11 +128,11 @@ impl<'a, P: Ports> Sender<'a, P> {
                     if !self.slot.take(table, self.profile.id, &holder, until, now).await? {
                         return Ok(Ack::Again(busy_pause(queued.queue_message.deliveries)));
                     }
-                    self.send(queued, &mut delivery, &mut prepared).await?;
+                    self.send(queued, &mut delivery, &mut work).await?;
                 }
                 Next::SearchSent => self.search_sent(&mut delivery).await?,
-                Next::PublishOutcome => self.publish_outcome(queued, &mut delivery).await?,
-                Next::FileCopy => self.file_copy(queued, &mut delivery, &mut prepared).await?,
+                Next::PublishOutcome => self.publish_outcome(queued, &mut delivery, &mut work).await?,
+                Next::FileCopy => self.file_copy(queued, &mut delivery, &mut work).await?,
             }
         }
         Ok(Ack::Again(TOO_MANY_STEPS_PAUSE))
@@ -217,13 +225,13 @@ impl<'a, P: Ports> Sender<'a, P> {
         &mut self,
         queued: &QueuedSend,
         delivery: &mut Delivery,
-        prepared: &mut Option<Prepared<'a>>,
+        work: &mut Work<'a>,
     ) -> Result<(), PortError> {
         let now = self.now();
         // Before anything is done with the message, so that a crash is counted.
         delivery.claim(self.lease(), now);
         self.save(delivery).await?;
-        match self.attempt(queued, delivery, prepared).await {
+        match self.attempt(queued, delivery, work).await {
             Ok(Some((rejected, attempt))) => {
                 self.note_attempt(&rejected, &attempt).await;
                 delivery.finish_attempt(&rejected, attempt, self.now());
@@ -242,7 +250,7 @@ impl<'a, P: Ports> Sender<'a, P> {
             attempts = delivery.attempts, age_s = (self.now() - delivery.created_at).whole_seconds(),
             "an attempt to send a message ended"
         );
-        Ok(())
+        work.noted.reported(&self.services.table, delivery, self.now()).await
     }
 
     /// The attempt itself. `None`: the message failed before a server was contacted.
@@ -250,10 +258,10 @@ impl<'a, P: Ports> Sender<'a, P> {
         &mut self,
         queued: &QueuedSend,
         delivery: &mut Delivery,
-        prepared: &mut Option<Prepared<'a>>,
+        work: &mut Work<'a>,
     ) -> Result<Option<(Rejected, Attempt)>, AttemptError> {
-        if prepared.is_none() {
-            *prepared = match self.prepare(queued, delivery).await {
+        if work.prepared.is_none() {
+            work.prepared = match self.prepare(queued, delivery).await {
                 Ok(prepared) => Some(prepared),
                 Err(RenderError::Invalid(error)) => {
                     delivery.fail(error, self.now());
@@ -262,13 +270,15 @@ impl<'a, P: Ports> Sender<'a, P> {
                 Err(RenderError::Port(error)) => return Err(AttemptError::BeforeDot(error)),
             };
         }
-        let Some(Prepared { message, rendered }) = prepared.as_ref() else { return Ok(None) };
+        let Some(Prepared { message, rendered }) = work.prepared.as_ref() else { return Ok(None) };
         if message.origin == Origin::Automatic && delivery.attempts == 0 {
             self.admit(delivery).await.map_err(AttemptError::BeforeDot)?;
             if delivery.next_recipients().is_empty() {
                 return Ok(None);
             }
         }
+        let noted = work.noted.own(&self.services.table, delivery, message, self.now()).await;
+        noted.map_err(AttemptError::BeforeDot)?;
         self.transact(delivery, &rendered.raw).await.map(Some)
     }
 
@@ -387,7 +397,14 @@ impl<'a, P: Ports> Sender<'a, P> {
     }
 
     /// Publishes a message's final outcome; one that ran out of attempts goes to the dead-letter queue too.
-    async fn publish_outcome(&self, queued: &QueuedSend, delivery: &mut Delivery) -> Result<(), PortError> {
+    async fn publish_outcome(
+        &self,
+        queued: &QueuedSend,
+        delivery: &mut Delivery,
+        work: &mut Work<'a>,
+    ) -> Result<(), PortError> {
+        // Again, if the invocation that sent it did not get there.
+        work.noted.reported(&self.services.table, delivery, self.now()).await?;
         let queues = &self.services.queues;
         if delivery.exhausted && delivery.state() == DeliveryState::Failed {
             queues.dead_letter(&queued.queue_message.body).await?;
@@ -405,16 +422,16 @@ impl<'a, P: Ports> Sender<'a, P> {
         &mut self,
         queued: &QueuedSend,
         delivery: &mut Delivery,
-        prepared: &mut Option<Prepared<'a>>,
+        work: &mut Work<'a>,
     ) -> Result<(), PortError> {
-        if prepared.is_none() {
-            *prepared = match self.prepare(queued, delivery).await {
+        if work.prepared.is_none() {
+            work.prepared = match self.prepare(queued, delivery).await {
                 Ok(prepared) => Some(prepared),
                 Err(RenderError::Invalid(_)) => None,
                 Err(RenderError::Port(error)) => return Err(error),
             };
         }
-        let filing = match prepared {
+        let filing = match &work.prepared {
             Some(Prepared { message, rendered }) if is_copy_wanted(message.save_to_sent, &self.profile) => {
                 let (services, profile) = (self.services, &self.profile);
                 self.sent_mailbox.file(services, profile, delivery, &rendered.raw, self.end).await?

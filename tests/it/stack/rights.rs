@@ -23,7 +23,7 @@ const MARK: &str = "<!-- rights -->";
 const LIMIT: Duration = Duration::from_secs(28);
 
 /// What is granted and not needed on the way of [`walk`]: the function, the action, and when it is needed.
-const RARE: [(&str, &str, &str); 14] = [
+const RARE: [(&str, &str, &str); 13] = [
     ("*", "logs:CreateLogStream", "Lambda writes the function's log"),
     ("*", "logs:PutLogEvents", "Lambda writes the function's log"),
     ("*", "sqs:ReceiveMessage", "Lambda reads the queue for the function"),
@@ -37,7 +37,6 @@ const RARE: [(&str, &str, &str); 14] = [
     ("fetch", "scheduler:DeleteSchedule", "a run finds the schedule of an interval that nobody uses"),
     ("api", "s3:PutObject", "a client uploads a file by an address that the function has signed"),
     ("send", "s3:ListBucket", "S3 tells what is missing from what is forbidden"),
-    ("send", "dynamodb:UpdateItem", "a profile's SMTP server refuses its login, or takes it again"),
 ];
 
 fn ask(world: &World, method: &str, path: &str, body: Option<&Value>) -> Value {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
+use crate::conversation::{KnownMessage, KnownMessages, MessageKey};
 use crate::flow::FlowSchemaId;
 use crate::health::{SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
@@ -120,8 +121,27 @@ impl FlowQueue {
     }
 }
 
+/// What is known of profiles' messages, in and out: which conversation each is part of.
+pub trait Conversations: Send + Sync {
+    /// What is known of these messages (any number).
+    fn known_messages(
+        &self,
+        profile: ProfileId,
+        messages: &[MessageKey],
+    ) -> impl Future<Output = Result<KnownMessages, PortError>> + Send;
+
+    /// Notes what is known of these messages, for [`KNOWN_TIME`](crate::conversation::KNOWN_TIME), and returns what is
+    /// noted of them then: of one that another request noted first, what that one did.
+    fn note_messages(
+        &self,
+        profile: ProfileId,
+        messages: &[(MessageKey, KnownMessage)],
+        now: OffsetDateTime,
+    ) -> impl Future<Output = Result<KnownMessages, PortError>> + Send;
+}
+
 /// The profiles' settings, cursors, leases and health, and the ledger of what was handed over.
-pub trait Profiles: Send + Sync {
+pub trait Profiles: Conversations {
     /// The listening profiles of an interval in one of its [`SHARDS`](crate::inbound::schedule::SHARDS) shards, ordered
     /// by IMAP host, then id. May lag behind the table: decide to write only on what [`Profiles::lease`] returns.
     fn listening(

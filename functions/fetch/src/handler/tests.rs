@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use mailroom_auth::discovery::Discovery;
 use mailroom_auth::http::Http;
 use mailroom_auth::tokens::Tokens;
+use mailroom_core::conversation::{KnownMessage, KnownMessages, MessageKey};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
@@ -14,7 +15,9 @@ use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
 use mailroom_core::owner_error::ErrorCode;
-use mailroom_core::ports::{Credential, Credentials, FlowQueue, Forgotten, Hold, Lease, Progress};
+use mailroom_core::ports::{
+    Conversations, Credential, Credentials, FlowQueue, Forgotten, Hold, Lease, Progress,
+};
 use mailroom_core::profile::{Auth, Settings};
 use mailroom_core::server::{Host, Security, Server};
 use mailroom_lambda::clock;
@@ -42,6 +45,21 @@ struct Ports(Arc<Memory>);
 
 /// The login whose credential makes the function panic.
 const PANIC: &str = "panic";
+
+impl Conversations for Ports {
+    async fn known_messages(&self, _: ProfileId, _: &[MessageKey]) -> Result<KnownMessages, PortError> {
+        unreachable!("nothing is handed over here")
+    }
+
+    async fn note_messages(
+        &self,
+        _: ProfileId,
+        _: &[(MessageKey, KnownMessage)],
+        _: OffsetDateTime,
+    ) -> Result<KnownMessages, PortError> {
+        unreachable!("nothing is handed over here")
+    }
+}
 
 impl Profiles for Ports {
     async fn listening(

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use crate::invalid::Invalid;
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::profile::ProfileId;
@@ -101,7 +102,21 @@ impl ConversationId {
         &mut self.0
     }
 
-    /// The conversation of a message: that of the first message it refers to, else of the one it answers, else its own.
+    /// Reads an id that [`Self::as_str`] gave out.
+    ///
+    /// # Errors
+    /// When it has anything but 32 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let fine = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 32 && text.bytes().all(fine) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid::new("must be 32 lower-case hexadecimal digits"))
+        }
+    }
+
+    /// The conversation that a message's own header names, which is what counts while nothing is known of the messages
+    /// that it names (see [`crate::conversation`]): that of the first message it refers to, else of the one it answers, else its own.
     ///
     /// The oldest entry of References names the thread's root (RFC 5322 §3.6.4); `In-Reply-To` does where a client
     /// leaves References out; a message without any id is a conversation of its own. Hashed with the profile, so that
@@ -120,6 +135,12 @@ impl ConversationId {
             .map(String::as_str)
             .or(message_id)
             .map_or_else(|| message.to_hex(), str::to_owned);
+        Self::of_root(profile, &root)
+    }
+
+    /// The conversation that begins with the message that has this id.
+    #[must_use]
+    pub(crate) fn of_root(profile: ProfileId, root: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(profile.to_string());
         hash.update(root);

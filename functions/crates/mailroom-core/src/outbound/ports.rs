@@ -9,7 +9,7 @@ use crate::health::SendingChange;
 use crate::outbound::delivery::{Delivery, SendError};
 use crate::outbound::loop_guard::{self, AutomatedSender};
 use crate::outbound::message::{EmailAddress, LoopGuard, Message, MessageId, Origin, OutboundId};
-use crate::ports::PortError;
+use crate::ports::{Conversations, PortError};
 use crate::profile::{Profile, ProfileId};
 
 /// A request's idempotency key: a second request with the same key and digest is a repeat of the first.
@@ -55,7 +55,7 @@ pub struct SessionSlot {
 }
 
 /// The stored outbound messages, their profiles, and what the loop guard knows.
-pub trait Deliveries: Send + Sync {
+pub trait Deliveries: Conversations {
     /// A profile as it is stored now; `None` when there is none.
     fn sender_profile(
         &self,
