@@ -1,5 +1,6 @@
 //! Outbound messages: sent through real servers, once, with every outcome published.
 
+mod bounces;
 mod conversations;
 mod copies;
 mod crash;

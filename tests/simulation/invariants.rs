@@ -60,6 +60,8 @@ pub(crate) enum Violation {
     ConversationChanged { owner: usize, content: u32 },
     /// A message is not in the conversation of the message that it answers.
     ConversationLost { owner: usize, content: u32 },
+    /// What a report said of a message is not in its status.
+    BounceLost { message: String },
     /// A message cannot be found by the id that its server reported for it.
     ReportedIdUnknown { message: String },
     /// The function panicked.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mailroom_core::conversation::MessageKey;
 use mailroom_core::outbound::delivery::{Delivery, DeliveryState, Next, RecipientStatus};
+use mailroom_core::outbound::message::MessageId;
 use mailroom_core::outbound::ports::{SESSIONS_PER_PROFILE, SessionSlot};
 use mailroom_core::profile::ProfileId;
 use serde_json::{Value, json};
@@ -40,11 +41,17 @@ pub(crate) struct Outbound {
     /// By the message's id.
     pub(crate) deliveries: BTreeMap<String, Delivery>,
     queue: Vec<Queued>,
+    /// How many queue messages there were.
+    queued: u32,
+    /// The messages that came back, with their recipients.
+    bounced: BTreeSet<(String, String)>,
     asked: BTreeSet<String>,
     /// How often the servers took a message, by Message-ID and recipient.
     pub(crate) taken: BTreeMap<(String, String), u32>,
     /// The states that were published, by the message's id.
     pub(crate) outcomes: BTreeMap<String, Vec<String>>,
+    /// How many recipients the last outcome of a message names as bounced.
+    pub(crate) told_bounces: BTreeMap<String, usize>,
     pub(crate) dead: Vec<String>,
     /// How many ids the servers gave to messages.
     reported: u32,
@@ -62,9 +69,30 @@ impl Outbound {
             "subject": name, "text": "Hello"
         });
         self.asked.insert(name);
-        let visible_at = clock::elapsed();
-        let id = self.asked.len() as u32;
-        self.queue.push(Queued { id, body: body.to_string(), visible_at, receives: 0 });
+        self.queue_up(body.to_string(), clock::elapsed());
+    }
+
+    /// A message that the server has taken comes back for one of its recipients: fetch tells the send function so. Which
+    /// ones do, their ids decide.
+    pub(crate) fn bounces(&mut self, profile: ProfileId, message_id: &str, recipient: &str) {
+        let id = MessageId::parse(message_id).ok().and_then(|id| id.outbound(profile)).expect("one of ours");
+        let place = (id.as_str().to_owned(), recipient.to_owned());
+        if !id.as_str().ends_with(['1', '4', '8']) || !self.bounced.insert(place) {
+            return;
+        }
+        let failure = json!({
+            "addresses": [recipient], "status": "5.1.1", "diagnostic": null, "remote_mta": null,
+        });
+        let request = json!({
+            "version": 1, "profile_id": profile.to_string(), "id": id.as_str(), "bounces": [failure],
+        });
+        // Soon, so that some come while the message is still being sent to others.
+        self.queue_up(request.to_string(), clock::elapsed() + Duration::from_secs(2));
+    }
+
+    fn queue_up(&mut self, body: String, visible_at: Duration) {
+        self.queued += 1;
+        self.queue.push(Queued { id: self.queued, body, visible_at, receives: 0 });
     }
 
     /// The id that a server gives to the next message that it takes.
@@ -182,6 +210,10 @@ impl World {
                         violations.push(Violation::ReportedIdUnknown { message: name.clone() });
                     }
                 }
+                let bounced = self.outbound.bounced.contains(&(name.clone(), one.address.clone()));
+                if bounced != one.bounce.is_some() {
+                    violations.push(Violation::BounceLost { message: name.clone() });
+                }
                 match one.status {
                     RecipientStatus::Accepted(_) if !taken => {
                         violations.push(Violation::SaysSentUnsent { message });
@@ -199,7 +231,9 @@ impl World {
                 DeliveryState::Queued | DeliveryState::Sending | DeliveryState::Cancelled => "unfinished",
             };
             let published = self.outbound.outcomes.get(name).and_then(|states| states.last());
-            if published.map(String::as_str) != Some(state) {
+            let bounced = delivery.recipients.iter().filter(|one| one.bounce.is_some()).count();
+            let told = self.outbound.told_bounces.get(name).copied().unwrap_or_default();
+            if published.map(String::as_str) != Some(state) || told != bounced {
                 violations.push(Violation::OutcomeUntold { message: name.clone() });
             }
         }

@@ -162,6 +162,9 @@ impl SendQueues for Ports {
             let outcome: Value = serde_json::from_str(body).expect("JSON");
             let text = |name: &str| outcome[name].as_str().unwrap_or_default().to_owned();
             self.log(world, &format!("published: {}", text("status")));
+            let recipients = outcome["recipients"].as_array().into_iter().flatten();
+            let bounced = recipients.filter(|one| one["status"] == "bounced").count();
+            world.outbound.told_bounces.insert(text("id"), bounced);
             world.outbound.outcomes.entry(text("id")).or_default().push(text("status"));
             Ok(())
         })

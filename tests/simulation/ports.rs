@@ -392,6 +392,11 @@ impl Handover for Ports {
         .await
     }
 
+    /// No letter here is a report: see `Outbound::bounces`.
+    async fn request_send(&self, _: ProfileId, _: &str) -> Result<(), PortError> {
+        Ok(())
+    }
+
     async fn request(&self, requests: &[(PollRequest, Duration)]) -> Result<(), PortError> {
         let asked = self
             .call(Op::Request, |world| {

@@ -128,6 +128,7 @@ impl Session {
             world.log(format!("the SMTP server takes {id}"));
             for recipient in &self.recipients {
                 world.taken(&id, recipient);
+                world.outbound.bounces(crate::world::id(self.owner), &id, recipient);
             }
             world.accounts[self.owner].sent.insert(id);
         }

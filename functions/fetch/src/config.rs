@@ -14,6 +14,8 @@ pub struct Config {
     pub job_queue_url: String,
     /// `MAILROOM_POLL_QUEUE_URL`: the queue of requests to poll.
     pub poll_queue_url: String,
+    /// `MAILROOM_SEND_QUEUE_URL`: the queue of the send function, which is told of messages that bounced.
+    pub send_queue_url: String,
     /// `MAILROOM_SECRET_PREFIX`: what the names of secrets begin with.
     pub secret_prefix: String,
     /// `MAILROOM_SCHEDULE_GROUP`: the group that holds the schedules.
@@ -40,6 +42,7 @@ impl Config {
             bucket: environment.required("MAILROOM_BUCKET"),
             job_queue_url: environment.required("MAILROOM_JOB_QUEUE_URL"),
             poll_queue_url: environment.required("MAILROOM_POLL_QUEUE_URL"),
+            send_queue_url: environment.required("MAILROOM_SEND_QUEUE_URL"),
             secret_prefix: environment.required("MAILROOM_SECRET_PREFIX"),
             schedule_group: environment.required("MAILROOM_SCHEDULE_GROUP"),
             schedule_role_arn: environment.required("MAILROOM_SCHEDULE_ROLE_ARN"),

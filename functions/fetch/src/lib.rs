@@ -29,7 +29,7 @@ use mailroom_auth::tokens::Tokens;
 use mailroom_aws::client::Clients;
 use mailroom_aws::dynamodb::Table;
 use mailroom_aws::grants::GrantStore;
-use mailroom_aws::handover::HandoverQueue;
+use mailroom_aws::handover::{HandoverQueue, QueueUrls};
 use mailroom_aws::intervals::Intervals;
 use mailroom_aws::scheduler::ScheduleGroup;
 use mailroom_aws::secrets::Secrets;
@@ -58,8 +58,9 @@ pub fn assemble(config: &Config) -> Result<Deployed, StartError> {
         GrantStore::new(Table::new(&clients, &config.table), Secrets::new(&clients, &config.secret_prefix));
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, grants);
-    let handover =
-        HandoverQueue::new(&clients, &config.bucket, &config.job_queue_url, &config.poll_queue_url);
+    let queues =
+        QueueUrls { job: &config.job_queue_url, poll: &config.poll_queue_url, send: &config.send_queue_url };
+    let handover = HandoverQueue::new(&clients, &config.bucket, queues);
     let schedules = ScheduleGroup::new(
         &clients,
         &config.schedule_group,

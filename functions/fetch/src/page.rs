@@ -16,10 +16,8 @@ use mailroom_core::inbound::job::{
 };
 use mailroom_core::inbound::listing::Listed;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
-use mailroom_core::inbound::step::JobNotes;
+use mailroom_core::inbound::step::{Event, JobNotes};
 use mailroom_core::inbound::truncate::truncate;
-use mailroom_core::outbound::loop_guard::AutomatedSender;
-use mailroom_core::outbound::message::MessageId;
 use mailroom_core::ports::{Conversations, Handover, PortError};
 use mailroom_core::profile::{Profile, Settings};
 use mailroom_core::server::Server;
@@ -134,7 +132,7 @@ impl<'a> PageIngest<'a> {
         self.messages.iter().filter(is_quarantined).map(|message| message.pending.uid).collect()
     }
 
-    /// Stores these of the messages, makes their jobs, and returns those that programs wrote. Call it once.
+    /// Stores these of the messages and makes their jobs. Call it once.
     pub(crate) async fn store<C: Conversations, H: Handover>(
         &mut self,
         uids: &[Uid],
@@ -142,7 +140,7 @@ impl<'a> PageIngest<'a> {
         profile: &Profile,
         (conversations, handover): (&C, &H),
         now: OffsetDateTime,
-    ) -> Result<Vec<(MessageId, AutomatedSender)>, PortError> {
+    ) -> Result<Event, PortError> {
         let store = Store { handover, profile, notes, uid_validity: self.uid_validity, now };
         let mut messages = std::mem::take(&mut self.messages);
         messages.retain(|message| uids.contains(&message.pending.uid));
@@ -154,7 +152,11 @@ impl<'a> PageIngest<'a> {
         let (mut jobs, threads): (Vec<_>, Vec<_>) = stored.into_iter().unzip();
         correspondence::place(conversations, profile.id, &threads, &mut jobs, now).await?;
         self.jobs = jobs;
-        Ok(self.jobs.iter().filter_map(FlowJob::automated_sender).collect())
+        let automated = self.jobs.iter().filter_map(FlowJob::automated_sender).collect();
+        Ok(Event::Stored {
+            automated,
+            bounces: self.jobs.iter().filter_map(FlowJob::bounced_message).collect(),
+        })
     }
 
     /// The jobs of what was stored.

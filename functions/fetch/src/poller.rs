@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use mailroom_auth::tokens::Tokens;
+use mailroom_contract::send_request::SendRequest;
 use mailroom_core::error_chain::Chain;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::{self, Outcome};
@@ -265,9 +266,17 @@ where
             Step::FetchAnother { than, turn } => kept.fetch_another(&than, turn).await?,
             Step::Store(uids, notes) => {
                 let ports = (&self.profiles, &self.handover);
-                Event::Stored(kept.page()?.store(uids, notes, profile, ports, now).await?)
+                kept.page()?.store(uids, notes, profile, ports, now).await?
             }
             Step::NoteAutomated(messages) => done(self.profiles.note_automated(id, messages, now).await)?,
+            Step::ReportBounces(bounces) => {
+                for bounced in bounces {
+                    let request = SendRequest::bounce(id, bounced).to_json();
+                    self.handover.request_send(id, &request).await?;
+                    info!(profile.id = %id, message.id = %bounced.message, "a message bounced");
+                }
+                Event::Done
+            }
             Step::CheckLater(cursor, delay) => {
                 let position = cursor.map(Position::from);
                 done(self.handover.request(&[(PollRequest::Check { profile: id, position }, delay)]).await)?

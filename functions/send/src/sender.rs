@@ -1,9 +1,11 @@
 //! One profile's messages, one after the other, each as far as it goes now.
 
+mod bounce;
+
 use std::time::Duration;
 
 use mailroom_contract::message::{MessageView, Outcome};
-use mailroom_contract::send_request::Content;
+use mailroom_contract::send_request::{Content, Occasion};
 use mailroom_core::outbound::delivery::{
     Attempt, Delivery, DeliveryState, Filing, Next, PROFILE_RECHECK_PAUSE, ReplyClass, SendError,
     SendErrorCode, SendLease, SentSearch, SmtpReply,
@@ -104,6 +106,9 @@ impl<'a, P: Ports> Sender<'a, P> {
         if queued.is_first_recheck() && !delivery.is_untouched() {
             // The queue has the message otherwise. From its second delivery on, this request is the one that drives it.
             return Ok(Ack::Done);
+        }
+        if let Occasion::Bounce(failures) = &queued.request.occasion {
+            return self.note_bounces(queued, &mut delivery, failures).await;
         }
         let mut work = Work::default();
         for _ in 0..MAX_STEPS {

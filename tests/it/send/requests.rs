@@ -21,8 +21,8 @@ fn messages_are_listed_cancelled_and_resent() {
     assert_eq!(
         sent["recipients"],
         json!([
-            {"address": "ann@example.org", "status": "failed", "smtp_reply": "550 5.1.1 No such user"},
-            {"address": "bob@example.org", "status": "sent", "smtp_reply": sent["smtp_reply"]},
+            {"address": "ann@example.org", "status": "failed", "smtp_reply": "550 5.1.1 No such user", "bounce": null},
+            {"address": "bob@example.org", "status": "sent", "smtp_reply": sent["smtp_reply"], "bounce": null},
         ])
     );
     assert_eq!(world.outcomes()[0]["recipients"], sent["recipients"]);

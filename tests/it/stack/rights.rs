@@ -47,6 +47,30 @@ fn ask(world: &World, method: &str, path: &str, body: Option<&Value>) -> Value {
     answer["body"].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
+/// Has a message come back.
+fn bounce(world: &World, profile: ProfileId, sent: &str) {
+    let path = format!("/profiles/{profile}/messages/{sent}");
+    let about = ask(world, "GET", &path, None);
+    let about = about["message_id"].as_str().unwrap();
+    let report = format!(
+        "From: MAILER-DAEMON@example.org\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
+         --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; example.org\r\n\r\n\
+         Final-Recipient: rfc822; ann@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n\
+         --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {about}\r\n\r\n--b--\r\n"
+    );
+    world.deliver(report.as_bytes());
+    world.aws().send(&world.stack().queues.poll, &PollRequest::Profile(profile).to_json());
+    let _ = world.run_poll_queue(Duration::from_secs(30));
+    let _ = world.send_all();
+    assert_eq!(
+        ask(world, "GET", &path, None)["recipients"][0]["status"],
+        "bounced",
+        "{}",
+        world.lambda().log()
+    );
+}
+
 /// Does once what owners, schedules, messages and flows have the functions do.
 fn walk(world: &World) {
     let smtp = world.smtp_server(&Options::default());
@@ -100,6 +124,7 @@ fn walk(world: &World) {
     world.hurry(profile, sent);
     let _ = world.send_all();
     let _ = ask(world, "GET", &format!("/profiles/{id}/messages/{sent}"), None);
+    bounce(world, profile, sent);
     let automatic = json!({
         "to": [{"address": "bob@example.org"}], "subject": "Re: a walk", "text": "It is on its way.",
         "auto_submitted": true, "in_reply_to": "<a-walk@example.org>",

@@ -12,16 +12,18 @@ use mailroom_core::error_chain::Chain;
 use mailroom_core::inbound::job::{FlowJob, JobId};
 use mailroom_core::inbound::schedule::{MAX_DELAY, PollRequest};
 use mailroom_core::ports::{Handover, PortError};
+use mailroom_core::profile::ProfileId;
 
 use self::batch::{FifoOrder, PendingEntry, next_batch};
 use crate::client::Clients;
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 use crate::objects::Objects;
+use crate::send_queue::SendQueue;
 
 /// The content type of an object whose own cannot be the value of a header.
 const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
 
-/// The bucket for messages, the job queue and the poll queue.
+/// The bucket for messages, the job queue, the poll queue and the send queue.
 #[derive(Debug)]
 pub struct HandoverQueue {
     clients: Clients,
@@ -29,6 +31,18 @@ pub struct HandoverQueue {
     objects: Objects,
     job_queue_url: String,
     poll_queue_url: String,
+    send_queue: SendQueue,
+}
+
+/// The URLs of the queues that fetch writes to.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueUrls<'a> {
+    /// The default job queue.
+    pub job: &'a str,
+    /// The poll queue.
+    pub poll: &'a str,
+    /// The send queue.
+    pub send: &'a str,
 }
 
 /// The error codes with which SQS says that a queue takes no messages from us, whatever they are.
@@ -58,13 +72,14 @@ enum EntryResult {
 impl HandoverQueue {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(clients: &Clients, bucket: &str, job_queue_url: &str, poll_queue_url: &str) -> Self {
+    pub fn new(clients: &Clients, bucket: &str, queues: QueueUrls<'_>) -> Self {
         Self {
             clients: clients.clone(),
             sqs: OnceLock::new(),
             objects: Objects::new(clients, bucket),
-            job_queue_url: job_queue_url.to_owned(),
-            poll_queue_url: poll_queue_url.to_owned(),
+            job_queue_url: queues.job.to_owned(),
+            poll_queue_url: queues.poll.to_owned(),
+            send_queue: SendQueue::new(clients, queues.send),
         }
     }
 
@@ -174,8 +189,12 @@ fn entry(id: usize, message: &PendingEntry<'_>) -> Result<SendMessageBatchReques
 /// A message may hold them. The replacement has as many bytes, so what fits still fits.
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, PortError> {
     let text = serde_json::to_string(value).map_err(|error| PortError::Corrupt(error.to_string()))?;
+    Ok(free_of_refused(text))
+}
+
+fn free_of_refused(text: String) -> String {
     let refused = ['\u{fffe}', '\u{ffff}'];
-    Ok(if text.contains(refused) { text.replace(refused, "\u{fffd}") } else { text })
+    if text.contains(refused) { text.replace(refused, "\u{fffd}") } else { text }
 }
 
 /// Messages name any content type they like, and not all of these can be the value of a header.
@@ -215,6 +234,11 @@ impl Handover for HandoverQueue {
             .collect::<Result<_, PortError>>()?;
         let taken = self.deliver(queue, waiting).await?;
         Ok(taken.into_iter().filter_map(|index| jobs.get(index)).map(|job| job.job_id.clone()).collect())
+    }
+
+    async fn request_send(&self, profile: ProfileId, request: &str) -> Result<(), PortError> {
+        let request = free_of_refused(request.to_owned());
+        self.send_queue.send(&profile.to_string(), &request).await
     }
 
     async fn request(&self, requests: &[(PollRequest, Duration)]) -> Result<(), PortError> {

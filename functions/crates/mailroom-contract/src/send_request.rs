@@ -5,11 +5,13 @@
 //! ```
 //!
 //! A queue message with nothing but the ids names a message that the API has stored; with `recheck`, one that it may have
-//! stored without getting to the queue. One without `version` has version 1:
+//! stored without getting to the queue; with `bounces`, one that a report says did not reach these recipients. One without `version` has version 1:
 //! that is how flows wrote it before there was one.
 
+use mailroom_core::outbound::delivery::{BouncedMessage, ReportedFailure};
 use mailroom_core::outbound::message::OutboundId;
 use mailroom_core::profile::ProfileId;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A request to send a message.
@@ -26,13 +28,44 @@ pub struct SendRequest {
 }
 
 /// Why a queue message is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Occasion {
     /// The message is to be sent.
     Send,
     /// The message was about to be stored when this was put on the queue, some minutes ago: it is sent unless an attempt
     /// was made since, because nobody knows whether it was queued.
     Recheck,
+    /// A report came to the profile: the message did not reach these recipients.
+    Bounce(Vec<ReportedFailure>),
+}
+
+/// A failure as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+struct FailureItem {
+    addresses: Vec<String>,
+    status: Option<String>,
+    diagnostic: Option<String>,
+    remote_mta: Option<String>,
+}
+
+impl From<&ReportedFailure> for FailureItem {
+    fn from(failure: &ReportedFailure) -> Self {
+        let ReportedFailure { addresses, status, diagnostic, remote_mta } = failure.clone();
+        Self { addresses, status, diagnostic, remote_mta }
+    }
+}
+
+impl From<FailureItem> for ReportedFailure {
+    fn from(item: FailureItem) -> Self {
+        let FailureItem { addresses, status, diagnostic, remote_mta } = item;
+        Self { addresses, status, diagnostic, remote_mta }
+    }
+}
+
+fn failures(value: Value) -> Result<Vec<ReportedFailure>, SendRequestError> {
+    let read: Result<Vec<FailureItem>, _> = serde_json::from_value(value);
+    let items = read.map_err(|error| SendRequestError::Invalid("bounces", error.to_string()))?;
+    Ok(items.into_iter().map(ReportedFailure::from).collect())
 }
 
 /// Where the message of a request is.
@@ -86,6 +119,13 @@ impl SendRequest {
         Self { profile, id, content: Content::Stored, occasion: Occasion::Recheck }
     }
 
+    /// What a report says of a message that was sent.
+    #[must_use]
+    pub fn bounce(profile: ProfileId, bounced: &BouncedMessage) -> Self {
+        let BouncedMessage { message, failures } = bounced.clone();
+        Self { profile, id: message, content: Content::Stored, occasion: Occasion::Bounce(failures) }
+    }
+
     /// Reads a queue message's body. What is wrong with the message itself is found when it is read.
     ///
     /// # Errors
@@ -99,9 +139,10 @@ impl SendRequest {
             Some(version) if version.as_u64() == Some(Self::VERSION) => {}
             Some(version) => return Err(SendRequestError::UnknownVersion(version)),
         }
-        let occasion = match members.remove("recheck") {
-            Some(Value::Bool(true)) => Occasion::Recheck,
-            Some(_) | None => Occasion::Send,
+        let occasion = match (members.remove("bounces"), members.remove("recheck")) {
+            (Some(bounces), _) => Occasion::Bounce(failures(bounces)?),
+            (None, Some(Value::Bool(true))) => Occasion::Recheck,
+            (None, Some(_) | None) => Occasion::Send,
         };
         let mut text = |field| match members.remove(field) {
             Some(Value::String(text)) => Ok(text),
@@ -125,8 +166,15 @@ impl SendRequest {
             Content::Stored => Map::new(),
             Content::Included(message) => message.clone(),
         };
-        if self.occasion == Occasion::Recheck {
-            members.insert("recheck".to_owned(), true.into());
+        match &self.occasion {
+            Occasion::Send => {}
+            Occasion::Recheck => {
+                members.insert("recheck".to_owned(), true.into());
+            }
+            Occasion::Bounce(failures) => {
+                let items: Vec<FailureItem> = failures.iter().map(FailureItem::from).collect();
+                members.insert("bounces".to_owned(), serde_json::to_value(items).unwrap_or_default());
+            }
         }
         members.insert("version".to_owned(), Self::VERSION.into());
         members.insert("profile_id".to_owned(), self.profile.to_string().into());
@@ -142,17 +190,18 @@ mod tests {
     use super::*;
 
     /// Every form that was ever written to a send queue.
-    const SHIPPED: [&str; 5] = [
+    const SHIPPED: [&str; 6] = [
         r#"{"profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"order-1"}"#,
         r#"{"id":"order-1","profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","version":1}"#,
         r#"{"profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"order-1","to":[{"address":"ann@example.org"}],"text":"x"}"#,
         r#"{"version":1,"profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","id":"order-1","to":[{"address":"ann@example.org"}],"text":"x"}"#,
         r#"{"id":"order-1","profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","recheck":true,"version":1}"#,
+        r#"{"bounces":[{"addresses":["ann@example.org"],"diagnostic":"550 No such user","remote_mta":null,"status":"5.1.1"}],"id":"order-1","profile_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","version":1}"#,
     ];
 
     #[test]
     fn a_message_without_a_version_has_version_1() {
-        let [stored, stored_1, included, included_1, recheck] =
+        let [stored, stored_1, included, included_1, recheck, bounce] =
             SHIPPED.map(|body| SendRequest::parse(body).unwrap());
         assert_eq!((&stored, &included), (&stored_1, &included_1));
         assert_eq!(stored.content, Content::Stored);
@@ -161,6 +210,15 @@ mod tests {
         assert_eq!(stored.to_json(), SHIPPED[1]);
         assert_eq!(recheck, SendRequest::recheck(stored.profile, stored.id.clone()));
         assert_eq!(recheck.to_json(), SHIPPED[4]);
+        let failure = ReportedFailure {
+            addresses: vec!["ann@example.org".to_owned()],
+            status: Some("5.1.1".to_owned()),
+            diagnostic: Some("550 No such user".to_owned()),
+            remote_mta: None,
+        };
+        let bounced = BouncedMessage { message: stored.id.clone(), failures: vec![failure] };
+        assert_eq!(bounce, SendRequest::bounce(stored.profile, &bounced));
+        assert_eq!(bounce.to_json(), SHIPPED[5]);
         assert_eq!(SendRequest::parse(&included.to_json()), Ok(included));
     }
 
@@ -175,6 +233,10 @@ mod tests {
             (r#"{"profile_id": 1, "id": "a"}"#, "profile_id is required"),
             (r#"{"profile_id": "x", "id": "a"}"#, "profile_id must be"),
             (r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a b"}"#, "id must be"),
+            (
+                r#"{"profile_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "id": "a", "bounces": 1}"#,
+                "bounces invalid type",
+            ),
         ] {
             let error = SendRequest::parse(body).unwrap_err().to_string();
             assert!(error.starts_with(reason), "{error}");

@@ -350,6 +350,13 @@ pub trait Handover: Send + Sync {
         jobs: &[FlowJob],
     ) -> impl Future<Output = Result<Vec<JobId>, PortError>> + Send;
 
+    /// Puts a request about a message of a profile's on the send queue. Its words are the send function's.
+    fn request_send(
+        &self,
+        profile: ProfileId,
+        request: &str,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// Puts requests on the poll queue, each to be received after its delay (whole seconds, at most 900).
     fn request(
         &self,

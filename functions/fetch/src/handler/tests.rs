@@ -184,6 +184,10 @@ impl Handover for Ports {
         Ok(Vec::new())
     }
 
+    async fn request_send(&self, _: ProfileId, _: &str) -> Result<(), PortError> {
+        unreachable!("nothing is handed over here")
+    }
+
     async fn request(&self, polls: &[(PollRequest, Duration)]) -> Result<(), PortError> {
         self.0.requested.lock().unwrap().extend_from_slice(polls);
         Ok(())

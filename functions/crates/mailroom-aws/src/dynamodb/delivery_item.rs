@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use mailroom_core::outbound::delivery::{
-    Delivery, DeliveryState, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError, SendErrorCode,
-    SendLease, SentCopy,
+    Bounce, Delivery, DeliveryState, OutcomeEvent, Phase, Recipient, RecipientStatus, SendError,
+    SendErrorCode, SendLease, SentCopy,
 };
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::{MessageId, OutboundId};
@@ -116,6 +116,34 @@ struct RecipientItem {
     /// Why it is uncertain whether the message was taken for the recipient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     doubt: Option<SendErrorItem>,
+    /// What a report said after a server had taken the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bounce: Option<BounceItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct BounceItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    diagnostic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_mta: Option<String>,
+    reported_at: i64,
+}
+
+impl From<&Bounce> for BounceItem {
+    fn from(bounce: &Bounce) -> Self {
+        let Bounce { status, diagnostic, remote_mta, reported_at } = bounce.clone();
+        Self { status, diagnostic, remote_mta, reported_at: millis(reported_at) }
+    }
+}
+
+impl BounceItem {
+    fn read(self) -> Result<Bounce, Unreadable> {
+        let Self { status, diagnostic, remote_mta, reported_at } = self;
+        Ok(Bounce { status, diagnostic, remote_mta, reported_at: time_of("bounce", reported_at)? })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -261,7 +289,8 @@ impl From<&Recipient> for RecipientItem {
             | RecipientStatus::Cancelled => None,
         };
         let alone = matches!(recipient.status, RecipientStatus::WaitingAlone(_));
-        Self { address: recipient.address.clone(), status, reply, alone, doubt }
+        let bounce = recipient.bounce.as_ref().map(BounceItem::from);
+        Self { address: recipient.address.clone(), status, reply, alone, doubt, bounce }
     }
 }
 
@@ -280,7 +309,8 @@ impl RecipientItem {
             }
             RecipientStatusItem::Cancelled => RecipientStatus::Cancelled,
         };
-        Ok(Recipient { address: self.address, status })
+        let bounce = self.bounce.map(BounceItem::read).transpose()?;
+        Ok(Recipient { address: self.address, status, bounce })
     }
 }
 

@@ -14,7 +14,8 @@ const STANDARD: &str = "https://sqs.invalid/1/polls";
 
 fn handover(script: impl IntoIterator<Item = Reply>) -> (HandoverQueue, Calls) {
     let (clients, calls) = service(script);
-    (HandoverQueue::new(&clients, "mail", FIFO, STANDARD), calls)
+    let queues = QueueUrls { job: FIFO, poll: STANDARD, send: STANDARD };
+    (HandoverQueue::new(&clients, "mail", queues), calls)
 }
 
 /// A job of the message `message` in `conversation`.
@@ -224,4 +225,14 @@ async fn an_object_has_a_key_and_a_content_type_that_a_header_can_hold() {
     ];
     assert_eq!(seen, expected.map(|(operation, kind)| (operation.to_owned(), kind.to_owned())));
     assert!(matches!(handover.put("", "text/plain", vec![1]).await, Err(PortError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn a_request_to_the_send_queue_is_fair_and_free_of_what_sqs_refuses() {
+    let (queue, calls) = handover([ok(json!({"MessageId": "1"}))]);
+    let profile = ProfileId::parse("01JDCABCDEFGHJKMNPQRSTVWXY").unwrap();
+    queue.request_send(profile, "{\"diagnostic\":\"\u{ffff}no\"}").await.unwrap();
+    let body = &calls.all()[0].body;
+    assert_eq!(body["MessageBody"], "{\"diagnostic\":\"\u{fffd}no\"}");
+    assert_eq!((&body["QueueUrl"], &body["MessageGroupId"]), (&json!(STANDARD), &json!(profile.to_string())));
 }

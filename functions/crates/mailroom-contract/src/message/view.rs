@@ -1,7 +1,7 @@
 //! Messages and their status, as the API shows them and the outcome queue receives them.
 
 use mailroom_core::outbound::delivery::{
-    Delivery, DeliveryState, Recipient, RecipientStatus, SendErrorCode, SentCopy,
+    Bounce, Delivery, DeliveryState, Recipient, RecipientStatus, SendErrorCode, SentCopy,
 };
 use mailroom_core::owner_error::ErrorCode;
 use serde::Serialize;
@@ -181,6 +181,24 @@ pub struct RecipientView {
     /// The mail server's last reply about this recipient; null where it gave none. In place of a reply, the reason of
     /// Mailroom's own for which the message does not go to the recipient.
     pub smtp_reply: Option<String>,
+    /// What a delivery report said after the mail server had taken the message; null unless the status is `bounced`.
+    pub bounce: Option<BounceView>,
+}
+
+/// What a delivery report says of a recipient that the message did not reach.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Bounce)]
+pub struct BounceView {
+    /// The enhanced status code (RFC 3463), such as `5.1.1`; null where the report gives none.
+    pub status: Option<String>,
+    /// What the remote server said; null where the report does not quote it.
+    pub diagnostic: Option<String>,
+    /// The server that said it; null where the report does not name it.
+    pub remote_mta: Option<String>,
+    /// When Mailroom read the report.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub reported_at: OffsetDateTime,
 }
 
 /// How far a message is for a recipient.
@@ -193,6 +211,8 @@ pub enum RecipientState {
     Sending,
     /// A mail server has taken the message for the recipient.
     Sent,
+    /// A mail server had taken the message for the recipient, and a report says that it did not get there.
+    Bounced,
     /// The message does not go to the recipient.
     Failed,
     /// A mail server may have taken the message for the recipient.
@@ -207,12 +227,19 @@ impl From<&Recipient> for RecipientView {
             RecipientStatus::Waiting(reply) => (RecipientState::Queued, reply.clone()),
             RecipientStatus::WaitingAlone(reply) => (RecipientState::Queued, Some(reply.clone())),
             RecipientStatus::InFlight => (RecipientState::Sending, None),
+            RecipientStatus::Accepted(reply) if recipient.bounce.is_some() => {
+                (RecipientState::Bounced, reply.clone())
+            }
             RecipientStatus::Accepted(reply) => (RecipientState::Sent, reply.clone()),
             RecipientStatus::Rejected(reply) => (RecipientState::Failed, Some(reply.clone())),
             RecipientStatus::Uncertain(_) => (RecipientState::Uncertain, None),
             RecipientStatus::Cancelled => (RecipientState::Cancelled, None),
         };
-        Self { address: recipient.address.clone(), status, smtp_reply }
+        let bounce = recipient.bounce.clone().map(|bounce| {
+            let Bounce { status, diagnostic, remote_mta, reported_at } = bounce;
+            BounceView { status, diagnostic, remote_mta, reported_at }
+        });
+        Self { address: recipient.address.clone(), status, smtp_reply, bounce }
     }
 }
 

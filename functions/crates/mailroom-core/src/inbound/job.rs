@@ -11,8 +11,9 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::invalid::Invalid;
+use crate::outbound::delivery::{BouncedMessage, ReportedFailure};
 use crate::outbound::loop_guard::AutomatedSender;
-use crate::outbound::message::MessageId;
+use crate::outbound::message::{MessageId, OutboundId};
 use crate::profile::ProfileId;
 
 pub use self::address::Address;
@@ -412,6 +413,23 @@ impl FlowJob {
             Kind::Message | Kind::Oversize | Kind::Quarantined => return None,
         };
         Some((MessageId::parse(self.message.message_id.as_deref()?).ok()?, sender))
+    }
+
+    /// The outbound message of this profile that the report says was not delivered, and to whom; `None` where it says so
+    /// of nobody. A notice of delay says nothing final.
+    #[must_use]
+    pub fn bounced_message(&self) -> Option<BouncedMessage> {
+        let report = self.report.as_ref()?;
+        let failed = |one: &&ReportedRecipient| one.action == Some(ReportedAction::Failed);
+        let failures = report.delivery.iter().flatten().filter(failed).map(|one| ReportedFailure {
+            addresses: one.original_recipient.iter().chain(&one.recipient).cloned().collect(),
+            status: one.status.clone(),
+            diagnostic: one.diagnostic.clone(),
+            remote_mta: one.remote_mta.clone(),
+        });
+        let failures: Vec<ReportedFailure> = failures.collect();
+        let message = OutboundId::parse(&report.outbound.as_ref()?.message).ok()?;
+        (!failures.is_empty()).then_some(BouncedMessage { message, failures })
     }
 }
 

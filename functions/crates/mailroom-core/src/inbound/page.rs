@@ -11,6 +11,7 @@ use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::pending::PendingMessage;
 use crate::inbound::step::{JobNotes, Step};
+use crate::outbound::delivery::BouncedMessage;
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::ports::FlowQueue;
@@ -37,6 +38,7 @@ pub(crate) struct Page {
     /// The messages that become jobs: the first of each digest that was not handed over.
     new: Vec<Uid>,
     automated: Vec<(MessageId, AutomatedSender)>,
+    bounces: Vec<BouncedMessage>,
     accepted: Vec<Digest>,
     /// Whether the queue said which jobs it took.
     answered: bool,
@@ -49,6 +51,7 @@ enum Next {
     ReadLedger,
     Store,
     NoteAutomated,
+    ReportBounces,
     CheckLater,
     HandOver,
     NoteHandedOver,
@@ -90,6 +93,7 @@ impl Page {
             handed_over: HashSet::new(),
             new: Vec::new(),
             automated: Vec::new(),
+            bounces: Vec::new(),
             accepted: Vec::new(),
             answered: false,
             next: Next::Fetch,
@@ -123,6 +127,7 @@ impl Page {
             Next::Store => Step::Store(&self.new, &self.notes),
             // Ahead of the jobs: a flow may answer at once.
             Next::NoteAutomated => Step::NoteAutomated(&self.automated),
+            Next::ReportBounces => Step::ReportBounces(&self.bounces),
             Next::CheckLater => Step::CheckLater(self.check.0.as_ref(), self.check.1),
             Next::HandOver => Step::HandOver(queue),
             Next::NoteHandedOver => Step::NoteHandedOver(&self.accepted),
@@ -151,10 +156,14 @@ impl Page {
         if self.new.is_empty() { self.act() } else { self.then(Next::Store) }
     }
 
-    /// The messages are stored; these of them were written by programs.
-    pub(crate) fn stored(&mut self, automated: Vec<(MessageId, AutomatedSender)>) -> Option<PageResult> {
-        self.automated = automated;
-        self.then(if self.automated.is_empty() { Next::CheckLater } else { Next::NoteAutomated })
+    /// The messages are stored; these of them were written by programs, and report these as not delivered.
+    pub(crate) fn stored(
+        &mut self,
+        automated: Vec<(MessageId, AutomatedSender)>,
+        bounces: Vec<BouncedMessage>,
+    ) -> Option<PageResult> {
+        (self.automated, self.bounces) = (automated, bounces);
+        if self.automated.is_empty() { self.report_bounces() } else { self.then(Next::NoteAutomated) }
     }
 
     /// The jobs that the queue took. Only their messages are noted, and changed in the mailbox.
@@ -169,7 +178,8 @@ impl Page {
     /// The step took effect.
     pub(crate) fn done(&mut self) -> Option<PageResult> {
         match self.next {
-            Next::NoteAutomated => self.then(Next::CheckLater),
+            Next::NoteAutomated => self.report_bounces(),
+            Next::ReportBounces => self.then(Next::CheckLater),
             Next::CheckLater => self.then(Next::HandOver),
             Next::NoteHandedOver => {
                 self.handed_over.extend(&self.accepted);
@@ -179,6 +189,11 @@ impl Page {
             // These have events of their own.
             Next::Fetch | Next::ReadLedger | Next::Store | Next::HandOver => None,
         }
+    }
+
+    /// Ahead of the jobs: a crash repeats the page, and with it the reports.
+    fn report_bounces(&mut self) -> Option<PageResult> {
+        self.then(if self.bounces.is_empty() { Next::CheckLater } else { Next::ReportBounces })
     }
 
     fn then(&mut self, next: Next) -> Option<PageResult> {
@@ -226,6 +241,8 @@ mod tests {
     use super::*;
     use crate::flow::FlowSchemaId;
     use crate::inbound::pending::Extent;
+    use crate::outbound::delivery::ReportedFailure;
+    use crate::outbound::message::OutboundId;
     use crate::profile::{Auth, Settings};
     use crate::server::{Host, Security, Server};
 
@@ -281,8 +298,12 @@ mod tests {
         page.ledger_read(Vec::new());
         assert_eq!(step(&page), Step::Store(&[uid(1), uid(2)], &JobNotes::default()));
         let automated = vec![(MessageId::parse("a@b.example").unwrap(), AutomatedSender::AutoReply)];
-        page.stored(automated.clone());
+        let message = OutboundId::parse("order-4711").unwrap();
+        let bounces = vec![BouncedMessage { message, failures: vec![ReportedFailure::default()] }];
+        page.stored(automated.clone(), bounces.clone());
         assert_eq!(step(&page), Step::NoteAutomated(&automated));
+        page.done();
+        assert_eq!(step(&page), Step::ReportBounces(&bounces));
         page.done();
         assert!(matches!(step(&page), Step::CheckLater(..)));
         page.done();
@@ -299,7 +320,7 @@ mod tests {
         let mut page = fetched(&["a", "a", "b"]);
         page.ledger_read(vec![digest("b")]);
         assert_eq!(step(&page), Step::Store(&[uid(1)], &JobNotes::default()));
-        page.stored(Vec::new());
+        page.stored(Vec::new(), Vec::new());
         page.jobs_taken(&[job("a")]);
         page.done();
         assert_eq!(step(&page), Step::MarkSeen(vec![uid(1), uid(2), uid(3)]));
@@ -318,7 +339,7 @@ mod tests {
     fn only_jobs_that_the_queue_took_are_noted() {
         let mut page = fetched(&["a", "b"]);
         page.ledger_read(Vec::new());
-        page.stored(Vec::new());
+        page.stored(Vec::new(), Vec::new());
         page.jobs_taken(&[job("b")]);
         assert_eq!(step(&page), Step::NoteHandedOver(&[digest("b")]));
         page.done();
@@ -327,7 +348,7 @@ mod tests {
 
         let mut page = fetched(&["a"]);
         page.ledger_read(Vec::new());
-        page.stored(Vec::new());
+        page.stored(Vec::new(), Vec::new());
         assert_eq!(page.jobs_taken(&[]), Some(PageResult::Refused { accepted: 0, jobs: 1 }));
     }
 
@@ -336,7 +357,7 @@ mod tests {
         let mut page = fetched(&["a"]);
         page.quarantine = vec![uid(1)];
         page.ledger_read(Vec::new());
-        page.stored(Vec::new());
+        page.stored(Vec::new(), Vec::new());
         page.jobs_taken(&[job("a")]);
         assert_eq!(page.done(), Some(PageResult::HandedOver(1)));
         assert!(page.quarantines());

@@ -207,7 +207,9 @@ impl Poll {
             }
             Ok(Event::FetchedAnother(given)) => self.fetched_another(given, moment),
             Ok(Event::LedgerRead(digests)) => self.in_page(|page| page.ledger_read(digests), moment),
-            Ok(Event::Stored(automated)) => self.in_page(|page| page.stored(automated), moment),
+            Ok(Event::Stored { automated, bounces }) => {
+                self.in_page(|page| page.stored(automated, bounces), moment);
+            }
             Ok(Event::HandedOver(jobs)) => self.in_page(|page| page.jobs_taken(&jobs), moment),
             Ok(Event::Done) => self.done(moment),
         }

@@ -13,6 +13,7 @@ use crate::inbound::listing::{Listing, Relisted};
 use crate::inbound::pending::PendingMessage;
 use crate::inbound::plan::MailboxState;
 use crate::inbound::schedule::PollRequest;
+use crate::outbound::delivery::BouncedMessage;
 use crate::outbound::loop_guard::AutomatedSender;
 use crate::outbound::message::MessageId;
 use crate::owner_error::OwnerError;
@@ -87,6 +88,8 @@ pub enum Step<'a> {
     Store(&'a [Uid], &'a JobNotes),
     /// Note that programs wrote these messages, so that nobody answers them: [`Event::Done`].
     NoteAutomated(&'a [(MessageId, AutomatedSender)]),
+    /// Tell the send function that these outbound messages did not reach recipients: [`Event::Done`].
+    ReportBounces(&'a [BouncedMessage]),
     /// Ask for a check of this profile after a delay, which polls it if its cursor still stands here: [`Event::Done`].
     CheckLater(Option<&'a Cursor>, Duration),
     /// Send the jobs that were made, in order: [`Event::HandedOver`].
@@ -149,6 +152,7 @@ impl Step<'_> {
             | Self::Store(..)
             | Self::CheckLater(..)
             | Self::NoteAutomated(_)
+            | Self::ReportBounces(_)
             | Self::HandOver(_)
             | Self::NoteHandedOver(_)
             | Self::MarkSeen(_)
@@ -202,8 +206,13 @@ pub enum Event {
     FetchedAnother(bool),
     /// The digests that were handed over before.
     LedgerRead(Vec<Digest>),
-    /// The jobs are made, and these of their messages were written by programs.
-    Stored(Vec<(MessageId, AutomatedSender)>),
+    /// The jobs are made.
+    Stored {
+        /// Those of their messages that were written by programs.
+        automated: Vec<(MessageId, AutomatedSender)>,
+        /// The outbound messages that they report as not delivered.
+        bounces: Vec<BouncedMessage>,
+    },
     /// The jobs that the queue took.
     HandedOver(Vec<JobId>),
     /// The step took effect.

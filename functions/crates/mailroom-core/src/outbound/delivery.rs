@@ -17,20 +17,24 @@
 //! is known to have taken it.
 //!
 //! Read in this order: `state` (what is known, and [`Delivery::next`]: what to do now), `attempt` (what servers did),
-//! `transition` (how a delivery changes with it), `request` (cancelling and resending), `error`. Deliberately absent:
+//! `transition` (how a delivery changes with it), `request` (cancelling and resending), `bounce` (what reports
+//! say later), `error`. Deliberately absent:
 //! any step from accepted back to waiting, and one from uncertain that nobody asked for.
 
 mod attempt;
+mod bounce;
 mod error;
 mod request;
 mod state;
 mod transition;
 
 pub use self::attempt::{Attempt, Filing, ReplyClass, SentSearch, SmtpReply};
+pub use self::bounce::{BouncedMessage, ReportedFailure};
 pub use self::error::{SendError, SendErrorCode};
 pub use self::request::{CancelRefusal, ResendRefusal};
 pub use self::state::{
-    Delivery, DeliveryState, Next, OutcomeEvent, Phase, Recipient, RecipientStatus, SendLease, SentCopy,
+    Bounce, Delivery, DeliveryState, Next, OutcomeEvent, Phase, Recipient, RecipientStatus, SendLease,
+    SentCopy,
 };
 pub use self::transition::PROFILE_RECHECK_PAUSE;
 

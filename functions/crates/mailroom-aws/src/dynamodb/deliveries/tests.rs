@@ -1,7 +1,7 @@
 //! What is stored of a message on its way, and who may change it.
 
 use mailroom_core::health::{CurrentError, SendingChange, SendingStatus};
-use mailroom_core::outbound::delivery::{Recipient, RecipientStatus, SendError, SendErrorCode};
+use mailroom_core::outbound::delivery::{Bounce, Recipient, RecipientStatus, SendError, SendErrorCode};
 use mailroom_core::outbound::message::SaveToSent;
 use mailroom_core::owner_error::ErrorCode;
 use proptest::option;
@@ -221,8 +221,20 @@ fn moment() -> impl Strategy<Value = OffsetDateTime> {
 }
 
 prop_compose! {
+    /// As long as what is kept of a report can be.
+    fn bounce()(
+        status in option::of("5\\.[0-9]\\.[0-9]"),
+        diagnostic in option::of("[ -~]{400,500}"),
+        remote_mta in option::of("[a-z.]{1,100}"),
+        reported_at in moment(),
+    ) -> Bounce {
+        Bounce { status, diagnostic, remote_mta, reported_at }
+    }
+}
+
+prop_compose! {
     fn any_delivery()(
-        fates in prop::collection::vec(status(), 0..=100),
+        fates in prop::collection::vec((status(), option::of(bounce())), 0..=100),
         (content, digest) in (option::of("[a-z/]{1,60}"), option::of("[0-9a-f]{64}")),
         (attempts, crashes, searches) in any::<(u32, u32, u32)>(),
         (error, reply) in (option::of("\\PC{0,80}"), option::of("\\PC{0,80}")),
@@ -234,7 +246,11 @@ prop_compose! {
         delivery.recipients = fates
             .into_iter()
             .enumerate()
-            .map(|(n, status)| Recipient { address: format!("recipient-{n}@example.org"), status })
+            .map(|(n, (status, bounce))| Recipient {
+                address: format!("recipient-{n}@example.org"),
+                status,
+                bounce,
+            })
             .collect();
         Delivery {
             content, digest, attempts, crashes, searches, exhausted, revision, created_at, resent_at,

@@ -359,3 +359,33 @@ fn a_job_older_than_auto_submitted_is_read_and_valid() {
     assert!(validator().is_valid(&value));
     assert_eq!(serde_json::from_value::<FlowJob>(value).unwrap(), bare());
 }
+
+#[test]
+fn a_report_of_failure_names_what_bounced_and_a_notice_of_delay_nothing() {
+    let mut job = full();
+    let report = job.report.as_mut().unwrap();
+    report.outbound = Some(ReportedOutbound { message: "order-4711".to_owned() });
+    let recipient = |action, address: &str| ReportedRecipient {
+        recipient: Some(address.to_owned()),
+        original_recipient: Some(format!("alias-of-{address}")),
+        action,
+        status: Some("5.1.1".to_owned()),
+        diagnostic: Some("550 No such user".to_owned()),
+        remote_mta: Some("mx.example.org".to_owned()),
+    };
+    let failed = recipient(Some(ReportedAction::Failed), "ann@example.org");
+    let others = [Some(ReportedAction::Delayed), Some(ReportedAction::Delivered), None];
+    let others = others.map(|action| recipient(action, "bob@example.org"));
+    report.delivery = Some([&others[..], &[failed]].concat());
+    let bounced = job.bounced_message().unwrap();
+    assert_eq!(bounced.message.as_str(), "order-4711");
+    let [failure] = &bounced.failures[..] else { panic!("one: {bounced:?}") };
+    assert_eq!(failure.addresses, ["alias-of-ann@example.org", "ann@example.org"]);
+    assert_eq!(failure.diagnostic.as_deref(), Some("550 No such user"));
+
+    job.report.as_mut().unwrap().delivery = Some(others.to_vec());
+    assert_eq!(job.bounced_message(), None);
+    let mut job = full();
+    job.report.as_mut().unwrap().outbound = None;
+    assert_eq!(job.bounced_message(), None);
+}

@@ -58,6 +58,19 @@ impl RecipientStatus {
     }
 }
 
+/// That the message did not reach a recipient, though a server had taken it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounce {
+    /// The enhanced status code (RFC 3463), where the report gives one.
+    pub status: Option<String>,
+    /// What the remote server said, where the report quotes it.
+    pub diagnostic: Option<String>,
+    /// The server that said it, where the report names it.
+    pub remote_mta: Option<String>,
+    /// When the report was read.
+    pub reported_at: OffsetDateTime,
+}
+
 /// A recipient and how far the message is for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
@@ -65,6 +78,8 @@ pub struct Recipient {
     pub address: String,
     /// How far the message is for this address.
     pub status: RecipientStatus,
+    /// What a report said after a server had taken the message: that it did not get there.
+    pub bounce: Option<Bounce>,
 }
 
 /// The exclusive right to send a message, until it expires.
@@ -192,6 +207,7 @@ impl Delivery {
         let recipient = |address: &EmailAddress| Recipient {
             address: address.wire().to_owned(),
             status: RecipientStatus::Waiting(None),
+            bounce: None,
         };
         Self {
             profile,

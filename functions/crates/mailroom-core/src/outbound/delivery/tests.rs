@@ -9,6 +9,8 @@ use crate::outbound::message::{EmailAddress, MessageId, OutboundId, SaveToSent};
 use crate::owner_error::{ErrorCode, OwnerError};
 use crate::profile::ProfileId;
 
+mod bounce;
+
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
 
 fn delivery(recipients: &[&str]) -> Delivery {

@@ -268,7 +268,7 @@ impl World {
             Step::Store(uids, notes) => {
                 self.superseded.extend(notes.supersedes.clone());
                 self.stored = uids.iter().map(|uid| self.fetched[&uid.get()]).collect();
-                Event::Stored(Vec::new())
+                Event::Stored { automated: Vec::new(), bounces: Vec::new() }
             }
             Step::FetchAnother { .. } => Event::FetchedAnother(!matches!(fault, Fault::Refuse)),
             Step::CheckLater(cursor, delay) => {
@@ -311,7 +311,11 @@ impl World {
                 self.profile.status = status.clone();
                 Event::Done
             }
-            Step::NoteAutomated(_) | Step::MarkSeen(_) | Step::MoveTo(..) | Step::LogOut => Event::Done,
+            Step::NoteAutomated(_)
+            | Step::ReportBounces(_)
+            | Step::MarkSeen(_)
+            | Step::MoveTo(..)
+            | Step::LogOut => Event::Done,
             Step::Finish => panic!("nothing to do"),
         })
     }
