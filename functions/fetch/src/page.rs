@@ -22,7 +22,7 @@ use mailroom_core::ports::{Conversations, Handover, PortError};
 use mailroom_core::profile::{Profile, Settings};
 use mailroom_core::server::Server;
 use mailroom_lambda::memory::{Held, MemoryBudget};
-use mailroom_mail::imap::{Fetched, Session};
+use mailroom_mail::imap::{Fetched, Marks, Session};
 use mailroom_mime::parse;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -60,6 +60,7 @@ struct FetchedMessage {
     pending: PendingMessage,
     body: Body,
     digest: Digest,
+    marks: Marks,
 }
 
 enum Body {
@@ -256,12 +257,14 @@ where
     let messages = page.iter().filter_map(|pending| {
         if let Some(header) = headers.remove(&pending.uid) {
             let digest = Digest::of_oversize(&header.bytes, pending.size);
-            return Some(FetchedMessage { pending: *pending, body: Body::Header(header.bytes), digest });
+            let (body, marks) = (Body::Header(header.bytes), header.marks);
+            return Some(FetchedMessage { pending: *pending, body, digest, marks });
         }
         // Missing: deleted since it was listed.
         let message = bodies.remove(&pending.uid).filter(|message| message.complete)?;
         let digest = Digest::of(&message.bytes);
-        Some(FetchedMessage { pending: *pending, body: Body::Whole(message.bytes), digest })
+        let (body, marks) = (Body::Whole(message.bytes), message.marks);
+        Some(FetchedMessage { pending: *pending, body, digest, marks })
     });
     Ok(messages.collect())
 }
@@ -294,9 +297,9 @@ fn quarantine(
         fetched.into_iter().map(|message| (message.pending.uid, message)).collect();
     page.iter()
         .map(|pending| {
-            let raw = match fetched.remove(&pending.uid) {
-                Some(FetchedMessage { body: Body::Whole(raw), .. }) => Some(raw),
-                Some(_) | None => None,
+            let (raw, marks) = match fetched.remove(&pending.uid) {
+                Some(FetchedMessage { body: Body::Whole(raw), marks, .. }) => (Some(raw), marks),
+                Some(_) | None => (None, Marks::default()),
             };
             let digest = Digest::of_place(
                 profile.settings.mailbox.as_str(),
@@ -304,7 +307,7 @@ fn quarantine(
                 pending.uid.get(),
             );
             let body = Body::Quarantined { raw, header: headers.remove(&pending.uid) };
-            FetchedMessage { pending: *pending, body, digest }
+            FetchedMessage { pending: *pending, body, digest, marks }
         })
         .collect()
 }
@@ -347,9 +350,9 @@ struct Store<'a, H> {
 impl<H: Handover> Store<'_, H> {
     /// Stores what a job points to, and makes the job, all but its place among the profile's conversations.
     async fn message(&self, message: FetchedMessage) -> Result<(FlowJob, Thread), PortError> {
-        let FetchedMessage { pending, body, digest } = message;
+        let FetchedMessage { pending, body, digest, marks } = message;
         let prefix = format!("mail/{}/{}", self.profile.id, digest.to_hex());
-        let (described, raw) = match body {
+        let (mut described, raw) = match body {
             Body::Whole(raw) => (self.parts(&prefix, &raw).await?, Some(raw)),
             Body::Header(header) => {
                 (Described::new(Kind::Oversize, parse::parse_header(&header, pending.size)), None)
@@ -365,6 +368,7 @@ impl<H: Handover> Store<'_, H> {
                 (Described::new(Kind::Quarantined, message), raw)
             }
         };
+        (described.message.flags, described.message.gmail) = (marks.flags, marks.gmail);
         let raw = match raw {
             Some(raw) => {
                 let key = format!("{prefix}.eml");

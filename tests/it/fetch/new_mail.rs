@@ -68,6 +68,20 @@ fn an_attachment_is_an_object_of_its_own() {
 }
 
 #[test]
+fn a_job_says_the_flags_that_its_message_had() {
+    let world = World::new();
+    let mut client = world.other_client();
+    client.append("INBOX", "\\Flagged $Work", None, &message("flagged"));
+    client.append("INBOX", "", None, &message("plain"));
+    world.profile(|profile| profile.settings.after_fetch = AfterFetch::MarkSeen);
+    world.poll();
+    let jobs = world.jobs();
+    let flags: Vec<_> = jobs.iter().map(|job| job.message.flags.clone().unwrap()).collect();
+    assert_eq!(flags, [["\\Flagged", "$Work"].map(str::to_owned).to_vec(), Vec::new()]);
+    assert!(jobs.iter().all(|job| job.message.gmail.is_none()));
+}
+
+#[test]
 fn equal_messages_are_one_job_however_often_one_lies_there() {
     let world = World::new();
     let raw = message("twice");

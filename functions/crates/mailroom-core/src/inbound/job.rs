@@ -4,6 +4,7 @@ mod address;
 mod attachment;
 mod authentication;
 mod calendar;
+mod gmail;
 mod report;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub use self::address::Address;
 pub use self::attachment::{Attachment, EnclosedMessage, EnclosedPart};
 pub use self::authentication::{Authentication, Spam, SpamVerdict};
 pub use self::calendar::{Attendee, CalendarEvent};
+pub use self::gmail::Gmail;
 pub use self::report::{
     Complaint, OriginalMessage, Receipt, Report, ReportedAction, ReportedOutbound, ReportedRecipient,
 };
@@ -314,6 +316,12 @@ pub struct MessageContent {
     /// `Importance`, or else `X-Priority` or `Priority`.
     #[serde(default)]
     pub importance: Option<Importance>,
+    /// Its flags and keywords when it was fetched (RFC 9051 §2.3.2), without `\Recent`; none where the server told none.
+    #[serde(default)]
+    pub flags: Option<Vec<String>>,
+    /// What Gmail keeps of it besides; none from other servers.
+    #[serde(default)]
+    pub gmail: Option<Gmail>,
 }
 
 /// Which body a text comes from.

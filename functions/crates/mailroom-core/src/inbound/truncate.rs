@@ -194,6 +194,14 @@ fn cut_lists(cutter: &mut Cutter, message: &mut MessageContent) {
     cutter.drop_tail(&mut message.references, 0);
     cutter.drop_tail(&mut message.in_reply_to, 0);
     cutter.drop_tail(&mut message.attachments, 0);
+    if let Some(flags) = &mut message.flags {
+        cutter.drop_tail(flags, 0);
+    }
+    if let Some(gmail) = &mut message.gmail {
+        cutter.drop_tail(&mut gmail.labels, 0);
+        cutter.cut_option(&mut gmail.thread_id, NAME_KEPT);
+        cutter.cut_option(&mut gmail.message_id, NAME_KEPT);
+    }
     if let Some(list) = &mut message.list {
         cutter.drop_tail(&mut list.unsubscribe, 0);
     }

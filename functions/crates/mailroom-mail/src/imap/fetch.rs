@@ -12,6 +12,7 @@ use super::connection::Progress;
 use super::encode::uid_set;
 use super::error::{ImapError, Malformed, Step};
 use super::frame::Tag;
+use super::marks::Marks;
 use super::response::{Content, Fetch, Response, SearchResult, Section};
 use super::session::{Session, UIDS_PER_COMMAND};
 
@@ -52,22 +53,45 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
     /// Whether `bytes` is the whole message: `false` when it was cut at the limit.
     pub complete: bool,
+    /// Its flags and labels.
+    pub marks: Marks,
 }
 
 /// Told of the bytes of messages that arrive; `false` where there is no room for them.
 pub type Charge<'a> = dyn FnMut(u64) -> bool + Send + 'a;
 
-/// The bytes that one call may still receive, and who pays for them.
-struct ByteBudget<'a, 'b> {
-    left: u64,
+/// What one call receives.
+struct Intake<'a, 'b> {
+    /// The bytes that may still arrive, and who pays for them.
+    bytes_left: u64,
     charge: &'a mut Charge<'b>,
+    /// What the server says of messages, in whatever response.
+    marks: BTreeMap<Uid, Marks>,
 }
 
-impl ByteBudget<'_, '_> {
+impl<'a, 'b> Intake<'a, 'b> {
+    /// For messages that were announced with so many bytes.
+    const fn new(expected: u64, charge: &'a mut Charge<'b>) -> Self {
+        Self { bytes_left: byte_budget(expected), charge, marks: BTreeMap::new() }
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), Malformed> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(bytes).ok_or(Malformed::Sizes)?;
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Malformed::Sizes)?;
         if (self.charge)(bytes) { Ok(()) } else { Err(Malformed::NoRoom) }
+    }
+
+    /// The message's content, if the response has one. What else it says of one of these messages is noted.
+    fn content(&mut self, response: Response, uids: &[Uid]) -> Option<(Uid, Content)> {
+        let Response::Fetch(fetch) = response else { return None };
+        let Fetch { uid, content, marks, .. } = *fetch;
+        let uid = uid.filter(|uid| uids.contains(uid))?;
+        self.marks.entry(uid).or_default().update(marks);
+        Some((uid, content?))
+    }
+
+    fn marks(&mut self, uid: Uid) -> Marks {
+        self.marks.remove(&uid).unwrap_or_default()
     }
 }
 
@@ -87,13 +111,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         charge: &mut Charge<'_>,
     ) -> Result<Vec<Fetched>, ImapError> {
         let announced = messages.iter().map(|(_, size)| (*size).min(max_bytes_each));
-        let left = byte_budget(announced.fold(0, u64::saturating_add));
-        let mut budget = ByteBudget { left, charge };
+        let mut intake = Intake::new(announced.fold(0, u64::saturating_add), charge);
         let small: Vec<Uid> =
             messages.iter().filter(|(_, size)| *size < SMALL).map(|(uid, _)| *uid).collect();
         let mut bodies: BTreeMap<Uid, Vec<u8>> = BTreeMap::new();
         for batch in small.chunks(UIDS_PER_COMMAND) {
-            self.fetch_first_bytes(batch, Section::Whole, SMALL, &mut budget, &mut bodies).await?;
+            self.fetch_first_bytes(batch, Section::Whole, SMALL, &mut intake, &mut bodies).await?;
         }
 
         let mut fetched = Vec::with_capacity(messages.len());
@@ -103,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Some(start) if size < SMALL && length(&start) < SMALL => Some(start),
                 // One byte above the limit, to see whether the message is longer.
                 Some(start) => {
-                    self.fetch_rest(uid, size, start, max_bytes_each.saturating_add(1), &mut budget).await?
+                    self.fetch_rest(uid, size, start, max_bytes_each.saturating_add(1), &mut intake).await?
                 }
                 None => None,
             };
@@ -113,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             let complete = length(&bytes) <= max_bytes_each;
             bytes.truncate(usize::try_from(max_bytes_each).unwrap_or(usize::MAX));
-            fetched.push(Fetched { uid, bytes, complete });
+            fetched.push(Fetched { uid, bytes, complete, marks: intake.marks(uid) });
         }
         self.confirm_gone(messages.iter().map(|(uid, _)| *uid), &fetched).await?;
         Ok(fetched)
@@ -130,16 +153,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         charge: &mut Charge<'_>,
     ) -> Result<Vec<Fetched>, ImapError> {
         let count = u64::try_from(uids.len()).unwrap_or(u64::MAX);
-        let left = byte_budget(count.saturating_mul(USUAL_HEADER));
-        let mut budget = ByteBudget { left, charge };
+        let mut intake = Intake::new(count.saturating_mul(USUAL_HEADER), charge);
         let mut headers = BTreeMap::new();
         for batch in uids.chunks(UIDS_PER_COMMAND) {
-            self.fetch_first_bytes(batch, Section::Header, MAX_HEADER, &mut budget, &mut headers).await?;
+            self.fetch_first_bytes(batch, Section::Header, MAX_HEADER, &mut intake, &mut headers).await?;
         }
         let fetched = uids.iter().filter_map(|uid| {
             let bytes = headers.remove(uid)?;
             let complete = length(&bytes) < MAX_HEADER;
-            Some(Fetched { uid: *uid, bytes, complete })
+            Some(Fetched { uid: *uid, bytes, complete, marks: intake.marks(*uid) })
         });
         let fetched: Vec<Fetched> = fetched.collect();
         self.confirm_gone(uids.iter().copied(), &fetched).await?;
@@ -258,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         uids: &[Uid],
         section: Section,
         most: u64,
-        budget: &mut ByteBudget<'_, '_>,
+        intake: &mut Intake<'_, '_>,
         bodies: &mut BTreeMap<Uid, Vec<u8>>,
     ) -> Result<(), ImapError> {
         self.connection.begin_operation()?;
@@ -268,15 +290,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Section::Header => "HEADER",
         };
         let set = uid_set(uids.iter().copied());
-        let tag = self.connection.command(&format!("UID FETCH {set} (UID BODY.PEEK[{name}]<0.{most}>)"));
+        let marks = self.marks_asked_for();
+        let command = format!("UID FETCH {set} (UID FLAGS{marks} BODY.PEEK[{name}]<0.{most}>)");
+        let tag = self.connection.command(&command);
         self.connection.flush(Step::Fetch).await?;
         let sink = |response| {
-            let Some((uid, content)) = content(response) else { return Ok(()) };
-            if content.section != section || content.origin.unwrap_or(0) != 0 || !uids.contains(&uid) {
+            let Some((uid, content)) = intake.content(response, uids) else { return Ok(()) };
+            if content.section != section || content.origin.unwrap_or(0) != 0 {
                 return Ok(());
             }
             if let Some(bytes) = content.bytes {
-                budget.take(bytes.len())?;
+                intake.take(bytes.len())?;
                 bodies.insert(uid, bytes);
             }
             Ok(())
@@ -294,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         announced: u64,
         mut bytes: Vec<u8>,
         most: u64,
-        budget: &mut ByteBudget<'_, '_>,
+        intake: &mut Intake<'_, '_>,
     ) -> Result<Option<Vec<u8>>, ImapError> {
         self.connection.begin_operation()?;
         self.connection.max_literal = CHUNK;
@@ -311,9 +335,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 && (asked.is_empty() || next <= announced)
             {
                 let size = CHUNK.min(most - next);
-                let uid = uid.get();
-                let tag =
-                    self.connection.command(&format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{size}>)"));
+                let marks =
+                    if next == 0 { format!(" FLAGS{}", self.marks_asked_for()) } else { String::new() };
+                let command = format!("UID FETCH {} (UID{marks} BODY.PEEK[]<{next}.{size}>)", uid.get());
+                let tag = self.connection.command(&command);
                 asked.push_back(Chunk { tag, offset: next, size, bytes: None, done: false });
                 next += size;
             }
@@ -321,7 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 break;
             }
             self.connection.flush(Step::Fetch).await?;
-            self.read_chunk(uid, &mut asked, budget).await?;
+            self.read_chunk(uid, &mut asked, intake).await?;
             while let Some(chunk) = asked.pop_front_if(|chunk| chunk.done) {
                 if end != End::Ahead {
                     continue;
@@ -347,21 +372,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         &mut self,
         uid: Uid,
         asked: &mut VecDeque<Chunk>,
-        budget: &mut ByteBudget<'_, '_>,
+        intake: &mut Intake<'_, '_>,
     ) -> Result<(), ImapError> {
         let tags: Vec<Tag> = asked.iter().filter(|chunk| !chunk.done).map(|chunk| chunk.tag).collect();
         let sink = |response| {
-            let Some((theirs, content)) = content(response) else { return Ok(()) };
+            let Some((_, content)) = intake.content(response, &[uid]) else { return Ok(()) };
             let (Some(bytes), Section::Whole) = (content.bytes, content.section) else { return Ok(()) };
-            if theirs != uid {
-                return Ok(());
-            }
             let origin = content.origin.unwrap_or(0);
             let chunk = asked.iter_mut().find(|chunk| chunk.offset == origin).ok_or(Malformed::Fetch)?;
             if length(&bytes) > chunk.size {
                 return Err(Malformed::LongLiteral);
             }
-            budget.take(bytes.len())?;
+            intake.take(bytes.len())?;
             chunk.bytes = Some(bytes);
             Ok(())
         };
@@ -401,6 +423,7 @@ enum End {
     Gone,
 }
 
+/// The content of a response that has one.
 fn content(response: Response) -> Option<(Uid, Content)> {
     let Response::Fetch(fetch) = response else { return None };
     let Fetch { uid, content, .. } = *fetch;

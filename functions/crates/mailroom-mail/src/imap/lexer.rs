@@ -1,5 +1,7 @@
 //! The values of responses: atoms, strings, NIL, and lists of them (RFC 9051 §4).
 
+use std::borrow::Cow;
+
 use super::frame::LITERAL;
 
 /// How deep lists may nest. Requested items nest once; an unrequested BODYSTRUCTURE hardly 20 times.
@@ -11,8 +13,8 @@ pub(super) enum Value<'a> {
     Nil,
     Atom(&'a [u8]),
     String(Vec<u8>),
-    /// The atoms of a list; nested lists and strings are left out.
-    List(Vec<&'a [u8]>),
+    /// The strings of a list, and the atoms of it and of lists in it.
+    List(Vec<Cow<'a, [u8]>>),
 }
 
 /// A string, or none (RFC 9051 §9, `nstring`).
@@ -52,7 +54,22 @@ impl<'a> Value<'a> {
     /// The atoms of a list; NIL counts as an empty list.
     pub(super) fn into_list(self) -> Option<Vec<&'a [u8]>> {
         match self {
-            Self::List(atoms) => Some(atoms),
+            Self::List(items) => {
+                let atom = |item| match item {
+                    Cow::Borrowed(atom) => Some(atom),
+                    Cow::Owned(_) => None,
+                };
+                Some(items.into_iter().filter_map(atom).collect())
+            }
+            Self::Nil => Some(Vec::new()),
+            Self::Atom(_) | Self::String(_) => None,
+        }
+    }
+
+    /// The atoms and strings of a list; NIL counts as an empty list.
+    pub(super) fn into_texts(self) -> Option<Vec<Cow<'a, [u8]>>> {
+        match self {
+            Self::List(items) => Some(items),
             Self::Nil => Some(Vec::new()),
             Self::Atom(_) | Self::String(_) => None,
         }
@@ -113,7 +130,7 @@ impl<'a> Scanner<'a> {
         if self.rest.first() != Some(&b'(') {
             return self.scalar();
         }
-        let mut atoms = Vec::new();
+        let mut items = Vec::new();
         let mut depth = 0_usize;
         loop {
             self.rest = self.rest.trim_ascii_start();
@@ -126,17 +143,17 @@ impl<'a> Scanner<'a> {
                     depth -= 1;
                     self.take(1)?;
                 }
-                _ => {
-                    if let Value::Atom(atom) = self.scalar()? {
-                        atoms.push(atom);
-                    }
-                }
+                _ => match self.scalar()? {
+                    Value::Atom(atom) => items.push(Cow::Borrowed(atom)),
+                    Value::String(string) if depth == 1 => items.push(Cow::Owned(string)),
+                    Value::String(_) | Value::Nil | Value::List(_) => {}
+                },
             }
             if depth > MAX_DEPTH {
                 return None;
             }
             if depth == 0 {
-                return Some(Value::List(atoms));
+                return Some(Value::List(items));
             }
         }
     }

@@ -10,6 +10,7 @@ use super::date;
 use super::error::{Code, Malformed};
 use super::frame::{Frame, Status, Tag};
 use super::lexer::{NString, Scanner, Value};
+use super::marks::Marks;
 
 /// The longest address of a response code that is kept, in bytes.
 const MAX_ADDRESS: usize = 200;
@@ -164,6 +165,7 @@ pub(super) struct Fetch {
     pub(super) size: Option<u64>,
     /// INTERNALDATE, if it can be read.
     pub(super) arrived: Option<OffsetDateTime>,
+    pub(super) marks: Marks,
     pub(super) content: Option<Content>,
 }
 
@@ -286,7 +288,9 @@ impl Fetch {
         if is("UID") {
             self.uid = Uid::new(number(value.atom()?)?);
         } else if is("FLAGS") {
-            self.seen = Some(value.into_list()?.iter().any(|flag| flag.eq_ignore_ascii_case(b"\\Seen")));
+            let flags = value.into_list()?;
+            self.seen = Some(flags.iter().any(|flag| flag.eq_ignore_ascii_case(b"\\Seen")));
+            self.marks.set_flags(&flags);
         } else if is("RFC822.SIZE") {
             // A size that cannot be read is unknown, not an error.
             self.size = value.atom().and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
@@ -294,6 +298,8 @@ impl Fetch {
             self.arrived = value.into_string().and_then(NString::string).and_then(|text| date::parse(&text));
         } else if let Some((section, origin)) = parse_section(name) {
             self.content = Some(Content { section, origin, bytes: value.into_string()?.string() });
+        } else {
+            self.marks.take_gmail(name, value);
         }
         Some(())
     }

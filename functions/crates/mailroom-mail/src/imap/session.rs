@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 use super::connection::Connection;
 use super::encode;
 use super::error::{ImapError, Malformed, NotWritable, Refusal, Step};
+use super::marks::GMAIL_ITEMS;
 use super::response::{Capabilities, Fetch, Response, ResponseCode, StatusLine};
 
 /// The most messages of a listing: 10,000 of them take half a megabyte, and hours to fetch.
@@ -113,6 +114,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             (Err(error), _) => return Err(error),
         };
         Ok((session, state, listing))
+    }
+
+    /// What a FETCH of bodies asks for besides them: no round trip is spent on it.
+    pub(super) fn marks_asked_for(&self) -> &'static str {
+        let has_labels = self.capabilities.as_ref().is_some_and(|known| known.has("X-GM-EXT-1"));
+        if has_labels { GMAIL_ITEMS } else { "" }
     }
 
     /// Replaces the deadline given to [`super::Connector::open`].

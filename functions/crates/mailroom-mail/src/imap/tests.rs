@@ -9,6 +9,7 @@ mod hostile;
 mod identifying;
 mod logging_in;
 mod lookup;
+mod marks;
 mod opening;
 mod oracle;
 mod patience;

@@ -92,6 +92,12 @@ fn full() -> FlowJob {
                 one_click: true,
             }),
             importance: Some(Importance::High),
+            flags: Some(vec!["\\Seen".to_owned(), "$Forwarded".to_owned()]),
+            gmail: Some(Gmail {
+                thread_id: Some("1278455344230334865".to_owned()),
+                message_id: Some("1278455344230334866".to_owned()),
+                labels: vec!["\\Inbox".to_owned(), "Entwürfe".to_owned()],
+            }),
         },
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "mail/a.eml".to_owned() }),
         report: Some(Report {
@@ -186,7 +192,7 @@ fn jobs_are_what_the_schema_says() {
 }
 
 /// Fields that jobs of version 1 have had for some of its time only: of the job, and of its message.
-const ADDED: [&str; 9] = [
+const ADDED: [&str; 11] = [
     "auto_submitted",
     "text_source",
     "reply_text",
@@ -196,6 +202,8 @@ const ADDED: [&str; 9] = [
     "subaddress",
     "list",
     "importance",
+    "flags",
+    "gmail",
 ];
 
 /// The same, of the job itself.
@@ -235,6 +243,7 @@ fn the_schema_requires_every_other_field_and_allows_no_more() {
         "/message/from/0",
         "/message/automatic",
         "/message/list",
+        "/message/gmail",
         "/message/attachments/0/message",
         "/message/attachments/0/message/attachments/0",
         "/report",

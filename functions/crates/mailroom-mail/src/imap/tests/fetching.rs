@@ -7,7 +7,7 @@ use tokio::io::{
 };
 
 use super::super::error::{ImapError, Malformed, NotWritable, Step};
-use super::super::{Fetched, Session};
+use super::super::{Fetched, Marks, Session};
 use super::{OPENED, code, imap_example, open, session, soon, uid};
 use mailroom_net::login::{Login, Secret};
 
@@ -15,13 +15,19 @@ const SMALL: usize = 256 * 1024;
 const CHUNK: usize = 1024 * 1024;
 
 fn whole(n: u32, bytes: &str) -> Fetched {
-    Fetched { uid: uid(n), bytes: bytes.as_bytes().to_vec(), complete: true }
+    Fetched { uid: uid(n), bytes: bytes.as_bytes().to_vec(), complete: true, marks: Marks::default() }
+}
+
+/// With these flags.
+fn flagged(n: u32, bytes: &str, flags: &[&str]) -> Fetched {
+    let flags = flags.iter().map(ToString::to_string).collect();
+    Fetched { marks: Marks { flags: Some(flags), gmail: None }, ..whole(n, bytes) }
 }
 
 #[tokio::test(start_paused = true)]
 async fn small_messages_come_in_one_command() {
     let mut session = session(
-        "C: M3 UID FETCH 3,5:6 (UID BODY.PEEK[]<0.262144>)
+        "C: M3 UID FETCH 3,5:6 (UID FLAGS BODY.PEEK[]<0.262144>)
          S: * 6 FETCH (UID 6 BODY[]<0> {5}
          S: six
          S: )
@@ -37,13 +43,13 @@ async fn small_messages_come_in_one_command() {
     )
     .await;
     let fetched = session.fetch(&[(uid(3), 9), (uid(5), 4), (uid(6), 5)], 1000, &mut |_| true).await.unwrap();
-    assert_eq!(fetched, [whole(3, "th\"ree"), whole(5, "five"), whole(6, "six\r\n")]);
+    assert_eq!(fetched, [whole(3, "th\"ree"), flagged(5, "five", &["\\Seen"]), whole(6, "six\r\n")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
     let mut session = session(
-        "C: M3 UID FETCH 3:6 (UID BODY.PEEK[]<0.262144>)
+        "C: M3 UID FETCH 3:6 (UID FLAGS BODY.PEEK[]<0.262144>)
          S: * 3 FETCH (UID 3 BODY[] NIL)
          S: * 6 FETCH (UID 6 BODY[]<0> \"six\")
          S: M3 OK [EXPUNGEISSUED] Some messages were already expunged
@@ -55,7 +61,7 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
          S: M5 OK .
          S: * SEARCH
          S: M6 OK .
-         C: M7 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
+         C: M7 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)
          S: M7 NO [EXPUNGEISSUED] gone
          C: M8 NOOP
          C: M9 UID FETCH 3 (UID FLAGS)
@@ -63,7 +69,7 @@ async fn what_is_gone_is_neither_an_error_nor_an_empty_message() {
          S: M8 OK .
          S: M9 NO [EXPUNGEISSUED] gone
          S: M10 OK .
-         C: M11 UID FETCH 3 (UID BODY.PEEK[HEADER]<0.262144>)
+         C: M11 UID FETCH 3 (UID FLAGS BODY.PEEK[HEADER]<0.262144>)
          S: * 3 FETCH (UID 3 BODY[HEADER]<0> NIL)
          S: M11 OK .
          C: M12 NOOP
@@ -96,7 +102,7 @@ async fn what_is_left_out_but_still_there_is_an_error() {
     ];
     for answer in answers {
         let mut session = session(&format!(
-            "C: M3 UID FETCH 3:4 (UID BODY.PEEK[]<0.262144>)
+            "C: M3 UID FETCH 3:4 (UID FLAGS BODY.PEEK[]<0.262144>)
              S: * 4 FETCH (UID 4 BODY[]<0> \"four\")
              S: M3 OK done
              C: M4 NOOP
@@ -142,8 +148,7 @@ async fn another_message_shows_whether_the_server_gives_any() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_body_of_a_message_with_a_size_is_an_error() {
-    let answer =
-        "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\nS: * 3 FETCH (UID 3 BODY[]<0> \"\")\nS: M3 OK .";
+    let answer = "C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)\nS: * 3 FETCH (UID 3 BODY[]<0> \"\")\nS: M3 OK .";
     let error = session(answer).await.fetch(&[(uid(3), 7)], 1000, &mut |_| true).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::Empty, .. }));
     assert_eq!(
@@ -155,7 +160,7 @@ async fn an_empty_body_of_a_message_with_a_size_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn headers_come_in_one_command() {
     let mut session = session(
-        "C: M3 UID FETCH 3,9 (UID BODY.PEEK[HEADER]<0.262144>)
+        "C: M3 UID FETCH 3,9 (UID FLAGS BODY.PEEK[HEADER]<0.262144>)
          S: * 3 FETCH (UID 3 BODY[HEADER]<0> {4}
          S: A:
          S: )
@@ -190,7 +195,7 @@ async fn no_refusal_and_no_end_is_a_message_that_is_gone() {
         ("silence", ErrorCode::ImapTimeout),
     ];
     for (said, expected) in table {
-        let transcript = format!("C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\n{said}");
+        let transcript = format!("C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)\n{said}");
         let mut session = session(&transcript).await;
         let error = session.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.expect_err(said);
         assert_eq!(code(&error), expected, "{said}: {error:?}");
@@ -282,7 +287,7 @@ async fn chunks_may_come_in_any_order() {
     for order in [[0, 1, 2, 3], [0, 3, 1, 2], [1, 0, 2, 3], [1, 0, 3, 2], [1, 2, 0, 3]] {
         let said = order.map(|n| answers[n].as_str()).join("\n");
         let transcript = format!(
-            "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.1048576>)
+            "C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.1048576>)
              C: M4 UID FETCH 3 (UID BODY.PEEK[]<1048576.1048576>)
              {said}"
         );
@@ -376,7 +381,7 @@ async fn messages_that_all_lie_are_an_error() {
     let lines: String = (1..=20)
         .map(|n| format!("S: * {n} FETCH (UID {n} BODY[]<0> {{262143}}\nS: {})\n", "x".repeat(SMALL - 1)))
         .collect();
-    let transcript = format!("C: M3 UID FETCH 1:20 (UID BODY.PEEK[]<0.262144>)\n{lines}S: M3 OK .");
+    let transcript = format!("C: M3 UID FETCH 1:20 (UID FLAGS BODY.PEEK[]<0.262144>)\n{lines}S: M3 OK .");
     let messages: Vec<_> = (1..=20).map(|n| (uid(n), 10)).collect();
     let error = session(&transcript).await.fetch(&messages, 1 << 24, &mut |_| true).await.unwrap_err();
     assert!(matches!(error, ImapError::Malformed { what: Malformed::Sizes, .. }));

@@ -90,7 +90,7 @@ async fn a_response_code_may_be_followed_by_anything() {
 #[tokio::test]
 async fn errors_carry_nothing_of_the_message() {
     let transcript = "
-        C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
+        C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)
         S: * 3 FETCH (UID 3 BODY[]<0> {12}
         S: confidential oops
         S: M3 OK .";

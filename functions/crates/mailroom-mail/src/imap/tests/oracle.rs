@@ -6,6 +6,7 @@ use imap_proto::{
     AttributeValue, MailboxDatum, NameAttribute, Response as Theirs, SectionPath, StatusAttribute,
 };
 use mailroom_core::inbound::cursor::Uid;
+use mailroom_core::inbound::job::Gmail;
 use proptest::prelude::*;
 
 use super::super::frame::{Frame, LITERAL};
@@ -20,6 +21,12 @@ fn translated(attributes: &[AttributeValue<'_>]) -> Fetch {
             AttributeValue::Uid(n) => fetch.uid = mailroom_core::inbound::cursor::Uid::new(*n),
             AttributeValue::Flags(flags) => {
                 fetch.seen = Some(flags.iter().any(|flag| flag.eq_ignore_ascii_case("\\Seen")));
+                fetch.marks.flags = Some(flags.iter().map(ToString::to_string).collect());
+            }
+            AttributeValue::GmailMsgId(id) => gmail(&mut fetch).message_id = Some(id.to_string()),
+            AttributeValue::GmailThrId(id) => gmail(&mut fetch).thread_id = Some(id.to_string()),
+            AttributeValue::GmailLabels(labels) => {
+                gmail(&mut fetch).labels = labels.iter().map(ToString::to_string).collect();
             }
             AttributeValue::Rfc822Size(size) => fetch.size = Some(u64::from(*size)),
             AttributeValue::InternalDate(date) => {
@@ -41,6 +48,10 @@ fn translated(attributes: &[AttributeValue<'_>]) -> Fetch {
         }
     }
     fetch
+}
+
+fn gmail(fetch: &mut Fetch) -> &mut Gmail {
+    fetch.marks.gmail.get_or_insert_default()
 }
 
 /// A FETCH response: the text with the literals in their places, for them; taken apart, for us.
@@ -79,7 +90,9 @@ fn item() -> impl Strategy<Value = (String, Option<Vec<u8>>)> {
         )),
         r#"BODY\[(HEADER)?\](<[0-9]{1,6}>)? (NIL|"[a-z (){}\[\]]{0,9}")"#,
         r"MODSEQ \([1-9][0-9]{0,9}\)",
-        r#"X-GM-MSGID [1-9][0-9]{0,9}"#,
+        r#"X-GM-(MSGID|THRID) [1-9][0-9]{0,18}"#,
+        // Theirs leaves the backslashes in quoted strings.
+        r#"X-GM-LABELS \((Work|"a b"|\\Sent)?\)"#,
     ]
     .prop_map(|text: String| (text, None));
     let literal = (r"BODY\[(HEADER)?\](<[0-9]{1,6}>)? ", prop::collection::vec(any::<u8>(), 0..40))

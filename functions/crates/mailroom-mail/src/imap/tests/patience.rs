@@ -114,7 +114,7 @@ async fn the_third_challenge_of_a_login_breaks_the_protocol() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_failed_says_again_why() {
-    let asked = "C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)";
+    let asked = "C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)";
     for (said, expected) in [
         ("S: * 1 FETCH (UID 3 BODY[]<0> {100}\nS: half", ErrorCode::ImapProtocol),
         ("S: * 1 FETCH (UID 3 BODY[]<0> {100}\nS: half\nsilence", ErrorCode::ImapTimeout),
@@ -141,7 +141,7 @@ async fn a_session_that_failed_says_again_why() {
 #[tokio::test(start_paused = true)]
 async fn a_session_goes_on_after_a_refusal() {
     let transcript = "
-        C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)
+        C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)
         S: M3 NO [UNAVAILABLE] not this one
         C: M4 UID FETCH 4:13 (UID FLAGS RFC822.SIZE INTERNALDATE)
         S: M4 OK done";

@@ -191,7 +191,8 @@ async fn each_answer_to_opening_the_mailbox_has_its_sentence() {
 #[tokio::test(start_paused = true)]
 async fn each_answer_to_a_fetch_has_its_sentence() {
     for row in &FETCHES {
-        let mut session = session(&format!("C: M3 UID FETCH 3 (UID BODY.PEEK[]<0.262144>)\n{}", row.0)).await;
+        let mut session =
+            session(&format!("C: M3 UID FETCH 3 (UID FLAGS BODY.PEEK[]<0.262144>)\n{}", row.0)).await;
         let error = session.fetch(&[(uid(3), 3)], 1000, &mut |_| true).await.expect_err(row.0);
         check(row, &error.owner_error(&imap_example()));
     }
