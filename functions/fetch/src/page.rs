@@ -33,6 +33,9 @@ use crate::{correspondence, failure};
 /// Messages of a page, and parts of a message, that are stored at the same time.
 const STORES_AT_ONCE: usize = 8;
 
+/// Parts of a message that are stored by themselves. More are in no mail that people write; the raw message has them.
+const STORED_PARTS: usize = 100;
+
 /// The largest message that is fetched, whatever its profile allows: what fits the function's memory once it is parsed.
 const MAX_FETCHED_BYTES: u64 = 40 * 1024 * 1024;
 
@@ -392,7 +395,10 @@ impl<H: Handover> Store<'_, H> {
             encrypted: parsed.encrypted,
             ..Described::new(parsed.kind, parsed.content)
         };
-        let mut parts = parsed.parts.into_iter().enumerate().peekable();
+        let omitted = parsed.parts.len().saturating_sub(STORED_PARTS);
+        described.message.attachments_omitted = u64::try_from(omitted).unwrap_or(u64::MAX);
+        described.message.truncated |= omitted > 0;
+        let mut parts = parsed.parts.into_iter().take(STORED_PARTS).enumerate().peekable();
         while parts.peek().is_some() {
             let puts =
                 parts.by_ref().take(STORES_AT_ONCE).map(|(n, part)| {

@@ -82,6 +82,29 @@ fn a_job_says_the_flags_that_its_message_had() {
 }
 
 #[test]
+fn of_very_many_attachments_the_first_hundred_are_objects_of_their_own() {
+    let world = World::new();
+    let parts: String = (0..130)
+        .map(|n| format!("--b\r\nContent-Type: image/gif; name=\"{n}.gif\"\r\n\r\nGIF{n}\r\n"))
+        .collect();
+    let raw = format!(
+        "From: ann@example.org\r\nSubject: many\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=b\r\n\r\n{parts}--b--\r\n"
+    );
+    world.deliver(raw.as_bytes());
+    world.profile(|_| {});
+    world.poll();
+    let job = world.jobs().remove(0);
+    assert_eq!((job.message.attachments.len(), job.message.attachments_omitted), (100, 30));
+    assert!(job.message.truncated);
+    let bucket = &job.raw.as_ref().unwrap().bucket;
+    let last = &job.message.attachments[99];
+    assert_eq!(world.aws().object(bucket, &last.key).as_deref(), Some(&b"GIF99"[..]));
+    let whole = world.aws().object(bucket, &job.raw.as_ref().unwrap().key).unwrap();
+    assert!(String::from_utf8(whole.to_vec()).unwrap().contains("GIF129"));
+}
+
+#[test]
 fn equal_messages_are_one_job_however_often_one_lies_there() {
     let world = World::new();
     let raw = message("twice");

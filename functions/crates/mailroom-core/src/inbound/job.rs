@@ -322,6 +322,9 @@ pub struct MessageContent {
     /// What Gmail keeps of it besides; none from other servers.
     #[serde(default)]
     pub gmail: Option<Gmail>,
+    /// How many attachments are not stored by themselves, because there are too many; `raw` has them.
+    #[serde(default)]
+    pub attachments_omitted: u64,
 }
 
 /// Which body a text comes from.

@@ -98,6 +98,7 @@ fn full() -> FlowJob {
                 message_id: Some("1278455344230334866".to_owned()),
                 labels: vec!["\\Inbox".to_owned(), "Entwürfe".to_owned()],
             }),
+            attachments_omitted: 3,
         },
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "mail/a.eml".to_owned() }),
         report: Some(Report {
@@ -192,7 +193,7 @@ fn jobs_are_what_the_schema_says() {
 }
 
 /// Fields that jobs of version 1 have had for some of its time only: of the job, and of its message.
-const ADDED: [&str; 11] = [
+const ADDED: [&str; 12] = [
     "auto_submitted",
     "text_source",
     "reply_text",
@@ -204,6 +205,7 @@ const ADDED: [&str; 11] = [
     "importance",
     "flags",
     "gmail",
+    "attachments_omitted",
 ];
 
 /// The same, of the job itself.
