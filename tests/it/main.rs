@@ -2,8 +2,9 @@
 //! Read a name as a statement of fact, and its test as the transcript that shows it.
 //!
 //! [`fetch`], [`send`] and [`api`] hold what their functions promise; [`oauth2`] what profiles that log in with tokens
-//! do across the three; [`console`] what people see of them. [`stack`] starts the functions as AWS does, by their schedules and queues, and searches all
-//! output for secrets. [`manual`] runs every command of the API manual. What ports and their fakes can show is not
+//! do across the three; [`console`] what people see of them. [`stack`] starts the functions as AWS does, by their
+//! schedules and queues, and searches all output for secrets. [`manual`] runs every command of the API manual, [`flows`]
+//! the flows of `infra/examples`. What ports and their fakes can show is not
 //! here but beside the code.
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@
 mod api;
 mod console;
 mod fetch;
+mod flows;
 mod manual;
 mod oauth2;
 mod send;

@@ -31,6 +31,7 @@ pub mod axe;
 pub mod browser;
 pub mod custom_domain;
 pub mod debian;
+pub mod flows;
 pub mod http;
 pub mod imap;
 pub mod lambda;
