@@ -8,3 +8,4 @@ mod mailbox;
 mod new_mail;
 mod owner_errors;
 mod planning;
+mod winmail;

@@ -48,4 +48,5 @@ pub mod secret_scan;
 pub mod servers;
 pub mod shell;
 pub mod smtp_server;
+pub mod winmail;
 pub mod world;
