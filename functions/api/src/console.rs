@@ -3,11 +3,12 @@
 //! 1. `operations`: what the pages ask of the API. They have no rules of their own.
 //! 2. `visit`: one request to the console; `token`: proof that a form is ours; `asset`: the style sheet and the script.
 //! 3. `layout`: what all pages have; `lists`: what they list; `words`: what people read in place of codes and times.
-//! 4. `mailboxes`: all profiles; `settings`: the form of one, with `field`, `draft`, `form` and `report`; `health`: how one
+//! 4. `mailboxes`: all profiles; `settings`: the form of one, with `address`, `field`, `draft`, `form` and `report`; `health`: how one
 //!    is doing; `removal`: the question before one goes; `flows`: flow schemas.
 //!
 //! Everything works by links and forms alone. A change answers with a redirection, so that a page can be loaded again.
 
+mod address;
 mod asset;
 mod draft;
 mod field;

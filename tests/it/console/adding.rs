@@ -138,6 +138,34 @@ fn a_mailbox_that_is_signed_in_for_is_added_and_works() {
 }
 
 #[test]
+fn an_address_fills_in_its_settings_and_says_what_its_owner_does() {
+    let world = World::for_browsers();
+    let browser = Browser::start(world.handle());
+    let value =
+        |name: &str| browser.script(&format!("return document.querySelector('[name=\"{name}\"]').value"));
+    browser.open(&page(&world, "/profiles/new"));
+    browser.fill("#address", "no address");
+    browser.click("button[value=find]");
+    browser.wait_for("Address must");
+    assert_eq!(value("address"), "no address");
+    browser.fill("#address", "ann@gmail.com");
+    browser.click("button[value=find]");
+    browser.wait_for("This is a mailbox at Gmail.");
+    for (name, expected) in [
+        ("imap_host", "imap.gmail.com"),
+        ("imap_port", "993"),
+        ("smtp_host", "smtp.gmail.com"),
+        ("plain.login", "ann@gmail.com"),
+        ("oauth2.discovery_url", "https://accounts.google.com"),
+        ("flow_schema_id", "add-to-queue"),
+    ] {
+        assert_eq!(value(name), expected, "{name}");
+    }
+    let link = browser.script("return document.querySelector('.found a').href");
+    assert_eq!(link, "https://myaccount.google.com/apppasswords");
+}
+
+#[test]
 fn without_scripts_everything_works_by_forms_alone() {
     let world = World::for_browsers();
     let browser = Browser::without_scripts(world.handle());

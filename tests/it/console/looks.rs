@@ -85,6 +85,11 @@ fn every_page_is_accessible_in_both_themes_and_asks_nobody_else() {
     look("empty");
     open("/profiles/new", "Add a mailbox");
     look("new");
+    browser.fill("#address", "ann@gmail.com");
+    browser.click("button[value=find]");
+    browser.wait_for("This is a mailbox at Gmail.");
+    look("found");
+    open("/profiles/new", "Add a mailbox");
     browser.fill("[name=imap_host]", "127.0.0.1");
     browser.fill("[name=imap_port]", NOBODY);
     browser.fill("[name='plain.login']", world.login());

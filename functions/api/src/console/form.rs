@@ -46,6 +46,9 @@ pub(crate) struct Form {
     /// A value that makes a repeat of the request harmless.
     pub(crate) once: String,
     pub(crate) tested: Option<Value>,
+    /// Hosts that were found, and that nothing proves; and whether somebody has confirmed them.
+    pub(crate) unconfirmed: String,
+    pub(crate) confirmed: bool,
     /// What somebody else has changed meanwhile.
     pub(crate) both: Vec<Difference>,
     pub(crate) theirs: Vec<Difference>,
@@ -85,6 +88,7 @@ impl Form {
                     div class="grid if-oauth2" { (self.fields(Place::MoreOauth2)) }
                 }
                 @if let Some(tested) = &self.tested { (report(tested, !self.is_new)) }
+                @if !self.unconfirmed.is_empty() { (self.confirmation()) }
                 div class="buttons" {
                     button name="press" value="save" class="primary" { "Save" }
                     button name="press" value="test" { "Test" }
@@ -98,6 +102,18 @@ impl Form {
                         @for name in mailboxes(tested) { option value=(name) {} }
                     }
                 }
+            }
+        }
+    }
+
+    /// The question whether hosts that nothing proves are right.
+    fn confirmation(&self) -> Markup {
+        html! {
+            div class="card check" {
+                input type="hidden" name="unconfirmed" value=(self.unconfirmed);
+                input id="confirmed" name="confirmed" type="checkbox" value="yes" checked[self.confirmed] aria-describedby="confirmed-hint";
+                label for="confirmed" { "These are the right servers: " (self.unconfirmed.replace(' ', ", ")) }
+                p class="hint" id="confirmed-hint" { "They are of another domain than the address, and nothing proves that they are its own. The password is sent there." }
             }
         }
     }

@@ -4,6 +4,7 @@ use mailroom_contract::route::Operation;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use crate::console::address::{Address, find};
 use crate::console::draft::Draft;
 use crate::console::form::{Form, Stored};
 use crate::console::layout::{Page, Part, Reply};
@@ -19,23 +20,42 @@ const NEW: &str = "profiles/new";
 
 /// Shows the form for a new profile.
 pub(crate) async fn show_new(visit: &Visit<'_, impl Operations>) -> Result<Reply, Refusal> {
-    let mut form = new_form(visit, Draft::fresh()).await?;
+    let address = Address::default();
+    Ok(page_of_new(visit, 200, &begun(visit, &address).await?, &address))
+}
+
+/// The form with the settings that an address has.
+async fn begun(visit: &Visit<'_, impl Operations>, address: &Address) -> Result<Form, Refusal> {
+    let mut form = new_form(visit, address.draft()).await?;
     if let [(id, _)] = form.schemas.as_slice() {
         // Where there is one, it is that one.
         form.draft.set("flow_schema_id", id);
     }
-    Ok(page_of_new(visit, 200, &form))
+    Ok(Form { unconfirmed: address.unconfirmed(), ..form })
 }
 
 /// Takes the form for a new profile: tests it, or creates it.
 pub(crate) async fn create(visit: &Visit<'_, impl Operations>) -> Result<Reply, Refusal> {
+    if visit.field("press") == "find" {
+        let address = find(visit).await?;
+        let status = if address.is_wrong() { 422 } else { 200 };
+        return Ok(page_of_new(visit, status, &begun(visit, &address).await?, &address));
+    }
     let draft = Draft::typed(&visit.fields);
     let settings = draft.settings(true);
+    let address = Address::default();
+    if let Some(host) = unconfirmed_host(visit, &draft) {
+        let mut form = new_form(visit, draft).await?;
+        form.detail = format!(
+            "Nothing proves that {host} is this mailbox's server. Confirm it before the password is sent there."
+        );
+        return Ok(page_of_new(visit, 422, &form, &address));
+    }
     if visit.field("press") == "test" {
         let answer = visit.ask(Call::new(Operation::TestSettings).body(settings)).await;
         let form = new_form(visit, draft).await?;
         let (status, form) = with_test(form, answer)?;
-        return Ok(page_of_new(visit, status, &form));
+        return Ok(page_of_new(visit, status, &form, &address));
     }
     let once = visit.field("once");
     let mut call = Call::new(Operation::CreateProfile).body(settings);
@@ -50,7 +70,14 @@ pub(crate) async fn create(visit: &Visit<'_, impl Operations>) -> Result<Reply, 
     }
     let form = new_form(visit, draft).await?;
     let (status, form) = with_refusal(form, answer.refusal())?;
-    Ok(page_of_new(visit, status, &form))
+    Ok(page_of_new(visit, status, &form, &address))
+}
+
+/// A host that was found, that nothing proves, and that nobody has confirmed.
+fn unconfirmed_host<'a>(visit: &'a Visit<'_, impl Operations>, draft: &Draft) -> Option<&'a str> {
+    let is_used = |host: &&str| [draft.get("imap_host"), draft.get("smtp_host")].contains(host);
+    let found = visit.field("unconfirmed").split(' ').find(|host| !host.is_empty() && is_used(host));
+    found.filter(|_| visit.field("confirmed") != "yes")
 }
 
 /// Shows the form of a profile.
@@ -114,7 +141,10 @@ async fn new_form(visit: &Visit<'_, impl Operations>, draft: Draft) -> Result<Fo
     let schemas = schema_names(visit).await?;
     let (retype, draft) = (draft.has_secrets(), draft.without_secrets());
     let once = random().unwrap_or_default();
-    Ok(Form { action: NEW.to_owned(), is_new: true, draft, retype, schemas, once, ..Form::default() })
+    let unconfirmed = visit.field("unconfirmed").to_owned();
+    let confirmed = visit.field("confirmed") == "yes";
+    let action = NEW.to_owned();
+    Ok(Form { action, is_new: true, draft, retype, schemas, once, unconfirmed, confirmed, ..Form::default() })
 }
 
 async fn form_of(visit: &Visit<'_, impl Operations>, profile: &Value, draft: Draft) -> Result<Form, Refusal> {
@@ -151,7 +181,7 @@ fn with_refusal(mut form: Form, refusal: Refusal) -> Result<(u16, Form), Refusal
     Ok((refusal.status, form))
 }
 
-fn page_of_new(visit: &Visit<'_, impl Operations>, status: u16, form: &Form) -> Reply {
+fn page_of_new(visit: &Visit<'_, impl Operations>, status: u16, form: &Form, address: &Address) -> Reply {
     let main = html! {
         h1 { "Add a mailbox" }
         @if form.schemas.is_empty() {
@@ -160,6 +190,7 @@ fn page_of_new(visit: &Visit<'_, impl Operations>, status: u16, form: &Form) -> 
                 a href=(visit.links.to("new-flow-schema")) { "Add a flow schema" } " first."
             }
         }
+        (address.show(visit, NEW))
         (form.show(visit))
     };
     let title = "Add a mailbox".to_owned();
