@@ -7,12 +7,13 @@ use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::inbound::deferred::QuarantineNotice;
 use mailroom_core::inbound::job::{FlowJob, Kind};
 use mailroom_core::owner_error::ErrorCode;
+use mailroom_core::profile::AfterFetch;
 
 use crate::clock;
 use crate::lambda::Run;
 use crate::mailboxes::{Announced, OLD, Truth, content_of_subject, parent};
 use crate::scenario::Poison;
-use crate::world::{World, owner_of};
+use crate::world::{Row, World, owner_of};
 
 /// How long a FIFO queue drops repeats.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
@@ -46,6 +47,8 @@ pub(crate) enum Violation {
     NeverWell { owner: usize, code: ErrorCode, stuck: bool },
     /// A job's message is not in the ledger after the quiet time.
     NotInLedger { owner: usize, content: u32, quarantined_later: bool },
+    /// A message that has its job is still as it was, although its profile wants it marked or moved.
+    Unchanged { owner: usize, content: u32 },
     /// A server took a message for a recipient a second time.
     SentTwice { message_id: String },
     /// A message has no final outcome after the quiet time.
@@ -215,7 +218,8 @@ impl World {
     pub(crate) fn is_well(&self) -> bool {
         let due = |truth: &Truth| truth.jobs.is_empty() && truth.excused.is_none();
         let announced = !self.accounts.iter().flat_map(|account| account.truths.values()).any(due);
-        announced && self.rows.iter().all(|row| row.profile.status.error.is_none())
+        let well = |row: &Row| row.profile.status.error.is_none() && row.profile.overdue.is_none();
+        announced && self.rows.iter().all(well)
     }
 
     /// The quiet time is over.
@@ -245,6 +249,20 @@ impl World {
             }
             if let Some(error) = self.rows[owner].profile.status.error.as_ref().filter(|_| !alone) {
                 violations.push(Violation::NeverWell { owner, code: error.code, stuck });
+            }
+            let wanted = &self.rows[owner].profile.settings.after_fetch;
+            for message in account.inbox.messages.iter().filter(|_| !account.renumbered) {
+                let content = message.letter.content;
+                let truth = &account.truths[&content];
+                let whole = truth.jobs.last().is_some_and(|job| !job.quarantined);
+                let changed = match wanted {
+                    AfterFetch::Keep => true,
+                    AfterFetch::MarkSeen => message.seen,
+                    AfterFetch::Move(_) => false,
+                };
+                if whole && truth.excused.is_none() && !changed {
+                    violations.push(Violation::Unchanged { owner, content });
+                }
             }
             for (content, digest) in &self.watch.digests[owner] {
                 let (content, truth) = (*content, &account.truths[content]);

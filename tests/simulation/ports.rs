@@ -10,6 +10,7 @@ use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
+use mailroom_core::inbound::overdue::OverdueChanges;
 use mailroom_core::inbound::schedule::{PollRequest, Range, sort_key};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -114,6 +115,13 @@ fn stored_deferred(mut entry: Deferred) -> Deferred {
     entry
 }
 
+/// Changes that failed, as they are read back from the table.
+fn stored_overdue(mut overdue: OverdueChanges) -> OverdueChanges {
+    overdue.since = of_millis(millis(overdue.since));
+    overdue.due_at = of_millis(millis(overdue.due_at));
+    overdue
+}
+
 /// A status as it is read back from the table.
 fn stored_status(status: &Status) -> Status {
     let at = |time: Option<OffsetDateTime>| time.map(|time| of_millis(millis(time)));
@@ -216,7 +224,7 @@ impl Profiles for Ports {
     async fn move_cursor(
         &self,
         lease: &Lease,
-        Progress { cursor, deferred, skipped_seen }: Progress<'_>,
+        Progress { cursor, deferred, overdue, skipped_seen }: Progress<'_>,
         hold: Hold,
     ) -> Result<(), PortError> {
         self.call(Op::MoveCursor, |world| {
@@ -225,6 +233,7 @@ impl Profiles for Ports {
             let before = row.profile.cursor.replace(cursor);
             row.profile.deferred = deferred.iter().copied().map(stored_deferred).collect();
             row.profile.skipped_seen = skipped_seen;
+            row.profile.overdue = overdue.cloned().map(stored_overdue);
             match hold {
                 Hold::Until(until) => (row.lease_until, row.tries) = (Some(millis(until)), 1),
                 Hold::Release => (row.lease_until, row.tries) = (None, 0),
@@ -233,7 +242,8 @@ impl Profiles for Ports {
             let uid_validity = cursor.uid_validity.map(|value| value.get());
             let waiting: Vec<u32> = deferred.iter().map(|entry| entry.message.uid.get()).collect();
             let moved = format!("the cursor moves to {uid_validity:?} {}, {hold:?}", cursor.last_uid);
-            self.log(world, &format!("{moved}, deferred {waiting:?}"));
+            let changes = overdue.map_or(0, OverdueChanges::count);
+            self.log(world, &format!("{moved}, deferred {waiting:?}, overdue {changes}"));
             world.cursor_moved(owner_of(lease.profile), before.as_ref(), &cursor);
             Ok(())
         })

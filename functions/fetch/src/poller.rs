@@ -12,6 +12,7 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::{self, Outcome};
 use mailroom_core::inbound::cursor::Uid;
 use mailroom_core::inbound::failure::Failure;
+use mailroom_core::inbound::overdue::ChangeFailure;
 use mailroom_core::inbound::poll::{Invocation, Poll};
 use mailroom_core::inbound::schedule::{self, PollRequest, Position};
 use mailroom_core::inbound::step::{Event, Moment, PollOutcome, Step};
@@ -40,6 +41,9 @@ const PROFILE_TIME: Duration = Duration::from_secs(60);
 
 /// What opening and listing a mailbox may take of it: a server that drips must not hold up the others for longer.
 const OPEN_TIME: Duration = Duration::from_secs(30);
+
+/// What is left of a poll's time after a change in the mailbox, to move the cursor.
+const CHANGE_MARGIN: Duration = Duration::from_secs(3);
 
 /// How late a step may be. A session ends its operations at the poll's deadline; this is for steps without one.
 const GRACE: Duration = Duration::from_secs(1);
@@ -95,6 +99,7 @@ struct Kept<'a, S> {
 enum Change<'a> {
     MarkSeen,
     MoveTo(&'a Mailbox),
+    RemoveCopied,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
@@ -151,17 +156,27 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
         given.map(Event::FetchedAnother).map_err(|error| failure::of_mailbox(&error, server))
     }
 
-    /// The jobs are out, so a failure costs nothing but the change, and is only logged.
-    async fn change(&mut self, id: ProfileId, change: Change<'_>, uids: &[Uid]) -> Result<Event, Failure> {
+    /// The jobs are out, so a failure costs nothing but the change. It leaves time to move the cursor.
+    async fn change(
+        &mut self,
+        id: ProfileId,
+        change: Change<'_>,
+        uids: &[Uid],
+        end: Instant,
+    ) -> Result<Event, Failure> {
         let OpenMailbox { session, server, .. } = self.mailbox()?;
+        session.set_deadline(end.checked_sub(CHANGE_MARGIN).unwrap_or(end));
         let result = match change {
             Change::MarkSeen => session.mark_seen(uids).await,
             Change::MoveTo(target) => session.move_to(uids, target).await,
+            Change::RemoveCopied => session.remove_copied(uids).await,
         };
-        if let Err(error) = result {
-            warn!(profile.id = %id, "after the hand-over: {}", error.owner_error(server));
-        }
-        Ok(Event::Done)
+        session.set_deadline(end);
+        let Err(error) = result else { return Ok(Event::Done) };
+        let (copied, session_ended) = (session.take_copied(), error.ends_session());
+        let error = error.owner_error(server);
+        warn!(profile.id = %id, "after the hand-over: {error}");
+        Ok(Event::ChangeFailed(ChangeFailure { error, copied, session_ended }))
     }
 }
 
@@ -285,8 +300,9 @@ where
                 Event::HandedOver(self.handover.send(queue.url(), kept.page()?.jobs()).await?)
             }
             Step::NoteHandedOver(digests) => done(self.profiles.note_handed_over(id, digests, now).await)?,
-            Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids).await?,
-            Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids).await?,
+            Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids, end).await?,
+            Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids, end).await?,
+            Step::RemoveCopied(uids) => kept.change(id, Change::RemoveCopied, uids, end).await?,
             Step::MoveCursor { lease, progress, hold } => {
                 kept.page = None;
                 done(self.profiles.move_cursor(lease, progress, hold).await)?

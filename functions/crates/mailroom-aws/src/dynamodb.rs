@@ -16,6 +16,7 @@ mod flow_schemas;
 mod interval_registry;
 mod listing;
 mod outbox;
+mod overdue_item;
 mod polls;
 mod profile_item;
 mod profiles;

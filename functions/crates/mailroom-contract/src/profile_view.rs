@@ -167,7 +167,7 @@ pub struct StatusView {
     pub last_uid: Option<u32>,
     /// Whether Mailroom can log in: there is a password, a sign-in, or a client with access of its own.
     pub authorized: bool,
-    /// What will stop working within 30 days.
+    /// What will stop working within 30 days, and what fails beside the polls.
     pub warnings: Vec<WarningView>,
     /// The messages that started no flow because they were read elsewhere before the poll. Empty with `include_seen`.
     pub skipped_seen: SkippedSeenView,
@@ -185,15 +185,15 @@ pub struct SkippedSeenView {
     pub last_at: Option<OffsetDateTime>,
 }
 
-/// Something that will stop working on a known day.
+/// Something that will stop working on a known day, or stopped on it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Warning)]
 pub struct WarningView {
     /// The kind of warning.
     pub code: WarningCodeView,
-    /// One sentence for the owner of the mailbox: what ends, and what to do.
+    /// A sentence or two for the owner of the mailbox: what ends or fails, and what to do.
     pub message: String,
-    /// The day on which it stops working.
+    /// The day on which it stops working, or stopped.
     #[schema(format = Date)]
     pub due_on: String,
 }
@@ -207,6 +207,8 @@ pub enum WarningCodeView {
     ClientSecretExpires,
     /// The sign-in expires.
     SignInExpires,
+    /// What is to be done to messages after their hand-over fails, and is tried again.
+    AfterFetchFails,
 }
 
 impl From<Warning> for WarningView {
@@ -214,6 +216,7 @@ impl From<Warning> for WarningView {
         let code = match code {
             WarningCode::ClientSecretExpires => WarningCodeView::ClientSecretExpires,
             WarningCode::SignInExpires => WarningCodeView::SignInExpires,
+            WarningCode::AfterFetchFails => WarningCodeView::AfterFetchFails,
         };
         Self { code, message, due_on: due.to_string() }
     }

@@ -85,6 +85,10 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Same | Place::Unconfirmed => current.deferred.clone(),
             Place::Another => Vec::new(),
         },
+        overdue: match place {
+            Place::Same | Place::Unconfirmed => current.overdue.clone(),
+            Place::Another => None,
+        },
         skipped_seen: match place {
             Place::Same | Place::Unconfirmed => current.skipped_seen,
             Place::Another => SkippedSeen::default(),

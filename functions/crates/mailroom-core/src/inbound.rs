@@ -15,6 +15,7 @@ pub mod interval_health;
 pub mod isolation;
 pub mod job;
 pub mod listing;
+pub mod overdue;
 mod page;
 pub mod pending;
 pub mod plan;

@@ -13,6 +13,7 @@ use crate::health::{SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::deferred::Deferred;
 use crate::inbound::job::{Digest, FlowJob, JobId};
+use crate::inbound::overdue::OverdueChanges;
 use crate::inbound::schedule::{PollRequest, Range};
 use crate::oauth2::Authorization;
 use crate::outbound::loop_guard::AutomatedSender;
@@ -68,6 +69,8 @@ pub struct Progress<'a> {
     pub cursor: &'a Cursor,
     /// The messages that it passed although they could not be read.
     pub deferred: &'a [Deferred],
+    /// The changes in the mailbox that failed after the hand-over.
+    pub overdue: Option<&'a OverdueChanges>,
     /// The messages that it passed because someone had read them, all that there ever were.
     pub skipped_seen: SkippedSeen,
 }

@@ -10,6 +10,7 @@ use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::deferred::Deferred;
+use crate::inbound::overdue::OverdueChanges;
 use crate::invalid::Invalid;
 use crate::oauth2::{Authorization, Oauth2};
 use crate::owner_error::ErrorCode;
@@ -233,6 +234,8 @@ pub struct Profile {
     pub cursor: Option<Cursor>,
     /// The messages that the cursor passed although they could not be read.
     pub deferred: Vec<Deferred>,
+    /// The changes in its mailbox that failed after the hand-over.
+    pub overdue: Option<OverdueChanges>,
     /// The messages of its mailbox that were passed because someone had read them.
     pub skipped_seen: SkippedSeen,
     /// What the owner is shown.
@@ -258,6 +261,7 @@ impl Profile {
             listens_since,
             cursor: None,
             deferred: Vec::new(),
+            overdue: None,
             skipped_seen: SkippedSeen::default(),
             status: Status { state, ..Status::default() },
             sending: None,

@@ -1,23 +1,23 @@
-//! What will break on a day that is known, so that the owner can act before.
+//! What will break on a day that is known, so that the owner can act before; and what has broken beside the polls.
 
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::oauth2::Oauth2;
-use crate::profile::{Auth, Profile};
+use crate::profile::{AfterFetch, Auth, Profile};
 use crate::provider::Provider;
 use crate::server::Host;
 
 /// How long ahead an owner is warned.
 pub const WARNED_AHEAD: Duration = Duration::days(30);
 
-/// Something that will break on a day that is known.
+/// Something that will break on a day that is known, or broke on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// What kind.
     pub code: WarningCode,
-    /// One sentence for the owner: what ends, and what to do.
+    /// A sentence or two for the owner: what ends or fails, and what to do.
     pub message: String,
-    /// When it breaks.
+    /// When it breaks, or broke.
     pub due: Date,
 }
 
@@ -28,14 +28,16 @@ pub enum WarningCode {
     ClientSecretExpires,
     /// The sign-in ends.
     SignInExpires,
+    /// What is to be done to messages after their hand-over fails.
+    AfterFetchFails,
 }
 
 /// What will break within [`WARNED_AHEAD`], or has, by what is known at `now`.
 #[must_use]
 pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
-    let Auth::Oauth2(client) = &profile.settings.auth else { return Vec::new() };
+    let mut warnings: Vec<Warning> = after_fetch_fails(profile).into_iter().collect();
+    let Auth::Oauth2(client) = &profile.settings.auth else { return warnings };
     let near = |due: &Date| *due <= (now + WARNED_AHEAD).date();
-    let mut warnings = Vec::new();
     if let Some(due) = client.client_secret_expires_on.filter(near) {
         let verb = if due < now.date() { "ended" } else { "ends" };
         warnings.push(Warning {
@@ -56,6 +58,32 @@ pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
         });
     }
     warnings
+}
+
+/// What the mail server does not let Mailroom do to messages that are handed over.
+fn after_fetch_fails(profile: &Profile) -> Option<Warning> {
+    let overdue = profile.overdue.as_ref()?;
+    let done = match &profile.settings.after_fetch {
+        AfterFetch::Keep => return None,
+        AfterFetch::MarkSeen => "marked as read".to_owned(),
+        AfterFetch::Move(mailbox) => format!("moved to \"{}\"", mailbox.as_str()),
+    };
+    let messages = match overdue.count() {
+        1 => "1 message was".to_owned(),
+        count => format!("{count} messages were"),
+    };
+    let others = match overdue.left_out {
+        0 => String::new(),
+        count => format!(" {count} others stay as they are."),
+    };
+    Some(Warning {
+        code: WarningCode::AfterFetchFails,
+        message: format!(
+            "{messages} handed over and could not be {done}; Mailroom tries again until it succeeds.{others} {}",
+            overdue.error
+        ),
+        due: overdue.since.date(),
+    })
 }
 
 /// When a sign-in ends if nothing happens: what the provider has said, or what is known of it.

@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use super::attribute::millis;
 use super::deferred_item::DeferredItem;
 use super::delivery_item::{machine_key, machine_name};
+use super::overdue_item::OverdueItem;
 use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
 use super::state_item::{CursorItem, SkippedSeenItem, StatusItem};
 use super::table::{
@@ -118,7 +119,7 @@ impl Profiles for Table {
     }
 
     async fn move_cursor(&self, lease: &Lease, progress: Progress<'_>, hold: Hold) -> Result<(), PortError> {
-        let Progress { cursor, deferred, skipped_seen } = progress;
+        let Progress { cursor, deferred, overdue, skipped_seen } = progress;
         let update = self
             .update_item(lease.profile)
             .condition_expression("fence = :fence")
@@ -147,6 +148,13 @@ impl Profiles for Table {
                 ":deferred",
                 AttributeValue::L(entries.collect::<Result<_, _>>()?),
             );
+        }
+        match overdue {
+            Some(overdue) => {
+                set.push_str(", overdue_changes = :overdue");
+                update = update.expression_attribute_values(":overdue", to_map(OverdueItem::from(overdue))?);
+            }
+            None => remove.push("overdue_changes"),
         }
         if skipped_seen.count > 0 {
             set.push_str(", skipped_seen = :skipped");

@@ -31,13 +31,14 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 12] = [
+const STATE: [&str; 13] = [
     "PK",
     "SK",
     "id",
     "created_at",
     "cursor",
     "deferred_messages",
+    "overdue_changes",
     "skipped_seen",
     "status",
     "sending",
@@ -202,7 +203,7 @@ impl Table {
         }
         let moved_at = edit.profile.cursor.and_then(|cursor| cursor.moved_at);
         if edit.place == Place::Another {
-            remove.extend(["#cursor", "deferred_messages", "skipped_seen"].map(str::to_owned));
+            remove.extend(["#cursor", "deferred_messages", "overdue_changes", "skipped_seen"].map(str::to_owned));
         } else if let (Place::Unconfirmed, Some(moved_at)) = (edit.place, moved_at) {
             set.push("#cursor.moved_at = :moved_at".to_owned());
             update = update.expression_attribute_values(":moved_at", number(millis(moved_at)));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
+use crate::inbound::overdue::ChangeFailure;
 use crate::inbound::pending::PendingMessage;
 use crate::inbound::step::{JobNotes, Step};
 use crate::outbound::delivery::BouncedMessage;
@@ -23,6 +24,9 @@ use crate::server::Mailbox;
 pub(crate) struct Page {
     profile: ProfileId,
     after_fetch: AfterFetch,
+    /// Whether the changes of its messages wait for others that failed.
+    postpones: bool,
+    change_failure: Option<ChangeFailure>,
     messages: Vec<PendingMessage>,
     /// The messages whose jobs say only that they are quarantined: nothing is done to them, because they are still to be
     /// read.
@@ -84,6 +88,8 @@ impl Page {
         Self {
             profile: profile.id,
             after_fetch: profile.settings.after_fetch.clone(),
+            postpones: profile.overdue.is_some(),
+            change_failure: None,
             quarantine: Vec::new(),
             messages,
             isolation,
@@ -196,6 +202,19 @@ impl Page {
         self.then(if self.bounces.is_empty() { Next::CheckLater } else { Next::ReportBounces })
     }
 
+    /// The change in the mailbox failed: the jobs are out, so the page goes on.
+    pub(crate) fn change_failed(&mut self, failure: ChangeFailure) -> Option<PageResult> {
+        self.change_failure = Some(failure);
+        self.result()
+    }
+
+    /// The messages that are still to be changed in the mailbox, and why, if that was tried.
+    pub(crate) fn unchanged(&self) -> (Vec<Uid>, Option<&ChangeFailure>) {
+        let waits = self.postpones && self.after_fetch != AfterFetch::Keep;
+        let uids = if waits || self.change_failure.is_some() { self.handed_over_uids() } else { Vec::new() };
+        (uids, self.change_failure.as_ref())
+    }
+
     fn then(&mut self, next: Next) -> Option<PageResult> {
         self.next = next;
         None
@@ -203,7 +222,7 @@ impl Page {
 
     /// Does in the mailbox what the profile wants, to what is handed over now or was before.
     fn act(&mut self) -> Option<PageResult> {
-        if self.handed_over_uids().is_empty() {
+        if self.postpones || self.handed_over_uids().is_empty() {
             return self.result();
         }
         match &self.after_fetch {

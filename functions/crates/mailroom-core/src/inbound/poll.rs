@@ -16,6 +16,7 @@
 //! - Nothing is written before the lease, and an idle poll takes none.
 //! - A lease ends released, by a move of the cursor or alone, unless it was lost or time ran out during a step.
 
+mod changing;
 mod deferring;
 mod ending;
 mod leasing;
@@ -78,8 +79,10 @@ pub struct Poll {
     /// The deferred messages that are due, and the one that is tried.
     retries: VecDeque<Deferred>,
     trying: Option<Deferred>,
-    /// Whether this poll deferred a message, or tried one.
+    /// Whether this poll deferred a message, or tried one, or a change in the mailbox.
     deferred_changed: bool,
+    /// Whether a change in the mailbox ended the session: nothing more can be asked of it.
+    session_ended: bool,
     state: State,
     /// When it was last told something.
     now: OffsetDateTime,
@@ -111,6 +114,7 @@ impl Poll {
             retries: VecDeque::new(),
             trying: None,
             deferred_changed: false,
+            session_ended: false,
             state: State::Finish,
             now: moment.now,
             ending: VecDeque::new(),
@@ -156,6 +160,7 @@ impl Poll {
             State::Lease { until } => Step::Lease { until: *until },
             State::FindQueue(flow_schema) => Step::FindQueue(flow_schema),
             State::Page(page) => page.step(&self.queue),
+            State::Change => self.change(),
             State::FetchAnother { than, turn } => Step::FetchAnother { than: than.clone(), turn: *turn },
             State::MoveCursor { lease, cursor, hold, .. } => {
                 Step::MoveCursor { lease, progress: self.progress(cursor), hold: *hold }
@@ -211,6 +216,7 @@ impl Poll {
                 self.in_page(|page| page.stored(automated, bounces), moment);
             }
             Ok(Event::HandedOver(jobs)) => self.in_page(|page| page.jobs_taken(&jobs), moment),
+            Ok(Event::ChangeFailed(failure)) => self.change_failed(failure, moment),
             Ok(Event::Done) => self.done(moment),
         }
     }
@@ -226,6 +232,7 @@ impl Poll {
     fn done(&mut self, moment: Moment) {
         match &self.state {
             State::Page(_) => self.in_page(Page::done, moment),
+            State::Change => self.changed(moment),
             State::MoveCursor { cursor, hold, then, .. } => {
                 let (cursor, hold, then) = (*cursor, *hold, *then);
                 self.moved(cursor, hold, then, moment);
@@ -288,6 +295,7 @@ impl Poll {
         if work.renumbered {
             // The floor is laid so low that they are found again.
             self.profile.deferred.clear();
+            self.profile.overdue = None;
         }
         let Some(work) = self.defer_hidden(work, moment) else { return };
         self.suspicion = match Suspicion::after(tries) {

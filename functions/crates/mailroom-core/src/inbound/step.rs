@@ -10,6 +10,7 @@ use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::isolation::Isolation;
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::listing::{Listing, Relisted};
+use crate::inbound::overdue::ChangeFailure;
 use crate::inbound::pending::PendingMessage;
 use crate::inbound::plan::MailboxState;
 use crate::inbound::schedule::PollRequest;
@@ -96,10 +97,12 @@ pub enum Step<'a> {
     HandOver(&'a FlowQueue),
     /// Note in the ledger that these are handed over: [`Event::Done`].
     NoteHandedOver(&'a [Digest]),
-    /// Set `\Seen`: [`Event::Done`], also when it failed.
+    /// Set `\Seen`: [`Event::Done`] or [`Event::ChangeFailed`].
     MarkSeen(Vec<Uid>),
-    /// Move the messages to another mailbox: [`Event::Done`], also when it failed.
+    /// Move the messages to another mailbox: [`Event::Done`] or [`Event::ChangeFailed`].
     MoveTo(Vec<Uid>, &'a Mailbox),
+    /// Remove messages that were copied to another mailbox: [`Event::Done`] or [`Event::ChangeFailed`].
+    RemoveCopied(&'a [Uid]),
     /// Move the cursor: [`Event::Done`].
     MoveCursor {
         /// The lease that allows it.
@@ -157,6 +160,7 @@ impl Step<'_> {
             | Self::NoteHandedOver(_)
             | Self::MarkSeen(_)
             | Self::MoveTo(..)
+            | Self::RemoveCopied(_)
             | Self::MoveCursor { .. }
             | Self::Release { .. }
             | Self::LogOut
@@ -215,6 +219,8 @@ pub enum Event {
     },
     /// The jobs that the queue took.
     HandedOver(Vec<JobId>),
+    /// The change in the mailbox failed.
+    ChangeFailed(ChangeFailure),
     /// The step took effect.
     Done,
 }

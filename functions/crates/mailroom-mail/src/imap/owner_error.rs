@@ -30,6 +30,13 @@ impl ImapError {
             if reply.refusal != Refusal::Bye && Meaning::of(*step, reply).code() == ErrorCode::ImapProtocol)
     }
 
+    /// Whether the session can do nothing else any more.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        let goes_on = matches!(self, Self::Refused { reply, .. } if reply.refusal != Refusal::Bye);
+        !goes_on && !matches!(self, Self::CannotMove | Self::NotWritable(NotWritable::ReadOnly))
+    }
+
     /// The error as the mailbox's owner reads it: what happened, quoting the server where it gave a reason, and what the
     /// owner can change.
     #[must_use]

@@ -47,6 +47,8 @@ pub struct Session<S = TlsStream<TcpStream>> {
     uid_validity: Option<UidValidity>,
     capabilities: Option<Capabilities>,
     access: Access,
+    /// The messages that the last move has copied and not removed.
+    copied: Vec<Uid>,
 }
 
 impl<S> std::fmt::Debug for Session<S> {
@@ -94,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             uid_validity: state.uid_validity,
             capabilities,
             access: Access::Read,
+            copied: Vec::new(),
         };
         let listing = match (listed, above) {
             (Ok(()), above) => above.map(|_| listing_builder.into_listing()),
@@ -164,7 +167,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// also remove messages that other clients marked as deleted.
     ///
     /// # Errors
-    /// [`ImapError::CannotMove`] when the server has neither MOVE nor UIDPLUS; otherwise when it refuses.
+    /// [`ImapError::CannotMove`] when the server has neither MOVE nor UIDPLUS; otherwise when it refuses:
+    /// [`Self::take_copied`] then tells what is left of it.
     pub async fn move_to(&mut self, uids: &[Uid], target: &Mailbox) -> Result<(), ImapError> {
         let capabilities = self.capabilities().await?;
         let rev2 = capabilities.has("IMAP4REV2");
@@ -172,6 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if !can_move && !can_expunge {
             return Err(ImapError::CannotMove);
         }
+        self.copied.clear();
         self.open_for_writing().await?;
         let target = encode::mailbox(target);
         for uids in uids.chunks(UIDS_PER_COMMAND) {
@@ -180,11 +185,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 self.run(Step::Move, &format!("UID MOVE {set} {target}")).await?;
             } else {
                 self.run(Step::Move, &format!("UID COPY {set} {target}")).await?;
-                self.run(Step::Move, &format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)")).await?;
-                self.run(Step::Move, &format!("UID EXPUNGE {set}")).await?;
+                self.copied = uids.to_vec();
+                self.remove(uids).await?;
+                self.copied.clear();
             }
         }
         Ok(())
+    }
+
+    /// The messages that a move has copied before it failed, so that only [`Self::remove_copied`] is left to do.
+    pub fn take_copied(&mut self) -> Vec<Uid> {
+        std::mem::take(&mut self.copied)
+    }
+
+    /// Ends a move that failed after the messages were copied. Messages that no longer exist are not an error.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be selected for writing, or the server refuses.
+    pub async fn remove_copied(&mut self, uids: &[Uid]) -> Result<(), ImapError> {
+        self.open_for_writing().await?;
+        for uids in uids.chunks(UIDS_PER_COMMAND) {
+            self.remove(uids).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&mut self, uids: &[Uid]) -> Result<(), ImapError> {
+        let set = encode::uid_set(uids.iter().copied());
+        self.run(Step::Move, &format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)")).await?;
+        self.run(Step::Move, &format!("UID EXPUNGE {set}")).await
     }
 
     /// Sends LOGOUT, without waiting for the response.

@@ -4,6 +4,8 @@ use mailroom_core::error_chain::Chain;
 use mailroom_core::health::SkippedSeen;
 use mailroom_core::inbound::cursor::{Cursor, Uid};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
+use mailroom_core::inbound::overdue::{ChangeFailure, OverdueChanges};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use serde_json::{Value, json};
 use time::Duration;
@@ -30,7 +32,7 @@ fn lease() -> Lease {
 const CURSOR: Cursor = Cursor::new(None, 4711, NOW);
 
 fn progress(deferred: &[Deferred]) -> Progress<'_> {
-    Progress { cursor: &CURSOR, deferred, skipped_seen: SkippedSeen::default() }
+    Progress { cursor: &CURSOR, deferred, overdue: None, skipped_seen: SkippedSeen::default() }
 }
 
 fn deferred() -> Deferred {
@@ -106,7 +108,10 @@ async fn the_cursor_moves_under_its_fence_alone() {
     table.move_cursor(&lease(), progress(&[]), Hold::Until(NOW)).await.unwrap();
     let skipped_seen = SkippedSeen { count: 3, last_at: Some(NOW) };
     let deferred = [deferred()];
-    let after = Progress { skipped_seen, ..progress(&deferred) };
+    let error = OwnerError::new(ErrorCode::ImapMailbox, "no");
+    let failure = ChangeFailure { error, copied: vec![Uid::new(7).unwrap()], session_ended: false };
+    let overdue = OverdueChanges::new(None, 3, &failure, NOW);
+    let after = Progress { skipped_seen, overdue: Some(&overdue), ..progress(&deferred) };
     table.move_cursor(&lease(), after, Hold::Release).await.unwrap();
     table.release(&lease(), 1).await.unwrap();
     let calls = calls.all();
@@ -118,8 +123,8 @@ async fn the_cursor_moves_under_its_fence_alone() {
     assert_eq!(tries, [json!({"N": "1"}), json!({"N": "0"}), json!({"N": "1"})]);
     let updates: Vec<_> = calls.iter().map(|call| call.body["UpdateExpression"].as_str().unwrap()).collect();
     let expected = [
-        "SET #cursor = :cursor, tries = :tries, lease_until = :until REMOVE deferred_messages",
-        "SET #cursor = :cursor, tries = :tries, deferred_messages = :deferred, skipped_seen = :skipped REMOVE lease_until",
+        "SET #cursor = :cursor, tries = :tries, lease_until = :until REMOVE deferred_messages, overdue_changes",
+        "SET #cursor = :cursor, tries = :tries, deferred_messages = :deferred, overdue_changes = :overdue, skipped_seen = :skipped REMOVE lease_until",
         "SET tries = :tries REMOVE lease_until",
     ];
     assert_eq!(updates, expected);

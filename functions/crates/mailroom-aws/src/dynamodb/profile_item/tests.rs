@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, MailboxId, Uid, UidValidity};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
+use mailroom_core::inbound::overdue::OverdueChanges;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
@@ -55,6 +56,7 @@ fn profile() -> Profile {
             QuarantineNotice::Sent,
             datetime!(2026-11-03 12:00 UTC),
         )],
+        overdue: None,
         skipped_seen: SkippedSeen::default(),
         status: Status {
             state: ProfileState::Ok,
@@ -118,6 +120,17 @@ fn a_profile_comes_back_as_it_was() {
             ..Cursor::new(None, 0, OffsetDateTime::UNIX_EPOCH)
         }),
         deferred: Vec::new(),
+        overdue: Some(OverdueChanges {
+            uid_validity: UidValidity::new(9),
+            untouched: vec![Uid::new(4).unwrap(), Uid::new(5).unwrap()],
+            copied: vec![Uid::new(6).unwrap()],
+            left_out: 3,
+            error: "There is no such mailbox.".to_owned(),
+            since: datetime!(2026-11-03 0:00 UTC),
+            tries: 2,
+            due_at: datetime!(2026-11-03 1:00 UTC),
+            version: 7,
+        }),
         skipped_seen: SkippedSeen { count: 12, last_at: Some(datetime!(2026-11-03 12:00 UTC)) },
         status: Status {
             state: ProfileState::Misconfigured,
@@ -320,7 +333,7 @@ prop_compose! {
             },
             version, secret_version, authorization: None, created_at, updated_at,
             listens_since: Some(listens_since), cursor, deferred: Vec::new(),
-            skipped_seen: SkippedSeen::default(), status,
+            overdue: None, skipped_seen: SkippedSeen::default(), status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

@@ -24,7 +24,8 @@ const NOT_GIVEN: &str = "The server does not give many of the messages that it h
 impl Poll {
     /// Nothing is new: ends, unless a deferred message is due.
     pub(super) fn idle(&mut self, moment: Moment) {
-        let Some(cursor) = self.profile.cursor.filter(|_| self.has_due(moment)) else {
+        let Some(cursor) = self.profile.cursor.filter(|_| self.has_due(moment) || self.has_changes_due(moment))
+        else {
             self.read(moment);
             return;
         };
@@ -156,7 +157,8 @@ impl Poll {
 
     /// Whether the lease is kept once the backlog is handed over.
     pub(super) fn hold_at_end(&self, moment: Moment) -> Hold {
-        let tries = self.invocation == Invocation::Dedicated && self.has_due(moment);
+        let due = self.has_due(moment) || self.has_changes_due(moment);
+        let tries = self.invocation == Invocation::Dedicated && due && !self.session_ended;
         let lists = self.backlog.unlisted && moment.left >= self.backlog.slowest_page * 2;
         if tries || lists { self.keep_lease(moment) } else { Hold::Release }
     }
@@ -167,8 +169,8 @@ impl Poll {
             let due = self.profile.deferred.iter().filter(|entry| entry.due_at <= moment.now);
             self.retries = due.copied().collect();
         }
-        let Some(entry) = self.retries.front().copied() else { return self.read(moment) };
-        if moment.left < self.backlog.slowest_page * 2 {
+        let Some(entry) = self.retries.front().copied() else { return self.next_change(moment) };
+        if moment.left < self.backlog.slowest_page * 2 || self.session_ended {
             return self.read(moment);
         }
         let begun = entry.begin_try(moment.now);
@@ -245,10 +247,13 @@ impl Poll {
         if more { Some(Duration::ZERO) } else { self.delay_of_next_try(moment) }
     }
 
-    /// When the next deferred message is due, if that is before the next poll of the interval, and a queue can wait so
+    /// When the next deferred message or change is due, if that is before the next poll of the interval, and a queue can wait so
     /// long. Only a run that changed the list asks, so that requests do not become more and more.
     fn delay_of_next_try(&self, moment: Moment) -> Option<Duration> {
-        let due_at = deferred::next_due(&self.profile.deferred)?;
+        let changes = self.profile.overdue.as_ref().map(|overdue| {
+            if self.has_changes_due(moment) { moment.now } else { overdue.due_at }
+        });
+        let due_at = deferred::next_due(&self.profile.deferred).into_iter().chain(changes).min()?;
         let delay = Duration::try_from(due_at - moment.now).unwrap_or_default();
         let interval = Duration::from_secs(u64::from(self.profile.settings.refresh_interval.seconds()));
         let ahead = self.deferred_changed && delay < interval && delay <= MAX_DELAY;

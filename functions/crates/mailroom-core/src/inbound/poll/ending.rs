@@ -71,6 +71,7 @@ impl Poll {
             | State::Lease { .. }
             | State::FindQueue(_)
             | State::Page(_)
+            | State::Change
             | State::FetchAnother { .. }
             | State::MoveCursor { .. }
             | State::LogOut

@@ -25,7 +25,7 @@ impl Poll {
             }
             return;
         };
-        if moment.left < self.backlog.slowest_page * 2 {
+        if moment.left < self.backlog.slowest_page * 2 || self.session_ended {
             self.read(moment);
         } else if self.suspicion != Suspicion::None && self.gave_another.is_none() {
             let uid = first.uid;
@@ -61,8 +61,8 @@ impl Poll {
 
     /// What is stored with a move of the cursor to here.
     pub(super) fn progress<'a>(&'a self, cursor: &'a Cursor) -> Progress<'a> {
-        let Profile { deferred, skipped_seen, .. } = &self.profile;
-        Progress { cursor, deferred, skipped_seen: *skipped_seen }
+        let Profile { deferred, overdue, skipped_seen, .. } = &self.profile;
+        Progress { cursor, deferred, overdue: overdue.as_ref(), skipped_seen: *skipped_seen }
     }
 
     /// Counts the messages up to the cursor that were passed because someone had read them. A run that crashed may have
@@ -77,7 +77,12 @@ impl Poll {
 
     pub(super) fn in_page(&mut self, step: impl FnOnce(&mut Page) -> Option<PageResult>, moment: Moment) {
         let State::Page(page) = &mut self.state else { return };
-        match step(page) {
+        let result = step(page);
+        if let Some(PageResult::HandedOver(_)) = result {
+            self.note_unchanged(moment);
+        }
+        let State::Page(page) = &mut self.state else { return };
+        match result {
             None => {}
             Some(PageResult::HandedOver(jobs)) if self.trying.is_some() => {
                 let quarantined = page.quarantines();
@@ -123,6 +128,7 @@ impl Poll {
                 self.suspicion = Suspicion::None;
                 match hold {
                     Hold::Release => self.read(moment),
+                    Hold::Until(_) if self.session_ended => self.read(moment),
                     Hold::Until(_) if self.backlog.left().is_empty() && self.backlog.unlisted => {
                         self.plan(moment)
                     }

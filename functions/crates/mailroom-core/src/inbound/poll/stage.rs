@@ -32,6 +32,8 @@ pub(super) enum State {
     },
     FindQueue(FlowSchemaId),
     Page(Box<Page>),
+    /// The changes that failed before are made.
+    Change,
     FetchAnother {
         than: Vec<Uid>,
         turn: u64,

@@ -1,5 +1,6 @@
 //! What a poll does, driven by a world that remembers and fails as the tests want it.
 
+mod changing;
 mod deferring;
 mod world;
 

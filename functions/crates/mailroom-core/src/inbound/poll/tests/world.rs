@@ -12,6 +12,7 @@ use crate::health::Status;
 use crate::inbound::cursor::{Uid, UidValidity};
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::listing::{Listed, Relisted};
+use crate::inbound::overdue::ChangeFailure;
 use crate::inbound::schedule::PollRequest;
 use crate::ports::Hold;
 use crate::profile::{AfterFetch, Auth, ProfileId, Settings, StartFrom};
@@ -72,6 +73,8 @@ pub(super) enum Fault {
     Crash,
     /// A queue takes only the first job.
     Refuse,
+    /// The mailbox is not changed; `session_ended`: nothing more can be asked of the server.
+    Unchanged { session_ended: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,8 @@ pub(super) struct World {
     pub(super) lease: Option<OffsetDateTime>,
     pub(super) ledger: HashSet<Digest>,
     pub(super) queue: Vec<Digest>,
+    /// The messages that were marked as seen.
+    pub(super) marked: BTreeSet<Uid>,
     /// The polls at the end of a pause that were asked for.
     pub(super) retries: Vec<(PollRequest, Duration)>,
     /// The digest under which each message was last fetched.
@@ -144,6 +149,7 @@ impl World {
             lease: None,
             ledger: HashSet::new(),
             queue: Vec::new(),
+            marked: BTreeSet::new(),
             retries: Vec::new(),
             fetched: BTreeMap::new(),
             stored: Vec::new(),
@@ -191,7 +197,7 @@ impl World {
                 Fault::Crash => return None,
                 Fault::Before(kind) => Err(kind),
                 Fault::After(kind) => self.perform(step, fault).map_err(|_| kind).and(Err(kind)),
-                Fault::Nothing | Fault::Slow(_) | Fault::Refuse => {
+                Fault::Nothing | Fault::Slow(_) | Fault::Refuse | Fault::Unchanged { .. } => {
                     self.perform(step, fault).map_err(|()| Kind::Lost)
                 }
             };
@@ -290,6 +296,7 @@ impl World {
                 self.check(lease)?;
                 self.profile.deferred = progress.deferred.to_vec();
                 self.profile.skipped_seen = progress.skipped_seen;
+                self.profile.overdue = progress.overdue.cloned();
                 self.move_cursor(*progress.cursor, hold);
                 Event::Done
             }
@@ -311,10 +318,19 @@ impl World {
                 self.profile.status = status.clone();
                 Event::Done
             }
+            Step::MarkSeen(_) if matches!(fault, Fault::Unchanged { .. }) => {
+                let session_ended = matches!(fault, Fault::Unchanged { session_ended: true });
+                let error = OwnerError::new(ErrorCode::ImapMailbox, "The mailbox is read-only.");
+                Event::ChangeFailed(ChangeFailure { error, copied: Vec::new(), session_ended })
+            }
+            Step::MarkSeen(uids) => {
+                self.marked.extend(uids);
+                Event::Done
+            }
             Step::NoteAutomated(_)
             | Step::ReportBounces(_)
-            | Step::MarkSeen(_)
             | Step::MoveTo(..)
+            | Step::RemoveCopied(_)
             | Step::LogOut => Event::Done,
             Step::Finish => panic!("nothing to do"),
         })
