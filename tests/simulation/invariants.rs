@@ -167,7 +167,9 @@ impl World {
         }
         // It is tried again: after the quiet time it has its job.
         let deferred = &self.rows[owner].profile.deferred;
-        let is_deferred = |uid| deferred.iter().any(|entry| entry.message.uid.get() == uid);
+        let held = self.rows[owner].profile.held_back;
+        let is_held = |uid| held.is_some_and(|held| (held.cursor.last_uid + 1..=held.up_to).contains(&uid));
+        let is_deferred = |uid| is_held(uid) || deferred.iter().any(|entry| entry.message.uid.get() == uid);
         let never = deferred.iter().filter(|entry| entry.notice == QuarantineNotice::Never);
         let never = never.filter_map(|entry| account.inbox.content_at(None, entry.message.uid.get()));
         for content in never.collect::<Vec<u32>>() {

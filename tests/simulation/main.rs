@@ -7,7 +7,8 @@
 //! and `clock`; `ports` and `imap_server` (how the functions meet it) with `imap_answers`; `lambda` (what runs them);
 //! `simulate` (one scenario from beginning to end); `sends`, `outbound`, `outbound_ports` and `smtp_server` (the same for
 //! messages that go out); `invariants` (what must hold) and `known` (what does not hold yet);
-//! `shrink` (a failing scenario made small); `retries` (scenarios of their own: when a server is asked again).
+//! `shrink` (a failing scenario made small); `retries` (scenarios of their own: when a server is asked again); `flood` (one more: when
+//! a renumbering finds more than is handed over without a question).
 //!
 //! `MAILROOM_SEED=n` plays one seed and prints its transcript; `MAILROOM_SEEDS=n` plays the first n;
 //! `MAILROOM_STRICT=1` tolerates nothing that is known.
@@ -22,6 +23,7 @@
 
 mod clock;
 mod faults;
+mod flood;
 mod imap_answers;
 mod imap_server;
 mod invariants;

@@ -9,6 +9,7 @@ use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::inbound::deferred::Deferred;
+use mailroom_core::inbound::held_back::HeldChange;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
 use mailroom_core::inbound::overdue::OverdueChanges;
 use mailroom_core::inbound::schedule::{PollRequest, Range, sort_key};
@@ -224,7 +225,7 @@ impl Profiles for Ports {
     async fn move_cursor(
         &self,
         lease: &Lease,
-        Progress { cursor, deferred, overdue, skipped_seen }: Progress<'_>,
+        Progress { cursor, deferred, held_back, overdue, skipped_seen }: Progress<'_>,
         hold: Hold,
     ) -> Result<(), PortError> {
         self.call(Op::MoveCursor, |world| {
@@ -233,6 +234,11 @@ impl Profiles for Ports {
             let before = row.profile.cursor.replace(cursor);
             row.profile.deferred = deferred.iter().copied().map(stored_deferred).collect();
             row.profile.skipped_seen = skipped_seen;
+            match held_back {
+                HeldChange::Unchanged => {}
+                HeldChange::Set(held) => row.profile.held_back = Some(*held),
+                HeldChange::Removed => row.profile.held_back = None,
+            }
             row.profile.overdue = overdue.cloned().map(stored_overdue);
             match hold {
                 Hold::Until(until) => (row.lease_until, row.tries) = (Some(millis(until)), 1),

@@ -87,6 +87,8 @@ pub(crate) enum Happening {
     Toggled { owner: usize },
     /// The owner asks for a poll now.
     FetchAsked { owner: usize },
+    /// The owner answers that the messages that are held back are to be handed over.
+    Accepted { owner: usize },
     /// A schedule fires once more: EventBridge delivers at least once.
     FiresAgain { owner: usize },
     /// A flow puts a message on the send queue.

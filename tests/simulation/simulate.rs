@@ -125,7 +125,8 @@ fn quiet_time(scenario: &Scenario, world: &Shared) -> Duration {
             .filter_map(|entry| Duration::try_from(entry.due_at - now).ok())
             .max()
             .unwrap_or_default();
-        let overdue = row.profile.overdue.as_ref().and_then(|overdue| Duration::try_from(overdue.due_at - now).ok());
+        let overdue =
+            row.profile.overdue.as_ref().and_then(|overdue| Duration::try_from(overdue.due_at - now).ok());
         let pause = pause.max(due).max(overdue.unwrap_or_default());
         let interval = Duration::from_secs(u64::from(owner.interval));
         quiet = quiet.max(pause + interval * QUIET_INTERVALS);

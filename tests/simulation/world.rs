@@ -7,6 +7,7 @@ use std::time::Duration;
 use mailroom_core::conversation::{KnownMessage, MessageKey};
 use mailroom_core::edit::{self, Place};
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::inbound::held_back::Answer;
 use mailroom_core::profile::{AfterFetch, Auth, Profile, ProfileId, RefreshInterval, Settings, StartFrom};
 use mailroom_core::server::{Host, Mailbox, Security, Server};
 use tokio::sync::Notify;
@@ -201,6 +202,15 @@ impl World {
                 let request = mailroom_core::inbound::schedule::PollRequest::Profile(id(owner));
                 self.polls.send(&request, Duration::ZERO);
                 format!("owner {owner}: a poll is asked for")
+            }
+            Happening::Accepted { owner } => {
+                let row = &mut self.rows[owner];
+                let held = row.profile.held_back.as_mut().expect("messages are held back");
+                held.answer = Answer::Accepted;
+                row.changed();
+                let request = mailroom_core::inbound::schedule::PollRequest::Profile(id(owner));
+                self.polls.send(&request, Duration::ZERO);
+                format!("owner {owner}: what is held back is accepted")
             }
             Happening::SendAsked { owner, message, recipients } => {
                 self.outbound.asked(owner, message, recipients);

@@ -138,7 +138,7 @@ impl Api {
             Operation::PatchProfile => self.profiles.patch(request, &id).await,
             Operation::DeleteProfile => self.profiles.delete(request, &id).await,
             Operation::TestProfile => self.connection_tests.test_profile(request, &id).await,
-            Operation::FetchProfile => self.profiles.fetch(&id).await,
+            Operation::FetchProfile => self.profiles.fetch(request, &id).await,
             Operation::AuthorizeProfile => self.sign_ins.authorize(&id).await,
             Operation::DeleteAuthorization => self.sign_ins.sign_out(&id).await,
             Operation::StartSignIn => Ok(self.sign_ins.start(request).await),

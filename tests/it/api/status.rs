@@ -71,6 +71,16 @@ fn a_poll_comes_when_its_owner_asks_for_one() {
 }
 
 #[test]
+fn an_answer_about_messages_that_are_not_held_back_is_refused() {
+    let world = World::new();
+    let path = format!("{}/fetch", made(&world, &settings(&world)));
+    let conflict = world.api().post(&path, &json!({"accept": true})).expect(409);
+    assert!(conflict.body["detail"].as_str().unwrap().contains("held back"), "{:?}", conflict.body);
+    assert_eq!(world.api().post(&path, &json!({"accept": "yes"})).expect(422).fields(), ["accept"]);
+    assert_eq!(world.api().post(&path, &json!({"all": true})).expect(422).fields(), ["all"]);
+}
+
+#[test]
 fn a_poll_that_is_asked_for_ends_a_pause_of_ours() {
     let world = World::new();
     let closed = json!({"imap_port": 1});

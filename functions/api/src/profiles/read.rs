@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use mailroom_aws::dynamodb::{Filter, Table};
+use mailroom_aws::dynamodb::{Accept, Filter, Table};
 use mailroom_contract::connection_test::Accepted;
-use mailroom_contract::problem::Problems;
+use mailroom_contract::poll::FetchBody;
+use mailroom_contract::problem::{self, Problems};
 use mailroom_contract::profile_view::{ProfilePage, ProfileView, state_named};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::ProfileState;
@@ -59,7 +60,11 @@ impl Profiles {
         Ok(Response::json(200, &page))
     }
 
-    pub(crate) async fn fetch(&self, id: &str) -> Result<Response, ApiError> {
+    pub(crate) async fn fetch(&self, request: &Request, id: &str) -> Result<Response, ApiError> {
+        let body: FetchBody = match request.json()? {
+            Some(body) => problem::read(body).map_err(ApiError::Fields)?,
+            None => FetchBody::default(),
+        };
         let profile = find(&self.table, id).await?;
         let conflict = |detail: String| ApiError::Conflict(detail, Problems::default());
         if !profile.settings.listen {
@@ -78,6 +83,16 @@ impl Profiles {
             match self.table.clear_pause(profile.id, profile.version).await {
                 // An edit ended it too.
                 Ok(()) | Err(PortError::Lost) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Some(accept) = body.accept {
+            let answer = if accept { Accept::HandOver } else { Accept::Drop };
+            match self.table.answer_held_back(profile.id, answer).await {
+                Ok(()) => {}
+                Err(PortError::Lost) => {
+                    return Err(conflict("No messages of this profile are held back.".to_owned()));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

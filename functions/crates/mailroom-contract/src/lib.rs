@@ -18,6 +18,7 @@ pub mod flow_schema;
 pub mod message;
 pub mod openapi;
 pub mod patch;
+pub mod poll;
 pub mod problem;
 pub mod profile;
 pub mod profile_view;

@@ -15,6 +15,7 @@ use crate::flow_schema::{FlowBody, FlowPage, FlowView, NewFlowBody};
 use crate::message::{AcceptedMessage, MessageBody, MessagePage, MessageState, MessageView};
 use crate::openapi::operations::{Body, words};
 use crate::openapi::schema_constraints::refine;
+use crate::poll::FetchBody;
 use crate::problem::FieldError;
 use crate::profile::ProfileBody;
 use crate::profile_view::{ProfilePage, ProfileView};
@@ -37,6 +38,7 @@ use crate::upload::{UploadBody, UploadView};
     MessagePage,
     AcceptedMessage,
     UploadBody,
+    FetchBody,
     UploadView,
     AutoconfigBody,
     AutoconfigView,

@@ -209,6 +209,8 @@ pub enum WarningCodeView {
     SignInExpires,
     /// What is to be done to messages after their hand-over fails, and is tried again.
     AfterFetchFails,
+    /// More than 1,000 messages were found again after a renumbering, and wait for an answer: see `fetchProfile`.
+    ManyMessagesRecovered,
 }
 
 impl From<Warning> for WarningView {
@@ -217,6 +219,7 @@ impl From<Warning> for WarningView {
             WarningCode::ClientSecretExpires => WarningCodeView::ClientSecretExpires,
             WarningCode::SignInExpires => WarningCodeView::SignInExpires,
             WarningCode::AfterFetchFails => WarningCodeView::AfterFetchFails,
+            WarningCode::ManyMessagesRecovered => WarningCodeView::ManyMessagesRecovered,
         };
         Self { code, message, due_on: due.to_string() }
     }

@@ -85,6 +85,10 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Same | Place::Unconfirmed => current.deferred.clone(),
             Place::Another => Vec::new(),
         },
+        held_back: match place {
+            Place::Same | Place::Unconfirmed => current.held_back,
+            Place::Another => None,
+        },
         overdue: match place {
             Place::Same | Place::Unconfirmed => current.overdue.clone(),
             Place::Another => None,

@@ -11,6 +11,7 @@ mod backlog;
 pub mod cursor;
 pub mod deferred;
 pub mod failure;
+pub mod held_back;
 pub mod interval_health;
 pub mod isolation;
 pub mod job;

@@ -12,6 +12,7 @@ use crate::flow::FlowSchemaId;
 use crate::health::{SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::deferred::Deferred;
+use crate::inbound::held_back::HeldChange;
 use crate::inbound::job::{Digest, FlowJob, JobId};
 use crate::inbound::overdue::OverdueChanges;
 use crate::inbound::schedule::{PollRequest, Range};
@@ -69,6 +70,8 @@ pub struct Progress<'a> {
     pub cursor: &'a Cursor,
     /// The messages that it passed although they could not be read.
     pub deferred: &'a [Deferred],
+    /// The messages that are held back.
+    pub held_back: HeldChange<'a>,
     /// The changes in the mailbox that failed after the hand-over.
     pub overdue: Option<&'a OverdueChanges>,
     /// The messages that it passed because someone had read them, all that there ever were.

@@ -10,6 +10,7 @@ use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
 use crate::inbound::deferred::Deferred;
+use crate::inbound::held_back::HeldBack;
 use crate::inbound::overdue::OverdueChanges;
 use crate::invalid::Invalid;
 use crate::oauth2::{Authorization, Oauth2};
@@ -234,6 +235,8 @@ pub struct Profile {
     pub cursor: Option<Cursor>,
     /// The messages that the cursor passed although they could not be read.
     pub deferred: Vec<Deferred>,
+    /// The messages that a renumbering would have had handed over, if they are too many to do so without a question.
+    pub held_back: Option<HeldBack>,
     /// The changes in its mailbox that failed after the hand-over.
     pub overdue: Option<OverdueChanges>,
     /// The messages of its mailbox that were passed because someone had read them.
@@ -261,6 +264,7 @@ impl Profile {
             listens_since,
             cursor: None,
             deferred: Vec::new(),
+            held_back: None,
             overdue: None,
             skipped_seen: SkippedSeen::default(),
             status: Status { state, ..Status::default() },

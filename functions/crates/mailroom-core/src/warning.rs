@@ -2,6 +2,7 @@
 
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::inbound::held_back::Answer;
 use crate::oauth2::Oauth2;
 use crate::profile::{AfterFetch, Auth, Profile};
 use crate::provider::Provider;
@@ -30,12 +31,15 @@ pub enum WarningCode {
     SignInExpires,
     /// What is to be done to messages after their hand-over fails.
     AfterFetchFails,
+    /// Too many messages were found again to hand them over without a question.
+    ManyMessagesRecovered,
 }
 
 /// What will break within [`WARNED_AHEAD`], or has, by what is known at `now`.
 #[must_use]
 pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = after_fetch_fails(profile).into_iter().collect();
+    let mut warnings: Vec<Warning> =
+        many_recovered(profile).into_iter().chain(after_fetch_fails(profile)).collect();
     let Auth::Oauth2(client) = &profile.settings.auth else { return warnings };
     let near = |due: &Date| *due <= (now + WARNED_AHEAD).date();
     if let Some(due) = client.client_secret_expires_on.filter(near) {
@@ -84,6 +88,26 @@ fn after_fetch_fails(profile: &Profile) -> Option<Warning> {
         ),
         due: overdue.since.date(),
     })
+}
+
+/// The messages that wait for their owner's answer.
+fn many_recovered(profile: &Profile) -> Option<Warning> {
+    let held = profile.held_back?;
+    let count = match held.more {
+        true => format!("At least {} messages", held.count),
+        false => format!("{} messages", held.count),
+    };
+    let then = match held.answer {
+        Answer::Awaited => {
+            "are held back; new messages go on. POST /profiles/{id}/fetch with {\"accept\": true} has them handed over, with \
+             {\"accept\": false} they never are."
+        }
+        Answer::Accepted => "were held back, and are now handed over.",
+    };
+    let message = format!(
+        "{count} that Mailroom may never have seen were found when the server renumbered the mailbox. They {then}"
+    );
+    Some(Warning { code: WarningCode::ManyMessagesRecovered, message, due: held.since.date() })
 }
 
 /// When a sign-in ends if nothing happens: what the provider has said, or what is known of it.

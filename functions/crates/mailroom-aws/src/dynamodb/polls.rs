@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::LEDGER_TIME;
+use mailroom_core::inbound::held_back::HeldChange;
 use mailroom_core::inbound::job::Digest;
 use mailroom_core::inbound::schedule::Range;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
@@ -17,6 +18,7 @@ use time::OffsetDateTime;
 use super::attribute::millis;
 use super::deferred_item::DeferredItem;
 use super::delivery_item::{machine_key, machine_name};
+use super::held_item::HeldItem;
 use super::overdue_item::OverdueItem;
 use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
 use super::state_item::{CursorItem, SkippedSeenItem, StatusItem};
@@ -119,7 +121,7 @@ impl Profiles for Table {
     }
 
     async fn move_cursor(&self, lease: &Lease, progress: Progress<'_>, hold: Hold) -> Result<(), PortError> {
-        let Progress { cursor, deferred, overdue, skipped_seen } = progress;
+        let Progress { cursor, deferred, held_back, overdue, skipped_seen } = progress;
         let update = self
             .update_item(lease.profile)
             .condition_expression("fence = :fence")
@@ -148,6 +150,14 @@ impl Profiles for Table {
                 ":deferred",
                 AttributeValue::L(entries.collect::<Result<_, _>>()?),
             );
+        }
+        match held_back {
+            HeldChange::Unchanged => {}
+            HeldChange::Set(held) => {
+                set.push_str(", held_back = :held");
+                update = update.expression_attribute_values(":held", to_map(HeldItem::from(held))?);
+            }
+            HeldChange::Removed => remove.push("held_back"),
         }
         match overdue {
             Some(overdue) => {

@@ -19,6 +19,7 @@ use time::format_description::well_known::Iso8601;
 
 use super::attribute::{Unreadable, invalid, is_false, millis, time_of};
 use super::deferred_item::DeferredItem;
+use super::held_item::HeldItem;
 use super::overdue_item::OverdueItem;
 use super::state_item::{AuthorizationItem, CursorItem, SendingItem, SkippedSeenItem, StatusItem};
 
@@ -132,6 +133,8 @@ pub(crate) struct ProfileItem {
     /// `deferred` alone is a word that DynamoDB reserves.
     #[serde(rename = "deferred_messages", default, skip_serializing_if = "Vec::is_empty")]
     deferred: Vec<DeferredItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_back: Option<HeldItem>,
     #[serde(rename = "overdue_changes", default, skip_serializing_if = "Option::is_none")]
     overdue: Option<OverdueItem>,
     #[serde(default, skip_serializing_if = "SkippedSeenItem::is_nothing")]
@@ -346,6 +349,7 @@ impl From<&Profile> for ProfileItem {
             listens_since: profile.listens_since.map(millis),
             cursor: profile.cursor.as_ref().map(CursorItem::from),
             deferred: profile.deferred.iter().map(DeferredItem::from).collect(),
+            held_back: profile.held_back.as_ref().map(HeldItem::from),
             overdue: profile.overdue.as_ref().map(OverdueItem::from),
             skipped_seen: SkippedSeenItem::from(&profile.skipped_seen),
             status: StatusItem::from(&profile.status),
@@ -425,6 +429,7 @@ impl ProfileItem {
             listens_since: listens_since.map(|at| time_of("listens_since", at)).transpose()?,
             cursor: self.cursor.map(CursorItem::read).transpose()?,
             deferred: self.deferred.into_iter().map(DeferredItem::read).collect::<Result<_, _>>()?,
+            held_back: self.held_back.map(HeldItem::read).transpose()?,
             overdue: self.overdue.map(OverdueItem::read).transpose()?,
             skipped_seen: self.skipped_seen.read()?,
             status: self.status.read()?,

@@ -20,6 +20,15 @@ use super::state_item::StatusItem;
 use super::table::{Item, Table, WRITE_BATCH, number, text, to_item, to_map, update_failed};
 use crate::error::unavailable;
 
+/// An owner's answer about messages that are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accept {
+    /// They are to be handed over.
+    HandOver,
+    /// They are not.
+    Drop,
+}
+
 /// The partition of the drafts: profiles that are being created.
 const DRAFTS: &str = "DRAFTS";
 
@@ -31,13 +40,14 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 13] = [
+const STATE: [&str; 14] = [
     "PK",
     "SK",
     "id",
     "created_at",
     "cursor",
     "deferred_messages",
+    "held_back",
     "overdue_changes",
     "skipped_seen",
     "status",
@@ -203,7 +213,10 @@ impl Table {
         }
         let moved_at = edit.profile.cursor.and_then(|cursor| cursor.moved_at);
         if edit.place == Place::Another {
-            remove.extend(["#cursor", "deferred_messages", "overdue_changes", "skipped_seen"].map(str::to_owned));
+            remove.extend(
+                ["#cursor", "deferred_messages", "held_back", "overdue_changes", "skipped_seen"]
+                    .map(str::to_owned),
+            );
         } else if let (Place::Unconfirmed, Some(moved_at)) = (edit.place, moved_at) {
             set.push("#cursor.moved_at = :moved_at".to_owned());
             update = update.expression_attribute_values(":moved_at", number(millis(moved_at)));
@@ -227,6 +240,25 @@ impl Table {
             .send()
             .await
             .map_err(update_failed)?;
+        Ok(())
+    }
+
+    /// Stores an owner's answer about messages that are held back: they are to be handed over, or are dropped. A run that
+    /// hands them over when they are dropped loses its lease.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when none are held back.
+    pub async fn answer_held_back(&self, id: ProfileId, answer: Accept) -> Result<(), PortError> {
+        let update = self.update_item(id).condition_expression("attribute_exists(held_back)");
+        let update = match answer {
+            Accept::HandOver => update
+                .update_expression("SET held_back.accepted = :yes")
+                .expression_attribute_values(":yes", AttributeValue::Bool(true)),
+            Accept::Drop => update
+                .update_expression("REMOVE held_back, lease_until ADD fence :one")
+                .expression_attribute_values(":one", number(1)),
+        };
+        update.send().await.map_err(update_failed)?;
         Ok(())
     }
 

@@ -121,10 +121,12 @@ pub(super) fn words(operation: Operation) -> Words {
             id: "fetchProfile",
             tag: PROFILES,
             summary: "Poll a profile now",
-            description: "Answers before the poll: read the profile's status a moment later.",
-            body: None,
+            description: "Answers before the poll: read the profile's status a moment later. With `accept`, it also answers \
+                what the warning `many_messages_recovered` asks: whether the messages that are held back are handed \
+                over, or dropped; where none are held back, that is a 409.",
+            body: Some(Body::Optional("FetchBody")),
             success: ("202", "It will be polled within moments.", Some("Accepted")),
-            problems: &["404", "409", "429", "503"],
+            problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
         },
         Operation::AuthorizeProfile => Words {
             id: "authorizeProfile",

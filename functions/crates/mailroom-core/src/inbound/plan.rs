@@ -58,7 +58,8 @@ pub struct Selection {
     pub include_seen: bool,
     /// Of a larger message (RFC822.SIZE in bytes), only the header block is fetched.
     pub max_message_bytes: u64,
-    /// The earliest arrival among the deferred messages. Where UIDs lose their meaning, they are found again by it.
+    /// The earliest arrival among the messages that are deferred or held back. Where UIDs lose their meaning, they are
+    /// found again by it.
     pub deferred_since: Option<OffsetDateTime>,
 }
 
@@ -136,11 +137,13 @@ impl Selection {
             listens_since: profile.listens_since.unwrap_or(profile.created_at),
             include_seen: profile.settings.include_seen,
             max_message_bytes: profile.settings.max_message_bytes,
-            deferred_since: profile
-                .deferred
-                .iter()
-                .map(|entry| entry.message.arrived.unwrap_or(entry.since))
-                .min(),
+            deferred_since: {
+                let deferred = profile.deferred.iter();
+                let held = profile.held_back.and_then(|held| held.cursor.floor);
+                (deferred.map(|entry| entry.message.arrived.unwrap_or(entry.since)))
+                    .chain(held.map(|floor| floor.since.saturating_add(Cursor::LOOK_BACK)))
+                    .min()
+            },
         }
     }
 

@@ -19,6 +19,7 @@
 mod changing;
 mod deferring;
 mod ending;
+mod holding;
 mod leasing;
 mod paging;
 mod stage;
@@ -81,6 +82,10 @@ pub struct Poll {
     trying: Option<Deferred>,
     /// Whether this poll deferred a message, or tried one, or a change in the mailbox.
     deferred_changed: bool,
+    /// The mailbox's own cursor, while messages are handed over that were held back.
+    own_cursor: Option<Cursor>,
+    /// Whether this poll held messages back, or handed such over.
+    held_changed: bool,
     /// Whether a change in the mailbox ended the session: nothing more can be asked of it.
     session_ended: bool,
     state: State,
@@ -114,6 +119,8 @@ impl Poll {
             retries: VecDeque::new(),
             trying: None,
             deferred_changed: false,
+            own_cursor: None,
+            held_changed: false,
             session_ended: false,
             state: State::Finish,
             now: moment.now,
@@ -296,6 +303,10 @@ impl Poll {
             // The floor is laid so low that they are found again.
             self.profile.deferred.clear();
             self.profile.overdue = None;
+            self.drop_held();
+        }
+        if self.hold_back(&work, moment) {
+            return;
         }
         let Some(work) = self.defer_hidden(work, moment) else { return };
         self.suspicion = match Suspicion::after(tries) {

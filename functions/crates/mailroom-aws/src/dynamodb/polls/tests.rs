@@ -4,9 +4,10 @@ use mailroom_core::error_chain::Chain;
 use mailroom_core::health::SkippedSeen;
 use mailroom_core::inbound::cursor::{Cursor, Uid};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
+use mailroom_core::inbound::held_back::HeldChange;
 use mailroom_core::inbound::overdue::{ChangeFailure, OverdueChanges};
-use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
+use mailroom_core::owner_error::{ErrorCode, OwnerError};
 use serde_json::{Value, json};
 use time::Duration;
 use time::macros::datetime;
@@ -32,7 +33,8 @@ fn lease() -> Lease {
 const CURSOR: Cursor = Cursor::new(None, 4711, NOW);
 
 fn progress(deferred: &[Deferred]) -> Progress<'_> {
-    Progress { cursor: &CURSOR, deferred, overdue: None, skipped_seen: SkippedSeen::default() }
+    let (held_back, skipped_seen) = (HeldChange::Unchanged, SkippedSeen::default());
+    Progress { cursor: &CURSOR, deferred, held_back, overdue: None, skipped_seen }
 }
 
 fn deferred() -> Deferred {

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, MailboxId, Uid, UidValidity};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
+use mailroom_core::inbound::held_back::{Answer, HeldBack};
 use mailroom_core::inbound::overdue::OverdueChanges;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::oauth2::Authorization;
@@ -56,6 +57,7 @@ fn profile() -> Profile {
             QuarantineNotice::Sent,
             datetime!(2026-11-03 12:00 UTC),
         )],
+        held_back: None,
         overdue: None,
         skipped_seen: SkippedSeen::default(),
         status: Status {
@@ -120,6 +122,14 @@ fn a_profile_comes_back_as_it_was() {
             ..Cursor::new(None, 0, OffsetDateTime::UNIX_EPOCH)
         }),
         deferred: Vec::new(),
+        held_back: Some(HeldBack {
+            cursor: Cursor::new(UidValidity::new(9), 70, datetime!(2026-11-01 0:00 UTC)),
+            up_to: 5000,
+            count: 4930,
+            more: true,
+            since: datetime!(2026-11-03 0:00 UTC),
+            answer: Answer::Accepted,
+        }),
         overdue: Some(OverdueChanges {
             uid_validity: UidValidity::new(9),
             untouched: vec![Uid::new(4).unwrap(), Uid::new(5).unwrap()],
@@ -333,7 +343,7 @@ prop_compose! {
             },
             version, secret_version, authorization: None, created_at, updated_at,
             listens_since: Some(listens_since), cursor, deferred: Vec::new(),
-            overdue: None, skipped_seen: SkippedSeen::default(), status,
+            held_back: None, overdue: None, skipped_seen: SkippedSeen::default(), status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

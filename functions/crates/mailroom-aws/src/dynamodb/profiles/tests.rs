@@ -100,7 +100,7 @@ async fn another_mailbox_drops_the_cursor_and_ends_the_run() {
     let expression = body["UpdateExpression"].as_str().unwrap();
     assert!(expression.contains("#status = :status, tries = :none"), "{expression}");
     assert!(
-        expression.ends_with(", lease_until, #cursor, deferred_messages, overdue_changes, skipped_seen ADD fence :one"),
+        expression.ends_with(", lease_until, #cursor, deferred_messages, held_back, overdue_changes, skipped_seen ADD fence :one"),
         "{expression}"
     );
 }
@@ -210,6 +210,20 @@ async fn a_pause_ends_and_nothing_else_changes() {
     let body = &calls.all()[0].body;
     assert_eq!(body["UpdateExpression"], "REMOVE #status.not_before");
     assert_eq!(body["ConditionExpression"], "#version = :version");
+}
+
+#[tokio::test]
+async fn an_answer_is_stored_only_where_messages_are_held_back() {
+    let (table, calls) = table([ok(json!({})), ok(json!({})), exception("ConditionalCheckFailedException")]);
+    table.answer_held_back(profile().id, Accept::HandOver).await.unwrap();
+    table.answer_held_back(profile().id, Accept::Drop).await.unwrap();
+    let again = table.answer_held_back(profile().id, Accept::Drop).await;
+    assert!(matches!(again, Err(PortError::Lost)));
+    let calls = calls.all();
+    assert!(calls.iter().all(|call| call.body["ConditionExpression"] == "attribute_exists(held_back)"));
+    assert_eq!(calls[0].body["UpdateExpression"], "SET held_back.accepted = :yes");
+    // A run that hands them over must not write them again.
+    assert_eq!(calls[1].body["UpdateExpression"], "REMOVE held_back, lease_until ADD fence :one");
 }
 
 #[tokio::test]

@@ -30,16 +30,20 @@ impl Poll {
 
     /// Whether changes are due: an edit of the profile may have mended what made them fail.
     pub(super) fn has_changes_due(&self, moment: Moment) -> bool {
-        self.profile.overdue.as_ref().is_some_and(|overdue| {
-            overdue.due_at <= moment.now || overdue.version != self.profile.version
-        })
+        self.profile
+            .overdue
+            .as_ref()
+            .is_some_and(|overdue| overdue.due_at <= moment.now || overdue.version != self.profile.version)
     }
 
     /// Makes the changes that are due, once nothing else is left to do: the last act of a poll.
     pub(super) fn next_change(&mut self, moment: Moment) {
         let time = moment.left >= self.backlog.slowest_page * 2;
-        if self.session_ended || !time || !self.has_changes_due(moment) {
+        if self.session_ended || !time {
             return self.read(moment);
+        }
+        if !self.has_changes_due(moment) {
+            return self.next_held(moment);
         }
         let cursor = self.backlog.cursor;
         if let Some(overdue) = &mut self.profile.overdue {

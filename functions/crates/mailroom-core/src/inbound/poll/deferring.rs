@@ -22,10 +22,18 @@ use crate::ports::Hold;
 const NOT_GIVEN: &str = "The server does not give many of the messages that it has.";
 
 impl Poll {
+    /// Whether there is anything to do beside new messages.
+    fn has_more_to_do(&self, moment: Moment) -> bool {
+        self.has_due(moment) || self.has_changes_due(moment) || self.has_accepted()
+    }
+
     /// Nothing is new: ends, unless a deferred message is due.
     pub(super) fn idle(&mut self, moment: Moment) {
-        let Some(cursor) = self.profile.cursor.filter(|_| self.has_due(moment) || self.has_changes_due(moment))
-        else {
+        self.backlog.unlisted = false;
+        if self.own_cursor.is_some() {
+            return self.end_held();
+        }
+        let Some(cursor) = self.profile.cursor.filter(|_| self.has_more_to_do(moment)) else {
             self.read(moment);
             return;
         };
@@ -133,7 +141,9 @@ impl Poll {
     /// the list is full, and the cursor cannot pass the first of them.
     pub(super) fn defer_hidden(&mut self, mut work: Work, moment: Moment) -> Option<Work> {
         // What lies ahead of the cursor was never passed: it is in the listing, or found again.
-        self.profile.deferred.retain(|entry| entry.message.uid.get() <= work.start.last_uid);
+        if self.own_cursor.is_none() {
+            self.profile.deferred.retain(|entry| entry.message.uid.get() <= work.start.last_uid);
+        }
         let room = MAX_DEFERRED.saturating_sub(self.profile.deferred.len());
         if let Some(first) = work.hidden.get(room).copied() {
             work.end_before(first, moment.now);
@@ -157,7 +167,7 @@ impl Poll {
 
     /// Whether the lease is kept once the backlog is handed over.
     pub(super) fn hold_at_end(&self, moment: Moment) -> Hold {
-        let due = self.has_due(moment) || self.has_changes_due(moment);
+        let due = self.has_more_to_do(moment) || self.own_cursor.is_some();
         let tries = self.invocation == Invocation::Dedicated && due && !self.session_ended;
         let lists = self.backlog.unlisted && moment.left >= self.backlog.slowest_page * 2;
         if tries || lists { self.keep_lease(moment) } else { Hold::Release }
@@ -250,10 +260,14 @@ impl Poll {
     /// When the next deferred message or change is due, if that is before the next poll of the interval, and a queue can wait so
     /// long. Only a run that changed the list asks, so that requests do not become more and more.
     fn delay_of_next_try(&self, moment: Moment) -> Option<Duration> {
-        let changes = self.profile.overdue.as_ref().map(|overdue| {
-            if self.has_changes_due(moment) { moment.now } else { overdue.due_at }
-        });
-        let due_at = deferred::next_due(&self.profile.deferred).into_iter().chain(changes).min()?;
+        let changes = self
+            .profile
+            .overdue
+            .as_ref()
+            .map(|overdue| if self.has_changes_due(moment) { moment.now } else { overdue.due_at });
+        let accepted = self.has_accepted().then_some(moment.now);
+        let due_at = deferred::next_due(&self.profile.deferred);
+        let due_at = due_at.into_iter().chain(changes).chain(accepted).min()?;
         let delay = Duration::try_from(due_at - moment.now).unwrap_or_default();
         let interval = Duration::from_secs(u64::from(self.profile.settings.refresh_interval.seconds()));
         let ahead = self.deferred_changed && delay < interval && delay <= MAX_DELAY;

@@ -16,7 +16,9 @@ impl Poll {
     pub(super) fn next_page(&mut self, moment: Moment) {
         let left = self.backlog.left();
         let Some(first) = left.first() else {
-            if self.profile.cursor.as_ref() == Some(&self.backlog.end) {
+            if self.own_cursor.is_some() && !self.backlog.unlisted {
+                self.end_held();
+            } else if self.profile.cursor.as_ref() == Some(&self.backlog.end) {
                 // There was nothing but deferred messages to try.
                 self.next_try(moment);
             } else {
@@ -47,7 +49,7 @@ impl Poll {
         notes: JobNotes,
         moment: Moment,
     ) {
-        let check = (self.profile.cursor, self.check_delay(moment));
+        let check = (self.own_cursor.or(self.profile.cursor), self.check_delay(moment));
         self.backlog.page_began = moment.left;
         self.state = State::Page(Box::new(Page::new(&self.profile, messages, isolation, notes, check)));
     }
@@ -55,6 +57,7 @@ impl Poll {
     pub(super) fn move_cursor(&mut self, cursor: Cursor, hold: Hold, then: AfterMove) {
         if let Some(lease) = self.lease.clone() {
             self.count_skipped(&cursor);
+            self.note_held(cursor);
             self.state = State::MoveCursor { lease, cursor, hold, then };
         }
     }
@@ -62,7 +65,8 @@ impl Poll {
     /// What is stored with a move of the cursor to here.
     pub(super) fn progress<'a>(&'a self, cursor: &'a Cursor) -> Progress<'a> {
         let Profile { deferred, overdue, skipped_seen, .. } = &self.profile;
-        Progress { cursor, deferred, overdue: overdue.as_ref(), skipped_seen: *skipped_seen }
+        let (cursor, held_back) = (self.own_cursor.as_ref().unwrap_or(cursor), self.held_change());
+        Progress { cursor, deferred, held_back, overdue: overdue.as_ref(), skipped_seen: *skipped_seen }
     }
 
     /// Counts the messages up to the cursor that were passed because someone had read them. A run that crashed may have

@@ -2,6 +2,7 @@
 
 mod changing;
 mod deferring;
+mod holding;
 mod world;
 
 use proptest::prelude::*;

@@ -10,6 +10,7 @@ use super::super::*;
 use crate::flow::FlowSchemaId;
 use crate::health::Status;
 use crate::inbound::cursor::{Uid, UidValidity};
+use crate::inbound::held_back::{HeldBack, HeldChange};
 use crate::inbound::job::{Digest, JobId};
 use crate::inbound::listing::{Listed, Relisted};
 use crate::inbound::overdue::ChangeFailure;
@@ -74,7 +75,9 @@ pub(super) enum Fault {
     /// A queue takes only the first job.
     Refuse,
     /// The mailbox is not changed; `session_ended`: nothing more can be asked of the server.
-    Unchanged { session_ended: bool },
+    Unchanged {
+        session_ended: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,6 +300,11 @@ impl World {
                 self.profile.deferred = progress.deferred.to_vec();
                 self.profile.skipped_seen = progress.skipped_seen;
                 self.profile.overdue = progress.overdue.cloned();
+                match progress.held_back {
+                    HeldChange::Unchanged => {}
+                    HeldChange::Set(held) => self.profile.held_back = Some(*held),
+                    HeldChange::Removed => self.profile.held_back = None,
+                }
                 self.move_cursor(*progress.cursor, hold);
                 Event::Done
             }
@@ -384,7 +392,10 @@ impl World {
         for (n, message) in self.mailbox.range(..=cursor.last_uid) {
             let handed_over = self.fetched.get(n).is_some_and(|digest| self.queue.contains(digest));
             let deferred = self.profile.deferred.iter().any(|entry| entry.message.uid == uid(*n));
-            assert!(handed_over || deferred || message.gone || message.seen, "{n} is lost: {:?}", self.steps);
+            let held = |held: HeldBack| (held.cursor.last_uid + 1..=held.up_to).contains(n);
+            let held_back = self.profile.held_back.is_some_and(held);
+            let kept = handed_over || deferred || held_back;
+            assert!(kept || message.gone || message.seen, "{n} is lost: {:?}", self.steps);
         }
         self.profile.cursor = Some(cursor);
         (self.lease, self.tries) = match hold {
