@@ -136,6 +136,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Kept<'a, S> {
         if listed < found {
             warn!(profile.id = %id, listed, found, "the server does not list all the messages that it has");
         }
+        if relisted.unsearched {
+            warn!(profile.id = %id, listed, "the server refuses to search for what it may leave out of its list");
+        }
         Ok(Event::ListedAgain(relisted))
     }
 

@@ -211,6 +211,8 @@ pub enum WarningCodeView {
     AfterFetchFails,
     /// More than 1,000 messages were found again after a renumbering, and wait for an answer: see `fetchProfile`.
     ManyMessagesRecovered,
+    /// The cursor passed UIDs at which the server may have messages: it does not list all of them, and refuses to search.
+    ListingIncomplete,
 }
 
 impl From<Warning> for WarningView {
@@ -220,6 +222,7 @@ impl From<Warning> for WarningView {
             WarningCode::SignInExpires => WarningCodeView::SignInExpires,
             WarningCode::AfterFetchFails => WarningCodeView::AfterFetchFails,
             WarningCode::ManyMessagesRecovered => WarningCodeView::ManyMessagesRecovered,
+            WarningCode::ListingIncomplete => WarningCodeView::ListingIncomplete,
         };
         Self { code, message, due_on: due.to_string() }
     }

@@ -97,6 +97,7 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Same | Place::Unconfirmed => current.skipped_seen,
             Place::Another => SkippedSeen::default(),
         },
+        unsearched_at: current.unsearched_at.filter(|_| place != Place::Another),
         status: current.status.clone(),
         sending: current.sending.clone(),
         ..wanted

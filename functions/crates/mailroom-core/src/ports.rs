@@ -76,6 +76,8 @@ pub struct Progress<'a> {
     pub overdue: Option<&'a OverdueChanges>,
     /// The messages that it passed because someone had read them, all that there ever were.
     pub skipped_seen: SkippedSeen,
+    /// When the cursor last passed UIDs that the server neither lists nor searches for.
+    pub unsearched_at: Option<OffsetDateTime>,
 }
 
 /// Whether a lease is kept when the cursor moves.

@@ -241,6 +241,8 @@ pub struct Profile {
     pub overdue: Option<OverdueChanges>,
     /// The messages of its mailbox that were passed because someone had read them.
     pub skipped_seen: SkippedSeen,
+    /// When its cursor last passed UIDs that the server neither lists nor searches for.
+    pub unsearched_at: Option<OffsetDateTime>,
     /// What the owner is shown.
     pub status: Status,
     /// An error of sending, as it is stored; see [`Profile::sending_error`].
@@ -267,6 +269,7 @@ impl Profile {
             held_back: None,
             overdue: None,
             skipped_seen: SkippedSeen::default(),
+            unsearched_at: None,
             status: Status { state, ..Status::default() },
             sending: None,
         }

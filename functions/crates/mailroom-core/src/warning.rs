@@ -11,6 +11,9 @@ use crate::server::Host;
 /// How long ahead an owner is warned.
 pub const WARNED_AHEAD: Duration = Duration::days(30);
 
+/// How long an owner reads of a hole in what the server lists.
+const TOLD_OF_HOLES: Duration = Duration::days(7);
+
 /// Something that will break on a day that is known, or broke on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
@@ -33,13 +36,15 @@ pub enum WarningCode {
     AfterFetchFails,
     /// Too many messages were found again to hand them over without a question.
     ManyMessagesRecovered,
+    /// The server may have messages that it neither lists nor searches for.
+    ListingIncomplete,
 }
 
 /// What will break within [`WARNED_AHEAD`], or has, by what is known at `now`.
 #[must_use]
 pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> =
-        many_recovered(profile).into_iter().chain(after_fetch_fails(profile)).collect();
+    let own = [many_recovered(profile), after_fetch_fails(profile), listing_incomplete(profile, now)];
+    let mut warnings: Vec<Warning> = own.into_iter().flatten().collect();
     let Auth::Oauth2(client) = &profile.settings.auth else { return warnings };
     let near = |due: &Date| *due <= (now + WARNED_AHEAD).date();
     if let Some(due) = client.client_secret_expires_on.filter(near) {
@@ -108,6 +113,14 @@ fn many_recovered(profile: &Profile) -> Option<Warning> {
         "{count} that Mailroom may never have seen were found when the server renumbered the mailbox. They {then}"
     );
     Some(Warning { code: WarningCode::ManyMessagesRecovered, message, due: held.since.date() })
+}
+
+/// A hole in what the server lists, for a while after the cursor passed it.
+fn listing_incomplete(profile: &Profile, now: OffsetDateTime) -> Option<Warning> {
+    let passed_at = profile.unsearched_at.filter(|at| now - *at < TOLD_OF_HOLES)?;
+    let message = "The server does not list messages without gaps, and refuses to search for what may be in them: a message may \
+                   have been passed without a job. Ask the server's administrator why it refuses UID SEARCH.";
+    Some(Warning { code: WarningCode::ListingIncomplete, message: message.to_owned(), due: passed_at.date() })
 }
 
 /// When a sign-in ends if nothing happens: what the provider has said, or what is known of it.

@@ -121,7 +121,7 @@ impl Profiles for Table {
     }
 
     async fn move_cursor(&self, lease: &Lease, progress: Progress<'_>, hold: Hold) -> Result<(), PortError> {
-        let Progress { cursor, deferred, held_back, overdue, skipped_seen } = progress;
+        let Progress { cursor, deferred, held_back, overdue, skipped_seen, unsearched_at } = progress;
         let update = self
             .update_item(lease.profile)
             .condition_expression("fence = :fence")
@@ -150,6 +150,10 @@ impl Profiles for Table {
                 ":deferred",
                 AttributeValue::L(entries.collect::<Result<_, _>>()?),
             );
+        }
+        if let Some(at) = unsearched_at {
+            set.push_str(", unsearched_at = :unsearched");
+            update = update.expression_attribute_values(":unsearched", number(millis(at)));
         }
         match held_back {
             HeldChange::Unchanged => {}

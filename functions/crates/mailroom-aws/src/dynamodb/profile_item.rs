@@ -139,6 +139,8 @@ pub(crate) struct ProfileItem {
     overdue: Option<OverdueItem>,
     #[serde(default, skip_serializing_if = "SkippedSeenItem::is_nothing")]
     skipped_seen: SkippedSeenItem,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsearched_at: Option<i64>,
     status: StatusItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sending: Option<SendingItem>,
@@ -352,6 +354,7 @@ impl From<&Profile> for ProfileItem {
             held_back: profile.held_back.as_ref().map(HeldItem::from),
             overdue: profile.overdue.as_ref().map(OverdueItem::from),
             skipped_seen: SkippedSeenItem::from(&profile.skipped_seen),
+            unsearched_at: profile.unsearched_at.map(millis),
             status: StatusItem::from(&profile.status),
             sending: profile.sending.as_ref().map(SendingItem::from),
             lease_until: None,
@@ -432,6 +435,7 @@ impl ProfileItem {
             held_back: self.held_back.map(HeldItem::read).transpose()?,
             overdue: self.overdue.map(OverdueItem::read).transpose()?,
             skipped_seen: self.skipped_seen.read()?,
+            unsearched_at: self.unsearched_at.map(|at| time_of("unsearched_at", at)).transpose()?,
             status: self.status.read()?,
             sending: self.sending.map(SendingItem::read).transpose()?,
         })

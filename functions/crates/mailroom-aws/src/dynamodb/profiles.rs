@@ -40,7 +40,7 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 14] = [
+const STATE: [&str; 15] = [
     "PK",
     "SK",
     "id",
@@ -50,6 +50,7 @@ const STATE: [&str; 14] = [
     "held_back",
     "overdue_changes",
     "skipped_seen",
+    "unsearched_at",
     "status",
     "sending",
     "lease_until",
@@ -214,8 +215,15 @@ impl Table {
         let moved_at = edit.profile.cursor.and_then(|cursor| cursor.moved_at);
         if edit.place == Place::Another {
             remove.extend(
-                ["#cursor", "deferred_messages", "held_back", "overdue_changes", "skipped_seen"]
-                    .map(str::to_owned),
+                [
+                    "#cursor",
+                    "deferred_messages",
+                    "held_back",
+                    "overdue_changes",
+                    "skipped_seen",
+                    "unsearched_at",
+                ]
+                .map(str::to_owned),
             );
         } else if let (Place::Unconfirmed, Some(moved_at)) = (edit.place, moved_at) {
             set.push("#cursor.moved_at = :moved_at".to_owned());

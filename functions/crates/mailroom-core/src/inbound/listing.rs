@@ -37,6 +37,8 @@ pub struct Listing {
     pub messages: Vec<Listed>,
     /// The messages that are there and not listed; `None` while the server was not asked for them.
     pub hidden: Option<Vec<Uid>>,
+    /// Whether the server refused to search for them.
+    pub unsearched: bool,
 }
 
 /// What a server says when it is asked again for a part of a listing.
@@ -44,8 +46,10 @@ pub struct Listing {
 pub struct Relisted {
     /// The messages that it lists now.
     pub messages: Vec<Listed>,
-    /// The messages that a search finds. A server that does not search hides nothing.
+    /// The messages that a search finds.
     pub found: Vec<Uid>,
+    /// Whether the server refused to search: it may hide messages all the same.
+    pub unsearched: bool,
 }
 
 impl Listing {
@@ -53,9 +57,11 @@ impl Listing {
     /// the second. `None` where nothing can be, or the server was asked already.
     #[must_use]
     pub fn doubt(&self, from: u32, to: u32) -> Option<(u32, u32)> {
-        if self.hidden.is_some() {
-            return None;
-        }
+        if self.hidden.is_some() { None } else { self.hole(from, to) }
+    }
+
+    /// The hull of the UIDs at which messages may be hidden, whether or not the server was asked for them.
+    fn hole(&self, from: u32, to: u32) -> Option<(u32, u32)> {
         let mut doubt: Option<(u32, u32)> = None;
         let mut note = |above: u32, through: u32| {
             doubt = Some((doubt.map_or(above.max(from), |(above, _)| above), through));
@@ -84,11 +90,18 @@ impl Listing {
                 self.messages.insert(at, Listed { number: None, ..message });
             }
         }
+        self.unsearched |= relisted.unsearched;
         let mut hidden = relisted.found;
         hidden.retain(|uid| self.messages.binary_search_by_key(uid, |listed| listed.uid).is_err());
         hidden.sort_unstable();
         hidden.dedup();
         self.hidden = Some(hidden);
+    }
+
+    /// Whether the cursor passes a hole that nothing was searched for, if it moves from one UID to another.
+    #[must_use]
+    pub fn passes_unsearched(&self, from: u32, to: u32) -> bool {
+        self.unsearched && self.hole(from, to).is_some()
     }
 
     /// How many messages are there up to `uid`, where the listing tells.
@@ -163,11 +176,28 @@ mod tests {
         let mut first = listing(5, &[(9, 5)]);
         let uid = |n| Uid::new(n).unwrap();
         let now = listing(5, &[(7, 4)]).messages;
-        first.complete(Relisted { messages: now, found: vec![uid(8), uid(6), uid(9), uid(7)] });
+        first.complete(Relisted {
+            messages: now,
+            found: vec![uid(8), uid(6), uid(9), uid(7)],
+            unsearched: false,
+        });
         assert_eq!(first.hidden, Some(vec![uid(6), uid(8)]));
         let uids: Vec<u32> = first.messages.iter().map(|message| message.uid.get()).collect();
         assert_eq!(uids, [7, 9]);
         // It is not asked again.
         assert_eq!(first.doubt(5, 9), None);
+        assert!(!first.passes_unsearched(5, 9));
+    }
+
+    #[test]
+    fn a_hole_that_a_server_does_not_search_is_passed_and_told() {
+        for (now, told) in
+            [(&[][..], true), (&[(7, 4), (8, 4)][..], true), (&[(6, 3), (7, 4), (8, 5)][..], false)]
+        {
+            let mut holed = listing(5, &[(9, 5)]);
+            let messages = listing(5, now).messages;
+            holed.complete(Relisted { messages, found: Vec::new(), unsearched: true });
+            assert_eq!((holed.doubt(5, 9), holed.passes_unsearched(5, 9)), (None, told), "{now:?}");
+        }
     }
 }

@@ -90,6 +90,8 @@ pub struct Work {
     pub skipped_seen: Vec<Uid>,
     /// The messages among them that are there and that the server does not list.
     pub hidden: Vec<Uid>,
+    /// Whether the cursor passes UIDs at which there may be messages that the server neither lists nor searches for.
+    pub passes_unsearched: bool,
     /// Where the cursor stands before the first of them.
     pub start: Cursor,
     /// Where the cursor stands after the last of them, and after those above it that are not wanted.
@@ -108,6 +110,7 @@ impl Work {
             pending: Vec::new(),
             skipped_seen: Vec::new(),
             hidden: Vec::new(),
+            passes_unsearched: false,
             start: cursor,
             end: cursor,
             more: false,
@@ -347,7 +350,17 @@ pub fn plan(
     let passed = |uid: &&Uid| (start.last_uid + 1..=end.last_uid).contains(&uid.get());
     let hidden = listing.hidden.iter().flatten().filter(passed).copied().collect();
     let renumbered = cursor.is_some_and(|cursor| is_renumbered(cursor, state));
-    Plan::Work(Box::new(Work { pending, skipped_seen, hidden, start, end, more, renumbered }))
+    let passes_unsearched = listing.passes_unsearched(start.last_uid, end.last_uid);
+    Plan::Work(Box::new(Work {
+        pending,
+        skipped_seen,
+        hidden,
+        passes_unsearched,
+        start,
+        end,
+        more,
+        renumbered,
+    }))
 }
 
 #[cfg(test)]

@@ -308,6 +308,9 @@ impl Poll {
         if self.hold_back(&work, moment) {
             return;
         }
+        if work.passes_unsearched {
+            self.profile.unsearched_at = Some(moment.now);
+        }
         let Some(work) = self.defer_hidden(work, moment) else { return };
         self.suspicion = match Suspicion::after(tries) {
             _ if work.pending.is_empty() => Suspicion::None,

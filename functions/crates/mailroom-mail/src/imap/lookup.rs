@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// NOOP comes first, as in [`Session::fetch`]: what was expunged meanwhile is not hidden.
     ///
     /// # Errors
-    /// When the server does not complete the listing with OK. One that refuses to search finds nothing.
+    /// When the server does not complete the listing with OK. One that refuses to search finds nothing, and that is told.
     pub async fn list_again(&mut self, above: u32, through: u32) -> Result<Relisted, ImapError> {
         self.connection.begin_operation()?;
         let mut tags = vec![(self.connection.command("NOOP"), Asked::List)];
@@ -83,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         self.connection.flush(Step::List).await?;
         let mut listing = ListingBuilder::new(above, width);
-        let mut found = Vec::new();
+        let (mut found, mut unsearched) = (Vec::new(), false);
         for (tag, asked) in tags {
             let sink = |response| {
                 if let Response::Search(SearchResult::Found(uids)) = response {
@@ -95,12 +95,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             };
             match (asked, self.connection.complete(tag, Step::List, sink).await) {
                 (_, Ok(_)) => {}
-                (Asked::Search, Err(ImapError::Refused { reply, .. })) if !reply.is_throttling() => {}
+                (Asked::Search, Err(ImapError::Refused { reply, .. })) if !reply.is_throttling() => {
+                    unsearched = true;
+                }
                 (_, Err(error)) => return Err(error),
             }
         }
         found.retain(|uid| (above.saturating_add(1)..=through).contains(&uid.get()));
-        Ok(Relisted { messages: listing.into_listing().messages, found })
+        Ok(Relisted { messages: listing.into_listing().messages, found, unsearched })
     }
 
     /// The UIDs of what a search finds; `None` where the server does not search.

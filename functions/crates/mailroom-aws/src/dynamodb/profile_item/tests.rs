@@ -60,6 +60,7 @@ fn profile() -> Profile {
         held_back: None,
         overdue: None,
         skipped_seen: SkippedSeen::default(),
+        unsearched_at: None,
         status: Status {
             state: ProfileState::Ok,
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
@@ -142,6 +143,7 @@ fn a_profile_comes_back_as_it_was() {
             version: 7,
         }),
         skipped_seen: SkippedSeen { count: 12, last_at: Some(datetime!(2026-11-03 12:00 UTC)) },
+        unsearched_at: Some(datetime!(2026-11-03 12:00 UTC)),
         status: Status {
             state: ProfileState::Misconfigured,
             not_before: Some(datetime!(2026-11-04 0:00 UTC)),
@@ -343,7 +345,7 @@ prop_compose! {
             },
             version, secret_version, authorization: None, created_at, updated_at,
             listens_since: Some(listens_since), cursor, deferred: Vec::new(),
-            held_back: None, overdue: None, skipped_seen: SkippedSeen::default(), status,
+            held_back: None, overdue: None, skipped_seen: SkippedSeen::default(), unsearched_at: None, status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

@@ -37,7 +37,7 @@ fn listed(n: u32) -> Listed {
 fn listing(above: u32, uids: &[u32]) -> Listing {
     let messages =
         (above + 1..).zip(uids).map(|(number, n)| Listed { number: Some(number), ..listed(*n) }).collect();
-    Listing { above, below: Some(above), through: u32::MAX, messages, hidden: None }
+    Listing { above, below: Some(above), through: u32::MAX, messages, hidden: None, unsearched: false }
 }
 
 fn wanted(start_from: StartFrom) -> Selection {
@@ -181,7 +181,7 @@ fn the_cursor_passes_no_message_in_silence_that_the_server_does_not_list() {
     let (cursor, opened) = (at(14, 5720), state(14, 5725, 4));
     let asked = plan(Some(&cursor), &opened, Some(&window), &all, later());
     assert_eq!(asked, Plan::ListAgain(5720, 5721));
-    window.complete(Relisted { messages: Vec::new(), found: vec![uid(5721)] });
+    window.complete(Relisted { messages: Vec::new(), found: vec![uid(5721)], unsearched: false });
     let Plan::Work(work) = plan(Some(&cursor), &opened, Some(&window), &all, later()) else { panic!() };
     assert_eq!((work.hidden, work.end.last_uid), (vec![uid(5721)], 5724));
     assert_eq!(work.pending.len(), 3);

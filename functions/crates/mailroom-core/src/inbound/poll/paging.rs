@@ -64,9 +64,16 @@ impl Poll {
 
     /// What is stored with a move of the cursor to here.
     pub(super) fn progress<'a>(&'a self, cursor: &'a Cursor) -> Progress<'a> {
-        let Profile { deferred, overdue, skipped_seen, .. } = &self.profile;
+        let Profile { deferred, overdue, skipped_seen, unsearched_at, .. } = &self.profile;
         let (cursor, held_back) = (self.own_cursor.as_ref().unwrap_or(cursor), self.held_change());
-        Progress { cursor, deferred, held_back, overdue: overdue.as_ref(), skipped_seen: *skipped_seen }
+        Progress {
+            cursor,
+            deferred,
+            held_back,
+            overdue: overdue.as_ref(),
+            skipped_seen: *skipped_seen,
+            unsearched_at: *unsearched_at,
+        }
     }
 
     /// Counts the messages up to the cursor that were passed because someone had read them. A run that crashed may have

@@ -141,7 +141,7 @@ impl Model {
             let again = listing.as_mut().unwrap();
             let found = self.messages.iter().map(|m| m.uid).filter(|uid| (above + 1..=through).contains(uid));
             let found = found.map(super::uid).collect();
-            again.complete(Relisted { messages: Vec::new(), found });
+            again.complete(Relisted { messages: Vec::new(), found, unsearched: false });
             made = plan(self.cursor.as_ref(), &state, listing.as_ref(), &self.wanted, self.clock);
         }
         let Work { pending, start, end, .. } = match made {

@@ -241,7 +241,7 @@ impl World {
             Step::ListAgain { above, through } => {
                 let there = self.mailbox.range(above + 1..=through).map(|(n, _)| uid(*n)).collect();
                 let messages = self.list(above, through - above).messages;
-                Event::ListedAgain(Relisted { messages, found: there })
+                Event::ListedAgain(Relisted { messages, found: there, unsearched: false })
             }
             Step::FindLast => Event::LastFound(self.mailbox.keys().max().map(|last| uid(*last))),
             Step::FindStart(_) => Event::StartFound(self.mailbox.keys().min().map(|first| uid(*first))),
@@ -299,6 +299,7 @@ impl World {
                 self.check(lease)?;
                 self.profile.deferred = progress.deferred.to_vec();
                 self.profile.skipped_seen = progress.skipped_seen;
+                self.profile.unsearched_at = progress.unsearched_at;
                 self.profile.overdue = progress.overdue.cloned();
                 match progress.held_back {
                     HeldChange::Unchanged => {}
