@@ -150,7 +150,13 @@ impl Poll {
             PollOutcome::Failed(error) => Outcome::Failure(error.clone()),
             PollOutcome::NotLeased | PollOutcome::Postponed | PollOutcome::Lost => return None,
         };
-        health::after_poll(&self.profile.status, &outcome, now)
+        let mut before = self.profile.status.clone();
+        // A poll that handed messages over made progress: what failed after that begins a new row, or each message ahead of
+        // one that breaks the session would wait for a longer pause than the last.
+        if let (true, Some(error)) = (self.backlog.handed_over > 0, &mut before.error) {
+            error.count = 0;
+        }
+        health::after_poll(&before, &outcome, now)
     }
 }
 
