@@ -135,7 +135,7 @@ class Original(TypedDict):
 
 class Outbound(TypedDict):
     """
-    The outbound message of the same profile that the report is about, by the Message-ID of original, which holds a proof that only Mailroom makes. Null for any other message, for one whose Message-ID its provider replaced, and for one sent before this was added.
+    The outbound message of the same profile that the report is about: its status shows which recipients bounced (delivery with the action failed). It is found by the Message-ID of original: Mailroom's own, which holds a proof that only Mailroom makes, or the one that the server named when it took the message (Amazon SES, Outlook.com). Null for any other message, for one whose Message-ID its provider replaced without saying so, and for one sent before this was added.
     """
 
     message: str
@@ -355,7 +355,7 @@ class Report(TypedDict):
     """
     outbound: Outbound | None
     """
-    The outbound message of the same profile that the report is about, by the Message-ID of original, which holds a proof that only Mailroom makes. Null for any other message, for one whose Message-ID its provider replaced, and for one sent before this was added.
+    The outbound message of the same profile that the report is about: its status shows which recipients bounced (delivery with the action failed). It is found by the Message-ID of original: Mailroom's own, which holds a proof that only Mailroom makes, or the one that the server named when it took the message (Amazon SES, Outlook.com). Null for any other message, for one whose Message-ID its provider replaced without saying so, and for one sent before this was added.
     """
 
 
@@ -515,7 +515,7 @@ class FlowJob(TypedDict):
     """
     conversation_id: str
     """
-    The same for all mail of a thread in a profile. Jobs of one conversation come in order.
+    The same for all mail of a thread in a profile. Jobs of one conversation come in order. It is that of the first known message among those that the mail names: in References, the oldest first, in In-Reply-To, and in what a report returns. Known is what came in or went out through the profile within a year, by its Message-ID or the one that the server gave it. If none is known, it comes from the first id of References, else of In-Reply-To, else from the mail's own.
     """
     message: Message
     raw: StoredObject | None
