@@ -272,6 +272,24 @@ fn the_samples_of_the_document_are_taken() {
 }
 
 #[test]
+fn every_body_of_the_document_takes_no_other_members() {
+    let document = document();
+    let mut bodies = 0;
+    for operation in
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values())
+    {
+        let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
+        for media in content.values() {
+            let name = media["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+            let schema = &document["components"]["schemas"][name];
+            assert_eq!(schema["additionalProperties"], json!(false), "{name}");
+            bodies += 1;
+        }
+    }
+    assert!(bodies >= 11, "{bodies}");
+}
+
+#[test]
 fn a_wrong_kind_is_told_by_its_own_field() {
     for (body, field, message) in [
         (json!({"name": "a", "auth": {"type": "basic"}}), "auth.type", "must be plain or oauth2"),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// The schemas of what comes in.
-const REQUESTS: [&str; 12] = [
+const REQUESTS: [&str; 14] = [
     "Profile",
     "Auth",
     "SmtpAuth",
@@ -16,6 +16,8 @@ const REQUESTS: [&str; 12] = [
     "Attachment",
     "HeaderField",
     "NewUpload",
+    "AutoconfigRequest",
+    "FetchBody",
 ];
 
 /// Adds what the types alone cannot say.
