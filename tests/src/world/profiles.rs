@@ -37,7 +37,7 @@ impl World {
             self.handle().block_on(self.secrets.store(id, &credential)).expect("the secret is stored");
         self.edit(
             id,
-            "SET secret_version = :value REMOVE not_before ADD #version :one",
+            "SET secret_version = :value ADD #version :one",
             &json!({":value": {"S": version}, ":one": {"N": "1"}}),
         );
     }
