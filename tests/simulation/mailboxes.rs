@@ -91,6 +91,14 @@ pub(crate) struct Truth {
     pub(crate) jobs: Vec<Announced>,
 }
 
+impl Truth {
+    /// How many of its jobs came a second time, and said so.
+    pub(crate) fn redelivered(&self) -> usize {
+        let again = |pair: &&[Announced]| matches!(pair, [first, second] if second.redelivered && second.job_id == first.job_id);
+        self.jobs.windows(2).filter(again).count()
+    }
+}
+
 /// An owner's account on a mail server.
 #[derive(Debug)]
 pub(crate) struct Account {

@@ -82,6 +82,7 @@ struct Totals {
     messages: usize,
     faults: usize,
     jobs: usize,
+    redelivered: usize,
     runs: u64,
     known: BTreeMap<&'static str, (u64, u64)>,
     failed: Vec<(u64, Violation)>,
@@ -94,6 +95,7 @@ impl Totals {
         self.messages += report.messages;
         self.faults += report.faults;
         self.jobs += report.jobs;
+        self.redelivered += report.redelivered;
         self.runs += u64::from(report.runs);
         for violation in &report.violations {
             if let Some(known) = known(violation) {
@@ -145,13 +147,15 @@ fn play_all(seeds: u64, scenario: fn(u64) -> Scenario, simulate: fn(&Scenario) -
     });
     let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
-        "{} seeds in {:.0} s: {:.0} simulated days, {} invocations, {} messages, {} jobs, {} faults",
+        "{} seeds in {:.0} s: {:.0} simulated days, {} invocations, {} messages, {} jobs, {} of them redelivered, \
+         {} faults",
         totals.seeds,
         began.elapsed().as_secs_f64(),
         totals.days,
         totals.runs,
         totals.messages,
         totals.jobs,
+        totals.redelivered,
         totals.faults
     );
     for (what, (count, seed)) in &totals.known {

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::faults::Fault;
 use crate::invariants::Violation;
 use crate::lambda;
+use crate::mailboxes::Truth;
 use crate::scenario::Scenario;
 use crate::world::{Shared, World};
 
@@ -31,6 +32,8 @@ pub(crate) struct Report {
     pub(crate) messages: usize,
     pub(crate) faults: usize,
     pub(crate) jobs: usize,
+    /// Jobs that came a second time, and said so.
+    pub(crate) redelivered: usize,
     pub(crate) runs: u32,
 }
 
@@ -56,6 +59,12 @@ pub(crate) fn report(world: &World) -> Report {
             + world.outbound.deliveries.len(),
         faults: world.faults.happened(),
         jobs: world.jobs.count,
+        redelivered: world
+            .accounts
+            .iter()
+            .flat_map(|account| account.truths.values())
+            .map(Truth::redelivered)
+            .sum(),
         runs: world.runs,
     }
 }
