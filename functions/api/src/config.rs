@@ -36,7 +36,7 @@ pub struct Config {
     /// `MAILROOM_API_SCOPES` (to read, to write, to send, with commas) and `MAILROOM_API_CLAIM` (`name=value`). Optional:
     /// every caller whom API Gateway lets in may do everything.
     pub access: Access,
-    /// `MAILROOM_CONSOLE`: `open`, where the API lets everybody in. Optional: there is no console.
+    /// `MAILROOM_CONSOLE`: `open` serves the console to everybody, as the API is. Optional: the console answers 404.
     pub console: Availability,
     /// `MAILROOM_EHLO_NAME`: the host name that SMTP servers are told. Optional: the sender's domain.
     pub ehlo_name: Option<EhloName>,

@@ -58,27 +58,12 @@ impl Record {
 mod tests {
     use super::*;
 
-    const WORDS: [&str; 14] = [
-        "{",
-        "}",
-        "[",
-        "]",
-        "\"",
-        ":",
-        ",",
-        "null",
-        "-1",
-        "\"Records\": [",
-        "\"body\": ",
-        "\"messageId\": \"\"",
-        "1e99",
-        "\\u0000",
-    ];
+    const WORDS: [&str; 3] = ["\"Records\": [", "\"body\": ", "\"messageId\": \"\""];
 
     #[test]
     fn any_change_of_an_event_is_read_or_refused() {
         let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
-        mailroom_fuzzing::run(corpus, &WORDS, |input| {
+        mailroom_fuzzing::run(corpus, &[&mailroom_fuzzing::JSON[..], &WORDS].concat(), |input| {
             let Ok(payload) = serde_json::from_slice(input) else { return };
             if let Ok(Event::Queue(records)) = Event::parse(payload) {
                 // An empty id in an answer would have SQS deliver the whole batch again.

@@ -19,6 +19,9 @@ const INPUTS: u64 = 4_000;
 /// The longest input that is made by many small changes.
 const MAX_INPUT: usize = 8 * 1024;
 
+/// Pieces of JSON (RFC 8259), for inputs in it.
+pub const JSON: [&str; 12] = ["{", "}", "[", "]", "\"", ":", ",", "null", "true", "-1", "1e999", "\\ud800"];
+
 /// Feeds `check` with inputs made from the files in `folder` and the words of the language.
 ///
 /// # Panics

@@ -82,7 +82,7 @@ fn pause_and_delete(world: &World, browser: &Browser, id: &str) {
     browser.wait_for("is polled from now on");
     assert_eq!(listens(), true);
     browser.click("form[action$=fetch] button");
-    browser.wait_for("A poll is on its way");
+    browser.wait_for("The poll starts in a moment");
 
     browser.click("a.danger");
     browser.wait_for("Delete Support?");

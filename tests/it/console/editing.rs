@@ -20,7 +20,7 @@ fn of_two_editors_neither_loses_anything() {
     let theirs = json!({"name": "Their name for it", "description": "Theirs", "include_seen": true});
     let _ = world.api().patch(&format!("/profiles/{id}"), &theirs).expect(200);
     browser.click("button[value=save]");
-    browser.wait_for("Somebody else has changed this profile meanwhile");
+    browser.wait_for("Another person changed this profile while you were editing it");
     assert_secret(&browser);
     assert_eq!(stored()["name"], "Their name for it");
     let value =

@@ -149,7 +149,7 @@ fn of_one_profile(world: &World, browser: &Browser, id: &str, look: &impl Fn(&st
     browser.fill("[name=name]", "Support team");
     let _ = world.api().patch(&format!("/profiles/{id}"), &theirs).expect(200);
     browser.click("button[value=save]");
-    browser.wait_for("Somebody else");
+    browser.wait_for("Another person changed");
     look("conflict");
     open("/delete", "Keep it");
     look("delete");

@@ -162,7 +162,7 @@ impl Draft {
                 json!(text.split([' ', ',', '\n']).filter(|word| !word.is_empty()).collect::<Vec<_>>())
             }
             _ if text.is_empty() => Value::Null,
-            // What is no number is sent as it is, so that the API says what is wrong with it.
+            // A text that is not a number goes to the API unchanged, which says what is wrong with it.
             Control::Number | Control::Interval => {
                 text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))
             }

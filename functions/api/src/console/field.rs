@@ -150,7 +150,7 @@ pub(crate) const FIELDS: [Field; 33] = [
         "Include seen",
         Control::Check,
         Place::More,
-        "Messages that somebody has read before start flows too.",
+        "Messages that are already marked as read start flows too.",
     ),
     field(
         "start_from",

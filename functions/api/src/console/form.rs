@@ -46,10 +46,10 @@ pub(crate) struct Form {
     /// A value that makes a repeat of the request harmless.
     pub(crate) once: String,
     pub(crate) tested: Option<Value>,
-    /// Hosts that were found, and that nothing proves; and whether somebody has confirmed them.
+    /// The hosts that the search found outside of the address's domain, and whether the owner has confirmed them.
     pub(crate) unconfirmed: String,
     pub(crate) confirmed: bool,
-    /// What somebody else has changed meanwhile.
+    /// The fields that another person changed after this form was loaded.
     pub(crate) both: Vec<Difference>,
     pub(crate) theirs: Vec<Difference>,
 }
@@ -106,7 +106,7 @@ impl Form {
         }
     }
 
-    /// The question whether hosts that nothing proves are right.
+    /// Asks the owner to confirm the hosts outside of the address's domain.
     fn confirmation(&self) -> Markup {
         html! {
             div class="card check" {
@@ -258,7 +258,7 @@ impl Form {
         }
     }
 
-    /// What somebody else has changed meanwhile, beside what was typed.
+    /// A table of the values that another person stored, beside those that were typed.
     fn conflict(&self) -> Markup {
         let rows = |all: &[Difference]| {
             html! {
@@ -274,7 +274,7 @@ impl Form {
         html! {
             @if !self.both.is_empty() || !self.theirs.is_empty() {
                 section class="summary" role="alert" tabindex="-1" autofocus {
-                    h2 { "Somebody else has changed this profile meanwhile" }
+                    h2 { "Another person changed this profile while you were editing it" }
                     p {
                         "Nothing is saved yet, and what you typed is below, but for secrets. "
                         @if self.both.is_empty() { "You have changed other fields; save again to keep both." }

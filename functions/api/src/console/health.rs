@@ -121,7 +121,7 @@ fn polls(profile: &Value) -> Markup {
                     div {
                         dt { "Skipped" }
                         dd {
-                            (counted(skipped, "message")) " that somebody had read before, the last "
+                            (counted(skipped, "message")) ", already marked as read when polled; the last "
                             (when(profile.pointer("/status/skipped_seen/last_at")))
                         }
                     }
@@ -136,7 +136,7 @@ fn or_none(text: &str) -> Markup {
     html! { @if text.is_empty() { span class="muted" { "none" } } @else { (text) } }
 }
 
-/// The messages that were sent, with what became of them.
+/// The messages that were sent, with the status of each recipient.
 fn sent(visit: &Visit<'_, impl Operations>, messages: &Value) -> Markup {
     let items = messages.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
     html! {

@@ -82,7 +82,7 @@ pub(crate) fn notice(done: &str) -> Markup {
     let words = match done {
         "saved" => "Saved. Mailroom uses the settings from the next poll on, which is due now.",
         "untested" => "Saved untested. The next poll is due now; this page then says whether it worked.",
-        "poll" => "A poll is on its way. Load the page again in a moment to see what came of it.",
+        "poll" => "The poll starts in a moment. Reload the page to see its result.",
         "listens" => "The mailbox is polled from now on.",
         "paused" => "Paused. New messages wait in the mailbox, and are fetched when it listens again.",
         "deleted" => "Deleted.",

@@ -1,4 +1,4 @@
-//! The page of all mailboxes: those that need somebody first.
+//! The page of all mailboxes: those that need action first.
 
 use std::cmp::Reverse;
 
@@ -17,7 +17,7 @@ const ROWS: usize = 50;
 
 /// The orders of the rows, each with its words.
 const ORDERS: [(&str, &str); 4] =
-    [("", "Need somebody first"), ("name", "Name"), ("message", "Last message"), ("newest", "Newest")];
+    [("", "Need action first"), ("name", "Name"), ("message", "Last message"), ("newest", "Newest")];
 
 /// What the address asks for.
 struct Choice {

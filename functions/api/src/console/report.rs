@@ -82,8 +82,8 @@ pub(crate) fn faults(result: &Value, kind: &str, has_smtp_login: bool) -> Vec<(S
             "imap_connect" | "smtp_connect" | "imap_timeout" | "smtp_timeout" => {
                 (host, "or port: the server cannot be reached")
             }
-            "imap_tls" | "smtp_tls" => (host, "or port: there is no trusted TLS"),
-            "imap_protocol" => (host, "or port: this is no IMAP server"),
+            "imap_tls" | "smtp_tls" => (host, "or port: the server has no trusted certificate"),
+            "imap_protocol" => (host, "or port: the server does not speak IMAP"),
             "host_not_allowed" => (host, "cannot be connected to"),
             "oauth2_discovery" => ("auth.discovery_url".to_owned(), "does not lead to a usable provider"),
             "oauth2_client" => {

@@ -73,7 +73,7 @@ pub(crate) async fn create(visit: &Visit<'_, impl Operations>) -> Result<Reply, 
     Ok(page_of_new(visit, status, &form, &address))
 }
 
-/// A host that was found, that nothing proves, and that nobody has confirmed.
+/// A host outside of the address's domain that the owner has not confirmed yet.
 fn unconfirmed_host<'a>(visit: &'a Visit<'_, impl Operations>, draft: &Draft) -> Option<&'a str> {
     let is_used = |host: &&str| [draft.get("imap_host"), draft.get("smtp_host")].contains(host);
     let found = visit.field("unconfirmed").split(' ').find(|host| !host.is_empty() && is_used(host));

@@ -20,7 +20,7 @@ const fn state(name: &'static str, label: &'static str, tone: &'static str) -> S
     State { name, label, tone }
 }
 
-/// The states, those that need somebody first.
+/// The states, in the order in which mailboxes are listed: those that need action first.
 pub(crate) const STATES: [State; 7] = [
     state("misconfigured", "Needs settings", "bad"),
     state("reauthorization_required", "Needs a sign-in", "bad"),

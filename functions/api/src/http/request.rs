@@ -371,33 +371,12 @@ mod tests {
         }
     }
 
-    const WORDS: [&str; 20] = [
-        "{",
-        "}",
-        "[",
-        "]",
-        "\"",
-        ":",
-        ",",
-        "null",
-        "true",
-        "-1",
-        "%",
-        "%zz",
-        "&",
-        "=",
-        ";",
-        "W/",
-        "*",
-        "\\ud800",
-        "application/json",
-        "\"body\": ",
-    ];
+    const WORDS: [&str; 9] = ["%", "%zz", "&", "=", ";", "W/", "*", "application/json", "\"body\": "];
 
     #[test]
     fn any_change_of_a_request_is_read_or_refused() {
         let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
-        mailroom_fuzzing::run(corpus, &WORDS, |input| {
+        mailroom_fuzzing::run(corpus, &[&mailroom_fuzzing::JSON[..], &WORDS].concat(), |input| {
             let Ok(payload) = serde_json::from_slice(input) else { return };
             let Ok(request) = Request::parse(payload) else { return };
             let _ = (

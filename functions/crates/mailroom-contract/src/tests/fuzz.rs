@@ -11,22 +11,9 @@ use crate::profile::ProfileBody;
 use crate::send_request::SendRequest;
 use crate::upload::UploadBody;
 
-const WORDS: [&str; 30] = [
-    "{",
-    "}",
-    "[",
-    "]",
-    "\"",
-    ":",
-    ",",
-    "null",
-    "true",
-    "-1",
-    "1e999",
+const WORDS: [&str; 17] = [
     "0.5",
     "\"\"",
-    "\\u0000",
-    "\\ud800",
     "\\",
     "\"auth\": {",
     "\"type\": \"plain\"",
@@ -69,7 +56,11 @@ fn read_all(input: &[u8]) {
 
 #[test]
 fn any_change_of_a_body_is_accepted_or_refused() {
-    mailroom_fuzzing::run(concat!(env!("CARGO_MANIFEST_DIR"), "/corpus"), &WORDS, read_all);
+    mailroom_fuzzing::run(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/corpus"),
+        &[&mailroom_fuzzing::JSON[..], &WORDS].concat(),
+        read_all,
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_change_that_fails_is_told_and_made_later_together_with_those_of_new_message
     assert_eq!(warning.code, WarningCode::AfterFetchFails);
     assert!(warning.message.contains("The mailbox is read-only."), "{}", warning.message);
 
-    // It waits, and what comes meanwhile waits with it.
+    // It waits, and so does every message that arrives before the next try.
     world.mailbox.insert(2, Stored { content: 2, ..MESSAGE });
     let outcome = world.poll(Invocation::Dedicated, nothing).unwrap().unwrap();
     assert_eq!(outcome, PollOutcome::Read { handed_over: 1, more: false });
