@@ -75,9 +75,13 @@ pub(crate) async fn create(visit: &Visit<'_, impl Operations>) -> Result<Reply, 
 
 /// A host outside of the address's domain that the owner has not confirmed yet.
 fn unconfirmed_host<'a>(visit: &'a Visit<'_, impl Operations>, draft: &Draft) -> Option<&'a str> {
-    let is_used = |host: &&str| [draft.get("imap_host"), draft.get("smtp_host")].contains(host);
-    let found = visit.field("unconfirmed").split(' ').find(|host| !host.is_empty() && is_used(host));
-    found.filter(|_| visit.field("confirmed") != "yes")
+    let used = [draft.get("imap_host"), draft.get("smtp_host")];
+    (visit.field("confirmed") != "yes").then(|| first_of(visit.field("unconfirmed"), used))?
+}
+
+/// The first of the hosts that is one of those in use.
+fn first_of<'a>(hosts: &'a str, used: [&str; 2]) -> Option<&'a str> {
+    hosts.split(' ').find(|host| !host.is_empty() && used.contains(host))
 }
 
 /// Shows the form of a profile.
@@ -215,5 +219,19 @@ pub(crate) fn tabs(visit: &Visit<'_, impl Operations>, general: bool) -> Markup 
             a href=(visit.links.to(&format!("profiles/{id}"))) aria-current=[(!general).then_some("page")] { "Status" }
             a href=(visit.links.to(&format!("profiles/{id}/general"))) aria-current=[general.then_some("page")] { "General" }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_found_is_confirmed_only_where_it_is_used() {
+        let found = "imap.hoster.example smtp.hoster.example";
+        assert_eq!(first_of(found, ["imap.example.org", "smtp.hoster.example"]), Some("smtp.hoster.example"));
+        assert_eq!(first_of(found, ["imap.hoster.example", ""]), Some("imap.hoster.example"));
+        assert_eq!(first_of(found, ["imap.example.org", "smtp.example.org"]), None);
+        assert_eq!(first_of("", ["", ""]), None);
     }
 }

@@ -178,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_that_nobody_could_search_is_told_for_a_while() {
+        let mut profile = profile("https://id.example.com", None, NOW);
+        let codes = |profile: &Profile, at| -> Vec<WarningCode> {
+            warnings(profile, at).into_iter().map(|warning| warning.code).collect()
+        };
+        assert_eq!(codes(&profile, NOW), []);
+        profile.unsearched_at = Some(NOW);
+        assert_eq!(codes(&profile, NOW), [WarningCode::ListingIncomplete]);
+        assert_eq!(codes(&profile, NOW + TOLD_OF_HOLES), []);
+    }
+
+    #[test]
     fn a_client_secret_is_warned_of_thirty_days_ahead_and_after() {
         let due = |on| warnings(&profile("https://id.example.com", Some(on), NOW), NOW);
         assert!(due(date!(2026 - 12 - 02)).is_empty());

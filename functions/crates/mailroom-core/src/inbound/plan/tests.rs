@@ -184,7 +184,12 @@ fn the_cursor_passes_no_message_in_silence_that_the_server_does_not_list() {
     window.complete(Relisted { messages: Vec::new(), found: vec![uid(5721)], unsearched: false });
     let Plan::Work(work) = plan(Some(&cursor), &opened, Some(&window), &all, later()) else { panic!() };
     assert_eq!((work.hidden, work.end.last_uid), (vec![uid(5721)], 5724));
-    assert_eq!(work.pending.len(), 3);
+    assert_eq!((work.pending.len(), work.passes_unsearched), (3, false));
+    // Where the server refuses to search, the hole is passed, and its owner is told.
+    window.hidden = None;
+    window.complete(Relisted { messages: Vec::new(), found: Vec::new(), unsearched: true });
+    let Plan::Work(work) = plan(Some(&cursor), &opened, Some(&window), &all, later()) else { panic!() };
+    assert_eq!((work.pending.len(), work.passes_unsearched), (3, true));
 }
 
 #[test]
