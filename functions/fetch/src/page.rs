@@ -386,10 +386,11 @@ impl<H: Handover> Store<'_, H> {
     /// Parses a message and stores its attachments.
     async fn parts(&self, prefix: &str, raw: &[u8]) -> Result<Described, PortError> {
         let parsed = parse::parse_message(raw);
-        let host = self.profile.settings.imap.as_ref().map_or("", |server| server.host.as_str());
+        let settings = &self.profile.settings;
+        let host = settings.imap.as_ref().map_or("", |server| server.host.as_str());
         let mut described = Described {
             report: parsed.report.map(|report| report.about(self.profile.id)),
-            authentication: parsed.trace.authentication(host),
+            authentication: parsed.trace.authentication(host, &settings.trusted_authserv_ids),
             spam: parsed.trace.spam(host),
             calendar: parsed.calendar,
             encrypted: parsed.encrypted,

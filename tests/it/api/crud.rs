@@ -27,7 +27,7 @@ fn a_profile_is_made_with_defaults_and_read_back() {
         "flow_schema_id": "add-to-queue", "refresh_interval": 300,
         "auth": {"type": "plain", "login": world.login(), "password_set": true}, "smtp_auth": null, "from": null,
         "include_seen": false, "start_from": "all", "after_fetch": {"action": "keep"},
-        "max_message_bytes": 26_214_400, "version": 1,
+        "max_message_bytes": 26_214_400, "trusted_authserv_ids": [], "version": 1,
         "created_at": made.body["created_at"], "updated_at": made.body["updated_at"],
         "status": {
             "state": "pending", "last_success_at": null, "last_message_at": null, "not_before": null,
@@ -50,6 +50,7 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
         "imap_host": "IMAP.example.com.", "imap_port": 143, "smtp_host": "smtp.example.com", "smtp_port": 465,
         "flow_schema_id": "add-to-queue", "refresh_interval": 15, "include_seen": true, "start_from": "2026-11-01",
         "after_fetch": {"action": "move", "mailbox": "Done"}, "max_message_bytes": 1024,
+        "trusted_authserv_ids": ["mx.example.com", "mx2.example.com"],
         "auth": {
             "type": "oauth2", "grant": "client_credentials", "login": "a@example.com", "client_id": "client",
             "client_secret": CANARY, "discovery_url": "https://login.example.com/.well-known/openid-configuration",
@@ -69,6 +70,7 @@ fn every_field_of_a_profile_comes_back_as_it_was_set() {
         "start_from",
         "after_fetch",
         "max_message_bytes",
+        "trusted_authserv_ids",
         "from",
     ] {
         assert_eq!(made[field], full[field], "{field}");

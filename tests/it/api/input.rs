@@ -43,6 +43,8 @@ fn each_problem_names_its_field() {
         ("after_fetch.action", json!(null)),
         ("max_message_bytes", json!(1)),
         ("max_message_bytes", json!(1_u64 << 40)),
+        ("trusted_authserv_ids[1]", json!(["mx.example.com", "192.0.2.1"])),
+        ("trusted_authserv_ids", json!(vec!["mx.example.com"; 11])),
         ("color", json!("blue")),
         ("status", json!({})),
         ("id", json!("01JDCABCDEFGHJKMNPQRSTVWXY")),
@@ -51,6 +53,7 @@ fn each_problem_names_its_field() {
             "after_fetch.action" => json!({"after_fetch": {"action": "burn"}}),
             "from.address" => json!({"from": {"address": value}}),
             "smtp_auth.login" => json!({"smtp_auth": {"login": value, "password": "a"}}),
+            "trusted_authserv_ids[1]" => json!({"trusted_authserv_ids": value}),
             field => json!({field: value}),
         };
         let refused = api.post("/profiles", &settings_with(&world, &changes)).expect(422);

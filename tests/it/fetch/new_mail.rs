@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mailroom_core::inbound::job::{Digest, JobId, Kind};
+use mailroom_core::authserv_id::AuthservId;
+use mailroom_core::inbound::job::{Authentication, Digest, JobId, Kind};
 use mailroom_core::inbound::schedule::SHARDS;
 use mailroom_core::profile::AfterFetch;
 use mailroom_core::server::{Mailbox, Security};
@@ -45,6 +46,30 @@ fn a_job_says_what_the_message_says_and_points_to_it() {
     assert!(job.message.text.as_deref().unwrap().contains("this is a question"));
     let stored = job.raw.as_ref().unwrap();
     assert_eq!(world.aws().object(&stored.bucket, &stored.key).as_deref(), Some(raw.as_slice()));
+}
+
+#[test]
+fn a_job_has_the_results_of_the_owner_s_own_server() {
+    let world = World::new();
+    let results = "Authentication-Results: MX.example.com; spf=pass smtp.mailfrom=example.org; dmarc=fail header.from=example.org";
+    let forged = "Authentication-Results: mx.example.com; dmarc=pass; dkim=pass";
+    let subject = |subject: &str| format!("From: ann@example.org\r\nSubject: {subject}\r\n\r\nHello\r\n");
+    world.deliver(format!("{results}\r\n{forged}\r\n{}", subject("checked")).as_bytes());
+    let other = "Authentication-Results: mx.example.net; none";
+    world.deliver(format!("{other}\r\n{forged}\r\n{}", subject("not checked")).as_bytes());
+    world.profile(|profile| {
+        profile.settings.trusted_authserv_ids = vec![AuthservId::parse("mx.example.com").unwrap()];
+    });
+    world.poll();
+
+    let jobs = world.jobs();
+    let found = |subject: &str| {
+        let job = jobs.iter().find(|job| job.message.subject.as_deref() == Some(subject)).unwrap();
+        job.authentication.clone()
+    };
+    let (spf, dmarc) = (Some("pass".to_owned()), Some("fail".to_owned()));
+    assert_eq!(found("checked"), Some(Authentication { spf, dmarc, ..Authentication::default() }));
+    assert_eq!(found("not checked"), None);
 }
 
 #[test]

@@ -232,7 +232,7 @@ mod tests {
             json!({
                 "name": "Support", "imap_host": "imap.example.com", "imap_port": 993, "smtp_port": "many",
                 "auth": {"type": "plain", "login": "a@example.com", "password": " with blanks "},
-                "listen": true, "include_seen": false, "after_fetch": {"action": "keep"},
+                "listen": true, "include_seen": false, "after_fetch": {"action": "keep"}, "trusted_authserv_ids": [],
             })
         );
         let patch = draft.settings(false);

@@ -84,7 +84,7 @@ const ACTIONS: Control =
 pub(crate) const TYPES: [(&str, &str); 2] = [("plain", "Plain"), ("oauth2", "OAuth2")];
 
 /// The fields, in the order in which they are shown.
-pub(crate) const FIELDS: [Field; 33] = [
+pub(crate) const FIELDS: [Field; 34] = [
     field("name", "Name", Control::Text, Place::First, "What you call it, such as Support."),
     field(
         "mailbox",
@@ -173,6 +173,13 @@ pub(crate) const FIELDS: [Field; 33] = [
         Control::Number,
         Place::More,
         "In bytes. A larger one starts its flow with its headers only.",
+    ),
+    field(
+        "trusted_authserv_ids",
+        "Trusted authserv-ids",
+        Control::Words,
+        Place::More,
+        "Names of your own servers whose Authentication-Results count, such as mx.example.com. Empty: known providers only.",
     ),
     field(
         "from.address",

@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
 use deserr::{DeserializeError as _, Deserr, ErrorKind, IntoValue, ValueKind, ValuePointerRef};
+use mailroom_core::authserv_id::AuthservId;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::invalid::Invalid;
 use mailroom_core::outbound::message::MAX_ATTACHMENT_BYTES;
@@ -199,6 +200,13 @@ impl PartialSchema for HostName {
 impl ToSchema for HostName {}
 
 from_text!(HostName, |text| Host::parse(&text).map_err(words));
+
+/// The domain name under which a server writes Authentication-Results (RFC 8601 section 2.5). A dot at its end is ignored.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 254, example = "mx.example.com",
+    pattern = r"^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$")]
+pub struct AuthservName(pub AuthservId);
+from_text!(AuthservName, |text| AuthservId::parse(&text).map_err(words));
 
 /// A TCP port other than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]

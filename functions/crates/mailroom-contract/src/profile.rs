@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 
 use crate::address::{AddressText, PersonName};
 use crate::field::{
-    ClientId, ClientSecret, Day, Description, Discovery, DiscoveryUrl, FlowId, HostName, Interval, Login,
-    MailboxName, MessageBytes, Name, Port, Scope, Secret, SmtpPort, Start,
+    AuthservName, ClientId, ClientSecret, Day, Description, Discovery, DiscoveryUrl, FlowId, HostName,
+    Interval, Login, MailboxName, MessageBytes, Name, Port, Scope, Secret, SmtpPort, Start,
 };
 use crate::problem::Problems;
 
@@ -92,6 +92,11 @@ pub struct ProfileBody {
     #[deserr(default = MessageBytes(Settings::DEFAULT_MAX_MESSAGE_BYTES))]
     #[schema(default = 26214400)]
     pub max_message_bytes: MessageBytes,
+    /// The servers whose results of authentication a job has, besides those of known providers: a message's topmost
+    /// Authentication-Results counts if one of these wrote it.
+    #[deserr(default)]
+    #[schema(max_items = 10, default = json!([]))]
+    pub trusted_authserv_ids: Vec<AuthservName>,
 }
 
 /// The usual port of IMAP over implicit TLS (RFC 8314 §3.2).
@@ -242,6 +247,9 @@ fn complete(body: ProfileBody, _: ValuePointerRef<'_>) -> Result<ProfileBody, Pr
     {
         problems.add("auth.scopes", "must have at most 20 entries");
     }
+    if body.trusted_authserv_ids.len() > Settings::MAX_TRUSTED_AUTHSERV_IDS {
+        problems.add("trusted_authserv_ids", "must have at most 10 entries");
+    }
     problems.none_or().map(|()| body)
 }
 
@@ -306,6 +314,7 @@ impl ProfileBody {
                 AfterFetchBody::Move { mailbox } => AfterFetch::Move(mailbox.0),
             },
             max_message_bytes: self.max_message_bytes.0,
+            trusted_authserv_ids: self.trusted_authserv_ids.into_iter().map(|id| id.0).collect(),
         };
         Described {
             profile: Profile::new(id, settings, now),

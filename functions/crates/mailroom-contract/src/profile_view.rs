@@ -58,6 +58,8 @@ pub struct ProfileView {
     pub after_fetch: AfterFetchView,
     /// The largest message that is fetched whole (bytes). A larger one becomes a job with its headers only.
     pub max_message_bytes: u64,
+    /// The servers whose results of authentication a job has, besides those of known providers.
+    pub trusted_authserv_ids: Vec<String>,
     /// Increases with each change of the settings; the `ETag` holds it.
     pub version: u64,
     /// When the profile was created.
@@ -357,6 +359,12 @@ impl ProfileView {
                 AfterFetch::Move(mailbox) => AfterFetchView::Move { mailbox: mailbox.as_str().to_owned() },
             },
             max_message_bytes: profile.settings.max_message_bytes,
+            trusted_authserv_ids: profile
+                .settings
+                .trusted_authserv_ids
+                .iter()
+                .map(|id| id.as_str().to_owned())
+                .collect(),
             version: profile.version,
             created_at: profile.created_at,
             updated_at: profile.updated_at,

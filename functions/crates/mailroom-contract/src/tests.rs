@@ -104,13 +104,23 @@ fn field(name: &'static str) -> BoxedStrategy<Value> {
             json!({"address": "sales@example.com", "name": "a\nb"}),
         ])
         .boxed(),
+        "trusted_authserv_ids" => prop::sample::select(vec![
+            json!([]),
+            json!(["mx.example.com", "MX2.example.com."]),
+            json!(["192.0.2.1"]),
+            json!(["a b"]),
+            json!(vec!["a"; 10]),
+            json!(vec!["a"; 11]),
+            json!("mx.example.com"),
+        ])
+        .boxed(),
         "listen" | "include_seen" => any::<bool>().prop_map(Value::from).boxed(),
         _ => Just(Value::Null).boxed(),
     };
     prop_oneof![4 => texts, 4 => numbers, 4 => chosen, 1 => anything].boxed()
 }
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "name",
     "description",
     "listen",
@@ -128,6 +138,7 @@ const FIELDS: [&str; 18] = [
     "start_from",
     "after_fetch",
     "max_message_bytes",
+    "trusted_authserv_ids",
     "colour",
 ];
 

@@ -9,6 +9,7 @@
 //! the same answer for the same arguments.
 
 pub mod address;
+pub mod authserv_id;
 pub mod conversation;
 pub mod credential_scope;
 pub mod edit;

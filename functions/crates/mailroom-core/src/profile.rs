@@ -6,6 +6,7 @@ use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
 use crate::address::{EmailAddress, HeaderText};
+use crate::authserv_id::AuthservId;
 use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
 use crate::inbound::cursor::Cursor;
@@ -166,11 +167,17 @@ pub struct Settings {
     pub after_fetch: AfterFetch,
     /// A larger message (bytes, RFC822.SIZE) becomes a headers-only job.
     pub max_message_bytes: u64,
+    /// The servers whose results of authentication are believed, besides those of known providers: at most
+    /// [`Settings::MAX_TRUSTED_AUTHSERV_IDS`].
+    pub trusted_authserv_ids: Vec<AuthservId>,
 }
 
 impl Settings {
     /// The default of `max_message_bytes`: 25 MiB, what the large providers accept.
     pub const DEFAULT_MAX_MESSAGE_BYTES: u64 = 26_214_400;
+
+    /// A few border servers of one organisation, each by its name.
+    pub const MAX_TRUSTED_AUTHSERV_IDS: usize = 10;
 
     /// Settings that listen to INBOX of `imap`, with the default of everything else.
     #[must_use]
@@ -191,6 +198,7 @@ impl Settings {
             start_from: StartFrom::Now,
             after_fetch: AfterFetch::Keep,
             max_message_bytes: Self::DEFAULT_MAX_MESSAGE_BYTES,
+            trusted_authserv_ids: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::num::NonZeroU16;
 
 use mailroom_core::address::{EmailAddress, HeaderText};
+use mailroom_core::authserv_id::AuthservId;
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::inbound::schedule::{SHARDS, sort_key};
 use mailroom_core::oauth2::Oauth2;
@@ -119,6 +120,8 @@ pub(crate) struct ProfileItem {
     #[serde(default)]
     after_fetch: AfterFetchItem,
     max_message_bytes: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    trusted_authserv_ids: Vec<String>,
     version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     secret_version: Option<String>,
@@ -343,6 +346,12 @@ impl From<&Profile> for ProfileItem {
                 AfterFetch::Move(mailbox) => AfterFetchItem::Move { mailbox: mailbox.as_str().to_owned() },
             },
             max_message_bytes: profile.settings.max_message_bytes,
+            trusted_authserv_ids: profile
+                .settings
+                .trusted_authserv_ids
+                .iter()
+                .map(AuthservId::to_string)
+                .collect(),
             version: profile.version,
             secret_version: profile.secret_version.clone(),
             authorization: profile.authorization.as_ref().map(AuthorizationItem::from),
@@ -423,6 +432,11 @@ impl ProfileItem {
                     }
                 },
                 max_message_bytes: self.max_message_bytes,
+                trusted_authserv_ids: self
+                    .trusted_authserv_ids
+                    .iter()
+                    .map(|id| AuthservId::parse(id).map_err(invalid("trusted_authserv_ids")))
+                    .collect::<Result<_, _>>()?,
             },
             version: self.version,
             secret_version: self.secret_version,

@@ -16,7 +16,7 @@ fn taken<T: Deserr<Problems>>(value: &Value) -> bool {
 }
 
 /// Every type of field: its name in the document, how it is read, and texts that are right or nearly so.
-const FIELDS: [(&str, Taken, &[&str]); 14] = [
+const FIELDS: [(&str, Taken, &[&str]); 15] = [
     ("Name", taken::<Name>, &["Support", " a ", "\u{feff}", "\u{2028}", "\u{180e}"]),
     ("Description", taken::<Description>, &["", "a\r\n\tb", "\u{feff}"]),
     ("Login", taken::<Login>, &["support@example.com", "DOMAIN\\user", "\u{3000}\u{feff}"]),
@@ -36,6 +36,11 @@ const FIELDS: [(&str, Taken, &[&str]); 14] = [
             "1.a",
             "a.1",
         ],
+    ),
+    (
+        "AuthservName",
+        taken::<AuthservName>,
+        &["mx.example.com", "MX_1.Example.", "localhost", "192.0.2.1", "1.a"],
     ),
     ("MailboxName", taken::<MailboxName>, &["INBOX", "Entw\u{fc}rfe/2026", "a.b", "[Gmail]/All Mail"]),
     ("FlowId", taken::<FlowId>, &["add-to-queue", "A.b_c-1"]),

@@ -1,9 +1,11 @@
 //! What the mailbox's own provider wrote about a message: the results of its checks (RFC 8601), and what its filter says.
 //!
 //! Everything below the line that the provider's border server wrote comes from the sender, who can write the same
-//! fields. So only providers are believed whose names and places are known, and of their fields only the topmost, or
-//! those up to the next `Received`. From any other server there is nothing: `pass` must never be somebody's wish.
+//! fields. So only providers are believed whose names and places are known, and servers that the mailbox's owner names;
+//! of their fields only the topmost, or those up to the next `Received`. From any other server there is nothing: `pass`
+//! must never be a sender's wish.
 
+use mailroom_core::authserv_id::AuthservId;
 use mailroom_core::inbound::job::{Authentication, Spam, SpamVerdict};
 
 use super::charset;
@@ -67,6 +69,45 @@ struct Provider {
     place: Place,
 }
 
+impl Provider {
+    /// Whether `server` is a name of its servers.
+    fn is_named(&self, server: &str) -> bool {
+        let server = server.to_ascii_lowercase();
+        self.ids.iter().any(|id| if id.starts_with('.') { server.ends_with(id) } else { server == *id })
+    }
+
+    /// What it found, if the topmost results, at `first`, are where it writes them; `None` where they are not.
+    fn results(&self, fields: &[Kept], first: usize) -> Option<Vec<(String, String)>> {
+        let above = fields.iter().take(first).filter(|(name, _)| *name == "Received");
+        if above.map(|(_, value)| value.as_str()).any(|value| self.place.is_border(value)) {
+            return None;
+        }
+        let behind = fields.iter().skip(first).find(|(name, _)| *name == "Received");
+        if self.place == Place::Unnamed && behind.is_none_or(|(_, value)| !self.place.is_border(value)) {
+            return None;
+        }
+        let run = fields.iter().skip(first).take_while(|(name, _)| *name != "Received");
+        let most = if self.place == Place::UpToReceived { MAX_FIELDS } else { 1 };
+        let mut results = Vec::new();
+        for (_, value) in run.filter(|field| is_results(field)).take(most) {
+            let segments = segments(value)?;
+            let mut segments = segments.iter().map(String::as_str);
+            if self.place == Place::Unnamed {
+                if segments.clone().next().is_none_or(|first| !first.contains('=')) {
+                    break;
+                }
+            } else {
+                segments.next();
+                if !authserv_id(value).is_some_and(|server| self.is_named(&server)) {
+                    break;
+                }
+            }
+            results.extend(segments.filter_map(result));
+        }
+        Some(results)
+    }
+}
+
 /// As their messages show it; what Microsoft writes into outgoing messages, the recipient's domain as a name, is why
 /// GMX and WEB.DE are believed at the very top only.
 const PROVIDERS: [Provider; 8] = [
@@ -122,7 +163,14 @@ const PROVIDERS: [Provider; 8] = [
 /// hold a semicolon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
-    fields: Vec<(&'static str, String)>,
+    fields: Vec<Kept>,
+}
+
+/// A field that is kept: its name as [`KEPT`] has it, and its value.
+type Kept = (&'static str, String);
+
+fn is_results((name, _): &Kept) -> bool {
+    *name == "Authentication-Results"
 }
 
 impl Trace {
@@ -136,43 +184,26 @@ impl Trace {
         Self { fields: kept.take(MAX_FIELDS).collect() }
     }
 
-    /// The results of the provider whose IMAP server is `host`; `None` where it is not known, or wrote none.
+    /// The results of the provider whose IMAP server is `host`, or of one of the owner's own servers, which are
+    /// `trusted`; `None` where neither is known, or wrote none.
+    ///
+    /// An owner's server is believed at the very top and in one field alone: what follows may be the sender's, where the
+    /// server does not strip what others wrote in its name (RFC 8601 §5).
     #[must_use]
-    pub fn authentication(&self, host: &str) -> Option<Authentication> {
-        let provider = PROVIDERS.iter().find(|provider| provider.hosts.contains(&host))?;
-        let is_results = |(name, _): &&(&str, String)| *name == "Authentication-Results";
-        let first = self.fields.iter().position(|field| is_results(&field))?;
-        let above = self.fields.iter().take(first).filter(|(name, _)| *name == "Received");
-        if above.map(|(_, value)| value.as_str()).any(|value| provider.place.is_border(value)) {
-            return None;
-        }
-        let behind = self.fields.iter().skip(first).find(|(name, _)| *name == "Received");
-        if provider.place == Place::Unnamed
-            && behind.is_none_or(|(_, value)| !provider.place.is_border(value))
-        {
-            return None;
-        }
-        let run = self.fields.iter().skip(first).take_while(|(name, _)| *name != "Received");
-        let most = if provider.place == Place::UpToReceived { MAX_FIELDS } else { 1 };
-        let mut results = Vec::new();
-        for (_, value) in run.filter(is_results).take(most) {
-            let segments = segments(value)?;
-            let mut segments = segments.iter().map(String::as_str);
-            if provider.place == Place::Unnamed {
-                if segments.clone().next().is_none_or(|first| !first.contains('=')) {
-                    break;
-                }
-            } else {
-                let id = segments.next().and_then(|id| id.split_whitespace().next()).unwrap_or_default();
-                let id = id.to_ascii_lowercase();
-                let known =
-                    |name: &&str| if name.starts_with('.') { id.ends_with(name) } else { id == *name };
-                if !provider.ids.iter().any(known) {
-                    break;
-                }
+    pub fn authentication(&self, host: &str, trusted: &[AuthservId]) -> Option<Authentication> {
+        let provider = PROVIDERS.iter().find(|provider| provider.hosts.contains(&host));
+        let first = self.fields.iter().position(is_results)?;
+        let (_, topmost) = self.fields.get(first)?;
+        let server = authserv_id(topmost).unwrap_or_default();
+        let is_own = trusted.iter().any(|id| id.is(&server));
+        let results = match provider {
+            // Its place is known, and says more than its name.
+            Some(provider) if !is_own || provider.is_named(&server) => {
+                provider.results(&self.fields, first)?
             }
-            results.extend(segments.filter_map(result));
-        }
+            None | Some(_) if is_own => segments(topmost)?.iter().filter_map(|it| result(it)).collect(),
+            None | Some(_) => return None,
+        };
         let of = |method: &str| outcome(&results, method);
         let found = Authentication { spf: of("spf"), dkim: of("dkim"), dmarc: of("dmarc"), arc: of("arc") };
         (found != Authentication::default()).then_some(found)
@@ -235,6 +266,36 @@ fn segments(value: &str) -> Option<Vec<String>> {
     }
     all.push(segment);
     (depth == 0 && !quoted).then_some(all)
+}
+
+/// The name of the server that wrote the field (RFC 8601 §2.2): what comes first, as it is or in quotes. `None` where there
+/// is none, or a later version of the field's syntax is named.
+fn authserv_id(value: &str) -> Option<String> {
+    let value = skip_comments(value)?;
+    let (name, rest) = match value.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').filter(|(name, _)| !name.contains('\\'))?,
+        None => value.split_at(value.find([';', '(', ' ', '\t']).unwrap_or(value.len())),
+    };
+    let version = skip_comments(rest)?;
+    let version = version.split([';', '(', ' ', '\t']).next().unwrap_or_default();
+    (!name.is_empty() && matches!(version, "" | "1")).then(|| name.to_owned())
+}
+
+/// What follows blanks and comments (RFC 5322 §3.2.2); `None` where a comment does not end.
+fn skip_comments(text: &str) -> Option<&str> {
+    let (mut depth, mut escaped) = (0_u32, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if depth > 0 => escaped = true,
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            ' ' | '\t' => {}
+            _ if depth > 0 => {}
+            _ => return text.get(at..),
+        }
+    }
+    (depth == 0).then_some("")
 }
 
 /// The method and the result of `spf=pass smtp.mailfrom=a.example` (RFC 8601 §2.2), in lower case.

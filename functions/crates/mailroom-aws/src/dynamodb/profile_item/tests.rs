@@ -1,5 +1,4 @@
 //! What is written is read back, and stays small.
-use mailroom_core::profile::Settings;
 
 use std::collections::HashMap;
 
@@ -12,6 +11,7 @@ use mailroom_core::inbound::overdue::OverdueChanges;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::owner_error::ErrorCode;
+use mailroom_core::profile::Settings;
 use proptest::option;
 use proptest::prelude::*;
 use time::macros::{date, datetime};
@@ -43,6 +43,7 @@ fn profile() -> Profile {
             start_from: StartFrom::Now,
             after_fetch: AfterFetch::Keep,
             max_message_bytes: Settings::DEFAULT_MAX_MESSAGE_BYTES,
+            trusted_authserv_ids: Vec::new(),
         },
         version: 7,
         secret_version: Some("8b1c4f0e-0000-4000-8000-000000000000".to_owned()),
@@ -103,6 +104,7 @@ fn a_profile_comes_back_as_it_was() {
             include_seen: true,
             start_from: StartFrom::Date(date!(2026 - 11 - 01)),
             after_fetch: AfterFetch::Move(Mailbox::parse("Done").unwrap()),
+            trusted_authserv_ids: vec![AuthservId::parse("mx.example.com").unwrap()],
             ..plain.settings.clone()
         },
         authorization: Some(Authorization {
@@ -341,7 +343,7 @@ prop_compose! {
             refresh_interval: RefreshInterval::from_seconds(seconds).unwrap(),
             auth, smtp_auth: None, from: None, include_seen, start_from,
             after_fetch: if moves { AfterFetch::Move(done) } else { after_fetch },
-            max_message_bytes,
+            max_message_bytes, trusted_authserv_ids: Vec::new(),
             },
             version, secret_version, authorization: None, created_at, updated_at,
             listens_since: Some(listens_since), cursor, deferred: Vec::new(),

@@ -9,12 +9,15 @@ use time::macros::datetime;
 
 use super::super::{Defect, parse_message};
 
+/// The folder that the environment names.
 #[expect(clippy::disallowed_methods, reason = "names a folder of the machine that tests")]
+pub(super) fn folder() -> Option<PathBuf> {
+    std::env::var_os("MAILROOM_CORPUS").map(PathBuf::from)
+}
+
 fn corpus() -> Vec<PathBuf> {
-    let folder = std::env::var_os("MAILROOM_CORPUS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/parse/tests/fixtures")),
-        PathBuf::from,
-    );
+    let own = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/parse/tests/fixtures"));
+    let folder = folder().unwrap_or_else(own);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -51,7 +54,7 @@ fn job(raw: &[u8]) -> (FlowJob, Vec<Defect>) {
         message,
         raw: Some(ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() }),
         report: mail.report,
-        authentication: mail.trace.authentication("imap.gmail.com"),
+        authentication: mail.trace.authentication("imap.gmail.com", &[]),
         spam: mail.trace.spam("imap.gmail.com"),
         supersedes: None,
         redelivered: false,

@@ -1,12 +1,19 @@
 //! Whom to believe.
 
+use mailroom_core::authserv_id::AuthservId;
 use mailroom_core::inbound::job::{Spam, SpamVerdict};
 
 use crate::parse::parse_message;
 
 /// `spf dkim dmarc arc` of a message with this header in a mailbox at `host`; `none known` where nothing is believed.
 fn checks(host: &str, header: &str) -> String {
-    let found = parse_message(format!("{header}\n\nbody").as_bytes()).trace.authentication(host);
+    checks_with(&[], host, header)
+}
+
+/// The same where the mailbox's owner trusts these servers.
+fn checks_with(trusted: &[&str], host: &str, header: &str) -> String {
+    let trusted: Vec<_> = trusted.iter().map(|id| AuthservId::parse(id).unwrap()).collect();
+    let found = parse_message(format!("{header}\n\nbody").as_bytes()).trace.authentication(host, &trusted);
     found.map_or("nothing".to_owned(), |found| {
         let all = [found.spf, found.dkim, found.dmarc, found.arc];
         all.map(|one| one.unwrap_or_else(|| "-".to_owned())).join(" ")
@@ -86,6 +93,74 @@ fn an_address_cannot_smuggle_a_result_in() {
     assert_eq!(field("spf=fail (a) ; dmarc=pass (@b.example) ) x"), "nothing");
     assert_eq!(field("spf=fail (never closed; dmarc=pass"), "nothing");
     assert_eq!(field("spf=fail smtp.mailfrom==?utf-8?q?a;_dmarc=3Dpass?=@b.example"), "fail - - -");
+}
+
+#[test]
+fn a_server_of_the_owner_is_believed_in_the_topmost_field_alone() {
+    let own = |header: &str| checks_with(&["mx1.example.com", "mx2.example.com"], "imap.example.com", header);
+    let received = "Received: from b.example by mx1.example.com with ESMTPS";
+    let honest = "Authentication-Results: mx1.example.com; spf=fail smtp.mailfrom=b.example; dkim=pass header.d=c.example; dmarc=fail";
+    let forged = "Authentication-Results: mx1.example.com; spf=pass; dkim=pass; dmarc=pass; arc=pass";
+    for header in [
+        honest.to_owned(),
+        format!("{honest}\n{received}"),
+        format!("{received}\n{honest}"),
+        // Below it, with or without a border between them, as its own or as another trusted server's.
+        format!("{honest}\n{forged}"),
+        format!("{honest}\n{received}\n{forged}"),
+        format!("{received}\n{honest}\n{}", forged.replace("mx1", "mx2")),
+        // What stands above comes from inside, and only results hide results.
+        format!(
+            "X-Spam: no\nARC-Authentication-Results: i=1; mx1.example.com; dmarc=pass\n{received}\n{honest}"
+        ),
+    ] {
+        assert_eq!(own(&header), "fail pass fail -", "{header}");
+    }
+    // A server that is not trusted wrote last: nothing below it is sure.
+    for above in ["gw.example.com", "example.com", "a.mx1.example.com", "mx1.example.com.evil.example"] {
+        let above = format!("Authentication-Results: {above}; spf=pass");
+        assert_eq!(own(&format!("{above}\n{forged}")), "nothing", "{above}");
+    }
+    assert_eq!(own(received), "nothing");
+    assert_eq!(own("Authentication-Results: mx1.example.com; none"), "nothing");
+    assert_eq!(checks("imap.example.com", honest), "nothing");
+}
+
+#[test]
+fn an_authserv_id_is_read_as_it_may_be_written() {
+    let own =
+        |id: &str| checks_with(&["mx.example.com"], "", &format!("Authentication-Results:{id} dmarc=pass"));
+    for right in [
+        " mx.example.com;",
+        "\n\tMX.Example.COM. ;",
+        " mx.example.com 1;",
+        " (a (b) c\\)) mx.example.com(amavisd) 1 (v);",
+        " \"mx.example.com\";",
+    ] {
+        assert_eq!(own(right), "- - pass -", "{right}");
+    }
+    for wrong in [
+        " mx.example.com 2;",
+        " mx.example.com x=\"; \";",
+        " (mx.example.com;",
+        " \"mx.example.com;",
+        " \"mx.example.\\com\";",
+        " evil.example (mx.example.com);",
+        ";",
+        " ; mx.example.com;",
+        "",
+    ] {
+        assert_eq!(own(wrong), "nothing", "{wrong}");
+    }
+}
+
+#[test]
+fn a_known_provider_keeps_its_place_beside_the_owners_servers() {
+    let gmx = |header: &str| checks_with(&["gmx.net", "mx.example.com"], "imap.gmx.net", header);
+    let results = "Authentication-Results: gmx.net; dkim=pass";
+    assert_eq!(gmx(&format!("{results}\nReceived: from a by b")), "- pass - -");
+    assert_eq!(gmx(&format!("Received: from a by b\n{results}")), "nothing");
+    assert_eq!(gmx("Received: from a by b\nAuthentication-Results: mx.example.com; dkim=pass"), "- pass - -");
 }
 
 #[test]
