@@ -12,4 +12,4 @@ const schema = JSON.parse(readFileSync(process.argv[2], "utf8"), (_, value) => {
 });
 schema.title = "FlowJob";
 const bannerComment = "// Made from flow-job.v1.json by generate.mjs; a test compares them.";
-process.stdout.write(await compile(schema, "FlowJob", { bannerComment, ignoreMinAndMaxItems: true, printWidth: 120 }));
+process.stdout.write(await compile(schema, "FlowJob", { bannerComment, additionalProperties: false, ignoreMinAndMaxItems: true, printWidth: 120 }));

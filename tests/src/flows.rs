@@ -4,11 +4,15 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use mailroom_local::functions;
 use mailroom_local::npm::{self, Installed};
 use mailroom_local::toolbox::Toolbox;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
+use crate::lambda::{Lambda, Outcome};
 use crate::or_panic::or_panic;
 
 /// What checks Python and makes its types. Pinned: other versions write other files.
@@ -25,6 +29,9 @@ const FILES: [&str; 8] = [
     "python/handler.py",
     "python/flow_job.py",
 ];
+
+/// How long the function may take: its timeout in `flows.yaml`.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// The schema that the types are made from.
 const SCHEMA: &str = "functions/crates/mailroom-core/src/inbound/flow-job.v1.json";
@@ -49,18 +56,21 @@ pub enum Language {
     TypeScript,
     /// Python.
     Python,
+    /// Built for Lambda, and run as Lambda runs it.
+    Rust,
 }
 
 impl Language {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::TypeScript, Self::Python];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::TypeScript, Self::Python, Self::Rust];
 
-    /// The file with the types, below `infra/examples`.
+    /// The file with the types, below `infra/examples`; `None` where they are the project's own.
     #[must_use]
-    pub const fn types(self) -> &'static str {
+    pub const fn types(self) -> Option<&'static str> {
         match self {
-            Self::TypeScript => "typescript/flow-job.ts",
-            Self::Python => "python/flow_job.py",
+            Self::TypeScript => Some("typescript/flow-job.ts"),
+            Self::Python => Some("python/flow_job.py"),
+            Self::Rust => None,
         }
     }
 }
@@ -91,18 +101,18 @@ impl Flows {
         Self { home, node, python }
     }
 
-    /// The types of a job as the schema says them now.
+    /// The types of a job as the schema says them now; `None` where no generator makes them.
     ///
     /// # Panics
     /// When the generator fails.
     #[must_use]
-    pub fn types(&self, language: Language) -> String {
+    pub fn types(&self, language: Language) -> Option<String> {
         let schema = Toolbox::root().join(SCHEMA);
         match language {
             Language::TypeScript => {
                 let mut node = self.node();
                 node.arg("generate.mjs").arg(schema);
-                output(&mut node, "").0
+                Some(output(&mut node, "").0)
             }
             Language::Python => {
                 let folder = tempfile::tempdir().expect("a temporary folder");
@@ -128,8 +138,9 @@ impl Flows {
                     "# Made from flow-job.v1.json by datamodel-code-generator; a test compares them.",
                 ]);
                 let _ = output(&mut generator, "");
-                fs::read_to_string(written).expect("the generator writes it")
+                Some(fs::read_to_string(written).expect("the generator writes it"))
             }
+            Language::Rust => None,
         }
     }
 
@@ -148,6 +159,8 @@ impl Flows {
                 mypy.current_dir(self.home.join("python"));
                 mypy
             }
+            // The compiler has.
+            Language::Rust => return String::new(),
         };
         let Output { status, stdout, stderr } = checker.output().expect("the checker runs");
         let said = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
@@ -171,10 +184,26 @@ impl Flows {
                 python.args(["-c", PYTHON_DRIVER]).current_dir(&self.home);
                 python
             }
+            Language::Rust => return Self::call_function(api, event),
         };
         command.env("MAILROOM_API", api);
         let (answer, log) = output(&mut command, &event.to_string());
         (serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}")), log)
+    }
+
+    /// Builds the flow in Rust, and sends it an event.
+    fn call_function(api: &str, event: &Value) -> (Value, String) {
+        let function = or_panic(functions::build_flow(&Toolbox::here()));
+        let runtime = Runtime::new().expect("a runtime");
+        let log = tempfile::NamedTempFile::new().expect("a temporary file");
+        let environment = vec![("MAILROOM_API".to_owned(), api.to_owned())];
+        let lambda = Lambda::new(runtime.handle().clone(), &function.binary, environment, log.path());
+        match lambda.invoke(event.clone(), LIMIT) {
+            Outcome::Answered(answer) => (answer, lambda.log()),
+            other @ (Outcome::Failed(_) | Outcome::Crashed | Outcome::TimedOut) => {
+                panic!("{other:?}: {}", lambda.log())
+            }
+        }
     }
 
     fn node(&self) -> Command {

@@ -19,7 +19,7 @@ export type ContentType = string;
 export type Sha256 = string;
 
 /**
- * What a flow receives for a mail. At most 261120 bytes of JSON: what is cut to get there sets message.truncated, and is whole in raw.
+ * What a flow receives for a message. At most 261120 bytes of JSON: what is cut to get there sets message.truncated, and is whole in raw. Fields may be added to version 1: pass over those that you do not know.
  */
 export interface FlowJob {
   /**
@@ -27,7 +27,7 @@ export interface FlowJob {
    */
   version: 1;
   /**
-   * The same for equal mail of one profile, for ever: whoever sees it twice has handled it.
+   * The same for equal messages of one profile, for ever: whoever sees it twice has handled it.
    */
   job_id: string;
   /**
@@ -35,7 +35,7 @@ export interface FlowJob {
    */
   flow_schema_id: string;
   /**
-   * The profile that received the mail: a ULID.
+   * The profile that received the message: a ULID.
    */
   profile_id: string;
   /**
@@ -55,7 +55,7 @@ export interface FlowJob {
    */
   uid_validity: number | null;
   /**
-   * The mail's UID in the mailbox.
+   * The message's UID in the mailbox.
    */
   uid: number;
   /**
@@ -67,16 +67,16 @@ export interface FlowJob {
    */
   fetched_at: string;
   /**
-   * message: from someone. auto_reply: from a machine that answers mail (RFC 3834), receipts and notices of delay included. bounce: mail was not delivered (RFC 3464). oversize: above the profile's limit, headers only. quarantined: failed again and again, where it lies only.
+   * message: from someone. auto_reply: from a program that answers messages (RFC 3834), receipts and notices of delay included. bounce: a message was not delivered (RFC 3464). oversize: above the profile's limit, headers only. quarantined: failed again and again, where it lies only.
    */
   kind: "message" | "auto_reply" | "bounce" | "oversize" | "quarantined";
   /**
-   * The same for all mail of a thread in a profile. Jobs of one conversation come in order. It is that of the first known message among those that the mail names: in References, the oldest first, in In-Reply-To, and in what a report returns. Known is what came in or went out through the profile within a year, by its Message-ID or the one that the server gave it. If none is known, it comes from the first id of References, else of In-Reply-To, else from the mail's own.
+   * The same for all messages of a thread in a profile. Jobs of one conversation come in order. It is that of the first known message among those that the message names: in References, the oldest first, in In-Reply-To, and in what a report returns. Known is what came in or went out through the profile within a year, by its Message-ID or the one that the server gave it. If none is known, it comes from the first id of References, else of In-Reply-To, else from the message's own.
    */
   conversation_id: string;
   message: Message;
   /**
-   * The mail as it came, an object in S3; null where it was not fetched.
+   * The message as it came, an object in S3; null where it was not fetched.
    */
   raw: StoredObject | null;
   /**
@@ -94,7 +94,7 @@ export interface FlowJob {
    */
   encrypted?: "smime" | "pgp" | null;
   /**
-   * What the mailbox's own provider found out about the sender, from the Authentication-Results that it wrote itself (RFC 8601 section 5). Known are Gmail, Microsoft, iCloud, Yahoo, AOL, Fastmail, Zoho, GMX, WEB.DE and Yandex. Null at any other server, where the provider wrote none, of oversize and quarantined messages, and in jobs made before it was added. Null is no verdict.
+   * What the mailbox's own provider found out about the sender, from the Authentication-Results that it wrote itself (RFC 8601 section 5). Known are Gmail, Microsoft, iCloud, Yahoo, AOL, Fastmail, Zoho, GMX, WEB.DE and Yandex, and the servers that the profile names in trusted_authserv_ids: of those the topmost field of a message counts. Null at any other server, where the provider wrote none, of oversize and quarantined messages, and in jobs made before it was added. Null is no verdict.
    */
   authentication?: Authentication | null;
   /**
@@ -150,7 +150,7 @@ export interface Message {
    */
   text: string | null;
   /**
-   * The HTML body; null where the mail has none. Not sanitized: it can hold scripts and trackers.
+   * The HTML body; null where the message has none. Not sanitized: it can hold scripts and trackers.
    */
   html: string | null;
   /**
@@ -172,11 +172,11 @@ export interface Message {
    */
   attachments: Attachment[];
   /**
-   * Bytes of the mail.
+   * Bytes of the message.
    */
   size: number;
   /**
-   * Of the raw mail; where there is none, a digest that stands for it.
+   * Of the raw message; where there is none, a digest that stands for it.
    */
   sha256: string;
   /**

@@ -11,6 +11,8 @@ pub use mail::{MessageOptions, deliver};
 
 use std::time::{Duration, Instant};
 
+use example_flow::Flow;
+use example_flow::api::Api;
 use mailroom_core::ports::Profiles as _;
 use mailroom_core::profile::{ProfileId, RefreshInterval};
 use serde_json::{Value, json};
@@ -155,7 +157,8 @@ async fn start(
     let profile = describe_mailbox(&stack, &dovecot, &auth, &flow).await?;
     progress.done("flow schema and profile created");
     Running { lmtp: dovecot.lmtp(), login: LOGIN.to_owned() }.save()?;
-    Ok(Demo { stack, dovecot, open_id, place, profile, queue })
+    let api = Api::new(&stack.api.url, None).map_err(Problem::while_("the flow cannot start"))?;
+    Ok(Demo { stack, dovecot, open_id, place, profile, queue, flow: Flow::new(api) })
 }
 
 /// Creates the flow schema and the profile by the HTTP API, as their owner would.
@@ -199,7 +202,7 @@ async fn first_run(stack: &Stack) -> Result<(), Problem> {
         .map_err(|error| Problem::new(format!("the first run cannot be scheduled: {}", chain(&error))))
 }
 
-/// Prints jobs as they come, and replies to them.
+/// Prints jobs as they come, and hands them to the flow, which replies.
 async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Problem> {
     let clients = demo.stack.clients();
     let sqs = aws_sdk_sqs::Client::new(clients.sdk_config());
@@ -221,7 +224,7 @@ async fn jobs(demo: &Demo, once: bool, print: &impl Fn(&str)) -> Result<(), Prob
                 say(&format!("✓ the first job, after {:.1} s", begun.elapsed().as_secs_f32()));
             }
             let job = job_summary::show(body, count, print)?;
-            match reply::reply(demo, &job).await {
+            match reply::reply(demo, body, &job.profile_id).await {
                 Ok(reply) => print(&reply),
                 Err(problem) if once => return Err(problem),
                 Err(problem) => say(&format!("✗ {problem}")),

@@ -33,6 +33,9 @@ pub struct Functions {
     pub send: Function,
 }
 
+/// The packages of the functions.
+const FUNCTIONS: [&str; 3] = ["fetch", "api", "send"];
+
 /// The architecture of this machine, as Lambda names it: the emulator runs functions as they are.
 ///
 /// # Errors
@@ -51,6 +54,24 @@ pub fn architecture() -> Result<&'static str, Problem> {
 /// When it does not compile: cargo has said why.
 pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
     let progress = step("building the functions (some minutes the first time)");
+    let [fetch, api, send] = compile(toolbox, FUNCTIONS)?;
+    progress.done("functions built");
+    Ok(Functions { fetch, api, send })
+}
+
+/// Builds the flow of `infra/examples/rust`, as one would that is deployed.
+///
+/// # Errors
+/// When it does not compile: cargo has said why.
+pub fn build_flow(toolbox: &Toolbox) -> Result<Function, Problem> {
+    let [fetch, api, send] = FUNCTIONS;
+    // With the functions: alone, it would have what they share built once more, with fewer features.
+    let [.., flow] = compile(toolbox, [fetch, api, send, "example-flow"])?;
+    Ok(flow)
+}
+
+/// Builds packages, each with a program of its name.
+fn compile<const N: usize>(toolbox: &Toolbox, names: [&str; N]) -> Result<[Function; N], Problem> {
     // cargo lets one build at a time into its folder, but not one zip.
     let _lock = toolbox.lock("build")?;
     let root = Toolbox::root();
@@ -58,7 +79,8 @@ pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
     let mut command = Command::new(toolbox.program("cargo-lambda"));
     command
         .args(["lambda", "build", "--profile", "quick", flag, "--output-format", "zip"])
-        .args(["--package", "fetch", "--package", "api", "--package", "send", "--locked"])
+        .arg("--locked")
+        .args(names.iter().flat_map(|name| ["--package", name]))
         .current_dir(&root)
         .stdin(Stdio::null());
     // zig, which links, is a program of the same environment.
@@ -82,10 +104,10 @@ pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
         return Err(Problem::new("the functions did not compile; see above"));
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let unpacked = |name| unpack(toolbox, name, &target.join("lambda").join(name).join("bootstrap.zip"));
-    let functions = Functions { fetch: unpacked("fetch")?, api: unpacked("api")?, send: unpacked("send")? };
-    progress.done("functions built");
-    Ok(functions)
+    let unpacked =
+        names.map(|name| unpack(toolbox, name, &target.join("lambda").join(name).join("bootstrap.zip")));
+    let functions = unpacked.into_iter().collect::<Result<Vec<_>, _>>()?;
+    functions.try_into().map_err(|_| Problem::new("a function is missing after the build"))
 }
 
 /// Takes `bootstrap` out of the zip, so that what runs without the emulator is what is deployed to it. Both are moved

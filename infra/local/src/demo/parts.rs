@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use example_flow::Flow;
 use mailroom_core::profile::ProfileId;
 use serde_json::Value;
 
@@ -23,6 +24,8 @@ pub(super) struct Demo {
     pub(super) profile: ProfileId,
     /// The queue with the jobs of the demo's profile.
     pub(super) queue: String,
+    /// What the jobs are handed to.
+    pub(super) flow: Flow,
 }
 
 impl Drop for Demo {

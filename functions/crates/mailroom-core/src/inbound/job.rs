@@ -176,9 +176,8 @@ pub enum Kind {
     Quarantined,
 }
 
-/// A flow job, as it is sent.
+/// A flow job, as it is sent, and as a flow reads it: fields that a later Mailroom adds are passed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FlowJob {
     /// The format's version: 1.
     pub version: u32,
@@ -238,7 +237,6 @@ pub struct FlowJob {
 
 /// An object in Mailroom's bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ObjectRef {
     /// The bucket's name.
     pub bucket: String,
@@ -248,7 +246,6 @@ pub struct ObjectRef {
 
 /// A message's content, decoded. Real messages lack any part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MessageContent {
     /// `Message-ID`, without angle brackets.
     pub message_id: Option<String>,
@@ -339,7 +336,6 @@ pub enum TextSource {
 
 /// That a program wrote a message, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Automatic {
     /// The narrowest reason that the header proves.
     pub reason: AutomaticReason,
@@ -367,7 +363,6 @@ pub enum AutomaticReason {
 
 /// A mailing list's header fields (RFC 2369, RFC 2919, RFC 8058).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MailingList {
     /// `List-Id` without angle brackets.
     pub id: Option<String>,

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// An address of a header field (RFC 5322 §3.4). Real messages lack the one part or the other, never both.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Address {
     /// The display name, decoded.
     pub name: Option<String>,

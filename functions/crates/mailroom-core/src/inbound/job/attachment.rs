@@ -9,7 +9,6 @@ use super::address::Address;
 
 /// A part that is stored as an object of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attachment {
     /// The file name, decoded, without any path.
     pub filename: Option<String>,
@@ -42,7 +41,6 @@ pub struct Attachment {
 
 /// A message that is attached to another (RFC 2046 §5.2.1), not opened any further.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EnclosedMessage {
     /// `Subject`, decoded.
     pub subject: Option<String>,
@@ -59,7 +57,6 @@ pub struct EnclosedMessage {
 
 /// An attachment of an enclosed message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EnclosedPart {
     /// The file name, decoded, without any path.
     pub filename: Option<String>,

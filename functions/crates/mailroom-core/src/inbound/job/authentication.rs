@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// The results of the provider's checks (RFC 8601 §2.7), as words such as `pass`, `fail` and `none`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Authentication {
     /// Whether the server that sent it may send for the domain of the return path (RFC 7208).
     pub spf: Option<String>,
@@ -18,7 +17,6 @@ pub struct Authentication {
 
 /// What the provider's filter says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Spam {
     /// What it calls the message.
     pub verdict: SpamVerdict,

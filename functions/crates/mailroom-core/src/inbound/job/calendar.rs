@@ -6,7 +6,6 @@ use super::address::Address;
 
 /// An event of a calendar part (RFC 5545, RFC 5546). Words are spelt as in the RFCs, such as `REQUEST`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CalendarEvent {
     /// What the message asks for: `REQUEST` invites, `REPLY` answers, `CANCEL` calls it off.
     pub method: Option<String>,
@@ -38,7 +37,6 @@ pub struct CalendarEvent {
 
 /// Somebody who is invited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attendee {
     /// The display name.
     pub name: Option<String>,

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// Gmail's own ids and labels (its IMAP extension `X-GM-EXT-1`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Gmail {
     /// X-GM-THRID, in decimal.
     pub thread_id: Option<String>,

@@ -10,7 +10,6 @@ use crate::profile::ProfileId;
 
 /// A report about a message. One of `delivery`, `complaint` and `receipt` is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Report {
     /// What became of each recipient (RFC 3464, or in a server's own words). Empty where the report names none.
     pub delivery: Option<Vec<ReportedRecipient>>,
@@ -36,7 +35,6 @@ impl Report {
 
 /// What became of a message for one recipient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReportedRecipient {
     /// `Final-Recipient`: the address that the server tried.
     pub recipient: Option<String>,
@@ -70,7 +68,6 @@ pub enum ReportedAction {
 
 /// A complaint about a message (RFC 5965).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Complaint {
     /// `Feedback-Type` (§3.5), lower case, such as `abuse`.
     pub feedback_type: Option<String>,
@@ -85,7 +82,6 @@ pub struct Complaint {
 
 /// A receipt for a message (RFC 8098).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// `Final-Recipient`.
     pub recipient: Option<String>,
@@ -99,7 +95,6 @@ pub struct Receipt {
 
 /// The message that a report is about, as far as the report returns it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OriginalMessage {
     /// `Message-ID` without angle brackets.
     pub message_id: Option<String>,
@@ -111,7 +106,6 @@ pub struct OriginalMessage {
 
 /// An outbound message that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReportedOutbound {
     /// Its id, by which the API tells its status.
     pub message: String,
