@@ -305,7 +305,8 @@ impl<'a> Entry<'a> {
         let mut text = String::new();
         for item in self.items.drain(..) {
             match item {
-                Item::Text(plain) => text.push_str(plain),
+                // Behind a quote that nothing closes.
+                Item::Text(plain) => text.push_str(plain.strip_prefix('"').unwrap_or(plain)),
                 Item::Quoted(quoted) => {
                     if !text.is_empty() && !text.ends_with(char::is_whitespace) && !text.ends_with("?=") {
                         text.push(' ');
@@ -377,10 +378,11 @@ fn split_addresses(text: &str) -> (Vec<String>, String) {
 }
 
 /// `local@domain`, if `word` is one. An obsolete route before it (§4.4), `mailto:` and single quotes around it are
-/// dropped; quotes of a local part belong to it (§3.4.1).
+/// dropped, as square brackets are; quotes of a local part belong to it (§3.4.1).
 fn address(word: &str) -> Option<String> {
     let word = word.trim();
     let word = word.strip_prefix('\'').and_then(|word| word.strip_suffix('\'')).unwrap_or(word);
+    let word = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
     let scheme = word.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
     let word = scheme.and_then(|scheme| word.get(scheme.len()..)).unwrap_or(word);
     let word = match word.strip_prefix('@').and_then(|route| route.split_once(':')) {

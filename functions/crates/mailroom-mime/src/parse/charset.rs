@@ -46,6 +46,8 @@ pub(super) fn decode(bytes: &[u8], charset: Option<&str>) -> Decoded {
     }
     let name = ALIASES.iter().find(|(alias, _)| *alias == label).map_or(label.as_str(), |(_, name)| *name);
     let text = match stateful_decoder(name) {
+        // Without a switch to another set, and with bytes that none of these charsets has: it is another one.
+        Some(_) if !bytes.is_ascii() && !stateful::has_switches(bytes) => Some(guess(bytes, None)),
         Some(decoder) => Some(decoder(bytes)),
         None if stateful::has_escapes(bytes) => Some(stateful::iso_2022(bytes)),
         None if name == "utf-8" => Some(String::from_utf8_lossy(bytes).into_owned()),

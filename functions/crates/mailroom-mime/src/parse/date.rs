@@ -4,6 +4,7 @@
 //! than none: here a part is known by its form.
 
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 /// The date, in the sender's zone. Without a zone, or with one that says nothing (§4.3), UTC.
@@ -13,9 +14,13 @@ pub(super) fn parse(value: &str) -> Option<OffsetDateTime> {
     }
     let mut parts = Parts::default();
     let plain = without_comments(value);
+    // Obsolete syntax allows spaces around colons (§4.3).
+    let plain = plain.split(':').map(str::trim).collect::<Vec<_>>().join(":");
     // `24-Nov-2026`, as in IMAP; a zone's minus stands before a digit, and after a space or a digit.
     for token in plain.split([' ', '\t', ',', ';']).filter(|token| !token.is_empty()) {
-        if token.split('-').count() == 3 && token.contains(|c: char| c.is_ascii_alphabetic()) {
+        if let Some(day) = iso_day(token) {
+            (parts.year, parts.month, parts.day) = (Some(day.year()), Some(day.month()), Some(day.day()));
+        } else if token.split('-').count() == 3 && token.contains(|c: char| c.is_ascii_alphabetic()) {
             token.split('-').for_each(|part| parts.take(part));
         } else {
             parts.take(token);
@@ -58,6 +63,8 @@ struct Parts {
     time: Option<Time>,
     offset: Option<UtcOffset>,
     half: Option<Half>,
+    /// Whether the month's name stands behind the day.
+    is_month_sure: bool,
 }
 
 /// The half of the day that a 12-hour clock shows.
@@ -95,8 +102,12 @@ impl Parts {
             self.offset = self.offset.or_else(|| offset(zone));
         } else if token.starts_with(|c: char| c.is_ascii_digit()) {
             self.number(token);
-        } else if self.month.is_none() && month(token).is_some() {
-            self.month = month(token);
+        } else if let Some(month) = month(token) {
+            // Before the day, a name may be that of a weekday: `mar., 3 nov.`
+            if self.month.is_none() || (self.day.is_some() && self.time.is_none() && !self.is_month_sure) {
+                self.month = Some(month);
+                self.is_month_sure = self.day.is_some();
+            }
         } else if let Some(hours) = zone(token) {
             self.offset = self.offset.or_else(|| UtcOffset::from_hms(hours, 0, 0).ok());
         } else if let Some((name, sign)) = token.find(['+', '-']).and_then(|at| token.split_at_checked(at)) {
@@ -154,19 +165,42 @@ fn offset(token: &str) -> Option<UtcOffset> {
     (minutes < 24 * 60).then(|| UtcOffset::from_whole_seconds(sign * minutes * 60).ok())?
 }
 
+/// `2026-11-03`, of which no other order is in use.
+fn iso_day(token: &str) -> Option<Date> {
+    Date::parse(token, format_description!("[year]-[month]-[day]")).ok()
+}
+
+/// How the months' names begin, in English and in the languages of programs that know no better.
+const MONTHS: [&[&str]; 12] = [
+    &["jan", "ene", "gen"],
+    &["feb", "f\u{e9}v", "fev"],
+    &["mar", "m\u{e4}r", "mrz", "mrt"],
+    &["apr", "abr", "avr"],
+    &["may", "mai", "mei", "maj", "mag"],
+    &["jun", "juin", "giu"],
+    &["jul", "juil", "lug"],
+    &["aug", "ao\u{fb}", "aou", "ago"],
+    &["sep", "set"],
+    &["oct", "okt", "out", "ott"],
+    &["nov"],
+    &["dec", "dez", "d\u{e9}c", "dic"],
+];
+
 fn month(token: &str) -> Option<Month> {
-    let name = token.get(..3)?.to_ascii_lowercase();
-    let at = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-        .iter()
-        .position(|month| *month == name)?;
+    let token = token.to_lowercase();
+    let at = MONTHS.iter().position(|names| names.iter().any(|name| token.starts_with(name)))?;
     Month::try_from(u8::try_from(at + 1).ok()?).ok()
 }
 
-/// Hours of a zone's name (§4.3). The military letters, which were written with both signs, and names that are not
-/// defined are of no help.
+/// Hours of a zone's name (§4.3), or of one that means the same everywhere. The military letters, which were written with
+/// both signs, and all other names are of no help.
 fn zone(token: &str) -> Option<i8> {
     match token.to_ascii_uppercase().as_str() {
-        "UT" | "UTC" | "GMT" | "Z" => Some(0),
+        "UT" | "UTC" | "GMT" | "Z" | "WET" => Some(0),
+        "CET" | "MET" | "MEZ" | "WEST" => Some(1),
+        "CEST" | "MEST" | "MESZ" | "EET" => Some(2),
+        "EEST" | "MSK" => Some(3),
+        "JST" | "KST" => Some(9),
         "EDT" => Some(-4),
         "EST" | "CDT" => Some(-5),
         "CST" | "MDT" => Some(-6),

@@ -72,11 +72,22 @@ struct Run<'a> {
     text: String,
     charset: &'a str,
     bytes: Vec<u8>,
+    /// The same as one run of base64, while all words are in it and one before the last ends within a group of four.
+    joined: String,
+    is_split: bool,
 }
 
 impl<'a> Run<'a> {
     fn new(word: &Word<'a>) -> Self {
-        Self { text: String::new(), charset: word.charset, bytes: word.bytes.clone() }
+        let mut run = Self {
+            text: String::new(),
+            charset: word.charset,
+            bytes: Vec::new(),
+            joined: String::new(),
+            is_split: false,
+        };
+        run.push(word);
+        run
     }
 
     fn add(&mut self, word: &Word<'a>) {
@@ -84,12 +95,33 @@ impl<'a> Run<'a> {
             self.flush();
             self.charset = word.charset;
         }
+        self.push(word);
+    }
+
+    fn push(&mut self, word: &Word<'a>) {
+        let is_first = self.bytes.is_empty();
+        self.is_split |= !self.joined.len().is_multiple_of(4) && !self.joined.ends_with('=');
+        match word.base64 {
+            Some(data) if is_first || !self.joined.is_empty() => self.joined.push_str(data),
+            Some(_) | None => self.joined.clear(),
+        }
         self.bytes.extend_from_slice(&word.bytes);
     }
 
     fn flush(&mut self) {
-        self.text.push_str(&charset::decode(&self.bytes, Some(self.charset)).text);
+        let decoded = |bytes: &[u8]| charset::decode(bytes, Some(self.charset)).text;
+        let mut text = decoded(&self.bytes);
+        // Words that were cut out of one run of base64 make sense together only.
+        if self.is_split && !self.joined.is_empty() && text.contains(char::REPLACEMENT_CHARACTER) {
+            let joined = decoded(&base64(self.joined.as_bytes()).0);
+            if !joined.contains(char::REPLACEMENT_CHARACTER) {
+                text = joined;
+            }
+        }
+        self.text.push_str(&text);
         self.bytes.clear();
+        self.joined.clear();
+        self.is_split = false;
     }
 
     fn finish(mut self) -> String {
@@ -102,6 +134,8 @@ impl<'a> Run<'a> {
 struct Word<'a> {
     charset: &'a str,
     bytes: Vec<u8>,
+    /// What it holds in base64; none for Q.
+    base64: Option<&'a str>,
     rest: &'a str,
 }
 
@@ -116,14 +150,15 @@ impl<'a> Word<'a> {
         if charset.is_empty() || charset.contains(char::is_whitespace) {
             return None;
         }
-        let decode: fn(&[u8]) -> Vec<u8> = match encoding {
-            "b" | "B" => |data| base64(data).0,
-            "q" | "Q" => q,
+        let (data, rest) = body.split_once("?=")?;
+        // Base64 that holds an equals sign before its end is Q, whatever it is called.
+        let is_base64 = !data.trim_end_matches('=').contains('=');
+        let (bytes, base64) = match encoding {
+            "b" | "B" if is_base64 => (base64(data.as_bytes()).0, Some(data)),
+            "b" | "B" | "q" | "Q" => (q(data.as_bytes()), None),
             _ => return None,
         };
-        let (data, rest) = body.split_once("?=")?;
-        let bytes = decode(data.as_bytes());
-        Some(Self { charset, bytes, rest })
+        Some(Self { charset, bytes, base64, rest })
     }
 }
 

@@ -109,6 +109,10 @@ fn claimed(block: &Block<'_>) -> Option<AutomaticReason> {
         let replied = keyword == "auto-replied";
         return Some(if replied { AutomaticReason::Vacation } else { AutomaticReason::Generated });
     }
+    // Vixie's cron and its heirs.
+    if block.all("X-Cron-Env").next().is_some() {
+        return Some(AutomaticReason::Generated);
+    }
     let bulk = block
         .all("Precedence")
         .any(|field| matches!(field.unfolded().to_ascii_lowercase().as_str(), "list" | "bulk" | "junk"));

@@ -232,15 +232,17 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Where the header block begins: behind empty lines and the envelope line of an mbox file, which some servers and
-/// import tools leave there.
+/// Where the header block begins: behind a byte order mark, empty lines and the envelope line of an mbox file, which some
+/// servers and import tools leave there.
 pub(super) fn beginning(raw: &[u8]) -> usize {
-    let mut at = 0;
+    let mut at = if raw.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     while let Some((line, next)) = line_at(raw, at) {
-        let skipped = line.is_empty() || line.starts_with(b"From ") || line.starts_with(b">From ");
-        if !skipped {
+        if name_of(line).is_some() {
+            return at;
+        }
+        if !(line.is_empty() || line.starts_with(b"From ") || line.starts_with(b">From ")) {
             // Empty lines before what is no header are the end of an empty one.
-            return if name_of(line).is_some() { at } else { 0 };
+            return 0;
         }
         at = next;
     }

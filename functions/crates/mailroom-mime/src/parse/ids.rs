@@ -1,8 +1,8 @@
 //! Message ids of header fields (RFC 5322 §3.6.4).
 
-use super::charset;
 use super::header::Block;
 use super::limits::{MAX_ID_BYTES, MAX_IDS};
+use super::{charset, encoded_word};
 
 /// Message ids, in order and without angle brackets.
 #[derive(Debug, Default)]
@@ -18,7 +18,8 @@ impl Ids {
     /// What is not in brackets is passed over, as `In-Reply-To` once held phrases (§4.5.4); where there are no
     /// brackets at all, words that look like ids are taken.
     pub(super) fn read(block: &Block<'_>, name: &str) -> Self {
-        let value = block.first(name).unwrap_or_default();
+        // No id holds an encoded word, but some programs fold long ids into them.
+        let value = encoded_word::decode(&block.first(name).unwrap_or_default());
         let mut found = Self::default();
         for text in value.split('<').skip(1) {
             found.push(text.split_once('>').map_or("", |(id, _)| id));
@@ -40,7 +41,8 @@ impl Ids {
         let mut found = Self::read(block, "Message-ID");
         found.ids.truncate(1);
         if found.ids.is_empty() {
-            found.push(&block.first("Message-ID").unwrap_or_default());
+            let value = block.first("Message-ID").unwrap_or_default();
+            found.push(value.trim_matches(['<', '>', ' ']));
         }
         found
     }

@@ -78,6 +78,11 @@ pub(super) fn has_escapes(bytes: &[u8]) -> bool {
     bytes.windows(2).any(switches) && bytes.is_ascii()
 }
 
+/// Whether anything in `bytes` switches to another set: an escape, Shift Out, `~{` of HZ, or `+` of UTF-7.
+pub(super) fn has_switches(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| matches!(*byte, ESC | 0x0e | b'+')) || bytes.windows(2).any(|pair| pair == b"~{")
+}
+
 /// Decodes ISO-2022-JP, -JP-1, -JP-2, -KR and -CN, and what Windows calls CP50220 to CP50222.
 pub(super) fn iso_2022(bytes: &[u8]) -> String {
     let mut text = Text::default();

@@ -36,6 +36,7 @@ fn each_reason_has_its_proof() {
             "From: shop@example.org\nAuto-Submitted: auto-generated\nList-Id: <a.b>".to_owned(),
             Some(Generated),
         ),
+        ("From: root@example.org\nX-Cron-Env: <SHELL=/bin/sh>".to_owned(), Some(Generated)),
         ("From: ann@example.org\nList-Id: A list <a.example.org>".to_owned(), Some(List)),
         ("From: news@example.org\nPrecedence: bulk".to_owned(), Some(List)),
         (status("failed"), Some(DeliveryReport)),

@@ -2,6 +2,7 @@
 
 use super::labels::{BEGINNINGS, DIVIDERS, LABELS, Label};
 use super::line::Line;
+use super::words::MARKS;
 
 /// Lines of a header block: seven fields, and what long recipients take.
 const MAX_LINES: usize = 14;
@@ -22,7 +23,8 @@ pub(super) fn block(lines: &[Line<'_>], at: usize) -> Option<usize> {
     header(lines, at)
 }
 
-/// `-----Original Message-----` and `Begin forwarded message:`, in any language of [`super::labels`].
+/// `-----Original Message-----`, `Begin forwarded message:` in any language of [`super::labels`], and the marks of help
+/// desks.
 fn is_divider(text: &str) -> bool {
     let text = text.trim();
     if text.len() > MAX_DIVIDER_BYTES {
@@ -35,6 +37,9 @@ fn is_divider(text: &str) -> bool {
         return false;
     }
     let inner = inner.to_lowercase();
+    if MARKS.iter().any(|mark| inner.contains(mark)) {
+        return true;
+    }
     let named = inner.trim_end_matches([':', '：', ' ', '\u{a0}']);
     (drawn && DIVIDERS.iter().any(|name| named.starts_with(name))) || BEGINNINGS.contains(&named)
 }

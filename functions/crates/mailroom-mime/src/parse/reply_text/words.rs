@@ -167,6 +167,22 @@ pub(super) const SENT_FROM: &[&str] = &[
 /// How such lines end where the verb comes last.
 pub(super) const SENT_FROM_ENDS: &[&str] = &["から送信", "のiphoneから", "を入手", "傳送"];
 
+/// What help desks write above the messages that they send, so that answers stand over it.
+pub(super) const MARKS: &[&str] = &[
+    "reply above this line",
+    "your reply above this line",
+    "reply above this marker",
+    "oberhalb dieser zeile",
+    "über dieser zeile",
+    "au-dessus de cette ligne",
+    "por encima de esta línea",
+    "sopra questa riga",
+    "acima desta linha",
+    "boven deze regel",
+    "powyżej tej linii",
+    "выше этой строки",
+];
+
 /// How a gateway's warning begins.
 pub(super) const WARNINGS: &[&str] = &[
     "caution",
@@ -210,6 +226,8 @@ pub(super) const DISCLAIMER_WORDS: &[&str] = &[
     "empfänger",
     "irrtümlich",
     "unbefugt",
+    "adressat",
+    "rechtlich geschützt",
     "vernichten",
     "nicht gestattet",
     "confidentiel",

@@ -143,6 +143,11 @@ fn mail_systems_of_companies_and_providers_do_so_as_well() {
                 "ann@a.example 5.3.0 Failed: Unknown user: ann@a.example 553 5.3.0 <ann@a.example>... Addressee unknown [-]",
             ],
         ),
+        (
+            "Coremail",
+            "抱歉，您的邮件被退回来了……\n收件人邮件地址：ann@a.example\n退信原因： 550 5.1.1 User not found\n",
+            vec!["ann@a.example 5.1.1 Failed: 退信原因： 550 5.1.1 User not found [-]"],
+        ),
         // The server's own address and the reader's are nobody who was tried.
         (
             "nobody",

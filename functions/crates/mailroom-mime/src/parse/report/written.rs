@@ -239,6 +239,9 @@ impl Found<'_> {
 /// it; behind it there is nothing, or a mark that ends it.
 fn leading_address(line: &str) -> Option<(&str, &str)> {
     let start = line.trim_start_matches(|c: char| c.is_whitespace() || "<\"'*[(-".contains(c));
+    // Chinese servers name the field before the address.
+    let start =
+        start.split_once('：').filter(|(name, _)| !name.contains('@')).map_or(start, |(_, rest)| rest);
     // Exchange, of an address that it knows by another name.
     let start = match start.split_once("SMTP=") {
         Some((before, address)) if before.starts_with("c=") => address,
@@ -268,13 +271,14 @@ fn address_soon(text: &str) -> Option<&str> {
 
 /// The first address in a text.
 fn first_address(text: &str) -> Option<&str> {
-    let words = text.split(|c: char| c.is_whitespace() || "<>\"'()[],;:=".contains(c));
+    let words = text.split(|c: char| c.is_whitespace() || "<>\"'()[],;:=：，；（）“”".contains(c));
     words.filter(|word| word.contains('@')).find_map(|word| address_at(word))
 }
 
 /// The address that a text begins with.
 fn address_at(text: &str) -> Option<&str> {
-    let end = text.find(|c: char| c.is_whitespace() || c.is_control() || "<>\"'()[],;:\\".contains(c));
+    let end =
+        text.find(|c: char| c.is_whitespace() || c.is_control() || "<>\"'()[],;:\\：，；（）“”".contains(c));
     let word = text.get(..end.unwrap_or(text.len()))?;
     let word = word.split("...").next()?.trim_end_matches(['.', '!', '?']);
     let (local, domain) = word.rsplit_once('@')?;

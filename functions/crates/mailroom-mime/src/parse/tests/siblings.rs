@@ -21,6 +21,10 @@ fn charsets_with_states_are_read_across_words_and_past_bad_bytes() {
         // JIS that says no charset.
         (b"\x1b$B$3$s\x1b(B", "こん"),
         (b"=?us-ascii?Q?=1B$B$3$s=1B(B?=", "こん"),
+        // One run of base64 that was cut anywhere, words that lack their padding, and Q that is called B.
+        (b"=?utf-8?B?R3LDvMO?= =?utf-8?B?fZQ==?=", "Grüße"),
+        (b"=?utf-8?B?R3I?= =?utf-8?B?w7zDn2U?=", "Grüße"),
+        (b"=?utf-8?B?Gr=C3=BC=C3=9Fe?=", "Grüße"),
     ] {
         assert_eq!(subject(value), wanted, "{}", String::from_utf8_lossy(value));
     }
@@ -36,6 +40,8 @@ fn charsets_with_states_are_read_across_words_and_past_bad_bytes() {
         ("hz-gb-2312", b"~{Dc:\n~{Dc~}", "你\u{fffd}\n你"),
         ("us-ascii", b"\x1b$B$3$s\x1b(B", "こん"),
         ("utf-8", b"\x1b$B$3$s\x1b(B", "こん"),
+        // Another charset under the name of one with states.
+        ("iso-2022-jp", "Grüße aus Köln".as_bytes(), "Grüße aus Köln"),
     ] {
         assert_eq!(body(charset, bytes), wanted, "{charset} {}", String::from_utf8_lossy(bytes));
     }
@@ -97,6 +103,8 @@ fn only_addresses_are_addresses() {
         ("\"J=?utf-8?Q?=C3=B6?=rg\" <a@a.example>", vec!["Jörg <a@a.example>"]),
         ("ann.example.org", vec!["ann.example.org <->"]),
         ("MAILER-DAEMON <>", vec!["MAILER-DAEMON <->"]),
+        ("Ann [ann@a.example]", vec!["Ann <ann@a.example>"]),
+        ("\"Ann Lee <ann@a.example>", vec!["Ann Lee <ann@a.example>"]),
     ] {
         assert_eq!(from(value), wanted, "{value}");
     }
@@ -168,6 +176,13 @@ fn dates_of_other_clocks_are_read() {
         ("Tue, 3 Nov 2026 09:00:00 +200", "2026-11-03 9:00:00.0 +02:00:00"),
         ("Tue, 3 Nov 2026 09:00:00 -930", "2026-11-03 9:00:00.0 -09:30:00"),
         ("Tue, 3 Nov 2026 09:00:00 +02", "2026-11-03 9:00:00.0 +02:00:00"),
+        ("Tue, 3 Nov 2026 09 :00 : 00 +0000", "2026-11-03 9:00:00.0 +00:00:00"),
+        ("2026-11-03 09:00:00 +0100", "2026-11-03 9:00:00.0 +01:00:00"),
+        ("Tue Nov  3 09:00:00 CET 2026", "2026-11-03 9:00:00.0 +01:00:00"),
+        // Names of other languages; of these weekdays, one looks like March.
+        ("mar., 3 nov. 2026 09:00:00 +0100", "2026-11-03 9:00:00.0 +01:00:00"),
+        ("So, 3 Mai 2026 09:00:00 MESZ", "2026-05-03 9:00:00.0 +02:00:00"),
+        ("Tue Mar 3 09:00:00 2026", "2026-03-03 9:00:00.0 +00:00:00"),
     ] {
         let date = parse_message(format!("Date: {value}\n\n").as_bytes()).content.date;
         assert_eq!(date.map(|date| date.to_string()).as_deref(), Some(wanted), "{value}");
@@ -203,6 +218,36 @@ fn filenames_may_be_encoded_twice_and_hold_slashes() {
         ("Content-Disposition: attachment; filename=\"a/../b.pdf\"", "b.pdf"),
     ] {
         assert_eq!(filename(fields).as_deref(), Some(wanted), "{fields}");
+    }
+}
+
+#[test]
+fn the_header_begins_behind_what_programs_put_before_it() {
+    for before in ["", "\u{feff}", "\r\n\r\n", "From a@b.c Mon Nov  2 08:00:00 2026\n"] {
+        let content = parse_message(format!("{before}From : a@b.c\nSubject: s\n\nx").as_bytes()).content;
+        assert_eq!(shown(&content.from), ["- <a@b.c>"], "{before:?}");
+        assert_eq!(
+            (content.subject.as_deref(), content.text.as_deref()),
+            (Some("s"), Some("x")),
+            "{before:?}"
+        );
+    }
+}
+
+#[test]
+fn an_id_is_what_is_in_its_brackets() {
+    for (value, wanted) in [
+        ("<1@a>", Some("1@a")),
+        ("1@a", Some("1@a")),
+        // Python folds a long id into encoded words.
+        ("=?utf-8?q?=3C1=40a=3E?=", Some("1@a")),
+        ("<>", None),
+        ("", None),
+    ] {
+        let content =
+            parse_message(format!("Message-ID: {value}\nIn-Reply-To: {value}\n\nx").as_bytes()).content;
+        assert_eq!(content.message_id.as_deref(), wanted, "{value}");
+        assert_eq!(content.in_reply_to.first().map(String::as_str), wanted, "{value}");
     }
 }
 
