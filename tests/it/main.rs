@@ -4,8 +4,8 @@
 //! [`fetch`], [`send`] and [`api`] hold what their functions promise; [`oauth2`] what profiles that log in with tokens
 //! do across the three; [`console`] what people see of them. [`stack`] starts the functions as AWS does, by their
 //! schedules and queues, and searches all output for secrets. [`manual`] runs every command of the API manual, [`flows`]
-//! the flows of `infra/examples`. What ports and their fakes can show is not
-//! here but beside the code.
+//! the flows of `infra/examples`, [`reading`] other readers of messages beside ours. What ports and their fakes can show
+//! is not here but beside the code.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,5 +21,6 @@ mod fetch;
 mod flows;
 mod manual;
 mod oauth2;
+mod reading;
 mod send;
 mod stack;

@@ -56,6 +56,12 @@ const LOCALSTACK: Proof = Proof::Test("tests/local/main.rs", "the_readme_holds_o
 const CLAIMS: &[Claim] = &[
     claim("README.md", "Try it", "cargo demo", MACHINE),
     claim("README.md", "Try it", "cargo test", Proof::Text(".ci/run", "\ncargo test\n")),
+    claim(
+        "functions/README.md",
+        "How messages are read",
+        "cargo run",
+        Proof::Test("tests/it/reading.rs", "the_reader_prints_a_line_for_each_message_of_a_folder"),
+    ),
     claim("functions/api/README.md", "API", "", MANUAL),
     claim("functions/api/README.md", "Sending", "", MANUAL),
     claim("functions/api/README.md", "Signing in with OAuth2", "", MANUAL),

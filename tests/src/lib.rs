@@ -12,6 +12,7 @@
 //! | OAuth2 | an OpenID provider, and mail servers that introspect its tokens | [`openid`] |
 //! | clients of the API | HTTP, a cookie jar, Chromium, and made-up requests | [`api`], [`agent`], [`browser`], [`schemathesis`] |
 //! | people who need more of a page than its looks | axe-core, in Chromium | [`axe`] |
+//! | other readers of messages | packages from PyPI | [`python_parser`], [`reply_readers`], [`winmail`] |
 //! | readers of the documents | a shell that runs the commands that they show | [`readme`], [`shell`] |
 //!
 //! Read first: [`world`], then its modules, which hold what a scenario does (`profiles`, `sending`, `oauth2`) and sees
@@ -40,6 +41,7 @@ mod or_panic;
 pub mod postfix;
 pub mod python_parser;
 pub mod readme;
+pub mod reply_readers;
 pub mod rights;
 pub mod rtt_proxy;
 pub mod schemathesis;

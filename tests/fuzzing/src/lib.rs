@@ -1,4 +1,5 @@
-//! Fuzzing on stable Rust, without tools: inputs that are made from a kept corpus, the same ones at each run.
+//! Fuzzing on stable Rust, without tools: inputs that are made from a kept corpus, the same ones at each run. And
+//! [`score`]: how well what people wrote is found.
 //!
 //! It serves the tests of every crate that reads what strangers write, and is linked into nothing else.
 #![allow(clippy::disallowed_methods, reason = "a test reads its own switch, and measures time")]
@@ -8,6 +9,8 @@
     clippy::missing_panics_doc,
     reason = "it serves tests, which fail by panicking"
 )]
+
+pub mod score;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
