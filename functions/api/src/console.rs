@@ -4,27 +4,29 @@
 //! 2. `visit`: one request to the console; `token`: proof that a form is ours; `asset`: the style sheet and the script.
 //! 3. `layout`: what all pages have; `lists`: what they list; `words`: what people read in place of codes and times.
 //! 4. `mailboxes`: all profiles; `settings`: the form of one, with `address`, `field`, `draft`, `form` and `report`; `health`: how one
-//!    is doing; `removal`: the question before one goes; `flows`: flow schemas.
+//!    is doing, with `quarantine`; `removal`: the question before one goes; `flows`: flow schemas; `connect_links`: links for owners of mailboxes.
 //!
 //! Everything works by links and forms alone. A change answers with a redirection, so that a page can be loaded again.
 
-mod address;
+pub(crate) mod address;
 mod asset;
-mod draft;
+mod connect_links;
+pub(crate) mod draft;
 mod field;
 mod flows;
-mod form;
+pub(crate) mod form;
 mod health;
-mod layout;
+pub(crate) mod layout;
 mod lists;
 mod mailboxes;
 pub(crate) mod operations;
+mod quarantine;
 mod removal;
-mod report;
-mod settings;
-mod token;
-mod visit;
-mod words;
+pub(crate) mod report;
+pub(crate) mod settings;
+pub(crate) mod token;
+pub(crate) mod visit;
+pub(crate) mod words;
 
 use mailroom_contract::console_route::{Page as Target, find_page};
 use mailroom_contract::route::{Found, Segments};
@@ -79,26 +81,27 @@ impl Console {
         path: &str,
     ) -> Option<Response> {
         let below = path.strip_prefix(ROOT)?;
+        // The page of a connect link needs them where there is no console, too.
+        if let Found::Operation(Target::StaticFile, Segments { id, .. }) = find_page(request.method(), path) {
+            return Some(
+                asset::file(&id)
+                    .unwrap_or_else(|| ApiError::NotFound("No file has this name.".to_owned()).response()),
+            );
+        }
         match self.availability {
             Availability::Open if below.is_empty() || below.starts_with('/') => {}
             Availability::Open | Availability::Off => return None,
         }
         let links = Links::from(path);
-        let (target, segments) =
-            match find_page(request.method(), path) {
-                Found::Operation(Target::StaticFile, Segments { id, .. }) => {
-                    return Some(asset::file(&id).unwrap_or_else(|| {
-                        ApiError::NotFound("No file has this name.".to_owned()).response()
-                    }));
-                }
-                Found::Operation(target, segments) => (target, segments),
-                Found::OtherMethods(methods) => return Some(ApiError::Methods(methods).response()),
-                Found::Nothing if below == "/" => return Some(redirect(&links.to(""))),
-                Found::Nothing => {
-                    let page = Page::sorry(404, "No such page", "Nothing is at this address.", &links);
-                    return Some(Response::console(404, document(&page, &links)));
-                }
-            };
+        let (target, segments) = match find_page(request.method(), path) {
+            Found::Operation(target, segments) => (target, segments),
+            Found::OtherMethods(methods) => return Some(ApiError::Methods(methods).response()),
+            Found::Nothing if below == "/" => return Some(redirect(&links.to(""))),
+            Found::Nothing => {
+                let page = Page::sorry(404, "No such page", "Nothing is at this address.", &links);
+                return Some(Response::console(404, document(&page, &links)));
+            }
+        };
         let Some(token) = Token::of(request, self.secure) else {
             return Some(ApiError::TimedOut.response());
         };
@@ -155,12 +158,18 @@ async fn perform(visit: &Visit<'_, impl Operations>, target: Target) -> Result<R
         Target::SaveProfile => settings::save(visit).await,
         Target::ConfirmDeletion => removal::ask(visit).await,
         Target::DeleteProfile => removal::remove(visit).await,
+        Target::AnswerHeldBack => health::answer_held_back(visit).await,
+        Target::RetryQuarantined => quarantine::retry(visit).await,
         Target::PollNow => mailboxes::poll(visit).await,
         Target::SetListen => mailboxes::set_listen(visit).await,
         Target::SignIn => health::sign_in(visit).await,
         Target::SignOut => health::sign_out(visit).await,
         Target::ResendMessage => health::resend(visit).await,
         Target::CancelMessage => health::cancel(visit).await,
+        Target::ConnectLinks => connect_links::list(visit).await,
+        Target::CreateConnectLink => connect_links::create(visit).await,
+        Target::WithdrawConnectLink => connect_links::withdraw(visit).await,
+        Target::ConnectProfile => connect_links::create_for_profile(visit).await,
         Target::FlowSchemas => flows::list(visit).await,
         Target::NewFlowSchema => Ok(flows::show_new(visit)),
         Target::CreateFlowSchema => flows::create(visit).await,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use mailroom_aws::dynamodb::ConnectLink;
 use mailroom_contract::autoconfig::ProviderList;
 use mailroom_contract::connection_test::Alive;
 use mailroom_contract::route::{self, Found, Operation, Right, Segments};
@@ -14,6 +15,9 @@ use tracing::{Instrument as _, info, info_span};
 
 use crate::access::Access;
 use crate::autoconfig::SettingsSearch;
+use crate::connect;
+use crate::connect::rights::Linked;
+use crate::connect_links::ConnectLinks;
 use crate::console::Console;
 use crate::console::operations::{Answer, Call, Operations};
 use crate::flow_schemas::FlowSchemas;
@@ -24,6 +28,7 @@ use crate::http::response::{Change, Response};
 use crate::messages::Messages;
 use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
+use crate::quarantine::Quarantine;
 use crate::sign_in::SignIns;
 use crate::uploads::Uploads;
 
@@ -37,7 +42,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(26);
 pub struct Api {
     pub(crate) profiles: Profiles,
     pub(crate) connection_tests: ConnectionTests,
+    pub(crate) quarantine: Quarantine,
     pub(crate) sign_ins: SignIns,
+    pub(crate) connect_links: ConnectLinks,
     pub(crate) messages: Messages,
     pub(crate) uploads: Uploads,
     pub(crate) settings_search: SettingsSearch,
@@ -81,6 +88,9 @@ impl Api {
     async fn serve(&self, request: &Request) -> Result<Response, ApiError> {
         let below_base = self.base_path.strip(request.path());
         let path = below_base.unwrap_or_else(|| request.path());
+        if let Some(page) = Box::pin(connect::serve(self, request, path)).await {
+            return Ok(page);
+        }
         if let Some(page) = Box::pin(self.console.serve(self, request, path)).await {
             return Ok(page);
         }
@@ -107,7 +117,7 @@ impl Api {
         self.access.check(request.caller(), operation)?;
         let target = segments.id.clone();
         let response = self.perform(request, operation, segments).await?;
-        note_change(request, operation, &target, response.change());
+        note_change(&request.caller().name(), operation, &target, response.change());
         Ok(response)
     }
 
@@ -121,6 +131,7 @@ impl Api {
             operation,
             Operation::ListProfiles
                 | Operation::ListFlowSchemas
+                | Operation::ListConnectLinks
                 | Operation::DeleteProfile
                 | Operation::ListMessages
                 | Operation::StartSignIn
@@ -139,7 +150,9 @@ impl Api {
             Operation::DeleteProfile => self.profiles.delete(request, &id).await,
             Operation::TestProfile => self.connection_tests.test_profile(request, &id).await,
             Operation::FetchProfile => self.profiles.fetch(request, &id).await,
-            Operation::AuthorizeProfile => self.sign_ins.authorize(&id).await,
+            Operation::ListQuarantine => self.quarantine.list(&id).await,
+            Operation::RetryQuarantined => self.quarantine.retry(&id, &message).await,
+            Operation::AuthorizeProfile => self.sign_ins.authorize(&id, None).await,
             Operation::DeleteAuthorization => self.sign_ins.sign_out(&id).await,
             Operation::StartSignIn => Ok(self.sign_ins.start(request).await),
             Operation::FinishSignIn => Ok(self.sign_ins.finish(request).await),
@@ -151,6 +164,9 @@ impl Api {
             Operation::GetMessage => self.messages.get(&id, &message).await,
             Operation::FindSettings => self.settings_search.find(request).await,
             Operation::ListProviders => Ok(Response::json(200, &ProviderList::of_all())),
+            Operation::CreateConnectLink => self.connect_links.create(request).await,
+            Operation::ListConnectLinks => self.connect_links.list(request).await,
+            Operation::DeleteConnectLink => self.connect_links.delete(&id).await,
             Operation::CreateFlowSchema => self.flow_schemas.create(request).await,
             Operation::ListFlowSchemas => self.flow_schemas.list(request).await,
             Operation::GetFlowSchema => self.flow_schemas.get(&id).await,
@@ -160,6 +176,32 @@ impl Api {
             Operation::GetFlowJobSchema => Ok(public(FLOW_JOB_SCHEMA)),
             Operation::GetHealth => Ok(Response::json(200, &Alive { status: "ok" })),
         }
+    }
+}
+
+impl Linked for Api {
+    fn connect_links(&self) -> &ConnectLinks {
+        &self.connect_links
+    }
+
+    fn perform<'a>(
+        &'a self,
+        link: &'a ConnectLink,
+        request: Request,
+        operation: Operation,
+        segments: Segments,
+    ) -> BoxFuture<'a, Result<Response, ApiError>> {
+        Box::pin(async move {
+            let target = segments.id.clone();
+            let response = if operation == Operation::AuthorizeProfile {
+                // The provider's redirect leads back to the link's page.
+                self.sign_ins.authorize(&target, Some(link.id)).await?
+            } else {
+                self.perform(&request, operation, segments).await?
+            };
+            note_change(&format!("connect link {}", link.id), operation, &target, response.change());
+            Ok(response)
+        })
     }
 }
 
@@ -174,13 +216,12 @@ impl Operations for Api {
 }
 
 /// Writes to the log who has changed what: names of fields, never values.
-fn note_change(request: &Request, operation: Operation, target: &str, change: &Change) {
+fn note_change(caller: &str, operation: Operation, target: &str, change: &Change) {
     if !operation.rights().iter().any(|right| matches!(right, Right::Write))
         && operation != Operation::SendMessage
     {
         return;
     }
-    let caller = request.caller().name();
     let target = change.made.as_deref().unwrap_or(target);
     info!(
         caller.name = caller,

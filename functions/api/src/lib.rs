@@ -9,7 +9,9 @@
 //! 7. `uploads`: files to attach, which go to the bucket directly.
 //! 8. `autoconfig`: the settings of an address, before there is a profile.
 //! 9. `poll_now`: a poll at once after a change, for an owner who waits to see what comes of it.
-//! 10. `console`: pages for people, which do what they do by the same operations.
+//! 10. `quarantine`: messages that cannot be read, and another try of one.
+//! 11. `connect_links`: links with which owners connect their mailboxes; `connect`: the page behind one.
+//! 12. `console`: pages for people, which do what they do by the same operations.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
 //! polled without its owner seeing it. Deliberately absent: caches, sessions, and any proof of who the caller is, which API
@@ -18,6 +20,8 @@
 pub mod access;
 mod autoconfig;
 pub mod config;
+mod connect;
+mod connect_links;
 pub mod console;
 mod flow_schemas;
 mod handler;
@@ -26,6 +30,7 @@ pub mod job_queues;
 mod messages;
 mod poll_now;
 mod profiles;
+mod quarantine;
 mod sign_in;
 mod uploads;
 
@@ -50,6 +55,7 @@ use mailroom_mail::{imap, smtp};
 
 use crate::autoconfig::SettingsSearch;
 use crate::config::Config;
+use crate::connect_links::ConnectLinks;
 use crate::console::Console;
 use crate::flow_schemas::FlowSchemas;
 pub use crate::handler::Api;
@@ -61,6 +67,7 @@ use crate::poll_now::PollNow;
 use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
 use crate::profiles::hosts::Hosts;
+use crate::quarantine::Quarantine;
 use crate::sign_in::SignIns;
 use crate::uploads::Uploads;
 
@@ -102,6 +109,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             hosts: Hosts(allowed),
             recovery: config.secret_recovery,
         },
+        quarantine: Quarantine { table: Arc::clone(&table), polls: polls.clone() },
         sign_ins: SignIns {
             table: Arc::clone(&table),
             tokens,
@@ -109,6 +117,7 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
             polls,
             public_url: config.public_url.clone(),
         },
+        connect_links: ConnectLinks { table: Arc::clone(&table), public_url: config.public_url.clone() },
         messages: Messages {
             table: Arc::clone(&table),
             objects: Objects::new(&clients, &config.bucket),

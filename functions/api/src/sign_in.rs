@@ -27,7 +27,9 @@ use mailroom_core::ports::{
 use mailroom_core::profile::{Auth, Profile};
 use mailroom_core::provider::Grant;
 use tracing::{info, warn};
+use ulid::Ulid;
 
+use crate::connect_links;
 use crate::http::base_path::BasePath;
 use crate::http::problem::ApiError;
 use crate::http::request::Request;
@@ -51,6 +53,12 @@ const CLAIM_TIME: time::Duration = time::Duration::seconds(40);
 /// What a cookie's name begins with. The key of the sign-in follows, so that a browser can have several under way.
 const COOKIE: &str = "mailroom-sign-in-";
 
+/// A sign-in that is stored.
+struct Completed {
+    profile: Profile,
+    connect_link: Option<Ulid>,
+}
+
 /// Signs people in for profiles, and out.
 pub(crate) struct SignIns {
     pub(crate) table: Arc<Table>,
@@ -62,7 +70,8 @@ pub(crate) struct SignIns {
 }
 
 impl SignIns {
-    pub(crate) async fn authorize(&self, id: &str) -> Result<Response, ApiError> {
+    /// Begins a sign-in. One that was begun on the page of a connect link leads back to it.
+    pub(crate) async fn authorize(&self, id: &str, connect_link: Option<Ulid>) -> Result<Response, ApiError> {
         let profile = find(&self.table, id).await?;
         let client = signed_in_with(&profile)?;
         let credential = self.client_credential(&profile).await?;
@@ -81,6 +90,7 @@ impl SignIns {
             settings: settings_digest(&profile.settings, client),
             consent_url: url.into(),
             expires_at,
+            connect_link,
         };
         self.table.begin_sign_in(&ticket.key(), &sign_in).await?;
         let authorization_url = format!("{}/oauth2/start?ticket={}", self.public_url, ticket.expose());
@@ -91,7 +101,7 @@ impl SignIns {
     pub(crate) async fn start(&self, request: &Request) -> Response {
         let parameters = request.parameters(&["ticket"]);
         let Some(ticket) = parameters.get("ticket").and_then(|text| Ticket::parse(text)) else {
-            return refused(&Refusal::Malformed);
+            return refused(&Refusal::Malformed, None);
         };
         let key = ticket.key();
         match self.table.sign_in(&key).await {
@@ -99,25 +109,34 @@ impl SignIns {
                 .with_header("location", sign_in.consent_url)
                 .with_header("referrer-policy", "no-referrer")
                 .with_cookie(self.cookie(&key, &ticket)),
-            Ok(Some(_) | None) => refused(&Refusal::TooLate),
-            Err(error) => refused(&Refusal::Port(error)),
+            Ok(Some(_) | None) => refused(&Refusal::TooLate, None),
+            Err(error) => refused(&Refusal::Port(error), None),
         }
     }
 
     /// The redirection endpoint (RFC 6749 §3.1.2).
     pub(crate) async fn finish(&self, request: &Request) -> Response {
         match self.complete(request).await {
-            Ok(profile) => {
+            Ok(Completed { profile, connect_link }) => {
                 info!(profile.id = %profile.id, "a person signed in for profile {}", profile.id);
+                if connect_link.is_some() {
+                    let page = format!("{}{}", self.public_url, connect_links::PATH);
+                    return Response::empty(303).with_header("location", page);
+                }
                 let done = format!("Mailroom can now use the mailbox {}.", profile.settings.auth.login());
                 let sentences = [done.as_str(), "You can close this page."];
-                Response::page(200, page(PageKind::Success, "Signed in", &sentences))
+                Response::page(200, page(PageKind::Success, "Signed in", &sentences, None))
             }
-            Err(refusal) => refused(&refusal),
+            Err(refusal) => {
+                let page = format!("{}{}", self.public_url, connect_links::PATH);
+                let secure = self.public_url.starts_with("https://");
+                let has_link = connect_links::token_of(request, secure).is_some();
+                refused(&refusal, has_link.then_some(page.as_str()))
+            }
         }
     }
 
-    async fn complete(&self, request: &Request) -> Result<Profile, Refusal> {
+    async fn complete(&self, request: &Request) -> Result<Completed, Refusal> {
         let mut query = request.parameters(&["state", "code", "error", "error_description", "iss"]);
         let state = query.remove("state").ok_or(Refusal::Malformed)?;
         let key = key_of(&state);
@@ -126,6 +145,10 @@ impl SignIns {
         let ticket = tickets.find(|ticket| ticket.is_of(&state)).ok_or(Refusal::OtherBrowser)?;
         let sign_in = self.table.take_sign_in(&key).await?;
         let sign_in = sign_in.filter(|sign_in| sign_in.expires_at > clock::now()).ok_or(Refusal::TooLate)?;
+        let connect_link = sign_in.connect_link;
+        if let Some(link) = connect_link {
+            self.require_open(link).await?;
+        }
         let profile = self.table.get(sign_in.profile).await?.ok_or(Refusal::Changed)?;
         let Auth::Oauth2(client) = &profile.settings.auth else { return Err(Refusal::Changed) };
         if client.grant != Grant::AuthorizationCode
@@ -158,7 +181,18 @@ impl SignIns {
                 Auth::Plain { .. } => false,
             }
         });
-        stored.await?.ok_or(Refusal::Changed)
+        let profile = stored.await?.ok_or(Refusal::Changed)?;
+        if let Some(link) = connect_link {
+            self.table.note_connect_sign_in(link, clock::now()).await?;
+        }
+        Ok(Completed { profile, connect_link })
+    }
+
+    /// Refuses a sign-in for a connect link with which another person was quicker, or that was withdrawn.
+    async fn require_open(&self, link: Ulid) -> Result<(), Refusal> {
+        let link = self.table.connect_link(link).await?;
+        let is_open = link.is_some_and(|link| link.used_at.is_none() && link.expires_at > clock::now());
+        if is_open { Ok(()) } else { Err(Refusal::LinkUsed) }
     }
 
     pub(crate) async fn sign_out(&self, id: &str) -> Result<Response, ApiError> {

@@ -42,6 +42,21 @@ impl Address {
         self.problem.is_some()
     }
 
+    /// What was typed.
+    pub(crate) fn typed(&self) -> &str {
+        &self.typed
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Whether the provider lets programs in after a sign-in, and by no password.
+    pub(crate) fn takes_sign_in_alone(&self) -> bool {
+        words(&self.candidate, "/auth") == ["oauth2"]
+    }
+
     /// A new profile with the settings that were found.
     pub(crate) fn draft(&self) -> Draft {
         let mut draft = Draft::fresh();
@@ -67,7 +82,7 @@ impl Address {
         }
         draft.set("oauth2.discovery_url", text(found, "/oauth2/discovery_url"));
         draft.set("oauth2.scopes", &words(found, "/oauth2/scopes/authorization_code").join(" "));
-        if words(found, "/auth") == ["oauth2"] {
+        if self.takes_sign_in_alone() {
             draft.set("auth.type", "oauth2");
         }
         draft
@@ -101,7 +116,8 @@ impl Address {
         }
     }
 
-    fn found(&self) -> Markup {
+    /// What was found, and what the owner of the mailbox does at the provider.
+    pub(crate) fn found(&self) -> Markup {
         let found = &self.candidate;
         html! {
             div class="found" role="status" {
@@ -118,11 +134,27 @@ impl Address {
                     @if !text(found, "/ends_on").is_empty() {
                         p class="notice warn" { "The provider ends this service on " (text(found, "/ends_on")) "." }
                     }
-                    @for note in ["/instructions", "/login_note"] {
-                        @if !text(found, note).is_empty() { p { (with_links(text(found, note))) } }
-                    }
+                    (notes(found))
                 }
             }
+        }
+    }
+}
+
+/// What the owner of a mailbox does at the provider that its address belongs to, as far as it is known.
+pub(crate) async fn steps_of(visit: &Visit<'_, impl Operations>, address: &str) -> Result<Markup, Refusal> {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase();
+    let providers = visit.ask(Call::new(Operation::ListProviders)).await.ok()?;
+    let all = providers.get("items").and_then(Value::as_array).into_iter().flatten();
+    let known = all.into_iter().find(|provider| words(provider, "/domains").contains(&domain.as_str()));
+    Ok(html! { @if let Some(provider) = known { div class="found" { (notes(provider)) } } })
+}
+
+/// What is to be known of a provider.
+fn notes(provider: &Value) -> Markup {
+    html! {
+        @for note in ["/instructions", "/login_note"] {
+            @if !text(provider, note).is_empty() { p { (with_links(text(provider, note))) } }
         }
     }
 }

@@ -106,8 +106,19 @@ impl Form {
         }
     }
 
+    /// One field, by its name in the form.
+    pub(crate) fn input(&self, input: &str) -> Markup {
+        let field = FIELDS.iter().find(|field| field.input == input);
+        html! { @if let Some(field) = field { (self.field(field)) } }
+    }
+
+    /// Whether something is wrong with a field.
+    pub(crate) fn has_problem(&self, input: &str) -> bool {
+        FIELDS.iter().any(|field| field.input == input && self.problem(field).is_some())
+    }
+
     /// Asks the owner to confirm the hosts outside of the address's domain.
-    fn confirmation(&self) -> Markup {
+    pub(crate) fn confirmation(&self) -> Markup {
         html! {
             div class="card check" {
                 input type="hidden" name="unconfirmed" value=(self.unconfirmed);
@@ -234,7 +245,7 @@ impl Form {
     }
 
     /// What is wrong, at the top, where it is seen first.
-    fn summary(&self) -> Markup {
+    pub(crate) fn summary(&self) -> Markup {
         let kind = self.draft.kind();
         html! {
             div class="summary" role="alert" tabindex="-1" autofocus {

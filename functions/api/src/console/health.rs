@@ -2,11 +2,12 @@
 
 use mailroom_contract::route::Operation;
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::console::layout::{Page, Part, Reply, notice};
 use crate::console::mailboxes::listen_switch;
 use crate::console::operations::{Call, Operations, Refusal};
+use crate::console::quarantine;
 use crate::console::settings::tabs;
 use crate::console::visit::Visit;
 use crate::console::words::{advice, badge, counted, interval, is, number, text, when};
@@ -19,6 +20,7 @@ pub(crate) async fn show(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
     let profile = visit.ask(Call::on(Operation::GetProfile, visit.id())).await.ok()?;
     let messages = Call::on(Operation::ListMessages, visit.id()).with("limit", MESSAGES);
     let messages = visit.ask(messages).await.ok().ok();
+    let unread = quarantine::load(visit).await?;
     let main = html! {
         h1 { (text(&profile, "/name")) }
         (tabs(visit, false))
@@ -26,6 +28,7 @@ pub(crate) async fn show(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
         (state(visit, &profile))
         (sign_in_card(visit, &profile))
         (polls(&profile))
+        (quarantine::section(visit, &unread))
         @if let Some(messages) = &messages { (sent(visit, messages)) }
     };
     let title = format!("{}: Status", text(&profile, "/name"));
@@ -49,6 +52,7 @@ fn state(visit: &Visit<'_, impl Operations>, profile: &Value) -> Markup {
             }
             @for warning in &warnings {
                 p class="notice warn" { (text(warning, "/message")) }
+                @if text(warning, "/code") == "many_messages_recovered" { (held_back(visit, id)) }
             }
             div class="buttons" {
                 @if listens { (visit.button(&format!("profiles/{id}/fetch"), "", &html! { "Poll now" })) }
@@ -56,10 +60,45 @@ fn state(visit: &Visit<'_, impl Operations>, profile: &Value) -> Markup {
                     span aria-hidden="true" { "Listen" }
                     (listen_switch(visit, id, name, listens, ""))
                 }
+                @if is_for_a_person(profile) {
+                    (visit.button(&format!("profiles/{id}/connect-link"), "", &html! { "Make a connect link" }))
+                }
                 a class="button danger" href=(visit.links.to(&format!("profiles/{id}/delete"))) { "Delete" }
             }
         }
     }
+}
+
+/// The answers about messages that are held back.
+fn held_back(visit: &Visit<'_, impl Operations>, id: &str) -> Markup {
+    let answer = |accept: &str, class: &str, words: &str| {
+        html! {
+            form method="post" action=(visit.links.to(&format!("profiles/{id}/held-back"))) class="inline" {
+                (visit.proof())
+                input type="hidden" name="accept" value=(accept);
+                button class=(class) { (words) }
+            }
+        }
+    };
+    html! {
+        div class="buttons" {
+            (answer("true", "primary", "Hand them over"))
+            (answer("false", "danger", "Drop them"))
+        }
+    }
+}
+
+/// Answers what is done with messages that are held back.
+pub(crate) async fn answer_held_back(visit: &Visit<'_, impl Operations>) -> Result<Reply, Refusal> {
+    let accept = visit.field("accept") == "true";
+    let call = Call::on(Operation::FetchProfile, visit.id()).body(json!({ "accept": accept }));
+    visit.ask(call).await.ok()?;
+    Ok(done(visit, if accept { "accepted" } else { "dropped" }))
+}
+
+/// Whether a person gives the access, by password or by signing in.
+fn is_for_a_person(profile: &Value) -> bool {
+    text(profile, "/auth/type") == "plain" || text(profile, "/auth/grant") == "authorization_code"
 }
 
 /// The sign-in, where people sign in.
@@ -76,6 +115,19 @@ fn sign_in_card(visit: &Visit<'_, impl Operations>, profile: &Value) -> Markup {
                     strong { (text(profile, "/auth/login")) }
                     @if !signed_in { ", given at " code { (text(profile, "/auth/discovery_url")) } }
                     "."
+                }
+                @if signed_in {
+                    dl {
+                        div { dt { "Signed in" } dd { (when(profile.pointer("/status/signed_in/since"))) } }
+                        div { dt { "Last used" } dd { (when(profile.pointer("/status/signed_in/refreshed_at"))) } }
+                        div {
+                            dt { "Expires" }
+                            dd {
+                                @if let Some(end) = profile.pointer("/status/signed_in/expires_at").filter(|end| !end.is_null()) { (when(Some(end))) }
+                                @else { span class="muted" { "when the provider says so" } }
+                            }
+                        }
+                    }
                 }
                 div class="buttons" {
                     (visit.button(&format!("profiles/{id}/authorize"), if signed_in { "" } else { "primary" }, &html! { @if signed_in { "Sign in again" } @else { "Sign in" } }))
@@ -98,7 +150,14 @@ fn polls(profile: &Value) -> Markup {
                 div { dt { "Login" } dd { (text(profile, "/auth/login")) } }
                 div { dt { "Mailbox" } dd { (text(profile, "/mailbox")) @if let Some(port) = number(profile, "/imap_port") { " at " (text(profile, "/imap_host")) ":" (port) } } }
                 div { dt { "Flow schema" } dd { (or_none(text(profile, "/flow_schema_id"))) } }
-                div { dt { "Last success" } dd { (when(profile.pointer("/status/last_success_at"))) } }
+                div {
+                    dt { "Last success" }
+                    dd {
+                        (when(profile.pointer("/status/last_success_at")))
+                        // A poll that finds nothing writes nothing.
+                        span class="small muted reason" { "Polls that find nothing are noted every five minutes at most." }
+                    }
+                }
                 div { dt { "Last message" } dd { (when(profile.pointer("/status/last_message_at"))) } }
                 div {
                     dt { "Next poll" }

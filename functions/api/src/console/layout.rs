@@ -20,6 +20,8 @@ pub(crate) enum Part {
     Mailboxes,
     /// The flow schemas.
     FlowSchemas,
+    /// The connect links.
+    ConnectLinks,
 }
 
 /// A page.
@@ -46,9 +48,27 @@ impl Page {
 
 /// The whole document.
 pub(crate) fn document(page: &Page, links: &Links) -> String {
+    let here = |part: Part| (page.part == part).then_some("page");
+    let top = html! {
+        a class="brand" href=(links.to("")) { span class="mark" aria-hidden="true" {} "Mailroom" }
+        nav aria-label="Main" {
+            a href=(links.to("")) aria-current=[here(Part::Mailboxes)] { "Mailboxes" }
+            a href=(links.to("flow-schemas")) aria-current=[here(Part::FlowSchemas)] { "Flow schemas" }
+            a href=(links.to("connect-links")) aria-current=[here(Part::ConnectLinks)] { "Connect links" }
+        }
+    };
+    framed(&page.title, &top, &page.main, links)
+}
+
+/// A document for people who see nothing else of the deployment: without links to its other pages.
+pub(crate) fn bare_document(title: &str, main: &Markup, links: &Links) -> String {
+    let top = html! { span class="brand" { span class="mark" aria-hidden="true" {} "Mailroom" } };
+    framed(title, &top, main, links)
+}
+
+fn framed(title: &str, top: &Markup, main: &Markup, links: &Links) -> String {
     let style = links.to(&format!("static/{}", STYLE.name()));
     let script = links.to(&format!("static/{}", SCRIPT.name()));
-    let here = |part: Part| (page.part == part).then_some("page");
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -56,21 +76,15 @@ pub(crate) fn document(page: &Page, links: &Links) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (page.title) " – Mailroom" }
+                title { (title) " – Mailroom" }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href=(style);
                 script src=(script) defer {}
             }
             body {
                 a class="skip" href="#main" { "Skip to the content" }
-                header class="top" {
-                    a class="brand" href=(links.to("")) { span class="mark" aria-hidden="true" {} "Mailroom" }
-                    nav aria-label="Main" {
-                        a href=(links.to("")) aria-current=[here(Part::Mailboxes)] { "Mailboxes" }
-                        a href=(links.to("flow-schemas")) aria-current=[here(Part::FlowSchemas)] { "Flow schemas" }
-                    }
-                }
-                main id="main" tabindex="-1" { (page.main) }
+                header class="top" { (top) }
+                main id="main" tabindex="-1" { (main) }
             }
         }
     }
@@ -90,6 +104,10 @@ pub(crate) fn notice(done: &str) -> Markup {
         "signed-out" => "Signed out. Mailroom no longer has access to the mailbox.",
         "resent" => "The message is queued again, for those whom no server has taken it for.",
         "cancelled" => "The message is cancelled.",
+        "retried" => "The message is tried in a moment. Reload the page to see whether it could be read.",
+        "accepted" => "The messages are handed over, beginning in a moment.",
+        "dropped" => "The messages are dropped. New messages go on as before.",
+        "withdrawn" => "The link is withdrawn. Its page says that it does not count.",
         _ => return html! {},
     };
     html! { p class="notice" role="status" { (words) } }

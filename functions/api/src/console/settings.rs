@@ -80,7 +80,7 @@ fn unconfirmed_host<'a>(visit: &'a Visit<'_, impl Operations>, draft: &Draft) ->
 }
 
 /// The first of the hosts that is one of those in use.
-fn first_of<'a>(hosts: &'a str, used: [&str; 2]) -> Option<&'a str> {
+pub(crate) fn first_of<'a>(hosts: &'a str, used: [&str; 2]) -> Option<&'a str> {
     hosts.split(' ').find(|host| !host.is_empty() && used.contains(host))
 }
 

@@ -5,7 +5,7 @@
 //! removes both, and a profile that exists is complete.
 
 use futures_util::future::join;
-use mailroom_aws::dynamodb::Created;
+use mailroom_aws::dynamodb::{Created, Table};
 use mailroom_contract::problem::{Problems, read};
 use mailroom_contract::profile::{Described, ProfileBody};
 use mailroom_contract::settings::differing;
@@ -151,14 +151,22 @@ impl Profiles {
         &self,
         profile: &Profile,
     ) -> Result<Option<FlowSchema>, ApiError> {
-        let Some(id) = &profile.settings.flow_schema_id else { return Ok(None) };
-        if let Some(schema) = self.table.flow_schema(id).await? {
-            return Ok(Some(schema));
-        }
-        let problems =
-            Problems::one("flow_schema_id", "names no flow schema; create it first with POST /flow-schemas");
-        Err(ApiError::Conflict(format!("The flow schema {id} does not exist."), problems))
+        require_flow_schema(&self.table, profile).await
     }
+}
+
+/// The flow schema that a profile names, if it names one. Refuses a profile that names an unknown one.
+pub(crate) async fn require_flow_schema(
+    table: &Table,
+    profile: &Profile,
+) -> Result<Option<FlowSchema>, ApiError> {
+    let Some(id) = &profile.settings.flow_schema_id else { return Ok(None) };
+    if let Some(schema) = table.flow_schema(id).await? {
+        return Ok(Some(schema));
+    }
+    let problems =
+        Problems::one("flow_schema_id", "names no flow schema; create it first with POST /flow-schemas");
+    Err(ApiError::Conflict(format!("The flow schema {id} does not exist."), problems))
 }
 
 /// The response to a creation.

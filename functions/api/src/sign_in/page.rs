@@ -9,13 +9,16 @@ pub(crate) enum PageKind {
     Failure,
 }
 
-/// A page with a heading and sentences. All of it is escaped: some comes from a provider.
-pub(crate) fn page(kind: PageKind, heading: &str, sentences: &[&str]) -> String {
+/// A page with a heading and sentences, and a link to where the person goes on, if that is a page of ours. All of it is
+/// escaped: some comes from a provider.
+pub(crate) fn page(kind: PageKind, heading: &str, sentences: &[&str], back: Option<&str>) -> String {
     let (sign, colour) = match kind {
         PageKind::Success => ("✓", "#1a7f37"),
         PageKind::Failure => ("!", "#b3261e"),
     };
     let text: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escaped(sentence))).collect();
+    let back = back.map(|url| format!("<p><a href=\"{}\">Back to your mailbox</a></p>\n", escaped(url)));
+    let text = text + &back.unwrap_or_default();
     let heading = escaped(heading);
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -53,8 +56,9 @@ mod tests {
 
     #[test]
     fn whatever_a_provider_says_is_text() {
-        let page = page(PageKind::Failure, "No", &["<script>alert('a')</script> \"&\""]);
+        let page = page(PageKind::Failure, "No", &["<script>alert('a')</script> \"&\""], Some("/a?b&c"));
+        assert!(page.contains("<a href=\"/a?b&amp;c\">"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(&#39;a&#39;)&lt;/script&gt; &quot;&amp;&quot;"), "{page}");
-        assert_eq!(page.matches("<p>").count(), 1);
+        assert_eq!(page.matches("<p>").count(), 2);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     TooLate,
     /// The profile was deleted, or its settings changed.
     Changed,
+    /// The connect link was used or withdrawn after the sign-in began.
+    LinkUsed,
     /// The provider redirected back with an error (RFC 6749 §4.1.2.1).
     Denied(String),
     /// The code could not be exchanged for a usable sign-in.
@@ -41,8 +43,8 @@ pub(crate) fn words(error: &str, said: &str) -> String {
     if said.is_empty() { error } else { format!("{error}: {said}") }
 }
 
-/// The page that says why, and what to do.
-pub(crate) fn refused(refusal: &Refusal) -> Response {
+/// The page that says why, and what to do; with a link `back`, if there is a page to begin again on.
+pub(crate) fn refused(refusal: &Refusal, back: Option<&str>) -> Response {
     const AGAIN: &str = "Start the sign-in again.";
     let mut status = 400;
     let (sentence, advice) = match refusal {
@@ -58,6 +60,11 @@ pub(crate) fn refused(refusal: &Refusal) -> Response {
         Refusal::Changed => {
             ("The profile was changed or deleted after the sign-in started.".to_owned(), AGAIN)
         }
+        Refusal::LinkUsed => (
+            "The link that this sign-in began with does not count any more: it was used or withdrawn."
+                .to_owned(),
+            "Ask whoever gave it to you for another one.",
+        ),
         Refusal::Denied(words) if words.starts_with("access_denied") => (
             format!("Access was not granted ({words})."),
             "To let Mailroom use the mailbox, start again and allow it.",
@@ -73,7 +80,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Response {
             ("Mailroom cannot reach its storage at the moment.".to_owned(), AGAIN)
         }
     };
-    Response::page(status, page(PageKind::Failure, "Not signed in", &[&sentence, advice]))
+    Response::page(status, page(PageKind::Failure, "Not signed in", &[&sentence, advice], back))
 }
 
 fn of_provider(error: &SignInError) -> (String, &'static str) {

@@ -24,6 +24,10 @@ pub enum Page {
     DeleteProfile,
     /// Polls a profile now.
     PollNow,
+    /// Answers whether messages that are held back are handed over.
+    AnswerHeldBack,
+    /// Tries a message that cannot be read.
+    RetryQuarantined,
     /// Lets a profile listen, or pauses it.
     SetListen,
     /// Begins a sign-in for a profile.
@@ -34,6 +38,14 @@ pub enum Page {
     ResendMessage,
     /// Cancels a message that is queued.
     CancelMessage,
+    /// Shows the connect links, and the form for a new one.
+    ConnectLinks,
+    /// Takes that form.
+    CreateConnectLink,
+    /// Withdraws a connect link.
+    WithdrawConnectLink,
+    /// Makes a connect link for a profile.
+    ConnectProfile,
     /// Shows all flow schemas.
     FlowSchemas,
     /// Shows the form for a new flow schema.
@@ -51,7 +63,7 @@ pub enum Page {
 }
 
 /// All routes of the console.
-pub const CONSOLE_ROUTES: [Route<Page>; 21] = [
+pub const CONSOLE_ROUTES: [Route<Page>; 27] = [
     route(Page::Mailboxes, Method::Get, "/console"),
     route(Page::NewProfile, Method::Get, "/console/profiles/new"),
     route(Page::CreateProfile, Method::Post, "/console/profiles/new"),
@@ -61,11 +73,17 @@ pub const CONSOLE_ROUTES: [Route<Page>; 21] = [
     route(Page::ConfirmDeletion, Method::Get, "/console/profiles/{id}/delete"),
     route(Page::DeleteProfile, Method::Post, "/console/profiles/{id}/delete"),
     route(Page::PollNow, Method::Post, "/console/profiles/{id}/fetch"),
+    route(Page::AnswerHeldBack, Method::Post, "/console/profiles/{id}/held-back"),
+    route(Page::RetryQuarantined, Method::Post, "/console/profiles/{id}/quarantine/{message}/retry"),
     route(Page::SetListen, Method::Post, "/console/profiles/{id}/listen"),
     route(Page::SignIn, Method::Post, "/console/profiles/{id}/authorize"),
     route(Page::SignOut, Method::Post, "/console/profiles/{id}/sign-out"),
     route(Page::ResendMessage, Method::Post, "/console/profiles/{id}/messages/{message}/resend"),
     route(Page::CancelMessage, Method::Post, "/console/profiles/{id}/messages/{message}/cancel"),
+    route(Page::ConnectProfile, Method::Post, "/console/profiles/{id}/connect-link"),
+    route(Page::ConnectLinks, Method::Get, "/console/connect-links"),
+    route(Page::CreateConnectLink, Method::Post, "/console/connect-links"),
+    route(Page::WithdrawConnectLink, Method::Post, "/console/connect-links/{id}/withdraw"),
     route(Page::FlowSchemas, Method::Get, "/console/flow-schemas"),
     route(Page::NewFlowSchema, Method::Get, "/console/new-flow-schema"),
     route(Page::CreateFlowSchema, Method::Post, "/console/new-flow-schema"),

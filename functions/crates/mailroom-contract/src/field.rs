@@ -60,7 +60,7 @@ fn number<V: IntoValue>(
     })
 }
 
-fn wrong_kind<V: IntoValue>(
+pub(crate) fn wrong_kind<V: IntoValue>(
     actual: deserr::Value<V>,
     accepted: &[ValueKind],
     location: ValuePointerRef<'_>,
@@ -70,7 +70,7 @@ fn wrong_kind<V: IntoValue>(
 }
 
 /// A text of `chars` characters without control characters, of which at least one is not a blank.
-fn line(text: String, chars: RangeInclusive<usize>) -> Result<String, String> {
+pub(crate) fn line(text: String, chars: RangeInclusive<usize>) -> Result<String, String> {
     let (least, most) = (*chars.start(), *chars.end());
     if !chars.contains(&text.chars().count()) {
         return Err(format!("must have {least} to {most} characters"));

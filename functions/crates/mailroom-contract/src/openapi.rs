@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use crate::autoconfig::{AutoconfigBody, AutoconfigView, ProviderList};
+use crate::connect_link::{ConnectLinkBody, ConnectLinkPage, ConnectLinkView};
 use crate::connection_test::{Accepted, Alive, TestReport};
 use crate::flow_schema::{FlowBody, FlowPage, FlowView, NewFlowBody};
 use crate::message::{AcceptedMessage, MessageBody, MessagePage, MessageState, MessageView};
@@ -19,6 +20,7 @@ use crate::poll::FetchBody;
 use crate::problem::FieldError;
 use crate::profile::ProfileBody;
 use crate::profile_view::{ProfilePage, ProfileView};
+use crate::quarantine::QuarantineView;
 use crate::route::{Operation, ROUTES, Route};
 use crate::sign_in::{SignInBegun, SignedOut};
 use crate::upload::{UploadBody, UploadView};
@@ -43,6 +45,10 @@ use crate::upload::{UploadBody, UploadView};
     AutoconfigBody,
     AutoconfigView,
     ProviderList,
+    ConnectLinkBody,
+    ConnectLinkView,
+    ConnectLinkPage,
+    QuarantineView,
     SignInBegun,
     SignedOut,
     Accepted,
@@ -265,6 +271,7 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
             "Whether the messages that are stored of it are deleted too.",
             &json!({"type": "boolean", "default": false}),
         )],
+        Operation::ListConnectLinks => vec![limit, cursor("^[0-7][0-9A-HJKMNP-TV-Z]{25}$")],
         Operation::ListFlowSchemas => vec![limit, cursor("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")],
         Operation::ListMessages => vec![
             limit,
@@ -289,11 +296,15 @@ fn query_parameters(operation: Operation) -> Vec<Value> {
         | Operation::TestSettings
         | Operation::FindSettings
         | Operation::ListProviders
+        | Operation::CreateConnectLink
+        | Operation::DeleteConnectLink
         | Operation::GetProfile
         | Operation::PutProfile
         | Operation::PatchProfile
         | Operation::TestProfile
         | Operation::FetchProfile
+        | Operation::ListQuarantine
+        | Operation::RetryQuarantined
         | Operation::AuthorizeProfile
         | Operation::DeleteAuthorization
         | Operation::SendMessage
@@ -324,9 +335,14 @@ fn success_headers(operation: Operation) -> Option<Value> {
         | Operation::TestSettings
         | Operation::FindSettings
         | Operation::ListProviders
+        | Operation::CreateConnectLink
+        | Operation::ListConnectLinks
+        | Operation::DeleteConnectLink
         | Operation::DeleteProfile
         | Operation::TestProfile
         | Operation::FetchProfile
+        | Operation::ListQuarantine
+        | Operation::RetryQuarantined
         | Operation::AuthorizeProfile
         | Operation::DeleteAuthorization
         | Operation::StartSignIn

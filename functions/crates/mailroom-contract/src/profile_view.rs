@@ -173,6 +173,26 @@ pub struct StatusView {
     pub warnings: Vec<WarningView>,
     /// The messages that started no flow because they were read elsewhere before the poll. Empty with `include_seen`.
     pub skipped_seen: SkippedSeenView,
+    /// The sign-in of the person whose mailbox it is; null: nobody is signed in.
+    pub signed_in: Option<SignedInView>,
+}
+
+/// A person's sign-in at the OAuth2 provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignIn)]
+pub struct SignedInView {
+    /// When the person signed in.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub since: OffsetDateTime,
+    /// When the sign-in was last used to get access. Providers forget one that nobody uses.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub refreshed_at: OffsetDateTime,
+    /// When it ends whatever happens, where the provider says so.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 /// Messages that started no flow because they were read elsewhere before the poll.
@@ -426,6 +446,11 @@ impl StatusView {
                 count: profile.skipped_seen.count,
                 last_at: profile.skipped_seen.last_at,
             },
+            signed_in: profile.authorization.as_ref().map(|authorization| SignedInView {
+                since: authorization.since,
+                refreshed_at: authorization.refreshed_at,
+                expires_at: authorization.expires_at,
+            }),
         }
     }
 }

@@ -59,6 +59,10 @@ pub enum Operation {
     TestProfile,
     /// Polls a profile now.
     FetchProfile,
+    /// Returns the messages of a profile that cannot be read.
+    ListQuarantine,
+    /// Tries one of them now.
+    RetryQuarantined,
     /// Begins a sign-in for a profile.
     AuthorizeProfile,
     /// Signs a profile out.
@@ -83,6 +87,12 @@ pub enum Operation {
     FindSettings,
     /// Returns the providers that are known.
     ListProviders,
+    /// Makes a link with which the owner of a mailbox connects it.
+    CreateConnectLink,
+    /// Returns a page of the links.
+    ListConnectLinks,
+    /// Withdraws a link.
+    DeleteConnectLink,
     /// Creates a flow schema.
     CreateFlowSchema,
     /// Returns a page of flow schemas.
@@ -134,7 +144,9 @@ impl Operation {
         match self {
             Self::ListProfiles
             | Self::GetProfile
+            | Self::ListQuarantine
             | Self::ListProviders
+            | Self::ListConnectLinks
             | Self::ListFlowSchemas
             | Self::GetFlowSchema => &[Right::Read],
             Self::CreateProfile
@@ -145,8 +157,11 @@ impl Operation {
             | Self::DeleteProfile
             | Self::TestProfile
             | Self::FetchProfile
+            | Self::RetryQuarantined
             | Self::AuthorizeProfile
             | Self::DeleteAuthorization
+            | Self::CreateConnectLink
+            | Self::DeleteConnectLink
             | Self::CreateFlowSchema
             | Self::PutFlowSchema
             | Self::DeleteFlowSchema => &[Right::Write],
@@ -179,16 +194,21 @@ pub(crate) const fn route<T: Copy>(operation: T, method: Method, path: &'static 
 }
 
 /// All routes. If two match a path, the first is used.
-pub const ROUTES: [Route; 29] = [
+pub const ROUTES: [Route; 34] = [
     route(Operation::CreateProfile, Method::Post, "/profiles"),
     route(Operation::ListProfiles, Method::Get, "/profiles"),
     route(Operation::TestSettings, Method::Post, "/profiles/test"),
+    route(Operation::CreateConnectLink, Method::Post, "/profiles/connect-links"),
+    route(Operation::ListConnectLinks, Method::Get, "/profiles/connect-links"),
+    route(Operation::DeleteConnectLink, Method::Delete, "/profiles/connect-links/{id}"),
     route(Operation::GetProfile, Method::Get, "/profiles/{id}"),
     route(Operation::PutProfile, Method::Put, "/profiles/{id}"),
     route(Operation::PatchProfile, Method::Patch, "/profiles/{id}"),
     route(Operation::DeleteProfile, Method::Delete, "/profiles/{id}"),
     route(Operation::TestProfile, Method::Post, "/profiles/{id}/test"),
     route(Operation::FetchProfile, Method::Post, "/profiles/{id}/fetch"),
+    route(Operation::ListQuarantine, Method::Get, "/profiles/{id}/quarantine"),
+    route(Operation::RetryQuarantined, Method::Post, "/profiles/{id}/quarantine/{message}/retry"),
     route(Operation::AuthorizeProfile, Method::Post, "/profiles/{id}/authorize"),
     route(Operation::DeleteAuthorization, Method::Delete, "/profiles/{id}/authorization"),
     route(Operation::StartSignIn, Method::Get, "/oauth2/start"),

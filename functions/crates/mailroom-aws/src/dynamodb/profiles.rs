@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, DeleteRequest, Put, Transa
 use futures_util::stream::{self, TryStreamExt as _};
 use mailroom_core::edit::{Edit, Place};
 use mailroom_core::health::ProfileState;
+use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::outbound::ports::IdempotencyKey;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::{Profile, ProfileId, RefreshInterval};
@@ -267,6 +268,33 @@ impl Table {
                 .expression_attribute_values(":one", number(1)),
         };
         update.send().await.map_err(update_failed)?;
+        Ok(())
+    }
+
+    /// Has a message that cannot be read tried in the next poll. `place` is where the profile's list has it.
+    ///
+    /// # Errors
+    /// [`PortError::Lost`] when the list has changed, or a run that has the profile is about to write it.
+    pub async fn retry_deferred(
+        &self,
+        id: ProfileId,
+        place: usize,
+        entry: &Deferred,
+        now: OffsetDateTime,
+    ) -> Result<(), PortError> {
+        let member = |name: &str| format!("deferred_messages[{place}].{name}");
+        let (uid, tries, due_at) = (member("uid"), member("tries"), member("due_at"));
+        self.update_item(id)
+            .update_expression(format!("SET {due_at} = :now"))
+            .condition_expression(format!(
+                "{uid} = :uid AND {tries} = :tries AND (attribute_not_exists(lease_until) OR lease_until < :now)"
+            ))
+            .expression_attribute_values(":uid", number(entry.message.uid.get()))
+            .expression_attribute_values(":tries", number(entry.tries))
+            .expression_attribute_values(":now", number(millis(now)))
+            .send()
+            .await
+            .map_err(update_failed)?;
         Ok(())
     }
 

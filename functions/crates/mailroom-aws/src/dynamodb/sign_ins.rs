@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::ProfileId;
 use time::{Duration, OffsetDateTime};
+use ulid::Ulid;
 
 use super::attribute::millis;
 use super::table::{Item, Table, number, text};
@@ -25,6 +26,8 @@ pub struct SignIn {
     pub consent_url: String,
     /// When it is too late.
     pub expires_at: OffsetDateTime,
+    /// The connect link whose page it was begun on, and leads back to.
+    pub connect_link: Option<Ulid>,
 }
 
 fn key(key: &str) -> Item {
@@ -40,6 +43,10 @@ impl SignIn {
             settings: text("settings")?.clone(),
             consent_url: text("consent_url")?.clone(),
             expires_at: OffsetDateTime::from_unix_timestamp_nanos(i128::from(expires_at) * 1_000_000).ok()?,
+            connect_link: match text("connect_link") {
+                Some(id) => Some(Ulid::from_string(id).ok()?),
+                None => None,
+            },
         })
     }
 }
@@ -52,11 +59,12 @@ impl Table {
     pub async fn begin_sign_in(&self, id: &str, sign_in: &SignIn) -> Result<(), PortError> {
         // The table forgets it by itself, some time after its end.
         let forgotten_at = (sign_in.expires_at + Duration::HOUR).unix_timestamp();
-        self.client()
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(key(id)))
-            .item("profile_id", text(sign_in.profile.to_string()))
+        let put = self.client().put_item().table_name(&self.name).set_item(Some(key(id)));
+        let put = match sign_in.connect_link {
+            Some(link) => put.item("connect_link", text(link.to_string())),
+            None => put,
+        };
+        put.item("profile_id", text(sign_in.profile.to_string()))
             .item("settings", text(&sign_in.settings))
             .item("consent_url", text(&sign_in.consent_url))
             .item("ends_at", number(millis(sign_in.expires_at)))

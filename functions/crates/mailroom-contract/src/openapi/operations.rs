@@ -128,6 +128,27 @@ pub(super) fn words(operation: Operation) -> Words {
             success: ("202", "It will be polled within moments.", Some("Accepted")),
             problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
         },
+        Operation::ListQuarantine => Words {
+            id: "listQuarantine",
+            tag: PROFILES,
+            summary: "List messages that cannot be read",
+            description: "Messages that the server lists and does not give, or that crash the function: Mailroom passed them, \
+                so that those behind them go on, and tries them again for seven days. Once a message is read, it has its \
+                job and leaves the list.",
+            body: None,
+            success: ("200", "All of them.", Some("Quarantine")),
+            problems: READ,
+        },
+        Operation::RetryQuarantined => Words {
+            id: "retryQuarantined",
+            tag: PROFILES,
+            summary: "Try a message that cannot be read",
+            description: "Has the mailbox polled now, and the message tried in that poll. Answers before it: read the list a \
+                moment later.",
+            body: None,
+            success: ("202", "It will be tried within moments.", Some("Accepted")),
+            problems: &["404", "409", "429", "503"],
+        },
         Operation::AuthorizeProfile => Words {
             id: "authorizeProfile",
             tag: SIGN_IN,
@@ -208,6 +229,35 @@ pub(super) fn words(operation: Operation) -> Words {
             body: None,
             success: ("200", "All of them.", Some("ProviderList")),
             problems: OPEN,
+        },
+        Operation::CreateConnectLink => Words {
+            id: "createConnectLink",
+            tag: PROFILES,
+            summary: "Make a connect link",
+            description: "The address of a page on which the owner of a mailbox connects it: by password, which nobody else \
+                sees, or by signing in at the provider. It counts once, for seven days; a try that fails does not use it up. \
+                The answer alone has the address: only its digest is stored.",
+            body: Some(Body::Required("NewConnectLink")),
+            success: ("201", "Made.", Some("ConnectLink")),
+            problems: &["400", "404", "409", "413", "415", "422", "429", "503"],
+        },
+        Operation::ListConnectLinks => Words {
+            id: "listConnectLinks",
+            tag: PROFILES,
+            summary: "List connect links",
+            description: "Newest first, without their addresses.",
+            body: None,
+            success: ("200", "A page of the list.", Some("ConnectLinkPage")),
+            problems: LIST,
+        },
+        Operation::DeleteConnectLink => Words {
+            id: "deleteConnectLink",
+            tag: PROFILES,
+            summary: "Withdraw a connect link",
+            description: "From then on its page says that it does not count. What was connected with it stays.",
+            body: None,
+            success: ("204", "Withdrawn.", None),
+            problems: READ,
         },
         Operation::ListMessages => Words {
             id: "listMessages",

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// The schemas of what comes in.
-const REQUESTS: [&str; 14] = [
+const REQUESTS: [&str; 15] = [
     "Profile",
     "Auth",
     "SmtpAuth",
@@ -18,6 +18,7 @@ const REQUESTS: [&str; 14] = [
     "NewUpload",
     "AutoconfigRequest",
     "FetchBody",
+    "NewConnectLink",
 ];
 
 /// Adds what the types alone cannot say.
@@ -60,6 +61,7 @@ pub(super) fn refine(schemas: &mut Value) {
     schemas.insert("TestPatch".to_owned(), test_patch_schema(patch.clone()));
     schemas.insert("ProfilePatch".to_owned(), patch);
     schemas.insert("AfterFetchPatch".to_owned(), after_fetch_patch_schema());
+    refer_connect_link(schemas);
 }
 
 /// A message is for someone, and has something in it; a file comes from one place.
@@ -189,9 +191,23 @@ fn inner_patch_schema(whole: Value) -> Value {
 /// Has a member that may be null refer to another schema.
 fn refer(schema: &mut Value, member: &str, target: &str) {
     if let Some(member) = schema.pointer_mut(&format!("/properties/{member}")) {
-        let description = member.get("description").cloned().unwrap_or_default();
+        let whole = member.get("description").or_else(|| member.pointer("/oneOf/0/description"));
+        let description = whole.cloned().unwrap_or_default();
         let target = json!({"$ref": format!("#/components/schemas/{target}")});
         *member = json!({"description": description, "oneOf": [{"type": "null"}, target]});
+    }
+}
+
+/// A connect link presets settings as a patch changes them, or is for a profile that there is.
+fn refer_connect_link(schemas: &mut Map<String, Value>) {
+    // It is a patch in the document.
+    schemas.remove("PresetSettings");
+    let Some(link) = schemas.get_mut("NewConnectLink") else { return };
+    refer(link, "settings", "ProfilePatch");
+    if let Value::Object(members) = link {
+        let of = |name: &str, kind: &str, other: &str| json!({"required": [name], "properties": {name: {"type": kind}, other: {"type": "null"}}});
+        let ways = [of("settings", "object", "profile_id"), of("profile_id", "string", "settings")];
+        members.insert("oneOf".to_owned(), json!(ways));
     }
 }
 
