@@ -2,9 +2,11 @@
 
 mod adding;
 mod closed;
+mod connecting;
 mod editing;
 mod looks;
 mod many;
+mod quarantine;
 
 use mailroom_tests::browser::Browser;
 use mailroom_tests::secret_scan;

@@ -4,6 +4,7 @@ use mailroom_core::health::ProfileState;
 use mailroom_core::profile::ProfileId;
 use mailroom_tests::browser::Browser;
 use mailroom_tests::openid::Mechanism;
+use mailroom_tests::scripted_imap::{Script, ScriptedImap};
 use mailroom_tests::secret_scan;
 use mailroom_tests::world::{World, message};
 use serde_json::json;
@@ -191,4 +192,56 @@ fn without_scripts_everything_works_by_forms_alone() {
     assert!(shown("[name='plain.password']") && !shown("[name='oauth2.client_id']"));
     browser.click("[value=oauth2]");
     assert!(!shown("[name='plain.password']") && shown("[name='oauth2.client_id']"));
+}
+
+#[test]
+fn a_server_on_starttls_is_added_by_the_form() {
+    let world = World::for_browsers();
+    let browser = Browser::start(world.handle());
+    browser.open(&page(&world, "/profiles/new"));
+    fill_in(&world, &browser, "Encrypted later");
+    browser.fill("[name=imap_port]", &world.servers().dovecot().ports().imap.to_string());
+    // Without a word of it, TLS is expected from the first byte.
+    browser.click("button[value=test]");
+    browser.wait_for("Does not work");
+    browser.click("summary");
+    let _ = browser.script("document.querySelector('[name=imap_security]').value = 'starttls'");
+    browser.click("button[value=test]");
+    browser.wait_for("Logged in.");
+    browser.click("button[value=save]");
+    browser.wait_for("Saved. Mailroom uses the settings");
+    let id = browser.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    world.deliver(&message("After STARTTLS"));
+    world.poll();
+    let profile = ProfileId::parse(&id).unwrap();
+    assert_eq!(world.status(profile).state, ProfileState::Ok, "{:?}", world.status(profile));
+}
+
+#[test]
+fn a_found_host_of_another_domain_is_sent_no_password_before_it_is_confirmed() {
+    let world = World::for_browsers();
+    let browser = Browser::start(world.handle());
+    let script = Script::with(&[b"Subject: hello\r\n\r\nHello\r\n"]);
+    let found = ScriptedImap::start(world.handle(), world.servers().certificates(), script);
+    browser.open(&page(&world, "/profiles/new"));
+    fill_in(&world, &browser, "Found");
+    browser.fill("[name=imap_port]", &found.address().port().to_string());
+    // As the search says it of a host that neither the address's domain nor a known provider names.
+    let _ = browser.script(
+        "const found = document.createElement('input');
+         found.name = 'unconfirmed'; found.type = 'hidden'; found.value = '127.0.0.1';
+         document.querySelector('#profile').append(found);",
+    );
+    for press in ["test", "save"] {
+        browser.fill("[name='plain.password']", world.password());
+        browser.click(&format!("button[value={press}]"));
+        browser.wait_for("Nothing proves that 127.0.0.1 is this mailbox's server.");
+        assert_eq!(found.commands(), Vec::<String>::new());
+        assert!(!found.was_told(world.password()));
+    }
+    browser.fill("[name='plain.password']", world.password());
+    browser.click("#confirmed");
+    browser.click("button[value=test]");
+    browser.wait_for("Logged in.");
+    assert!(found.was_told(world.password()));
 }

@@ -116,6 +116,8 @@ fn every_page_is_accessible_in_both_themes_and_asks_nobody_else() {
     look("flow-schemas");
     open("/flow-schemas/add-to-queue", "Where it is used");
     look("flow-schema");
+    of_links(&world, &browser, &look);
+    open("/flow-schemas/add-to-queue", "Where it is used");
     // The checks see what is missing.
     let _ = browser.script("document.querySelector('label[for=name]').remove()");
     assert!(axe.violations(&browser).iter().any(|one| one.contains("label")), "axe sees nothing");
@@ -133,6 +135,25 @@ fn every_page_is_accessible_in_both_themes_and_asks_nobody_else() {
     assert!(!browser.url().starts_with(&world.public_url()), "{}", browser.url());
     let wrong = wrong.into_inner();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn of_links(world: &World, browser: &Browser, look: &impl Fn(&str)) {
+    let link = json!({"settings": {"flow_schema_id": "add-to-queue", "name": "Sales"}, "contact": "Bob, bob@example.org"});
+    let made = world.api().post("/profiles/connect-links", &link).expect(201).body;
+    browser.open(&page(world, "/connect-links"));
+    browser.wait_for("For a new mailbox");
+    browser.click("summary");
+    look("connect-links");
+    browser.open(made["url"].as_str().unwrap());
+    browser.wait_for("Bob, bob@example.org asks you");
+    look("connect");
+    browser.fill("#address", "ann@gmail.com");
+    browser.click("button[value=find]");
+    browser.wait_for("This is a mailbox at Gmail.");
+    look("connect-found");
+    browser.click("button[value=connect]");
+    browser.wait_for("Password is required");
+    look("connect-wrong");
 }
 
 fn of_one_profile(world: &World, browser: &Browser, id: &str, look: &impl Fn(&str)) {
