@@ -233,12 +233,14 @@ fn fetch(
                     return "NO [SERVERBUG] Internal error occurred".to_owned();
                 }
                 Some(Poison::CutsListing) if command.contains("RFC822.SIZE") => said.then = Then::Closes,
+                Some(Poison::Hidden) if command.contains("RFC822.SIZE") => {}
                 _ => list(message, number, said),
             },
             Some((_, section)) => match message.letter.poison {
                 Some(Poison::Refused | Poison::BreaksListing) => {
                     return "NO [SERVERBUG] Internal error occurred".to_owned();
                 }
+                Some(Poison::Hidden) => {}
                 poison => body(message, number, section, poison, said),
             },
         }
@@ -290,7 +292,7 @@ fn body(message: &Stored, number: usize, section: &str, poison: Option<Poison>, 
     let then = match poison {
         Some(Poison::Cuts | Poison::CutsListing) => Then::Closes,
         Some(Poison::Hangs) => Then::Hangs,
-        Some(Poison::Refused | Poison::BreaksListing) | None => Then::Goes,
+        Some(Poison::Refused | Poison::BreaksListing | Poison::Hidden) | None => Then::Goes,
     };
     if then == Then::Goes {
         said.bytes.extend_from_slice(bytes);

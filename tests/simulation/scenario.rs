@@ -56,6 +56,8 @@ pub(crate) enum Poison {
     BreaksListing,
     /// The server closes the connection at each listing that it is in.
     CutsListing,
+    /// The server counts it and finds it, and neither lists nor gives it.
+    Hidden,
 }
 
 /// A message that arrives.
@@ -262,7 +264,7 @@ fn letter(random: &mut Random, content: u32) -> Letter {
         0 => Some(Poison::Cuts),
         1 => Some(Poison::Refused),
         2 => Some(Poison::Hangs),
-        3 => Some(random.pick(&[Poison::BreaksListing, Poison::CutsListing])),
+        3 => Some(random.pick(&[Poison::BreaksListing, Poison::CutsListing, Poison::Hidden])),
         _ => None,
     };
     Letter { content, bytes, poison }

@@ -3,7 +3,8 @@
 //! Exchange Online lists a message minutes late, while it is scanned, or never. The cursor must not pass it in silence.
 //! Messages are numbered without gaps (RFC 9051 §2.3.1.2), so that where two neighbours of a listing have adjacent numbers
 //! nothing is between them, though UIDs are missing. Elsewhere the server is asked once more, and to search. What may be
-//! hidden behind the last message listed is not passed, so that an idle check asks no more than before.
+//! hidden behind the last message listed is not passed. The server is asked for it where EXISTS counts more messages than
+//! the last one's number, and once an hour where no number shows whether it does.
 
 use time::OffsetDateTime;
 
@@ -80,6 +81,14 @@ impl Listing {
             note(before, to);
         }
         doubt
+    }
+
+    /// Whether there are messages behind the last one of the listing, which shows the end of a mailbox with `exists`
+    /// messages; `None` where no number tells.
+    #[must_use]
+    pub fn hides_the_end(&self, exists: u32) -> Option<bool> {
+        let last = self.messages.last().map_or(self.below, |last| last.number);
+        last.map(|last| last < exists)
     }
 
     /// Takes over what the server said when it was asked again.

@@ -38,7 +38,7 @@ pub struct MailboxState {
 
 impl MailboxState {
     /// The highest UID that a message may have; `None` where it has to be looked up.
-    fn highest(&self) -> Option<u32> {
+    pub(crate) fn highest(&self) -> Option<u32> {
         match (self.uid_next, self.last_uid) {
             _ if self.exists == 0 && self.uid_next.is_none() => Some(0),
             (Some(next), _) => Some(next.get() - 1),
@@ -61,6 +61,8 @@ pub struct Selection {
     /// The earliest arrival among the messages that are deferred or held back. Where UIDs lose their meaning, they are
     /// found again by it.
     pub deferred_since: Option<OffsetDateTime>,
+    /// Whether to ask for messages behind the last one listed though nothing shows that there are any.
+    pub searches_end: bool,
 }
 
 /// What a poll has to do.
@@ -132,10 +134,11 @@ impl Work {
 }
 
 impl Selection {
-    /// What `profile` wants.
+    /// What `profile` wants of a poll at `now`.
     #[must_use]
-    pub fn of(profile: &Profile) -> Self {
+    pub fn of(profile: &Profile, now: OffsetDateTime) -> Self {
         Self {
+            searches_end: is_first_poll_of_an_hour(profile, now),
             start_from: profile.settings.start_from,
             listens_since: profile.listens_since.unwrap_or(profile.created_at),
             include_seen: profile.settings.include_seen,
@@ -163,6 +166,14 @@ impl Selection {
     fn looked_up_since(&self) -> OffsetDateTime {
         self.start_point().saturating_sub(CLOCK_SKEW)
     }
+}
+
+/// Whether this is the first poll of an hour since the profile was made, so that not all mailboxes of a server have theirs
+/// at once.
+fn is_first_poll_of_an_hour(profile: &Profile, now: OffsetDateTime) -> bool {
+    const HOUR: i64 = 3600;
+    let age = (now - profile.created_at).whole_seconds();
+    age.rem_euclid(HOUR) < i64::from(profile.settings.refresh_interval.seconds())
 }
 
 /// Whether to list a mailbox together with opening it, and above which UID.
@@ -338,6 +349,13 @@ pub fn plan(
     }
     if let Some(last_hidden) = listing.hidden.iter().flatten().max() {
         end.last_uid = end.last_uid.max(last_hidden.get());
+    }
+    if listing.hidden.is_none() && !more && end.last_uid < highest && state.exists > 0 {
+        let hides_the_end = listing.hides_the_end(state.exists).unwrap_or(wanted.searches_end);
+        if hides_the_end {
+            let above = listing.doubt(start.last_uid, end.last_uid).map_or(end.last_uid, |(above, _)| above);
+            return Plan::ListAgain(above, highest);
+        }
     }
     // An object id alone is not worth a write.
     let at_end = |cursor: &Cursor| *cursor == Cursor { mailbox_id: cursor.mailbox_id, ..end };

@@ -2,12 +2,18 @@
 
 mod model;
 
+use std::num::NonZeroU16;
+
 use time::macros::{date, datetime};
 use time::{Duration, OffsetDateTime};
+use ulid::Ulid;
 
 use super::*;
+use crate::flow::FlowSchemaId;
 use crate::inbound::cursor::UidValidity;
 use crate::inbound::listing::Relisted;
+use crate::profile::{Auth, ProfileId, RefreshInterval, Settings};
+use crate::server::{Host, Security, Server};
 
 const T0: OffsetDateTime = datetime!(2026-11-01 00:00 UTC);
 
@@ -47,7 +53,20 @@ fn wanted(start_from: StartFrom) -> Selection {
         include_seen: false,
         max_message_bytes: 10_000,
         deferred_since: None,
+        searches_end: false,
     }
+}
+
+fn profile_with_interval(seconds: u32) -> Profile {
+    let server = Server {
+        host: Host::parse("imap.example.com").unwrap(),
+        port: NonZeroU16::new(993).unwrap(),
+        security: Security::Tls,
+    };
+    let (auth, flow) = (Auth::Plain { login: "ann".to_owned() }, FlowSchemaId::parse("flow").unwrap());
+    let refresh_interval = RefreshInterval::from_seconds(seconds).unwrap();
+    let settings = Settings { refresh_interval, ..Settings::listening("Support", server, auth, flow) };
+    Profile::new(ProfileId::new(Ulid::from(7)), settings, T0)
 }
 
 fn at(validity: u32, last_uid: u32) -> Cursor {
@@ -193,11 +212,42 @@ fn the_cursor_passes_no_message_in_silence_that_the_server_does_not_list() {
 }
 
 #[test]
-fn what_is_hidden_at_the_end_is_not_passed() {
-    let cursor = at(14, 5720);
-    let plan =
-        plan(Some(&cursor), &state(14, 5725, 4), Some(&listing(5720, &[])), &wanted(StartFrom::All), later());
-    assert_eq!(plan, Plan::Idle);
+fn what_is_hidden_at_the_end_is_not_passed_and_asked_for_where_exists_shows_it() {
+    let (cursor, opened, all) = (at(14, 5720), state(14, 5725, 4), wanted(StartFrom::All));
+    let plan_with =
+        |window: &Listing, all: &Selection| plan(Some(&cursor), &opened, Some(window), all, later());
+    let numbered = |numbers: &[(u32, u32)]| Listing {
+        below: None,
+        messages: numbers.iter().map(|(n, number)| Listed { number: Some(*number), ..listed(*n) }).collect(),
+        ..listing(5720, &[])
+    };
+    // All that EXISTS counts is listed: the last UIDs are of messages that were deleted.
+    let Plan::Work(work) = plan_with(&numbered(&[(5721, 4)]), &all) else { panic!("no work") };
+    assert_eq!(work.end.last_uid, 5721);
+    // One is not, at the end.
+    let mut window = numbered(&[(5721, 3)]);
+    assert_eq!(plan_with(&window, &all), Plan::ListAgain(5721, 5724));
+    window.complete(Relisted { messages: Vec::new(), found: vec![uid(5724)], unsearched: false });
+    let Plan::Work(work) = plan_with(&window, &all) else { panic!("no work") };
+    assert_eq!((work.hidden, work.end.last_uid), (vec![uid(5724)], 5724));
+    // No number tells.
+    let mut window = numbered(&[]);
+    assert_eq!(plan_with(&window, &all), Plan::Idle);
+    let hourly = Selection { searches_end: true, ..all };
+    assert_eq!(plan_with(&window, &hourly), Plan::ListAgain(5720, 5724));
+    window.complete(Relisted { messages: Vec::new(), found: Vec::new(), unsearched: false });
+    assert_eq!(plan_with(&window, &hourly), Plan::Idle);
+}
+
+#[test]
+fn about_one_poll_of_an_hour_searches_the_end() {
+    for (seconds, least, most) in [(60, 24, 24), (300, 24, 24), (7200, 12, 12)] {
+        let profile = profile_with_interval(seconds);
+        let polls =
+            (0..86_400 / i64::from(seconds)).map(|n| T0 + Duration::seconds(17 + n * i64::from(seconds)));
+        let searches = polls.filter(|at| Selection::of(&profile, *at).searches_end).count();
+        assert!((least..=most).contains(&searches), "{seconds}: {searches}");
+    }
 }
 
 #[test]
