@@ -7,5 +7,6 @@ mod large;
 mod mailbox;
 mod new_mail;
 mod owner_errors;
+mod owner_warnings;
 mod planning;
 mod winmail;
