@@ -8,7 +8,8 @@
 //! `simulate` (one scenario from beginning to end); `sends`, `outbound`, `outbound_ports` and `smtp_server` (the same for
 //! messages that go out); `invariants` (what must hold) and `known` (what does not hold yet);
 //! `shrink` (a failing scenario made small); `retries` (scenarios of their own: when a server is asked again); `flood` (one more: when
-//! a renumbering finds more than is handed over without a question).
+//! a renumbering finds more than is handed over without a question); `crashes` (and these: a crash, and a run that outlives
+//! its lease, with nothing else that goes wrong).
 //!
 //! `MAILROOM_SEED=n` plays one seed and prints its transcript; `MAILROOM_SEEDS=n` plays the first n;
 //! `MAILROOM_STRICT=1` tolerates nothing that is known.
@@ -22,6 +23,7 @@
 )]
 
 mod clock;
+mod crashes;
 mod faults;
 mod flood;
 mod imap_answers;

@@ -225,7 +225,7 @@ impl Profiles for Ports {
     async fn move_cursor(
         &self,
         lease: &Lease,
-        Progress { cursor, deferred, held_back, overdue, skipped_seen, unsearched_at }: Progress<'_>,
+        Progress { cursor, deferred, held_back, overdue, skipped_seen, unsearched_at, repeats_up_to }: Progress<'_>,
         hold: Hold,
     ) -> Result<(), PortError> {
         self.call(Op::MoveCursor, |world| {
@@ -235,6 +235,7 @@ impl Profiles for Ports {
             row.profile.deferred = deferred.iter().copied().map(stored_deferred).collect();
             row.profile.skipped_seen = skipped_seen;
             row.profile.unsearched_at = unsearched_at;
+            row.profile.repeats_up_to = repeats_up_to;
             match held_back {
                 HeldChange::Unchanged => {}
                 HeldChange::Set(held) => row.profile.held_back = Some(*held),

@@ -449,7 +449,7 @@ impl<H: Handover> Store<'_, H> {
             authentication,
             spam,
             supersedes: self.notes.supersedes.clone(),
-            redelivered: self.notes.redelivered,
+            redelivered: self.notes.may_repeat(pending.uid),
             calendar,
             encrypted,
         });

@@ -98,6 +98,7 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Another => SkippedSeen::default(),
         },
         unsearched_at: current.unsearched_at.filter(|_| place != Place::Another),
+        repeats_up_to: current.repeats_up_to.filter(|_| place != Place::Another),
         status: current.status.clone(),
         sending: current.sending.clone(),
         ..wanted

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::conversation::{KnownMessage, KnownMessages, MessageKey};
 use crate::flow::FlowSchemaId;
 use crate::health::{SkippedSeen, Status};
-use crate::inbound::cursor::Cursor;
+use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::deferred::Deferred;
 use crate::inbound::held_back::HeldChange;
 use crate::inbound::job::{Digest, FlowJob, JobId};
@@ -78,6 +78,8 @@ pub struct Progress<'a> {
     pub skipped_seen: SkippedSeen,
     /// When the cursor last passed UIDs that the server neither lists nor searches for.
     pub unsearched_at: Option<OffsetDateTime>,
+    /// The highest UID of a message whose job may have been sent without a note in the ledger.
+    pub repeats_up_to: Option<Uid>,
 }
 
 /// Whether a lease is kept when the cursor moves.

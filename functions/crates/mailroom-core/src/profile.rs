@@ -9,7 +9,7 @@ use crate::address::{EmailAddress, HeaderText};
 use crate::authserv_id::AuthservId;
 use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
-use crate::inbound::cursor::Cursor;
+use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::deferred::Deferred;
 use crate::inbound::held_back::HeldBack;
 use crate::inbound::overdue::OverdueChanges;
@@ -251,6 +251,8 @@ pub struct Profile {
     pub skipped_seen: SkippedSeen,
     /// When its cursor last passed UIDs that the server neither lists nor searches for.
     pub unsearched_at: Option<OffsetDateTime>,
+    /// The highest UID of a message whose job an earlier run may have sent without noting it in the ledger.
+    pub repeats_up_to: Option<Uid>,
     /// What the owner is shown.
     pub status: Status,
     /// An error of sending, as it is stored; see [`Profile::sending_error`].
@@ -278,6 +280,7 @@ impl Profile {
             overdue: None,
             skipped_seen: SkippedSeen::default(),
             unsearched_at: None,
+            repeats_up_to: None,
             status: Status { state, ..Status::default() },
             sending: None,
         }

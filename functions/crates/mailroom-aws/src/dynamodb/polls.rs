@@ -121,7 +121,8 @@ impl Profiles for Table {
     }
 
     async fn move_cursor(&self, lease: &Lease, progress: Progress<'_>, hold: Hold) -> Result<(), PortError> {
-        let Progress { cursor, deferred, held_back, overdue, skipped_seen, unsearched_at } = progress;
+        let Progress { cursor, deferred, held_back, overdue, skipped_seen, unsearched_at, repeats_up_to } =
+            progress;
         let update = self
             .update_item(lease.profile)
             .condition_expression("fence = :fence")
@@ -154,6 +155,10 @@ impl Profiles for Table {
         if let Some(at) = unsearched_at {
             set.push_str(", unsearched_at = :unsearched");
             update = update.expression_attribute_values(":unsearched", number(millis(at)));
+        }
+        if let Some(uid) = repeats_up_to {
+            set.push_str(", repeats_up_to = :repeats");
+            update = update.expression_attribute_values(":repeats", number(uid.get()));
         }
         match held_back {
             HeldChange::Unchanged => {}

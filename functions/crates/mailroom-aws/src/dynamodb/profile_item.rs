@@ -8,6 +8,7 @@ use std::num::NonZeroU16;
 use mailroom_core::address::{EmailAddress, HeaderText};
 use mailroom_core::authserv_id::AuthservId;
 use mailroom_core::flow::FlowSchemaId;
+use mailroom_core::inbound::cursor::Uid;
 use mailroom_core::inbound::schedule::{SHARDS, sort_key};
 use mailroom_core::oauth2::Oauth2;
 use mailroom_core::profile::{
@@ -144,6 +145,8 @@ pub(crate) struct ProfileItem {
     skipped_seen: SkippedSeenItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unsearched_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeats_up_to: Option<u32>,
     status: StatusItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sending: Option<SendingItem>,
@@ -364,6 +367,7 @@ impl From<&Profile> for ProfileItem {
             overdue: profile.overdue.as_ref().map(OverdueItem::from),
             skipped_seen: SkippedSeenItem::from(&profile.skipped_seen),
             unsearched_at: profile.unsearched_at.map(millis),
+            repeats_up_to: profile.repeats_up_to.map(Uid::get),
             status: StatusItem::from(&profile.status),
             sending: profile.sending.as_ref().map(SendingItem::from),
             lease_until: None,
@@ -450,6 +454,7 @@ impl ProfileItem {
             overdue: self.overdue.map(OverdueItem::read).transpose()?,
             skipped_seen: self.skipped_seen.read()?,
             unsearched_at: self.unsearched_at.map(|at| time_of("unsearched_at", at)).transpose()?,
+            repeats_up_to: self.repeats_up_to.and_then(Uid::new),
             status: self.status.read()?,
             sending: self.sending.map(SendingItem::read).transpose()?,
         })

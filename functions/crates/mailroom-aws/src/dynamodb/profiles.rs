@@ -41,7 +41,7 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 15] = [
+const STATE: [&str; 16] = [
     "PK",
     "SK",
     "id",
@@ -52,6 +52,7 @@ const STATE: [&str; 15] = [
     "overdue_changes",
     "skipped_seen",
     "unsearched_at",
+    "repeats_up_to",
     "status",
     "sending",
     "lease_until",
@@ -223,6 +224,7 @@ impl Table {
                     "overdue_changes",
                     "skipped_seen",
                     "unsearched_at",
+                    "repeats_up_to",
                 ]
                 .map(str::to_owned),
             );

@@ -280,7 +280,7 @@ impl Poll {
     /// Plans by the cursor as it is known: before the lease to see whether there is anything to do, under it to do it.
     fn plan(&mut self, moment: Moment) {
         let Some((state, listing)) = &self.mailbox else { return };
-        let selection = Selection::of(&self.profile);
+        let selection = Selection::of(&self.profile, moment.now);
         let plan = plan::plan(self.profile.cursor.as_ref(), state, listing.as_ref(), &selection, moment.now);
         match plan {
             Plan::FindLast => self.state = State::FindLast,
@@ -318,7 +318,7 @@ impl Poll {
             Suspicion::Unreadable if fence / 2 % 2 == 1 => Suspicion::None,
             suspicion @ (Suspicion::None | Suspicion::Unreadable | Suspicion::Crashes) => suspicion,
         };
-        self.repeats = tries > 1;
+        self.note_repeats(&work, tries);
         self.backlog = self.backlog.next(work, Isolation::after(tries));
         if self.queue_found {
             self.next_page(moment);
@@ -330,6 +330,18 @@ impl Poll {
                 let why = "a listening profile names no flow schema".to_owned();
                 self.fail(Failure::Service(PortError::Corrupt(why)), moment);
             }
+        }
+    }
+
+    /// Jobs that an earlier run may have sent are those of messages that are there now. Where the mailbox was renumbered
+    /// since, or a listing leaves one out, it comes later than the first of what is left.
+    fn note_repeats(&mut self, work: &Work, tries: u32) {
+        self.repeats = tries > 1;
+        let carried_over = work.renumbered && self.profile.repeats_up_to.is_some();
+        if self.repeats || carried_over {
+            let unknown = if work.more { u32::MAX } else { work.end.last_uid };
+            let highest = self.mailbox().and_then(MailboxState::highest).unwrap_or(unknown);
+            self.profile.repeats_up_to = Uid::new(highest);
         }
     }
 

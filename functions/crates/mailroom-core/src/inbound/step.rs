@@ -174,8 +174,16 @@ impl Step<'_> {
 pub struct JobNotes {
     /// The job of kind `quarantined` that was handed over in their place.
     pub supersedes: Option<JobId>,
-    /// Whether they may have been handed over before, by a run that crashed.
-    pub redelivered: bool,
+    /// The highest UID of a message that may have been handed over before, by a run that did not note it.
+    pub repeats_up_to: Option<Uid>,
+}
+
+impl JobNotes {
+    /// Whether the job of the message with this UID may have been sent before.
+    #[must_use]
+    pub fn may_repeat(&self, uid: Uid) -> bool {
+        self.repeats_up_to.is_some_and(|up_to| uid <= up_to)
+    }
 }
 
 /// What a step led to.

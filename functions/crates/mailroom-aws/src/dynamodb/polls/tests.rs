@@ -34,7 +34,15 @@ const CURSOR: Cursor = Cursor::new(None, 4711, NOW);
 
 fn progress(deferred: &[Deferred]) -> Progress<'_> {
     let (held_back, skipped_seen) = (HeldChange::Unchanged, SkippedSeen::default());
-    Progress { cursor: &CURSOR, deferred, held_back, overdue: None, skipped_seen, unsearched_at: None }
+    Progress {
+        cursor: &CURSOR,
+        deferred,
+        held_back,
+        overdue: None,
+        skipped_seen,
+        unsearched_at: None,
+        repeats_up_to: None,
+    }
 }
 
 fn deferred() -> Deferred {

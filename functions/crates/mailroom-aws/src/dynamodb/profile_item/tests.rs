@@ -62,6 +62,7 @@ fn profile() -> Profile {
         overdue: None,
         skipped_seen: SkippedSeen::default(),
         unsearched_at: None,
+        repeats_up_to: None,
         status: Status {
             state: ProfileState::Ok,
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
@@ -146,6 +147,7 @@ fn a_profile_comes_back_as_it_was() {
         }),
         skipped_seen: SkippedSeen { count: 12, last_at: Some(datetime!(2026-11-03 12:00 UTC)) },
         unsearched_at: Some(datetime!(2026-11-03 12:00 UTC)),
+        repeats_up_to: Uid::new(4711),
         status: Status {
             state: ProfileState::Misconfigured,
             not_before: Some(datetime!(2026-11-04 0:00 UTC)),
@@ -347,7 +349,7 @@ prop_compose! {
             },
             version, secret_version, authorization: None, created_at, updated_at,
             listens_since: Some(listens_since), cursor, deferred: Vec::new(),
-            held_back: None, overdue: None, skipped_seen: SkippedSeen::default(), unsearched_at: None, status,
+            held_back: None, overdue: None, skipped_seen: SkippedSeen::default(), unsearched_at: None, repeats_up_to: None, status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

@@ -100,7 +100,7 @@ async fn another_mailbox_drops_the_cursor_and_ends_the_run() {
     let expression = body["UpdateExpression"].as_str().unwrap();
     assert!(expression.contains("#status = :status, tries = :none"), "{expression}");
     assert!(
-        expression.ends_with(", lease_until, #cursor, deferred_messages, held_back, overdue_changes, skipped_seen, unsearched_at ADD fence :one"),
+        expression.ends_with(", lease_until, #cursor, deferred_messages, held_back, overdue_changes, skipped_seen, unsearched_at, repeats_up_to ADD fence :one"),
         "{expression}"
     );
 }

@@ -220,7 +220,8 @@ impl Poll {
             isolation => isolation,
         };
         // The present try counts as a crash until its end is known.
-        let notes = JobNotes { supersedes, redelivered: entry.crashes > 1 };
+        let crashed = (entry.crashes > 1).then_some(entry.message.uid);
+        let notes = JobNotes { supersedes, repeats_up_to: self.profile.repeats_up_to.max(crashed) };
         self.begin_page(vec![entry.message], isolation, notes, moment);
     }
 

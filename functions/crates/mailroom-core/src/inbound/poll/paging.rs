@@ -37,7 +37,7 @@ impl Poll {
         } else {
             let isolation = self.backlog.isolation;
             let page = left.iter().take(isolation.page_length(left)).copied().collect();
-            let notes = JobNotes { redelivered: self.repeats, supersedes: None };
+            let notes = JobNotes { repeats_up_to: self.profile.repeats_up_to, supersedes: None };
             self.begin_page(page, isolation, notes, moment);
         }
     }
@@ -64,7 +64,7 @@ impl Poll {
 
     /// What is stored with a move of the cursor to here.
     pub(super) fn progress<'a>(&'a self, cursor: &'a Cursor) -> Progress<'a> {
-        let Profile { deferred, overdue, skipped_seen, unsearched_at, .. } = &self.profile;
+        let Profile { deferred, overdue, skipped_seen, unsearched_at, repeats_up_to, .. } = &self.profile;
         let (cursor, held_back) = (self.own_cursor.as_ref().unwrap_or(cursor), self.held_change());
         Progress {
             cursor,
@@ -73,6 +73,7 @@ impl Poll {
             overdue: overdue.as_ref(),
             skipped_seen: *skipped_seen,
             unsearched_at: *unsearched_at,
+            repeats_up_to: *repeats_up_to,
         }
     }
 

@@ -229,7 +229,7 @@ fn jobs_whose_answer_was_lost_are_sent_again_with_a_word() {
     let mut redelivered = None;
     let watch = |step: &Step<'_>| {
         if let Step::Store(_, notes) = step {
-            redelivered = Some(notes.redelivered);
+            redelivered = Some(notes.may_repeat(uid(1)));
         }
         Fault::Nothing
     };

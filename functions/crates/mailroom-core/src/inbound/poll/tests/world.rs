@@ -300,6 +300,7 @@ impl World {
                 self.profile.deferred = progress.deferred.to_vec();
                 self.profile.skipped_seen = progress.skipped_seen;
                 self.profile.unsearched_at = progress.unsearched_at;
+                self.profile.repeats_up_to = progress.repeats_up_to;
                 self.profile.overdue = progress.overdue.cloned();
                 match progress.held_back {
                     HeldChange::Unchanged => {}
