@@ -1,7 +1,6 @@
 //! A failing scenario made small: faults and happenings that it fails without are left out.
 
 use crate::invariants::Violation;
-use crate::known::known;
 use crate::scenario::Scenario;
 use crate::simulate::Report;
 
@@ -14,12 +13,7 @@ pub(crate) fn smallest(
     violation: &Violation,
     simulate: fn(&Scenario) -> Report,
 ) -> Report {
-    let breaks = |report: &Report| {
-        report
-            .violations
-            .iter()
-            .any(|one| one.is_like(violation) && known(one).is_some() == known(violation).is_some())
-    };
+    let breaks = |report: &Report| report.violations.iter().any(|one| one.is_like(violation));
     let mut smallest = scenario.clone();
     let mut report = simulate(&smallest);
     let mut tries = 0;
