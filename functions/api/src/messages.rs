@@ -212,7 +212,7 @@ impl Messages {
         self.table.delivery(profile, &id).await?.ok_or_else(gone)
     }
 
-    /// Changes a message as it is stored now, however often it changes meanwhile.
+    /// Changes a message as it is stored now, however often others change it.
     async fn change(
         &self,
         profile: ProfileId,

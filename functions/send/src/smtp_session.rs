@@ -142,7 +142,7 @@ async fn store<P: Ports>(services: &Services<P>, profile: &mut Profile, change: 
         return;
     }
     match services.table.record_sending(profile.id, profile.version, &change).await {
-        // Lost: the profile was edited meanwhile, so the result is no longer about it.
+        // Lost: the profile was edited since, so the result is no longer about it.
         Ok(()) | Err(PortError::Lost) => profile.note_sending(change),
         Err(error) => {
             warn!(profile.id = %profile.id, error = %Chain(&error), "the profile's sending health could not be stored");

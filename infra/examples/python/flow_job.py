@@ -339,7 +339,7 @@ class Report(TypedDict):
 
     delivery: list[ReportedRecipient] | None
     """
-    What became of each recipient: from a delivery status (RFC 3464), or read from what a mail server wrote in its own words. Empty where the report names nobody.
+    The outcome for each recipient: from a delivery status (RFC 3464), or read from what a mail server wrote in its own words. Empty where the report names nobody.
     """
     complaint: Complaint | None
     """

@@ -362,7 +362,7 @@ export interface StoredObject {
  */
 export interface Report {
   /**
-   * What became of each recipient: from a delivery status (RFC 3464), or read from what a mail server wrote in its own words. Empty where the report names nobody.
+   * The outcome for each recipient: from a delivery status (RFC 3464), or read from what a mail server wrote in its own words. Empty where the report names nobody.
    *
    * @maxItems 100
    */

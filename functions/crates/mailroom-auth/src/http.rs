@@ -64,7 +64,7 @@ pub enum HttpError {
     #[error("there was no answer in time")]
     Timeout,
     /// The connection broke, or the response is not HTTP.
-    #[error("the connection broke, or the answer is no HTTP")]
+    #[error("the connection broke, or the answer is not HTTP")]
     Broken(#[source] hyper::Error),
     /// The response is larger than a provider's can be.
     #[error("the answer is larger than {MAX_RESPONSE_BYTES} bytes")]

@@ -110,7 +110,7 @@ impl<G: Grants + 'static> Tokens<G> {
     /// An access token for a profile that logs in by OAuth2.
     ///
     /// # Errors
-    /// See [`OauthError`]; [`PortError::Lost`] when the profile was changed meanwhile.
+    /// See [`OauthError`]; [`PortError::Lost`] when the profile was changed since it was read.
     pub async fn access_token(
         &self,
         profile: &Profile,

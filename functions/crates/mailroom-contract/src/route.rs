@@ -118,7 +118,7 @@ pub enum Right {
     Read,
     /// To change them, and to have mailboxes connected to.
     Write,
-    /// To send messages, and to see what became of them.
+    /// To send messages, and to see their outcomes.
     Send,
 }
 
@@ -291,7 +291,7 @@ fn matches(pattern: &str, path: &str) -> Option<Segments> {
     }
 }
 
-/// Decodes a percent-encoded text (RFC 3986 §2.1); `None` for what is no UTF-8, or wrongly encoded.
+/// Decodes a percent-encoded text (RFC 3986 §2.1); `None` for what is not UTF-8, or wrongly encoded.
 #[must_use]
 pub fn decode(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());

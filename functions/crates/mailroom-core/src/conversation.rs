@@ -13,7 +13,7 @@ use crate::inbound::job::{ConversationId, Digest, MessageContent, Report};
 use crate::outbound::message::{Message, MessageId, OutboundId};
 use crate::profile::ProfileId;
 
-/// How long a message is known: longer than people take to answer. Each message of a conversation is noted anew, so that
+/// How long a message is known: longer than people take to answer. Each message of a conversation is noted again, so that
 /// one that goes on has no end.
 pub const KNOWN_TIME: Duration = Duration::days(365);
 

@@ -18,7 +18,7 @@ pub enum ErrorCode {
     ImapMailbox,
     /// The IMAP server asks us to come back later.
     ImapThrottled,
-    /// The IMAP server said something that is no IMAP, refused a command, or hung up.
+    /// The IMAP server said something that is not IMAP, refused a command, or hung up.
     ImapProtocol,
     /// The IMAP server did not answer in time.
     ImapTimeout,

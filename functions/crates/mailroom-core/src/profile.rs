@@ -33,7 +33,7 @@ impl ProfileId {
     /// Reads the 26 characters of a ULID.
     ///
     /// # Errors
-    /// When `text` is no ULID.
+    /// When `text` is not a ULID.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Ulid::from_string(text).map(Self).map_err(|_| Invalid::new("must be a ULID of 26 characters"))
     }

@@ -167,7 +167,7 @@ impl Table {
         Ok(ids.filter_map(|id| ProfileId::parse(id).ok()).collect())
     }
 
-    /// Stores an edit of `current`, unless another request has changed the profile or its secret meanwhile. The cursor, the
+    /// Stores an edit of `current`, unless another request has changed the profile or its secret since. The cursor, the
     /// lease and what polls have stored stay, unless the edit names another mailbox or another server: then the fence is
     /// raised, so that a poll that still reads the old one cannot move the cursor.
     ///
@@ -195,7 +195,7 @@ impl Table {
             }
         }
         let concerns_polls = |name: &&str| !WORDS.contains(name) && item.get(*name) != before.get(*name);
-        // If only the name or the description changed, a status that a poll has written meanwhile still holds. After any
+        // If only the name or the description changed, a status that a poll has written since still holds. After any
         // other change it describes settings that were replaced.
         if settings.iter().any(concerns_polls) || edit.profile.status != current.status {
             set.push("#status = :status".to_owned());

@@ -1,7 +1,7 @@
 //! Messages that are held back: a renumbering would have had too many of them handed over at once.
 //!
 //! When a mailbox's UIDs lose their meaning, what arrived later than anything that was handled is found again. After a
-//! migration that dates all messages anew, that is the whole mailbox. Such a range is not handed over: it is noted here
+//! migration that gives all messages new dates, that is the whole mailbox. Such a range is not handed over: it is noted here
 //! with bounds of its own, the cursor passes it, so that new messages go on, and the owner is asked.
 
 use time::OffsetDateTime;
@@ -41,7 +41,7 @@ pub enum Answer {
 /// What a run stores of the messages that are held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldChange<'a> {
-    /// Nothing: an answer may have come meanwhile.
+    /// Nothing: an answer may have come since.
     Unchanged,
     /// These are held back.
     Set(&'a HeldBack),

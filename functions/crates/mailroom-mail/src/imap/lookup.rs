@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Lists the messages above a UID up to another once more, and searches for them, in one flight.
     ///
-    /// NOOP comes first, as in [`Session::fetch`]: what was expunged meanwhile is not hidden.
+    /// NOOP comes first, as in [`Session::fetch`]: what was expunged since is not hidden.
     ///
     /// # Errors
     /// When the server does not complete the listing with OK. One that refuses to search finds nothing, and that is told.

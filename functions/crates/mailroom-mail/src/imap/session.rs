@@ -368,7 +368,7 @@ pub(super) struct ListingBuilder {
     above: u32,
     through: u32,
     messages: BTreeMap<Uid, Listed>,
-    /// Whether a message was expunged meanwhile, so that numbers changed.
+    /// Whether a message was expunged during the listing, so that numbers changed.
     renumbered: bool,
 }
 

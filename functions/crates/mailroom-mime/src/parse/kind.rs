@@ -309,7 +309,7 @@ fn written_report(sender: Sender, block: &Block<'_>, tree: &Tree<'_>) -> Option<
     let answers = auto_submitted(block).as_deref() == Some("auto-replied");
     let list = block.all("List-Id").next().is_some();
     let has = |name: &str| block.all(name).next().is_some();
-    // Other programs than mail servers: people who pass their words on answer somebody, or begin with their own.
+    // Other programs than mail servers: people who pass their words on answer a person, or begin with their own.
     let speaks = || {
         !answers && !has("In-Reply-To") && !has("References") && written::opens_as_report(&written, encloses)
     };

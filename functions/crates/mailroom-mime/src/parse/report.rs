@@ -41,7 +41,7 @@ pub(super) fn of(content: &MessageContent, kind: Kind, block: &Block<'_>, tree: 
     Some(report)
 }
 
-/// What became of each recipient: from the delivery status, from a receipt that refuses, or from the text.
+/// The outcome for each recipient: from the delivery status, from a receipt that refuses, or from the text.
 fn delivery(
     content: &MessageContent,
     kind: Kind,

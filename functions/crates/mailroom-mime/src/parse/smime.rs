@@ -19,7 +19,7 @@ const MAX_NESTED: usize = 16;
 const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
 const DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
 
-/// The entity that the first part encloses, if that is signed in this way. Other parts are files that somebody attached.
+/// The entity that the first part encloses, if that is signed in this way. Other parts are attached files.
 pub(super) fn entity(tree: &Tree<'_>) -> Option<Vec<u8>> {
     let leaf = tree.leaves.first().filter(|leaf| is_named(&leaf.head))?;
     let mut entity = content(&leaf.decoded().bytes)?;

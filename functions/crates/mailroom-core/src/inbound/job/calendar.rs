@@ -35,7 +35,7 @@ pub struct CalendarEvent {
     pub location: Option<String>,
 }
 
-/// Somebody who is invited.
+/// A person who is invited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attendee {
     /// The display name.

@@ -11,7 +11,7 @@ use crate::profile::ProfileId;
 /// A report about a message. One of `delivery`, `complaint` and `receipt` is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// What became of each recipient (RFC 3464, or in a server's own words). Empty where the report names none.
+    /// The outcome for each recipient (RFC 3464, or in a server's own words). Empty where the report names none.
     pub delivery: Option<Vec<ReportedRecipient>>,
     /// A complaint (RFC 5965).
     pub complaint: Option<Complaint>,
@@ -33,7 +33,7 @@ impl Report {
     }
 }
 
-/// What became of a message for one recipient.
+/// The outcome of a message for one recipient.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedRecipient {
     /// `Final-Recipient`: the address that the server tried.
