@@ -11,6 +11,7 @@ use mailroom_core::inbound::cursor::Cursor;
 use mailroom_core::inbound::deferred::Deferred;
 use mailroom_core::inbound::held_back::HeldChange;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
+use mailroom_core::inbound::ledger::LedgerPlace;
 use mailroom_core::inbound::overdue::OverdueChanges;
 use mailroom_core::inbound::schedule::{PollRequest, Range, sort_key};
 use mailroom_core::oauth2::Authorization;
@@ -303,12 +304,13 @@ impl Profiles for Ports {
     async fn note_handed_over(
         &self,
         id: ProfileId,
-        messages: &[Digest],
+        messages: &[(Digest, Option<LedgerPlace>)],
         now: OffsetDateTime,
     ) -> Result<(), PortError> {
         self.call(Op::NoteHandedOver, |world| {
             let expires_at = (now + LEDGER).unix_timestamp();
-            for digest in messages {
+            for (digest, place) in messages {
+                assert!(place.is_some(), "the ledger notes where each message lies");
                 world.ledger.insert((owner_of(id), digest.to_hex()), expires_at);
             }
             self.log(world, &format!("the ledger notes {}", messages.len()));

@@ -14,6 +14,7 @@ use mailroom_core::inbound::job::{
     Authentication, CalendarEvent, Digest, Encryption, FlowJob, JobId, Kind, MessageContent, ObjectRef,
     Report, Spam,
 };
+use mailroom_core::inbound::ledger::LedgerPlace;
 use mailroom_core::inbound::listing::Listed;
 use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::inbound::step::{Event, JobNotes};
@@ -55,6 +56,8 @@ pub(crate) struct PageIngest<'a> {
     memory: Held<'a>,
     uid_validity: Option<UidValidity>,
     messages: Vec<FetchedMessage>,
+    /// Where each message lies.
+    places: Vec<(Digest, LedgerPlace)>,
     jobs: Vec<FlowJob>,
 }
 
@@ -122,7 +125,19 @@ impl<'a> PageIngest<'a> {
             }
         };
         memory.settle();
-        Ok(Self { memory, uid_validity: mailbox.uid_validity, messages, jobs: Vec::new() })
+        let uid_validity = mailbox.uid_validity;
+        let places = messages.iter().map(|message: &FetchedMessage| {
+            let PendingMessage { uid, size, .. } = message.pending;
+            (message.digest, LedgerPlace { uid, uid_validity, size })
+        });
+        let places = places.collect();
+        Ok(Self { memory, uid_validity, messages, places, jobs: Vec::new() })
+    }
+
+    /// These of the messages, each with where it lies: of equal ones, the first.
+    pub(crate) fn places(&self, digests: &[Digest]) -> Vec<(Digest, Option<LedgerPlace>)> {
+        let place = |digest: &Digest| self.places.iter().find(|(one, _)| one == digest).map(|(_, at)| *at);
+        digests.iter().map(|digest| (*digest, place(digest))).collect()
     }
 
     /// The messages that were fetched, in the order of the page.

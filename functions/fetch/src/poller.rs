@@ -302,7 +302,10 @@ where
             Step::HandOver(queue) => {
                 Event::HandedOver(self.handover.send(queue.url(), kept.page()?.jobs()).await?)
             }
-            Step::NoteHandedOver(digests) => done(self.profiles.note_handed_over(id, digests, now).await)?,
+            Step::NoteHandedOver(digests) => {
+                let entries = kept.page()?.places(digests);
+                done(self.profiles.note_handed_over(id, &entries, now).await)?
+            }
             Step::MarkSeen(uids) => kept.change(id, Change::MarkSeen, &uids, end).await?,
             Step::MoveTo(uids, target) => kept.change(id, Change::MoveTo(target), &uids, end).await?,
             Step::RemoveCopied(uids) => kept.change(id, Change::RemoveCopied, uids, end).await?,

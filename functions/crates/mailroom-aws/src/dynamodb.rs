@@ -16,6 +16,7 @@ mod delivery_item;
 mod flow_schemas;
 mod held_item;
 mod interval_registry;
+mod ledger_item;
 mod listing;
 mod outbox;
 mod overdue_item;

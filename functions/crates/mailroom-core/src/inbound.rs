@@ -4,7 +4,7 @@
 //! (what a server lists, and what it leaves out), [`plan`] (which messages are new), [`failure`] (why a step failed), [`isolation`] (how carefully messages are handed over after
 //! failures), [`deferred`] (messages that could not be read), [`step`] (what a poll and its driver say to each other),
 //! `page` (the hand-over of one page), `backlog` (what is left to hand over), [`poll`] (the whole of it), [`job`] (what a
-//! flow receives), [`mod@truncate`] (what of it goes first when it is too large), [`schedule`] (which profiles an
+//! flow receives), [`ledger`] (what is remembered of it), [`mod@truncate`] (what of it goes first when it is too large), [`schedule`] (which profiles an
 //! invocation polls), [`interval_health`] (how many of them are doing well).
 
 mod backlog;
@@ -15,6 +15,7 @@ pub mod held_back;
 pub mod interval_health;
 pub mod isolation;
 pub mod job;
+pub mod ledger;
 pub mod listing;
 pub mod overdue;
 mod page;

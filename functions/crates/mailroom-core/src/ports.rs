@@ -14,6 +14,7 @@ use crate::inbound::cursor::{Cursor, Uid};
 use crate::inbound::deferred::Deferred;
 use crate::inbound::held_back::HeldChange;
 use crate::inbound::job::{Digest, FlowJob, JobId};
+use crate::inbound::ledger::LedgerPlace;
 use crate::inbound::overdue::OverdueChanges;
 use crate::inbound::schedule::{PollRequest, Range};
 use crate::oauth2::Authorization;
@@ -206,11 +207,11 @@ pub trait Profiles: Conversations {
         messages: &[Digest],
     ) -> impl Future<Output = Result<Vec<Digest>, PortError>> + Send;
 
-    /// Notes that these messages (any number) are handed over at `now`.
+    /// Notes that these messages (any number) are handed over at `now`, each with where it lay.
     fn note_handed_over(
         &self,
         id: ProfileId,
-        messages: &[Digest],
+        messages: &[(Digest, Option<LedgerPlace>)],
         now: OffsetDateTime,
     ) -> impl Future<Output = Result<(), PortError>> + Send;
 

@@ -11,6 +11,7 @@ use mailroom_core::conversation::{KnownMessage, KnownMessages, MessageKey};
 use mailroom_core::flow::FlowSchemaId;
 use mailroom_core::health::Status;
 use mailroom_core::inbound::job::{Digest, FlowJob, JobId};
+use mailroom_core::inbound::ledger::LedgerPlace;
 use mailroom_core::oauth2::Authorization;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
@@ -102,7 +103,12 @@ impl Profiles for Ports {
         Ok(Vec::new())
     }
 
-    async fn note_handed_over(&self, _: ProfileId, _: &[Digest], _: OffsetDateTime) -> Result<(), PortError> {
+    async fn note_handed_over(
+        &self,
+        _: ProfileId,
+        _: &[(Digest, Option<LedgerPlace>)],
+        _: OffsetDateTime,
+    ) -> Result<(), PortError> {
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The table as polls need it: listening profiles, leases, cursors, status and the ledger.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use mailroom_core::flow::FlowSchemaId;
@@ -8,6 +8,7 @@ use mailroom_core::health::Status;
 use mailroom_core::inbound::cursor::LEDGER_TIME;
 use mailroom_core::inbound::held_back::HeldChange;
 use mailroom_core::inbound::job::Digest;
+use mailroom_core::inbound::ledger::LedgerPlace;
 use mailroom_core::inbound::schedule::Range;
 use mailroom_core::outbound::loop_guard::AutomatedSender;
 use mailroom_core::outbound::message::MessageId;
@@ -19,6 +20,7 @@ use super::attribute::millis;
 use super::deferred_item::DeferredItem;
 use super::delivery_item::{machine_key, machine_name};
 use super::held_item::HeldItem;
+use super::ledger_item::{ledger_attributes, ledger_sort};
 use super::overdue_item::OverdueItem;
 use super::profile_item::{FLOW, PROFILE, flow_key, poll_key, profile_key};
 use super::state_item::{CursorItem, SkippedSeenItem, StatusItem};
@@ -28,10 +30,7 @@ use super::table::{
 use crate::error::{PARTIAL_TRIES, back_off, left_over, unavailable};
 
 fn ledger_key(id: ProfileId, message: &Digest) -> Item {
-    HashMap::from([
-        ("PK".to_owned(), text(profile_key(id))),
-        ("SK".to_owned(), text(format!("SEEN#{}", message.to_hex()))),
-    ])
+    HashMap::from([("PK".to_owned(), text(profile_key(id))), ("SK".to_owned(), text(ledger_sort(message)))])
 }
 
 impl Profiles for Table {
@@ -213,7 +212,7 @@ impl Profiles for Table {
 
     async fn handed_over(&self, id: ProfileId, messages: &[Digest]) -> Result<Vec<Digest>, PortError> {
         let by_key: HashMap<String, Digest> =
-            messages.iter().map(|message| (format!("SEEN#{}", message.to_hex()), *message)).collect();
+            messages.iter().map(|message| (ledger_sort(message), *message)).collect();
         // Equal messages have equal keys, and a key may be named only once.
         let unique: Vec<Digest> = by_key.values().copied().collect();
         let mut found = Vec::new();
@@ -253,15 +252,15 @@ impl Profiles for Table {
     async fn note_handed_over(
         &self,
         id: ProfileId,
-        messages: &[Digest],
+        messages: &[(Digest, Option<LedgerPlace>)],
         now: OffsetDateTime,
     ) -> Result<(), PortError> {
-        let expires_at = number(now.saturating_add(LEDGER_TIME).unix_timestamp());
+        let expires_at = now.saturating_add(LEDGER_TIME);
         // A batch that names a key twice is refused as a whole.
-        let unique: BTreeSet<Digest> = messages.iter().copied().collect();
-        let items = unique.into_iter().map(|message| {
-            let mut item = ledger_key(id, &message);
-            item.insert("expires_at".to_owned(), expires_at.clone());
+        let unique: BTreeMap<Digest, Option<LedgerPlace>> = messages.iter().copied().collect();
+        let items = unique.iter().map(|(message, place)| {
+            let mut item = ledger_key(id, message);
+            item.extend(ledger_attributes(place.as_ref(), expires_at));
             item
         });
         self.put_all(items.collect()).await

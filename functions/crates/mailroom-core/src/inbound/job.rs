@@ -60,6 +60,13 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
+    /// Reads what [`Self::to_hex`] writes.
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).ok().map(|()| Self(bytes))
+    }
+
     /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(self) -> String {

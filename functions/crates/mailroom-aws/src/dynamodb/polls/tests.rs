@@ -2,7 +2,7 @@
 
 use mailroom_core::error_chain::Chain;
 use mailroom_core::health::SkippedSeen;
-use mailroom_core::inbound::cursor::{Cursor, Uid};
+use mailroom_core::inbound::cursor::{Cursor, Uid, UidValidity};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
 use mailroom_core::inbound::held_back::HeldChange;
 use mailroom_core::inbound::overdue::{ChangeFailure, OverdueChanges};
@@ -191,11 +191,16 @@ async fn the_ledger_is_written_in_batches_and_names_no_message_twice() {
     let put = |message: &Digest| {
         let mut item = seen_key(message);
         item["expires_at"] = json!({"N": (NOW + Duration::days(30)).unix_timestamp().to_string()});
+        item["uid"] = json!({"N": "7"});
+        item["uid_validity"] = json!({"N": "1700000000"});
+        item["rfc822_size"] = json!({"N": "2048"});
         json!({"PutRequest": {"Item": item}})
     };
-    let mut messages = digests(30);
-    messages.extend(digests(5));
-    let left = put(&messages[3]);
+    let place =
+        Uid::new(7).map(|uid| LedgerPlace { uid, uid_validity: UidValidity::new(1_700_000_000), size: 2048 });
+    let messages: Vec<_> =
+        digests(30).into_iter().chain(digests(5)).map(|message| (message, place)).collect();
+    let left = put(&messages[3].0);
     let (table, calls) = table([
         ok(json!({"UnprocessedItems": {"t": [left]}})),
         ok(json!({"UnprocessedItems": {}})),
