@@ -143,6 +143,7 @@ fn polls(profile: &Value) -> Markup {
     let every = interval(number(profile, "/refresh_interval").unwrap_or_default());
     let skipped = number(profile, "/status/skipped_seen/count").unwrap_or_default();
     let pause = profile.pointer("/status/not_before").filter(|at| !at.is_null());
+    let audit = profile.pointer("/status/audit").filter(|audit| !audit.is_null());
     html! {
         section class="card" aria-labelledby="polls" {
             h2 id="polls" { "Polls" }
@@ -184,6 +185,9 @@ fn polls(profile: &Value) -> Markup {
                             (when(profile.pointer("/status/skipped_seen/last_at")))
                         }
                     }
+                }
+                @if let Some(audit) = audit {
+                    div { dt { "Audit" } dd { (text(audit, "/result")) ", " (when(audit.get("at"))) } }
                 }
                 div { dt { "Settings" } dd { "version " (number(profile, "/version").unwrap_or_default()) ", changed " (when(profile.get("updated_at"))) } }
             }

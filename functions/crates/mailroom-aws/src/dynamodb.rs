@@ -2,10 +2,12 @@
 //!
 //! `table` is the client and what all operations share, `polls` what a poll needs, `settings` what owners do with their profiles, `claim` how
 //! one of them has a profile and its secret for itself, `directory` the lists, `flows` the flow
-//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `conversations` which messages belong together, `outbox` their lists, `session_slots` who may send for a profile, `sign_ins` the sign-ins under way, `connect_links` who may connect a mailbox, and `item`,
+//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `conversations` which messages belong together, `audits` what an audit compares, `outbox` their lists, `session_slots` who may send for a profile, `sign_ins` the sign-ins under way, `connect_links` who may connect a mailbox, and `item`,
 //! `state_item` and `delivery_item` what all of these are on the wire.
 
 mod attribute;
+mod audit_item;
+mod audits;
 mod claim;
 mod connect_links;
 mod conversations;

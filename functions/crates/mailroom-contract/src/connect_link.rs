@@ -11,7 +11,7 @@ use crate::field::{from_text, line, text, wrong_kind};
 use crate::patch::merge;
 use crate::problem::{FieldError, Problems, read};
 use crate::profile::ProfileBody;
-use crate::profile_view::{rfc3339, rfc3339_or_null};
+use crate::time_text::{rfc3339, rfc3339_or_null};
 
 /// A connect link that is to be made: for a new profile, or for one that there is.
 #[derive(Debug, Clone, Deserr, ToSchema)]

@@ -11,6 +11,7 @@
 //! same types. Deliberately absent: what becomes of a request, AWS, and mail servers.
 
 pub mod address;
+pub mod audit_view;
 pub mod autoconfig;
 pub mod connect_link;
 pub mod connection_test;
@@ -29,6 +30,7 @@ pub mod route;
 pub mod send_request;
 pub mod settings;
 pub mod sign_in;
+mod time_text;
 pub mod upload;
 
 #[cfg(test)]

@@ -5,14 +5,15 @@ use mailroom_core::owner_error::ErrorCode;
 use mailroom_core::profile::{AfterFetch, Auth, Profile};
 use mailroom_core::server::Server;
 use mailroom_core::warning::{Warning, WarningCode, warnings};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
+use crate::audit_view::AuditView;
 use crate::field::start_text;
 use crate::profile::{GrantBody, SecurityBody};
+use crate::time_text::{rfc3339, rfc3339_or_null};
 
 /// A profile as the API returns it: its settings without secrets, and its status.
 #[derive(Debug, Serialize, ToSchema)]
@@ -175,6 +176,8 @@ pub struct StatusView {
     pub skipped_seen: SkippedSeenView,
     /// The sign-in of the person whose mailbox it is; null: nobody is signed in.
     pub signed_in: Option<SignedInView>,
+    /// The last audit of the mailbox; null before the first.
+    pub audit: Option<AuditView>,
 }
 
 /// A person's sign-in at the OAuth2 provider.
@@ -235,6 +238,8 @@ pub enum WarningCodeView {
     ManyMessagesRecovered,
     /// The cursor passed UIDs at which the server may have messages: it does not list all of them, and refuses to search.
     ListingIncomplete,
+    /// An audit found messages that have started no flow.
+    MessagesMissing,
 }
 
 impl From<Warning> for WarningView {
@@ -245,6 +250,7 @@ impl From<Warning> for WarningView {
             WarningCode::AfterFetchFails => WarningCodeView::AfterFetchFails,
             WarningCode::ManyMessagesRecovered => WarningCodeView::ManyMessagesRecovered,
             WarningCode::ListingIncomplete => WarningCodeView::ListingIncomplete,
+            WarningCode::MessagesMissing => WarningCodeView::MessagesMissing,
         };
         Self { code, message, due_on: due.to_string() }
     }
@@ -305,22 +311,6 @@ pub struct ProfilePage {
     pub items: Vec<ProfileView>,
     /// The `cursor` of the next page; null at the end.
     pub next: Option<String>,
-}
-
-/// Writes a time with milliseconds, which every client can read.
-pub(crate) fn rfc3339<S: Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let whole = at.replace_nanosecond(at.nanosecond() / 1_000_000 * 1_000_000).unwrap_or(*at);
-    serializer.serialize_str(&whole.format(&Rfc3339).map_err(serde::ser::Error::custom)?)
-}
-
-pub(crate) fn rfc3339_or_null<S: Serializer>(
-    at: &Option<OffsetDateTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => rfc3339(at, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 impl ProfileView {
@@ -451,6 +441,7 @@ impl StatusView {
                 refreshed_at: authorization.refreshed_at,
                 expires_at: authorization.expires_at,
             }),
+            audit: profile.audit.as_ref().map(AuditView::from),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::profile_view::{rfc3339, rfc3339_or_null};
+use crate::time_text::{rfc3339, rfc3339_or_null};
 
 /// The messages of a profile that cannot be read, oldest UID first: at most 50.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::profile_view::rfc3339;
+use crate::time_text::rfc3339;
 
 /// A sign-in that has begun.
 #[derive(Debug, Serialize, ToSchema)]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::field::UploadBytes;
 use crate::problem::Problems;
-use crate::profile_view::rfc3339;
+use crate::time_text::rfc3339;
 
 /// A file that is to be uploaded.
 #[derive(Debug, Clone, Deserr, ToSchema)]

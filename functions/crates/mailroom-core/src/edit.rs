@@ -89,6 +89,7 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
             Place::Same | Place::Unconfirmed => current.held_back,
             Place::Another => None,
         },
+        declined: current.declined.filter(|_| place != Place::Another),
         overdue: match place {
             Place::Same | Place::Unconfirmed => current.overdue.clone(),
             Place::Another => None,
@@ -99,6 +100,7 @@ fn edited(current: &Profile, wanted: Profile, now: OffsetDateTime) -> Edit {
         },
         unsearched_at: current.unsearched_at.filter(|_| place != Place::Another),
         repeats_up_to: current.repeats_up_to.filter(|_| place != Place::Another),
+        audit: current.audit.clone().filter(|_| place != Place::Another),
         status: current.status.clone(),
         sending: current.sending.clone(),
         ..wanted

@@ -6,6 +6,7 @@ use time::{Date, OffsetDateTime};
 use ulid::Ulid;
 
 use crate::address::{EmailAddress, HeaderText};
+use crate::audit::AuditStatus;
 use crate::authserv_id::AuthservId;
 use crate::flow::FlowSchemaId;
 use crate::health::{Health, ProfileState, SendingChange, SendingStatus, SkippedSeen, Status};
@@ -245,6 +246,8 @@ pub struct Profile {
     pub deferred: Vec<Deferred>,
     /// The messages that a renumbering would have had handed over, if they are too many to do so without a question.
     pub held_back: Option<HeldBack>,
+    /// The last messages that were held back and that their owner did not want: an audit does not miss them.
+    pub declined: Option<HeldBack>,
     /// The changes in its mailbox that failed after the hand-over.
     pub overdue: Option<OverdueChanges>,
     /// The messages of its mailbox that were passed because someone had read them.
@@ -253,6 +256,8 @@ pub struct Profile {
     pub unsearched_at: Option<OffsetDateTime>,
     /// The highest UID of a message whose job an earlier run may have sent without noting it in the ledger.
     pub repeats_up_to: Option<Uid>,
+    /// What the last audit of its mailbox says; `None` before the first.
+    pub audit: Option<AuditStatus>,
     /// What the owner is shown.
     pub status: Status,
     /// An error of sending, as it is stored; see [`Profile::sending_error`].
@@ -277,10 +282,12 @@ impl Profile {
             cursor: None,
             deferred: Vec::new(),
             held_back: None,
+            declined: None,
             overdue: None,
             skipped_seen: SkippedSeen::default(),
             unsearched_at: None,
             repeats_up_to: None,
+            audit: None,
             status: Status { state, ..Status::default() },
             sending: None,
         }

@@ -2,6 +2,7 @@
 
 use time::{Date, Duration, OffsetDateTime};
 
+use crate::audit::AuditResult;
 use crate::inbound::held_back::Answer;
 use crate::oauth2::Oauth2;
 use crate::profile::{AfterFetch, Auth, Profile};
@@ -38,12 +39,19 @@ pub enum WarningCode {
     ManyMessagesRecovered,
     /// The server may have messages that it neither lists nor searches for.
     ListingIncomplete,
+    /// An audit found messages that have no job.
+    MessagesMissing,
 }
 
 /// What will break within [`WARNED_AHEAD`], or has, by what is known at `now`.
 #[must_use]
 pub fn warnings(profile: &Profile, now: OffsetDateTime) -> Vec<Warning> {
-    let own = [many_recovered(profile), after_fetch_fails(profile), listing_incomplete(profile, now)];
+    let own = [
+        many_recovered(profile),
+        after_fetch_fails(profile),
+        listing_incomplete(profile, now),
+        messages_missing(profile),
+    ];
     let mut warnings: Vec<Warning> = own.into_iter().flatten().collect();
     let Auth::Oauth2(client) = &profile.settings.auth else { return warnings };
     let near = |due: &Date| *due <= (now + WARNED_AHEAD).date();
@@ -123,6 +131,20 @@ fn listing_incomplete(profile: &Profile, now: OffsetDateTime) -> Option<Warning>
     Some(Warning { code: WarningCode::ListingIncomplete, message: message.to_owned(), due: passed_at.date() })
 }
 
+/// The messages that the last audit found without a job.
+fn messages_missing(profile: &Profile) -> Option<Warning> {
+    let audit = profile.audit.as_ref().filter(|audit| audit.result == AuditResult::Missing)?;
+    let messages = match audit.missing {
+        1 => "1 message is".to_owned(),
+        count => format!("{count} messages are"),
+    };
+    let message = format!(
+        "{messages} in the mailbox that should have started a flow, and have not. Whoever runs Mailroom is told; the log of \
+         the audit names their UIDs."
+    );
+    Some(Warning { code: WarningCode::MessagesMissing, message, due: audit.at.date() })
+}
+
 /// When a sign-in ends if nothing happens: what the provider has said, or what is known of it.
 fn sign_in_ends(profile: &Profile, client: &Oauth2) -> Option<OffsetDateTime> {
     let authorization = profile.authorization.as_ref()?;
@@ -139,6 +161,7 @@ mod tests {
     use time::macros::{date, datetime};
 
     use super::*;
+    use crate::audit::AuditStatus;
     use crate::flow::FlowSchemaId;
     use crate::oauth2::Authorization;
     use crate::profile::{ProfileId, Settings};
@@ -187,6 +210,19 @@ mod tests {
         profile.unsearched_at = Some(NOW);
         assert_eq!(codes(&profile, NOW), [WarningCode::ListingIncomplete]);
         assert_eq!(codes(&profile, NOW + TOLD_OF_HOLES), []);
+    }
+
+    #[test]
+    fn missing_messages_are_warned_of_until_an_audit_finds_none() {
+        let mut profile = profile("https://id.example.com", None, NOW);
+        for (result, warned) in
+            [(AuditResult::Missing, 1), (AuditResult::Inconclusive, 0), (AuditResult::Fine, 0)]
+        {
+            profile.audit = Some(AuditStatus { at: NOW, result, missing: 2, reason: None, waiting: None });
+            let warnings = warnings(&profile, NOW);
+            assert_eq!(warnings.len(), warned, "{result:?}");
+            assert!(warnings.iter().all(|one| one.code == WarningCode::MessagesMissing), "{warnings:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Iso8601;
 
 use super::attribute::{Unreadable, invalid, is_false, millis, time_of};
+use super::audit_item::AuditItem;
 use super::deferred_item::DeferredItem;
 use super::held_item::HeldItem;
 use super::overdue_item::OverdueItem;
@@ -139,6 +140,8 @@ pub(crate) struct ProfileItem {
     deferred: Vec<DeferredItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held_back: Option<HeldItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declined: Option<HeldItem>,
     #[serde(rename = "overdue_changes", default, skip_serializing_if = "Option::is_none")]
     overdue: Option<OverdueItem>,
     #[serde(default, skip_serializing_if = "SkippedSeenItem::is_nothing")]
@@ -147,6 +150,8 @@ pub(crate) struct ProfileItem {
     unsearched_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repeats_up_to: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditItem>,
     status: StatusItem,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sending: Option<SendingItem>,
@@ -364,10 +369,12 @@ impl From<&Profile> for ProfileItem {
             cursor: profile.cursor.as_ref().map(CursorItem::from),
             deferred: profile.deferred.iter().map(DeferredItem::from).collect(),
             held_back: profile.held_back.as_ref().map(HeldItem::from),
+            declined: profile.declined.as_ref().map(HeldItem::from),
             overdue: profile.overdue.as_ref().map(OverdueItem::from),
             skipped_seen: SkippedSeenItem::from(&profile.skipped_seen),
             unsearched_at: profile.unsearched_at.map(millis),
             repeats_up_to: profile.repeats_up_to.map(Uid::get),
+            audit: profile.audit.as_ref().map(AuditItem::from),
             status: StatusItem::from(&profile.status),
             sending: profile.sending.as_ref().map(SendingItem::from),
             lease_until: None,
@@ -451,10 +458,12 @@ impl ProfileItem {
             cursor: self.cursor.map(CursorItem::read).transpose()?,
             deferred: self.deferred.into_iter().map(DeferredItem::read).collect::<Result<_, _>>()?,
             held_back: self.held_back.map(HeldItem::read).transpose()?,
+            declined: self.declined.map(HeldItem::read).transpose()?,
             overdue: self.overdue.map(OverdueItem::read).transpose()?,
             skipped_seen: self.skipped_seen.read()?,
             unsearched_at: self.unsearched_at.map(|at| time_of("unsearched_at", at)).transpose()?,
             repeats_up_to: self.repeats_up_to.and_then(Uid::new),
+            audit: self.audit.map(AuditItem::read).transpose()?,
             status: self.status.read()?,
             sending: self.sending.map(SendingItem::read).transpose()?,
         })

@@ -41,7 +41,7 @@ const BATCHES_AT_ONCE: usize = 8;
 
 /// The attributes that an edit leaves alone: the item's own, and those of polls and sends. Every other attribute of a
 /// profile's item is one of its settings.
-const STATE: [&str; 16] = [
+const STATE: [&str; 18] = [
     "PK",
     "SK",
     "id",
@@ -49,10 +49,12 @@ const STATE: [&str; 16] = [
     "cursor",
     "deferred_messages",
     "held_back",
+    "declined",
     "overdue_changes",
     "skipped_seen",
     "unsearched_at",
     "repeats_up_to",
+    "audit",
     "status",
     "sending",
     "lease_until",
@@ -221,10 +223,12 @@ impl Table {
                     "#cursor",
                     "deferred_messages",
                     "held_back",
+                    "declined",
                     "overdue_changes",
                     "skipped_seen",
                     "unsearched_at",
                     "repeats_up_to",
+                    "audit",
                 ]
                 .map(str::to_owned),
             );
@@ -266,7 +270,7 @@ impl Table {
                 .update_expression("SET held_back.accepted = :yes")
                 .expression_attribute_values(":yes", AttributeValue::Bool(true)),
             Accept::Drop => update
-                .update_expression("REMOVE held_back, lease_until ADD fence :one")
+                .update_expression("SET declined = held_back REMOVE held_back, lease_until ADD fence :one")
                 .expression_attribute_values(":one", number(1)),
         };
         update.send().await.map_err(update_failed)?;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
-use crate::profile_view::{rfc3339, rfc3339_or_null};
+use crate::time_text::{rfc3339, rfc3339_or_null};
 
 /// A message that was accepted for sending.
 #[derive(Debug, Serialize, ToSchema)]

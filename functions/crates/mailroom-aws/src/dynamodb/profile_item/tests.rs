@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use mailroom_core::audit::{AuditResult, AuditStatus, WaitingMark};
 use mailroom_core::health::{CurrentError, ProfileState, SendingStatus, SkippedSeen, Status};
 use mailroom_core::inbound::cursor::{Cursor, Floor, MailboxId, Uid, UidValidity};
 use mailroom_core::inbound::deferred::{Deferred, QuarantineNotice};
@@ -59,10 +60,12 @@ fn profile() -> Profile {
             datetime!(2026-11-03 12:00 UTC),
         )],
         held_back: None,
+        declined: None,
         overdue: None,
         skipped_seen: SkippedSeen::default(),
         unsearched_at: None,
         repeats_up_to: None,
+        audit: None,
         status: Status {
             state: ProfileState::Ok,
             last_success_at: Some(datetime!(2026-11-03 12:00 UTC)),
@@ -134,6 +137,14 @@ fn a_profile_comes_back_as_it_was() {
             since: datetime!(2026-11-03 0:00 UTC),
             answer: Answer::Accepted,
         }),
+        declined: Some(HeldBack {
+            cursor: Cursor::new(UidValidity::new(9), 7, datetime!(2026-11-01 0:00 UTC)),
+            up_to: 60,
+            count: 1053,
+            more: false,
+            since: datetime!(2026-11-02 0:00 UTC),
+            answer: Answer::Awaited,
+        }),
         overdue: Some(OverdueChanges {
             uid_validity: UidValidity::new(9),
             untouched: vec![Uid::new(4).unwrap(), Uid::new(5).unwrap()],
@@ -148,6 +159,13 @@ fn a_profile_comes_back_as_it_was() {
         skipped_seen: SkippedSeen { count: 12, last_at: Some(datetime!(2026-11-03 12:00 UTC)) },
         unsearched_at: Some(datetime!(2026-11-03 12:00 UTC)),
         repeats_up_to: Uid::new(4711),
+        audit: Some(AuditStatus {
+            at: datetime!(2026-11-03 6:00 UTC),
+            result: AuditResult::Inconclusive,
+            missing: 0,
+            reason: Some("There is no connection.".to_owned()),
+            waiting: Some(WaitingMark { uid_validity: UidValidity::new(9), up_to: 80 }),
+        }),
         status: Status {
             state: ProfileState::Misconfigured,
             not_before: Some(datetime!(2026-11-04 0:00 UTC)),
@@ -349,7 +367,7 @@ prop_compose! {
             },
             version, secret_version, authorization: None, created_at, updated_at,
             listens_since: Some(listens_since), cursor, deferred: Vec::new(),
-            held_back: None, overdue: None, skipped_seen: SkippedSeen::default(), unsearched_at: None, repeats_up_to: None, status,
+            held_back: None, declined: None, overdue: None, skipped_seen: SkippedSeen::default(), unsearched_at: None, repeats_up_to: None, audit: None, status,
             sending: sent.error.map(|error| SendingStatus { error, not_before: sent.not_before, version }),
         }
     }

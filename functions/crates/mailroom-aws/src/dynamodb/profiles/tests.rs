@@ -100,7 +100,7 @@ async fn another_mailbox_drops_the_cursor_and_ends_the_run() {
     let expression = body["UpdateExpression"].as_str().unwrap();
     assert!(expression.contains("#status = :status, tries = :none"), "{expression}");
     assert!(
-        expression.ends_with(", lease_until, #cursor, deferred_messages, held_back, overdue_changes, skipped_seen, unsearched_at, repeats_up_to ADD fence :one"),
+        expression.ends_with(", lease_until, #cursor, deferred_messages, held_back, declined, overdue_changes, skipped_seen, unsearched_at, repeats_up_to, audit ADD fence :one"),
         "{expression}"
     );
 }
@@ -223,7 +223,10 @@ async fn an_answer_is_stored_only_where_messages_are_held_back() {
     assert!(calls.iter().all(|call| call.body["ConditionExpression"] == "attribute_exists(held_back)"));
     assert_eq!(calls[0].body["UpdateExpression"], "SET held_back.accepted = :yes");
     // A run that hands them over must not write them again.
-    assert_eq!(calls[1].body["UpdateExpression"], "REMOVE held_back, lease_until ADD fence :one");
+    assert_eq!(
+        calls[1].body["UpdateExpression"],
+        "SET declined = held_back REMOVE held_back, lease_until ADD fence :one"
+    );
 }
 
 #[tokio::test]
