@@ -1,7 +1,7 @@
 //! The scenarios: what the deployed functions do with real servers, each in a world of its own (`mailroom_tests::world`).
 //! Read a name as a statement of fact, and its test as the transcript that shows it.
 //!
-//! [`fetch`], [`send`] and [`api`] hold what their functions promise; [`oauth2`] what profiles that log in with tokens
+//! [`fetch`], [`send`], [`api`] and [`audit`] hold what their functions promise; [`oauth2`] what profiles that log in with tokens
 //! do across the three; [`console`] what people see of them. [`stack`] starts the functions as AWS does, by their
 //! schedules and queues, and searches all output for secrets. [`manual`] runs every command of the API manual, [`flows`]
 //! the flows of `infra/examples`, [`reading`] other readers of messages beside ours. What ports and their fakes can show
@@ -16,6 +16,7 @@
 )]
 
 mod api;
+mod audit;
 mod console;
 mod fetch;
 mod flows;

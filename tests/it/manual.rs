@@ -64,6 +64,7 @@ fn the_commands_for_operators_do_what_the_document_says() {
         let commands = in_section.find(|commands| commands.first_line().starts_with(first));
         let commands = commands.unwrap_or_else(|| panic!("no block in \"{section}\" begins with {first}"));
         let text = commands.text.replace("mailroom-fetch", &stack.functions.fetch.name);
+        let text = text.replace("mailroom-audit", &stack.functions.audit.name);
         text.replace("aws sqs send-message", "aws sqs send-message --endpoint-url $AWS_ENDPOINT_URL")
     };
 
@@ -74,6 +75,9 @@ fn the_commands_for_operators_do_what_the_document_says() {
     let _ = world.api().call("POST", &format!("/profiles/{profile}/fetch"), &[], None).expect(202);
     let printed = shell.run(&block("Jobs with the AWS command line", "export"));
     assert!(printed.contains("\"subject\": \"Where is my order?\""), "{printed}");
+
+    let printed = shell.run(&block("Whether a message is missing", "echo"));
+    assert!(printed.contains("\"result\": \"fine\""), "{printed}");
 
     let _ = shell.run(&block("Flows that send by the queue", "aws sqs send-message"));
     await_sent(&world, &profile, "order-4711-shipped");

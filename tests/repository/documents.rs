@@ -70,6 +70,7 @@ const CLAIMS: &[Claim] = &[
     claim("infra/README.md", "Deploy to AWS", "echo", OPERATORS),
     claim("infra/README.md", "Flows that send by the queue", "aws sqs send-message", OPERATORS),
     claim("infra/README.md", "Roll back", "aws lambda put-function-concurrency", OPERATORS),
+    claim("infra/README.md", "Whether a message is missing", "echo", OPERATORS),
     claim("infra/README.md", "Messages that were given up", "aws s3 cp", OPERATORS),
     claim(
         "infra/README.md",

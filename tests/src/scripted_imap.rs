@@ -65,6 +65,8 @@ pub struct Script {
     commands: Mutex<Vec<String>>,
     lines: Mutex<Vec<String>>,
     uid_next_missing: bool,
+    /// INTERNALDATE of all messages; `None`: one of the past.
+    arrived: Option<String>,
 }
 
 impl Script {
@@ -95,6 +97,13 @@ impl Script {
     #[must_use]
     pub const fn without_uid_next(mut self) -> Self {
         self.uid_next_missing = true;
+        self
+    }
+
+    /// A server whose messages have all arrived at this INTERNALDATE.
+    #[must_use]
+    pub fn arrived(mut self, date: &str) -> Self {
+        self.arrived = Some(date.to_owned());
         self
     }
 
@@ -297,6 +306,7 @@ async fn line(stream: &mut Stream) -> std::io::Result<String> {
 fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
     let messages = script.messages.lock().unwrap_or_else(PoisonError::into_inner);
     let upper = command.to_ascii_uppercase();
+    let arrived = script.arrived.as_deref().unwrap_or("22-Nov-2026 10:00:00 +0000");
     let mut out = Vec::new();
     let mut say = |text: &str| out.extend_from_slice(text.as_bytes());
     match upper.split(' ').next().unwrap_or_default() {
@@ -310,9 +320,9 @@ fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
             }
         }
         "LOGOUT" => say("* BYE logging out\r\n"),
-        "UID" if upper.starts_with("UID FETCH") => out = fetch(&messages, &upper),
+        "UID" if upper.starts_with("UID FETCH") => out = fetch(&messages, &upper, arrived),
         // Its sequence numbers are its UIDs.
-        "FETCH" => out = fetch(&messages, &format!("UID {upper}")),
+        "FETCH" => out = fetch(&messages, &format!("UID {upper}"), arrived),
         "UID" if upper.starts_with("UID SEARCH") => {
             let uids: Vec<String> = (1..=messages.len()).map(|uid| uid.to_string()).collect();
             say(&format!("* SEARCH {}\r\n", uids.join(" ")));
@@ -323,7 +333,7 @@ fn answer(script: &Script, tag: &str, command: &str) -> Vec<u8> {
     out
 }
 
-fn fetch(messages: &[Vec<u8>], command: &str) -> Vec<u8> {
+fn fetch(messages: &[Vec<u8>], command: &str, arrived: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let set = command.split(' ').nth(2).unwrap_or_default();
     for (message, uid) in messages.iter().zip(1_usize..) {
@@ -331,7 +341,7 @@ fn fetch(messages: &[Vec<u8>], command: &str) -> Vec<u8> {
             continue;
         }
         let head = format!(
-            "* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE {size} INTERNALDATE \"22-Nov-2026 10:00:00 +0000\"",
+            "* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE {size} INTERNALDATE \"{arrived}\"",
             size = message.len()
         );
         out.extend_from_slice(head.as_bytes());

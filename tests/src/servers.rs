@@ -111,6 +111,12 @@ impl Servers {
         &self.functions.send
     }
 
+    /// The audit function as it was built to be deployed.
+    #[must_use]
+    pub const fn audit(&self) -> &Function {
+        &self.functions.audit
+    }
+
     /// The emulator's log, with what the functions that it has started say.
     #[must_use]
     pub fn emulator_log(&self) -> String {

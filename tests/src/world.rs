@@ -4,6 +4,7 @@
 //! The servers are shared by all scenarios of the process; the account and the mailbox are not, so that scenarios run
 //! side by side.
 
+mod auditing;
 mod inspect;
 mod oauth2;
 mod profiles;
@@ -51,12 +52,13 @@ const FLOW_SCHEMA: &str = "add-to-queue";
 /// How long a poll has when a scenario does not say.
 const POLL_LIMIT: Duration = Duration::from_secs(30);
 
-/// An account with the deployed resources, a mailbox, and the three functions.
+/// An account with the deployed resources, a mailbox, and the four functions.
 pub struct World {
     // Dropped in this order: what runs first, then what it runs on.
     lambda: Lambda,
     api_lambda: Lambda,
     send_lambda: Lambda,
+    audit_lambda: Lambda,
     proxy: AwsProxy,
     aws: Aws,
     stack: Stack,
@@ -152,11 +154,13 @@ impl World {
         let lambda = start(servers.fetch(), &stack.functions.fetch, "fetch.log");
         let api_lambda = start(servers.api(), &stack.functions.api, "api.log");
         let send_lambda = start(servers.send(), &stack.functions.send, "send.log");
+        let audit_lambda = start(servers.audit(), &stack.functions.audit, "audit.log");
         let login = format!("u{account}@example.com");
         Self {
             lambda,
             api_lambda,
             send_lambda,
+            audit_lambda,
             proxy,
             aws,
             stack,
@@ -335,13 +339,18 @@ impl Drop for World {
         self.lambda.killer().kill();
         self.api_lambda.killer().kill();
         self.send_lambda.killer().kill();
+        self.audit_lambda.killer().kill();
         if std::thread::panicking() {
             let log = self.lambda.log();
             let lines: Vec<&str> = log.lines().collect();
             let end =
                 lines.iter().skip(lines.len().saturating_sub(30)).copied().collect::<Vec<_>>().join("\n");
             eprintln!("--- the end of the fetch function's log:\n{end}");
-            eprintln!("--- the send function's log:\n{}\n--- the last calls to AWS:", self.send_lambda.log());
+            eprintln!("--- the send function's log:\n{}", self.send_lambda.log());
+            eprintln!(
+                "--- the audit function's log:\n{}\n--- the last calls to AWS:",
+                self.audit_lambda.log()
+            );
             for call in self.proxy.calls().iter().rev().take(25).rev() {
                 eprintln!("{call:?}");
             }

@@ -92,6 +92,7 @@ impl Deployment {
             upload(&clients, &self.account, "fetch", &functions.fetch).await?,
             upload(&clients, &self.account, "api", &functions.api).await?,
             upload(&clients, &self.account, "send", &functions.send).await?,
+            upload(&clients, &self.account, "audit", &functions.audit).await?,
         ];
         let body = template::package(&template::read()?, &code)?;
         let url = upload_template(&clients, &self.endpoint, &self.account, &body).await?;
@@ -273,11 +274,13 @@ async fn read_stack(
             send: output("SendQueueUrl")?,
             send_dead: output("SendDeadLetterQueueUrl")?,
             outcome: output("OutcomeQueueUrl")?,
+            audit: output("AuditQueueUrl")?,
         },
         functions: stack::Functions {
             fetch: function("Fetch").await?,
             api: function("Api").await?,
             send: function("Send").await?,
+            audit: function("Audit").await?,
         },
         api,
         schedule_group: output("ScheduleGroupName")?,

@@ -31,10 +31,12 @@ pub struct Functions {
     pub api: Function,
     /// The function that sends messages.
     pub send: Function,
+    /// The function that audits mailboxes.
+    pub audit: Function,
 }
 
 /// The packages of the functions.
-const FUNCTIONS: [&str; 3] = ["fetch", "api", "send"];
+const FUNCTIONS: [&str; 4] = ["fetch", "api", "send", "audit"];
 
 /// The architecture of this machine, as Lambda names it: the emulator runs functions as they are.
 ///
@@ -54,9 +56,9 @@ pub fn architecture() -> Result<&'static str, Problem> {
 /// When it does not compile: cargo has said why.
 pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
     let progress = step("building the functions (some minutes the first time)");
-    let [fetch, api, send] = compile(toolbox, FUNCTIONS)?;
+    let [fetch, api, send, audit] = compile(toolbox, FUNCTIONS)?;
     progress.done("functions built");
-    Ok(Functions { fetch, api, send })
+    Ok(Functions { fetch, api, send, audit })
 }
 
 /// Builds the flow of `infra/examples/rust`, as one would that is deployed.
@@ -64,9 +66,9 @@ pub fn build(toolbox: &Toolbox) -> Result<Functions, Problem> {
 /// # Errors
 /// When it does not compile: cargo has said why.
 pub fn build_flow(toolbox: &Toolbox) -> Result<Function, Problem> {
-    let [fetch, api, send] = FUNCTIONS;
+    let [fetch, api, send, audit] = FUNCTIONS;
     // With the functions: alone, it would have what they share built once more, with fewer features.
-    let [.., flow] = compile(toolbox, [fetch, api, send, "example-flow"])?;
+    let [.., flow] = compile(toolbox, [fetch, api, send, audit, "example-flow"])?;
     Ok(flow)
 }
 

@@ -35,13 +35,14 @@ pub async fn run(
         ("fetch", &stack.functions.fetch.name),
         ("api", &stack.functions.api.name),
         ("send", &stack.functions.send.name),
+        ("audit", &stack.functions.audit.name),
     ];
     let chosen: Vec<_> = functions
         .into_iter()
         .filter(|(short, name)| function.is_none_or(|wanted| wanted == *short || wanted == name.as_str()))
         .collect();
     if chosen.is_empty() {
-        return Err(Problem::new("there are the functions fetch, api and send"));
+        return Err(Problem::new("there are the functions fetch, api, send and audit"));
     }
     tokio::select! {
         result = show(stack, &chosen, until, print) => result,

@@ -58,6 +58,8 @@ pub struct Queues {
     pub send_dead: String,
     /// The final outcomes of outbound messages.
     pub outcome: String,
+    /// Profiles to audit.
+    pub audit: String,
 }
 
 /// The functions that are deployed.
@@ -69,6 +71,8 @@ pub struct Functions {
     pub api: Function,
     /// The function that sends messages.
     pub send: Function,
+    /// The function that audits mailboxes.
+    pub audit: Function,
 }
 
 /// The HTTP API of a stack.

@@ -86,8 +86,7 @@ mod tests {
 
     #[test]
     fn the_template_as_it_is_can_be_packaged() {
-        let packaged =
-            package(&read().unwrap(), &[uploaded("fetch"), uploaded("api"), uploaded("send")]).unwrap();
+        let packaged = package(&read().unwrap(), &["fetch", "api", "send", "audit"].map(uploaded)).unwrap();
         assert!(packaged.contains("      CodeUri: { Bucket: code, Key: fetch/1.zip }\n"));
         assert!(packaged.contains("        MaximumConcurrency: 10\n"));
         assert!(!packaged.contains("../target"));

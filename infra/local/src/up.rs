@@ -202,11 +202,12 @@ fn description(toolbox: &Toolbox, stack: &Stack) -> String {
     line("poll queue", &stack.queues.poll);
     line("send queue", &stack.queues.send);
     line("outcomes", &stack.queues.outcome);
+    line("audit queue", &stack.queues.audit);
     line("bucket", &stack.bucket);
     line("table", &stack.table);
     line(
         "functions",
-        &[&stack.functions.fetch, &stack.functions.api, &stack.functions.send]
+        &[&stack.functions.fetch, &stack.functions.api, &stack.functions.send, &stack.functions.audit]
             .map(|one| one.name.as_str())
             .join(", "),
     );

@@ -23,13 +23,14 @@ const MARK: &str = "<!-- rights -->";
 const LIMIT: Duration = Duration::from_secs(28);
 
 /// What is granted and not needed on the way of [`walk`]: the function, the action, and when it is needed.
-const RARE: [(&str, &str, &str); 13] = [
+const RARE: [(&str, &str, &str); 14] = [
     ("*", "logs:CreateLogStream", "Lambda writes the function's log"),
     ("*", "logs:PutLogEvents", "Lambda writes the function's log"),
     ("*", "sqs:ReceiveMessage", "Lambda reads the queue for the function"),
     ("*", "sqs:DeleteMessage", "Lambda reads the queue for the function"),
     ("*", "sqs:GetQueueAttributes", "Lambda reads the queue for the function"),
     ("fetch", "sqs:ChangeMessageVisibility", "Lambda returns what a run did not handle"),
+    ("audit", "sqs:ChangeMessageVisibility", "Lambda returns what a run did not handle"),
     ("*", "secretsmanager:PutSecretValue", "a provider replaces a refresh token when it is used"),
     ("api", "secretsmanager:RestoreSecret", "a removal that was cut off in the middle is taken back"),
     ("fetch", "scheduler:CreateSchedule", "a run finds that the schedule of an interval in use is missing"),
@@ -69,6 +70,20 @@ fn bounce(world: &World, profile: ProfileId, sent: &str) {
         "{}",
         world.lambda().log()
     );
+}
+
+/// Has an audit planned, and another find a message that the cursor has passed.
+fn audit(world: &World, profile: ProfileId) {
+    let auditor = world.repairing_audit_function();
+    for hour in 0..24 {
+        let event = json!({"scheduled_at": format!("2026-11-27T{hour:02}:30:00Z")});
+        assert!(matches!(auditor.invoke(event, LIMIT), Outcome::Answered(_)), "{}", auditor.log());
+    }
+    let last = world.stored(profile).cursor.unwrap().last_uid;
+    world.deliver(&message("a message without a job"));
+    world.push_cursor(profile, last + 1);
+    let found = world.audit_by(&auditor, profile);
+    assert_eq!(found["missing"], 1, "{}", auditor.log());
 }
 
 /// Does once what owners, schedules, messages and flows have the functions do.
@@ -137,6 +152,7 @@ fn walk(world: &World) {
     world.aws().send(&world.stack().queues.send, "not a message");
     let _ = world.send_all();
 
+    audit(world, profile);
     let _ = ask(world, "DELETE", &format!("/profiles/{id}?purge=true"), None);
     let _ = ask(world, "DELETE", "/flow-schemas/orders", None);
 }
@@ -178,9 +194,12 @@ fn each_grant_is_needed_or_explained_and_the_table_lists_it() {
     let functions = &world.stack().functions;
     let mut table = String::from("| function | on | may | |\n|---|---|---|---|\n");
     let (mut unexplained, mut explained) = (Vec::new(), BTreeSet::new());
-    for (function, deployed) in
-        [("fetch", &functions.fetch), ("api", &functions.api), ("send", &functions.send)]
-    {
+    for (function, deployed) in [
+        ("fetch", &functions.fetch),
+        ("api", &functions.api),
+        ("send", &functions.send),
+        ("audit", &functions.audit),
+    ] {
         let mut rows: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
         for grant in Role::of(world.aws(), &deployed.name).grants() {
             let used = needed.iter().any(|(by, permission)| *by == deployed.name && grant.allows(permission));
@@ -208,7 +227,7 @@ fn each_grant_is_needed_or_explained_and_the_table_lists_it() {
     assert_eq!(unexplained, [], "the roles grant what nothing needs");
     let idle: Vec<_> = RARE.iter().filter(|rare| !explained.contains(rare)).collect();
     assert!(idle.is_empty(), "explained, but needed on the way or not granted: {idle:?}");
-    for deployed in [&functions.fetch, &functions.api, &functions.send] {
+    for deployed in [&functions.fetch, &functions.api, &functions.send, &functions.audit] {
         environment_fits(&deployed.environment);
     }
     let readme = fs::read_to_string(Toolbox::root().join("infra/README.md")).unwrap();

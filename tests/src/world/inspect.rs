@@ -56,6 +56,7 @@ impl World {
         secret_scan::assert_kept("the fetch function's log", &self.lambda.log());
         secret_scan::assert_kept("the api function's log", &self.api_lambda.log());
         secret_scan::assert_kept("the send function's log", &self.send_lambda.log());
+        secret_scan::assert_kept("the audit function's log", &self.audit_lambda.log());
         for call in self.proxy.calls() {
             // Secrets Manager is where secrets belong.
             if !call.operation.starts_with("secretsmanager.") {

@@ -65,6 +65,10 @@ impl World {
 
     pub(super) fn edit(&self, id: ProfileId, expression: &str, values: &Value) {
         let key = format!("PROFILE#{id}");
+        let mut names = json!({"#version": "version"});
+        if let (true, Some(names)) = (expression.contains("#cursor"), names.as_object_mut()) {
+            names.insert("#cursor".to_owned(), json!("cursor"));
+        }
         let _ = self.aws.call(
             "dynamodb",
             "DynamoDB_20120810.UpdateItem",
@@ -72,7 +76,7 @@ impl World {
                 "TableName": self.stack.table,
                 "Key": {"PK": {"S": key}, "SK": {"S": "PROFILE"}},
                 "UpdateExpression": expression,
-                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": values,
             }),
         );
