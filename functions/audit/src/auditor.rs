@@ -114,7 +114,7 @@ impl Auditor {
             Err(error) => return Err(error),
         }
         if let (Some(repair), false) = (&self.repair, missing.is_empty()) {
-            repair.repair(&self.table, &profile, &missing, self.clock.now()).await?;
+            repair.repair(&self.table, &profile, &missing, self.clock).await?;
         }
         Ok(Some(Audited { status, counts }))
     }

@@ -11,6 +11,7 @@ use mailroom_core::inbound::pending::{Extent, PendingMessage};
 use mailroom_core::inbound::schedule::PollRequest;
 use mailroom_core::ports::{Hold, PortError, Profiles as _, Progress};
 use mailroom_core::profile::Profile;
+use mailroom_net::clock::Clock;
 use time::OffsetDateTime;
 use tracing::{info, warn};
 
@@ -39,11 +40,12 @@ impl Repair {
         table: &Table,
         audited: &Profile,
         missing: &[ListedMessage],
-        now: OffsetDateTime,
+        clock: Clock,
     ) -> Result<(), PortError> {
         let id = audited.id;
         let mut leased = None;
         for _ in 0..LEASE_TRIES {
+            let now = clock.now();
             leased = table.lease(id, now, now + LEASE_TIME).await?;
             if leased.is_some() {
                 break;
@@ -61,6 +63,7 @@ impl Repair {
         let Some(cursor) = cursor else {
             return table.release(&lease, 0).await;
         };
+        let now = clock.now();
         let mut deferred = profile.deferred.clone();
         let before = deferred.len();
         for message in missing.iter().filter(|message| message.uid.get() <= cursor.last_uid) {
