@@ -58,7 +58,8 @@ fn the_commands_for_operators_do_what_the_document_says() {
         ("BUCKET", &stack.bucket),
         ("SEND_QUEUE_URL", &stack.queues.send),
     ]);
-    let blocks = document("infra/README.md");
+    let mut blocks = document("infra/README.md");
+    blocks.extend(document("functions/audit/README.md"));
     let block = |section: &str, first: &str| {
         let mut in_section = blocks.iter().filter(|commands| commands.section == section);
         let commands = in_section.find(|commands| commands.first_line().starts_with(first));

@@ -8,10 +8,11 @@ use mailroom_tests::readme::Commands;
 use crate::workspace::{files, read, root};
 
 /// The documents that tell people what to type.
-const WITH_COMMANDS: [&str; 5] = [
+const WITH_COMMANDS: [&str; 6] = [
     "README.md",
     "functions/README.md",
     "functions/api/README.md",
+    "functions/audit/README.md",
     "infra/README.md",
     ".github/CONTRIBUTING.md",
 ];
@@ -70,7 +71,7 @@ const CLAIMS: &[Claim] = &[
     claim("infra/README.md", "Deploy to AWS", "echo", OPERATORS),
     claim("infra/README.md", "Flows that send by the queue", "aws sqs send-message", OPERATORS),
     claim("infra/README.md", "Roll back", "aws lambda put-function-concurrency", OPERATORS),
-    claim("infra/README.md", "Whether a message is missing", "echo", OPERATORS),
+    claim("functions/audit/README.md", "Whether a message is missing", "echo", OPERATORS),
     claim("infra/README.md", "Messages that were given up", "aws s3 cp", OPERATORS),
     claim(
         "infra/README.md",
