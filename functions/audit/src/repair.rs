@@ -80,6 +80,7 @@ impl Repair {
             overdue: profile.overdue.as_ref(),
             skipped_seen: profile.skipped_seen,
             unsearched_at: profile.unsearched_at,
+            repeats_up_to: profile.repeats_up_to,
         };
         table.move_cursor(&lease, progress, Hold::Release).await?;
         self.polls.send(&id.to_string(), &PollRequest::Profile(id).to_json()).await?;
