@@ -32,7 +32,7 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
     /// It is no job, or one of a later version.
-    #[error("the queue message is no job that this flow can read")]
+    #[error("the body is not one of a job that this flow can read")]
     NotAJob,
     /// The answer was not accepted.
     #[error(transparent)]
