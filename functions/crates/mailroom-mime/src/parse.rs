@@ -96,7 +96,7 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
     let tree = Tree::read(raw, head.clone(), block.body);
     match smime::entity(&tree) {
         None => {
-            block.settle(tree.charset().as_deref());
+            block.settle(tree.charset().as_deref(), || tree.sample());
             read(raw, &block, &head, &tree)
         }
         Some(entity) => {
@@ -105,7 +105,7 @@ pub fn parse_message(raw: &[u8]) -> ParsedMessage<'_> {
             let is_all = tree.leaves.len() == 1;
             let mut tree = tree;
             tree.replace_first(Tree::read(&entity, inner_head.clone(), inner.body));
-            block.settle(tree.charset().as_deref());
+            block.settle(tree.charset().as_deref(), || tree.sample());
             let head = if is_all { inner_head } else { head };
             let message = read(raw, &block, &head, &tree);
             let parts = message.parts.into_iter().map(Part::into_owned).collect();

@@ -24,7 +24,7 @@ pub(super) fn open(parts: &mut [Part<'_>]) -> bool {
 fn read(raw: &[u8]) -> (EnclosedMessage, bool) {
     let mut block = Block::read(raw, beginning(raw), |_| false);
     let tree = Tree::read(raw, Head::read(&block, "text/plain"), block.body);
-    block.settle(tree.charset().as_deref());
+    block.settle(tree.charset().as_deref(), || tree.sample());
     let mut attached = body::attached(&tree);
     let attachments = attached.by_ref().take(MAX_ENCLOSED_PARTS).map(|(leaf, inline)| {
         let (part, _, _) = Part::of(leaf, inline);

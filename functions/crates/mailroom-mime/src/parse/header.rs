@@ -165,7 +165,7 @@ impl<'a> Block<'a> {
             at = next;
         }
         block.push(data, open);
-        block.settle(None);
+        block.settle(None, Vec::new);
         block
     }
 
@@ -191,8 +191,8 @@ impl<'a> Block<'a> {
     }
 
     /// Settles the charset of raw 8-bit text: that of the body, by its own `Content-Type` or by `body` where the
-    /// parts name it, else what detection says of all fields together.
-    pub(super) fn settle(&mut self, body: Option<&str>) {
+    /// parts name it, else what detection says of all fields together, and then with a `sample` of the body.
+    pub(super) fn settle(&mut self, body: Option<&str>, sample: impl FnOnce() -> Vec<u8>) {
         let is_raw = |field: &&Field<'_>| !field.raw.is_ascii();
         if !self.fields.iter().any(|field| is_raw(&field)) {
             return;
@@ -201,7 +201,11 @@ impl<'a> Block<'a> {
         let named = own.as_deref().and_then(charset::named).or_else(|| body.and_then(charset::named));
         let charset = named.or_else(|| {
             let raw: Vec<&[u8]> = self.fields.iter().filter(is_raw).map(|field| field.raw).collect();
-            charset::detect(&raw.concat())
+            let raw = raw.concat();
+            charset::detect(&raw).or_else(|| {
+                let sample = Some(sample()).filter(|sample| std::str::from_utf8(sample).is_err())?;
+                charset::detect(&[raw, sample].concat())
+            })
         });
         self.fields.iter_mut().for_each(|field| field.charset = charset);
     }

@@ -10,6 +10,9 @@ use super::limits::{MAX_BOUNDARY_BYTES, MAX_DEPTH, MAX_PARTS};
 use super::param::Params;
 use super::transfer::{Decoded, Transfer};
 
+/// How much of a text is looked at to tell its charset.
+const MAX_SAMPLE_BYTES: usize = 4 * 1024;
+
 /// What a part's header says.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
@@ -160,6 +163,16 @@ impl<'a> Tree<'a> {
         self.leaves.splice(..count, leaves);
         self.cut |= inner.cut;
         self.broken |= inner.broken;
+    }
+
+    /// The beginning of the first text, where it names no charset.
+    pub(super) fn sample(&self) -> Vec<u8> {
+        let text = self.leaves.iter().find(|leaf| leaf.head.media_type().starts_with("text/"));
+        let unnamed = text.filter(|leaf| leaf.head.kind.text("charset").is_none());
+        unnamed.map_or_else(Vec::new, |leaf| {
+            let beginning = leaf.body.get(..MAX_SAMPLE_BYTES).unwrap_or(leaf.body);
+            leaf.head.transfer.decode(beginning).bytes.into_owned()
+        })
     }
 
     /// The charset that the first text names.

@@ -67,6 +67,11 @@ fn raw_headers_are_in_the_charset_of_the_body_or_in_what_they_show() {
     ] {
         assert_eq!(with(subject, rest), wanted, "{rest}");
     }
+    // Too short to tell by itself, in the charset of a body that names none.
+    let body = [b"\n\n", &cyrillic[..]].concat();
+    let short = encoding_rs::WINDOWS_1251.encode("Счёт").0;
+    let raw = [b"Subject: ", &short[..], &body].concat();
+    assert_eq!(parse_message(&raw).content.subject.as_deref(), Some("Счёт"));
 }
 
 #[test]
