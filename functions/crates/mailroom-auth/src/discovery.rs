@@ -43,6 +43,8 @@ pub struct ProviderMetadata {
     pub token: Endpoint,
     /// The revocation endpoint (RFC 7009).
     pub revocation: Option<Endpoint>,
+    /// The userinfo endpoint (OpenID Connect Core §5.3).
+    pub userinfo: Option<Endpoint>,
     /// Whether the provider supports PKCE with S256 (RFC 7636 §4.2).
     pub pkce: Pkce,
     /// How far the provider's clock is ahead of ours.
@@ -91,6 +93,7 @@ struct Document {
     authorization_endpoint: Option<String>,
     token_endpoint: String,
     revocation_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
     grant_types_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
@@ -271,6 +274,8 @@ impl Discovery {
             authorization: optional("authorization_endpoint", document.authorization_endpoint)?,
             token: endpoint("token_endpoint", document.token_endpoint)?,
             revocation: optional("revocation_endpoint", document.revocation_endpoint)?,
+            // Of use to the console alone: no profile fails for it.
+            userinfo: optional("userinfo_endpoint", document.userinfo_endpoint).ok().flatten(),
             pkce,
             ahead,
             issuer: document.issuer,

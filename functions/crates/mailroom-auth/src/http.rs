@@ -9,12 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use mailroom_core::server::{Host, Security, Server};
 use mailroom_net::connect::{self, AllowedHosts, NetError};
 use mailroom_net::tls::{Tls, TlsError};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -144,6 +145,21 @@ impl Http {
     pub async fn get(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Response, HttpError> {
         let request = request(endpoint, "application/json").method(Method::GET).body(Full::default());
         self.send(endpoint, request.map_err(HttpError::Unsendable)?, deadline).await
+    }
+
+    /// Fetches a document that a token gives access to (RFC 6750 §2.1).
+    ///
+    /// # Errors
+    /// See [`HttpError`].
+    pub async fn get_with_token(
+        &self,
+        endpoint: &Endpoint,
+        token: &SecretString,
+        deadline: Instant,
+    ) -> Result<Response, HttpError> {
+        let bearer = format!("Bearer {}", token.expose_secret());
+        let request = request(endpoint, "application/json").method(Method::GET).header(AUTHORIZATION, bearer);
+        self.send(endpoint, request.body(Full::default()).map_err(HttpError::Unsendable)?, deadline).await
     }
 
     /// Fetches a document of any type from one of these addresses of the endpoint's host.

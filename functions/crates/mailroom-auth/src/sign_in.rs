@@ -3,10 +3,12 @@
 //! A request for a sign-in returns a [`Ticket`]. Everything else is derived from it, so that nothing that could be misused
 //! is stored or sent to the provider: the state that names the sign-in (its digest is the stored key), the PKCE verifier,
 //! the nonce. The browser that opens the ticket's address keeps it in a cookie, and only with it can the sign-in be
-//! completed.
+//! completed. [`person`] is the same for people who sign in to pages of ours, and give no access to anything.
 
 mod error;
 mod id_token;
+pub mod person;
+mod request;
 mod ticket;
 
 use mailroom_core::oauth2::{Authorization, Oauth2};
@@ -20,7 +22,7 @@ use url::Url;
 pub use self::error::SignInError;
 pub use self::ticket::{NoRandomness, Ticket, key_of, settings_digest};
 use crate::client::{Client, scopes};
-use crate::discovery::{Discovery, Pkce, ProviderMetadata};
+use crate::discovery::{Discovery, ProviderMetadata};
 use crate::error::OauthError;
 
 /// How long a person has to complete a sign-in.
@@ -51,29 +53,9 @@ fn consent_at(
     redirect: &str,
 ) -> Result<Url, OauthError> {
     let scopes = scopes(provider, settings)?;
-    let Some(endpoint) = &provider.authorization else {
-        return Err(OauthError::Unsupported(format!(
-            "The OpenID provider {} lets nobody sign in.",
-            provider.issuer
-        )));
-    };
-    let mut url = endpoint.url().clone();
+    let mut url = request::authorization_url(provider, &settings.client_id, &scopes, ticket, redirect)?;
     {
         let mut query = url.query_pairs_mut();
-        query
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &settings.client_id)
-            .append_pair("redirect_uri", redirect)
-            .append_pair("scope", &scopes.join(" "))
-            .append_pair("state", &ticket.state());
-        if provider.pkce == Pkce::S256 {
-            query
-                .append_pair("code_challenge", &ticket.challenge())
-                .append_pair("code_challenge_method", "S256");
-        }
-        if scopes.iter().any(|scope| scope == "openid") {
-            query.append_pair("nonce", &ticket.nonce());
-        }
         if settings.login.contains('@') {
             query.append_pair("login_hint", &settings.login);
         }
@@ -119,12 +101,7 @@ pub async fn complete(
     deadline: Instant,
 ) -> Result<SignedIn, SignInError> {
     let provider = discovery.provider(&settings.discovery_url, deadline).await?;
-    // RFC 9207 §2.4: a code that another provider issued is not sent to this one.
-    if issuer
-        .is_some_and(|issuer| !provider.is_issuer(issuer, None) && !provider.issuer.contains("{tenantid}"))
-    {
-        return Err(SignInError::IdToken("is of another provider"));
-    }
+    id_token::check_issuer(issuer, &provider)?;
     let now = discovery.now();
     let client = Client::new(discovery.http(), &provider, settings, credential, now)?;
     let granted = client.exchange(code, ticket.verifier(), redirect, discovery.end(deadline)).await?;

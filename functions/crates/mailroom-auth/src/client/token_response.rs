@@ -27,6 +27,8 @@ pub struct TokenResponse {
     pub refresh_token_expires_in: Option<Duration>,
     /// Who has signed in (OpenID Connect Core §2).
     pub id_token: Option<SecretString>,
+    /// The scopes that were granted (RFC 6749 §5.1); none where the provider does not say.
+    pub scopes: Vec<String>,
 }
 
 /// A token response as the library parses it.
@@ -66,6 +68,7 @@ impl TokenResponse {
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::seconds),
             id_token: extra.id_token.clone().map(SecretString::from),
+            scopes: response.scopes().into_iter().flatten().map(|scope| scope.to_string()).collect(),
         })
     }
 }

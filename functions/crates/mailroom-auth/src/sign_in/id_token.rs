@@ -15,11 +15,12 @@ const SKEW: Duration = Duration::minutes(10);
 
 /// The claims that matter here. `tid`, `upn` and `preferred_username` are Microsoft's.
 #[derive(Deserialize)]
-struct IdToken {
+pub(super) struct IdToken {
     iss: String,
     aud: Audience,
+    azp: Option<String>,
     exp: i64,
-    nonce: Option<String>,
+    pub(super) nonce: Option<String>,
     tid: Option<String>,
     email: Option<String>,
     preferred_username: Option<String>,
@@ -31,6 +32,16 @@ struct IdToken {
 enum Audience {
     One(String),
     Many(Vec<String>),
+}
+
+/// Whether a code is of this provider (RFC 9207 §2.4): one that another provider issued is not sent to it.
+pub(super) fn check_issuer(issuer: Option<&str>, provider: &ProviderMetadata) -> Result<(), SignInError> {
+    let is_other =
+        |issuer: &str| !provider.is_issuer(issuer, None) && !provider.issuer.contains("{tenantid}");
+    if issuer.is_some_and(is_other) {
+        return Err(SignInError::IdToken("is of another provider"));
+    }
+    Ok(())
 }
 
 /// Reads an id token and checks it against the sign-in that it came with.
@@ -52,22 +63,7 @@ fn check_claims(
     ticket: &Ticket,
     now: OffsetDateTime,
 ) -> Result<(), SignInError> {
-    if !provider.is_issuer(&token.iss, token.tid.as_deref()) {
-        return Err(SignInError::IdToken("is of another provider"));
-    }
-    let ours = match &token.aud {
-        Audience::One(one) => *one == settings.client_id,
-        Audience::Many(many) => many.contains(&settings.client_id),
-    };
-    if !ours {
-        return Err(SignInError::IdToken("is for another client"));
-    }
-    if token.exp < (now + provider.ahead - SKEW).unix_timestamp() {
-        return Err(SignInError::IdToken("has expired"));
-    }
-    if token.nonce.as_ref().is_some_and(|nonce| *nonce != ticket.nonce()) {
-        return Err(SignInError::IdToken("is for another sign-in"));
-    }
+    check_origin(token, provider, &settings.client_id, ticket, now)?;
     let names = [&token.email, &token.preferred_username, &token.upn];
     let names: Vec<&String> = names.into_iter().flatten().filter(|name| name.contains('@')).collect();
     let login = settings.login.to_lowercase();
@@ -79,6 +75,33 @@ fn check_claims(
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whose token it is, for whom, and for which sign-in (OpenID Connect Core §3.1.3.7).
+pub(super) fn check_origin(
+    token: &IdToken,
+    provider: &ProviderMetadata,
+    client_id: &str,
+    ticket: &Ticket,
+    now: OffsetDateTime,
+) -> Result<(), SignInError> {
+    if !provider.is_issuer(&token.iss, token.tid.as_deref()) {
+        return Err(SignInError::IdToken("is of another provider"));
+    }
+    let ours = match &token.aud {
+        Audience::One(one) => one == client_id,
+        Audience::Many(many) => many.iter().any(|one| one == client_id),
+    };
+    if !ours || token.azp.as_ref().is_some_and(|azp| azp != client_id) {
+        return Err(SignInError::IdToken("is for another client"));
+    }
+    if token.exp < (now + provider.ahead - SKEW).unix_timestamp() {
+        return Err(SignInError::IdToken("has expired"));
+    }
+    if token.nonce.as_ref().is_some_and(|nonce| *nonce != ticket.nonce()) {
+        return Err(SignInError::IdToken("is for another sign-in"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -113,6 +136,7 @@ mod tests {
             json!({"iss": "https://login.microsoftonline.com/t-2/v2.0"}),
             json!({"aud": "another"}),
             json!({"aud": ["another"]}),
+            json!({"aud": ["client", "another"], "azp": "another"}),
             json!({"exp": now.unix_timestamp() - 3600}),
             json!({"nonce": "another"}),
             json!({"preferred_username": "ann@example.com"}),
