@@ -2,7 +2,7 @@
 //!
 //! `table` is the client and what all operations share, `polls` what a poll needs, `settings` what owners do with their profiles, `claim` how
 //! one of them has a profile and its secret for itself, `directory` the lists, `flows` the flow
-//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `conversations` which messages belong together, `audits` what an audit compares, `outbox` their lists, `session_slots` who may send for a profile, `sign_ins` the sign-ins under way, `connect_links` who may connect a mailbox, and `item`,
+//! schemas, `registry` the intervals in use, `deliveries` the outbound messages, `conversations` which messages belong together, `audits` what an audit compares, `outbox` their lists, `session_slots` who may send for a profile, `sign_ins` the sign-ins under way, `connect_links` who may connect a mailbox, `ended_sessions` the sessions of the console that have ended, and `item`,
 //! `state_item` and `delivery_item` what all of these are on the wire.
 
 mod attribute;
@@ -15,6 +15,7 @@ mod creations;
 mod deferred_item;
 mod deliveries;
 mod delivery_item;
+mod ended_sessions;
 mod flow_schemas;
 mod held_item;
 mod interval_registry;
