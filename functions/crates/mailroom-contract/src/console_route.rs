@@ -1,7 +1,7 @@
 //! The routes of the console: pages for people. They have a table of their own, because they are no contract: the OpenAPI
 //! document does not describe them, and they change with the pages.
 
-use crate::route::{Found, Method, Route, find_in, route};
+use crate::route::{Found, Method, Operation, Route, find_in, route};
 
 /// What a request of the console asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,10 +60,63 @@ pub enum Page {
     DeleteFlowSchema,
     /// Returns a style sheet or a script.
     StaticFile,
+    /// Shows where people sign in to the console itself.
+    Session,
+    /// Sends a person to the provider, for a session.
+    StartSession,
+    /// Takes a person back from the provider.
+    FinishSession,
+    /// Says that a person is signed in who did so beside a page with a form.
+    SessionStarted,
+    /// Ends a session.
+    EndSession,
+}
+
+/// Who may see a page, or send its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Everybody who can reach the console.
+    Everybody,
+    /// Whoever may have the API perform this operation.
+    CallersOf(Operation),
+}
+
+impl Page {
+    /// Who may see the page, or send its form.
+    #[must_use]
+    pub const fn admission(self) -> Admission {
+        Admission::CallersOf(match self {
+            Self::Mailboxes => Operation::ListProfiles,
+            Self::Status | Self::General => Operation::GetProfile,
+            Self::NewProfile | Self::CreateProfile => Operation::CreateProfile,
+            Self::SaveProfile | Self::SetListen => Operation::PatchProfile,
+            Self::ConfirmDeletion | Self::DeleteProfile => Operation::DeleteProfile,
+            Self::PollNow | Self::AnswerHeldBack => Operation::FetchProfile,
+            Self::RetryQuarantined => Operation::RetryQuarantined,
+            Self::ConnectLinks => Operation::ListConnectLinks,
+            Self::CreateConnectLink | Self::ConnectProfile => Operation::CreateConnectLink,
+            Self::WithdrawConnectLink => Operation::DeleteConnectLink,
+            Self::SignIn => Operation::AuthorizeProfile,
+            Self::SignOut => Operation::DeleteAuthorization,
+            Self::ResendMessage => Operation::ResendMessage,
+            Self::CancelMessage => Operation::CancelMessage,
+            Self::FlowSchemas => Operation::ListFlowSchemas,
+            Self::FlowSchema => Operation::GetFlowSchema,
+            Self::NewFlowSchema | Self::CreateFlowSchema => Operation::CreateFlowSchema,
+            Self::SaveFlowSchema => Operation::PutFlowSchema,
+            Self::DeleteFlowSchema => Operation::DeleteFlowSchema,
+            Self::StaticFile
+            | Self::Session
+            | Self::StartSession
+            | Self::FinishSession
+            | Self::SessionStarted
+            | Self::EndSession => return Admission::Everybody,
+        })
+    }
 }
 
 /// All routes of the console.
-pub const CONSOLE_ROUTES: [Route<Page>; 27] = [
+pub const CONSOLE_ROUTES: [Route<Page>; 32] = [
     route(Page::Mailboxes, Method::Get, "/console"),
     route(Page::NewProfile, Method::Get, "/console/profiles/new"),
     route(Page::CreateProfile, Method::Post, "/console/profiles/new"),
@@ -91,6 +144,11 @@ pub const CONSOLE_ROUTES: [Route<Page>; 27] = [
     route(Page::SaveFlowSchema, Method::Post, "/console/flow-schemas/{id}"),
     route(Page::DeleteFlowSchema, Method::Post, "/console/flow-schemas/{id}/delete"),
     route(Page::StaticFile, Method::Get, "/console/static/{id}"),
+    route(Page::Session, Method::Get, "/console/sign-in"),
+    route(Page::StartSession, Method::Get, "/console/sign-in/start"),
+    route(Page::FinishSession, Method::Get, "/console/sign-in/callback"),
+    route(Page::SessionStarted, Method::Get, "/console/sign-in/done"),
+    route(Page::EndSession, Method::Post, "/console/sign-out"),
 ];
 
 /// Finds what a request of the console asks for.
@@ -103,7 +161,7 @@ pub fn find_page(method: &str, path: &str) -> Found<Page> {
 mod tests {
     use super::*;
     use crate::openapi;
-    use crate::route::ROUTES;
+    use crate::route::{ROUTES, Right};
 
     #[test]
     fn every_page_finds_itself() {
@@ -112,6 +170,17 @@ mod tests {
             match find_page(route.method.as_str(), &path) {
                 Found::Operation(page, _) => assert_eq!(page, route.operation, "{path}"),
                 other @ (Found::OtherMethods(_) | Found::Nothing) => panic!("{path}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_form_that_changes_something_needs_more_than_the_right_to_read() {
+        for route in CONSOLE_ROUTES {
+            if let Admission::CallersOf(operation) = route.operation.admission() {
+                let reads = operation.rights().contains(&Right::Read);
+                assert!(!operation.rights().is_empty(), "{}", route.path);
+                assert!(route.method == Method::Get || !reads, "{}", route.path);
             }
         }
     }
