@@ -1,7 +1,8 @@
 //! Who asks, and whether they may. API Gateway has proved who it is: a token's claims, or an ARN.
 
-use mailroom_contract::route::{Operation, Right};
-use serde_json::Value;
+use mailroom_auth::sign_in::person::Person;
+use mailroom_contract::route::{Operation, ROUTES, Right};
+use serde_json::{Map, Value};
 
 use crate::http::problem::ApiError;
 
@@ -63,7 +64,8 @@ impl RequiredClaim {
     }
 }
 
-/// What is asked of callers whom API Gateway has let in.
+/// What is asked of callers whom API Gateway has let in by a token, and of people who sign in to the console. What a caller
+/// may do who signs requests (AWS Signature Version 4), policies have decided before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
     /// The scopes of tokens. `None`: every caller may do everything.
@@ -78,6 +80,9 @@ pub(crate) struct Caller<'a> {
     /// `requestContext.authorizer`: null where nobody was asked who they are.
     authorizer: &'a Value,
 }
+
+/// The claims in which providers name a person's scopes, roles or groups.
+const OF_PEOPLE: [&str; 7] = ["scope", "scp", "scopes", "roles", "groups", "cognito:groups", "permissions"];
 
 /// The most that a log holds of a name.
 const MOST_OF_A_NAME: usize = 256;
@@ -96,6 +101,10 @@ impl<'a> Caller<'a> {
         let arn = || self.authorizer.get("iam")?.get("userArn");
         let name = self.claim("sub").or_else(arn).and_then(Value::as_str).unwrap_or("unknown");
         name.chars().filter(|c| !c.is_control()).take(MOST_OF_A_NAME).collect()
+    }
+
+    fn is_signed(self) -> bool {
+        self.authorizer.get("iam").and_then(|iam| iam.get("userArn")).is_some()
     }
 
     /// The token's scopes, wherever its issuer puts them: `scope` (RFC 8693 §4.2), `scp` (Microsoft, Okta), or what API
@@ -123,7 +132,7 @@ impl Access {
     /// Refuses an operation that the caller may not do.
     pub(crate) fn check(&self, caller: Caller<'_>, operation: Operation) -> Result<(), ApiError> {
         let rights = operation.rights();
-        if rights.is_empty() {
+        if rights.is_empty() || caller.is_signed() {
             return Ok(());
         }
         if let Some(RequiredClaim { name, value }) = &self.claim {
@@ -142,6 +151,33 @@ impl Access {
             return Ok(());
         }
         Err(ApiError::Forbidden(format!("The token needs the scope {}.", wanted.join(" or "))))
+    }
+
+    /// Whether the caller may do anything that not everybody may.
+    pub(crate) fn allows_anything(&self, caller: Caller<'_>) -> bool {
+        let operations = ROUTES.iter().map(|route| route.operation);
+        { operations }
+            .any(|operation| !operation.rights().is_empty() && self.check(caller, operation).is_ok())
+    }
+
+    /// What a person's rights are decided by, as the claims of a token. A person has the scopes that the provider says it has
+    /// granted, and those that are the names of the person's roles or groups there.
+    pub(crate) fn claims_of(&self, person: &Person) -> Map<String, Value> {
+        let mut claims = Map::from_iter([("sub".to_owned(), Value::from(person.subject.as_str()))]);
+        if let Some(scopes) = &self.scopes {
+            let said = OF_PEOPLE.iter().filter_map(|name| person.claims.get(*name)).flat_map(words);
+            let said: Vec<&str> = said.chain(person.scopes.iter().map(String::as_str)).collect();
+            let rights = Right::ALL.map(|right| scopes.name(right));
+            let granted: Vec<&str> = rights.into_iter().filter(|name| said.contains(name)).collect();
+            claims.insert("scope".to_owned(), Value::from(granted.join(" ")));
+        }
+        if let Some(RequiredClaim { name, value }) = &self.claim
+            && let Some(claim) = person.claims.get(name)
+            && (claim.as_str() == Some(value) || words(claim).contains(&value.as_str()))
+        {
+            claims.insert(name.clone(), Value::from(value.as_str()));
+        }
+        claims
     }
 }
 
@@ -179,15 +215,12 @@ mod tests {
                 assert_eq!(may(&access, &token(scope), operation), expected, "{operation:?} {scope}");
             }
             assert!(may(&access, &token("openid mailroom/read mailroom/write mailroom/send"), operation));
-            for nobody in [
-                Value::Null,
-                token(""),
-                token("mailroom/reader mailroom"),
-                json!({"iam": {"userArn": "arn"}}),
-            ] {
+            for nobody in [Value::Null, token(""), token("mailroom/reader mailroom"), json!({"iam": {}})] {
                 assert_eq!(may(&access, &nobody, operation), rights.is_empty(), "{operation:?} {nobody}");
             }
             assert!(may(&Access::default(), &Value::Null, operation), "without scopes all is open");
+            let signed = json!({"iam": {"userArn": "arn"}});
+            assert!(may(&access, &signed, operation), "policies have decided");
         }
     }
 
@@ -215,6 +248,36 @@ mod tests {
         assert!(of(json!({"hd": "example.com"})) && of(json!({"hd": "[other.com example.com]"})));
         assert!(!of(json!({"hd": "example.com.evil"})) && !of(json!({})) && !of(json!({"hd": null})));
         assert!(may(&access, &Value::Null, Operation::GetHealth));
+    }
+
+    #[test]
+    fn a_person_has_the_rights_that_the_provider_names_and_no_other() {
+        let access = Access { claim: RequiredClaim::parse("hd=example.com").ok(), ..scopes() };
+        let may = |claims: Value, granted: &[&str], operation| {
+            let person = Person {
+                subject: "4711".to_owned(),
+                name: "Ann".to_owned(),
+                claims: claims.as_object().unwrap().clone(),
+                scopes: granted.iter().map(|scope| (*scope).to_owned()).collect(),
+            };
+            let authorizer = json!({"jwt": {"claims": access.claims_of(&person)}});
+            let caller = Caller::new(&authorizer);
+            assert_eq!(caller.name(), "4711");
+            (access.check(caller, operation).is_ok(), access.allows_anything(caller))
+        };
+        let ours = |claim: &str, value: Value| json!({"hd": "example.com", claim: value});
+        for claims in [ours("roles", json!(["mailroom/read"])), ours("scp", json!("x mailroom/read"))] {
+            assert_eq!(may(claims.clone(), &[], Operation::ListProfiles), (true, true), "{claims}");
+            assert_eq!(may(claims.clone(), &[], Operation::CreateProfile), (false, true), "{claims}");
+        }
+        assert!(may(ours("a", json!(1)), &["openid", "mailroom/write"], Operation::CreateProfile).0);
+        for (claims, granted) in [
+            (ours("name", json!("mailroom/read")), vec!["openid"]),
+            (json!({"roles": ["mailroom/read"]}), vec!["mailroom/read"]),
+            (json!({"roles": ["mailroom/read"], "hd": "example.com.evil"}), vec![]),
+        ] {
+            assert_eq!(may(claims.clone(), &granted, Operation::ListProfiles), (false, false), "{claims}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The function's settings: the only place that reads its environment.
 
+use mailroom_auth::sign_in::person::Registration;
 use mailroom_lambda::env::Environment;
 use mailroom_lambda::start::{NetworkConfig, StartError};
 use mailroom_mail::smtp::EhloName;
@@ -7,6 +8,9 @@ use mailroom_mail::smtp::EhloName;
 use crate::access::{Access, RequiredClaim, Scopes};
 use crate::console::Availability;
 use crate::job_queues::JobQueues;
+
+/// What the console asks a provider for, unless it is told otherwise: who a person is.
+const CONSOLE_SCOPES: &str = "openid email profile";
 
 /// The function's settings, one for each variable of its environment.
 #[derive(Debug, Clone)]
@@ -36,7 +40,9 @@ pub struct Config {
     /// `MAILROOM_API_SCOPES` (to read, to write, to send, with commas) and `MAILROOM_API_CLAIM` (`name=value`). Optional:
     /// every caller whom API Gateway lets in may do everything.
     pub access: Access,
-    /// `MAILROOM_CONSOLE`: `open` serves the console to everybody, as the API is. Optional: the console answers 404.
+    /// `MAILROOM_CONSOLE`: `open` serves the console to everybody, as the API is. `MAILROOM_CONSOLE_ISSUER`,
+    /// `MAILROOM_CONSOLE_CLIENT_ID` and `MAILROOM_CONSOLE_SCOPES` (with blanks): it asks people to sign in. Optional: the
+    /// console answers 404.
     pub console: Availability,
     /// `MAILROOM_EHLO_NAME`: the host name that SMTP servers are told. Optional: the sender's domain.
     pub ehlo_name: Option<EhloName>,
@@ -60,7 +66,10 @@ impl Config {
     /// Names everything that is missing or wrong, at once.
     pub fn from_env() -> Result<Self, StartError> {
         let mut environment = Environment::of_process();
+        let public_url = environment.required("MAILROOM_PUBLIC_URL").trim_end_matches('/').to_owned();
         let config = Self {
+            console: console(&mut environment, &public_url),
+            public_url,
             table: environment.required("MAILROOM_TABLE"),
             bucket: environment.required("MAILROOM_BUCKET"),
             poll_queue_url: environment.required("MAILROOM_POLL_QUEUE_URL"),
@@ -69,7 +78,6 @@ impl Config {
             schedule_group: environment.required("MAILROOM_SCHEDULE_GROUP"),
             schedule_role_arn: environment.required("MAILROOM_SCHEDULE_ROLE_ARN"),
             fetch_function_arn: environment.required("MAILROOM_FETCH_FUNCTION_ARN"),
-            public_url: environment.required("MAILROOM_PUBLIC_URL").trim_end_matches('/').to_owned(),
             secret_recovery: environment
                 .parsed("MAILROOM_SECRET_RECOVERY_DAYS", secret_recovery)
                 .unwrap_or(SecretRecovery::Days(7)),
@@ -80,12 +88,28 @@ impl Config {
                 scopes: environment.parsed("MAILROOM_API_SCOPES", Scopes::parse),
                 claim: environment.parsed("MAILROOM_API_CLAIM", RequiredClaim::parse),
             },
-            console: environment.parsed("MAILROOM_CONSOLE", Availability::parse).unwrap_or(Availability::Off),
             ehlo_name: environment.parsed("MAILROOM_EHLO_NAME", EhloName::parse),
             network: NetworkConfig::from_env(&environment),
         };
         Ok(environment.finish(config)?)
     }
+}
+
+/// Who may use the console. Sign-ins go before an open console.
+fn console(environment: &mut Environment, public_url: &str) -> Availability {
+    let open = environment.parsed("MAILROOM_CONSOLE", Availability::parse).unwrap_or(Availability::Off);
+    let issuer = environment.parsed("MAILROOM_CONSOLE_ISSUER", |issuer| {
+        // The cookies of sessions are for https alone.
+        if !public_url.starts_with("https://") {
+            return Err("needs a MAILROOM_PUBLIC_URL that begins with https://");
+        }
+        if issuer.starts_with("https://") { Ok(issuer.to_owned()) } else { Err("must begin with https://") }
+    });
+    let Some(issuer) = issuer else { return open };
+    let client_id = environment.required("MAILROOM_CONSOLE_CLIENT_ID");
+    let scopes = environment.optional("MAILROOM_CONSOLE_SCOPES");
+    let scopes = scopes.as_deref().unwrap_or(CONSOLE_SCOPES).split_ascii_whitespace().collect::<Vec<_>>();
+    Availability::SignIn(Registration::new(&issuer, &client_id, &scopes))
 }
 
 fn secret_recovery(text: &str) -> Result<SecretRecovery, &'static str> {

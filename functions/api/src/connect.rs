@@ -110,6 +110,8 @@ async fn respond(
     let visit = Visit {
         api: &rights,
         request,
+        authorizer: request.authorizer().clone(),
+        person: None,
         segments: Segments::default(),
         fields,
         links: links.clone(),

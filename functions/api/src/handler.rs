@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Instrument as _, info, info_span};
 
-use crate::access::Access;
+use crate::access::{Access, Caller};
 use crate::autoconfig::SettingsSearch;
 use crate::connect;
 use crate::connect::rights::Linked;
@@ -206,12 +206,16 @@ impl Linked for Api {
 }
 
 impl Operations for Api {
-    fn ask<'a>(&'a self, of: &'a Request, call: Call) -> BoxFuture<'a, Answer> {
+    fn ask<'a>(&'a self, of: &'a Request, authorizer: &'a Value, call: Call) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let (operation, segments, request) = call.into_request(of);
+            let (operation, segments, request) = call.into_request(of, authorizer);
             let performed = self.admit(&request, operation, segments).await;
             Answer::of(&performed.unwrap_or_else(ApiError::response))
         })
+    }
+
+    fn allows(&self, authorizer: &Value, operation: Operation) -> bool {
+        self.access.check(Caller::new(authorizer), operation).is_ok()
     }
 }
 

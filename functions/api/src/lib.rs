@@ -12,9 +12,10 @@
 //! 10. `quarantine`: messages that cannot be read, and another try of one.
 //! 11. `connect_links`: links with which owners connect their mailboxes; `connect`: the page behind one.
 //! 12. `console`: pages for people, which do what they do by the same operations.
+//! 13. `session`: who is signed in to the console.
 //!
 //! Every response is one that the OpenAPI document describes. A crash at any point leaves nothing that costs money or is
-//! polled without its owner seeing it. Deliberately absent: caches, sessions, and any proof of who the caller is, which API
+//! polled without its owner seeing it. Deliberately absent: caches, and any proof of who a caller of the API is, which API
 //! Gateway has asked for before; `access` decides by it what they may do.
 
 pub mod access;
@@ -31,6 +32,7 @@ mod messages;
 mod poll_now;
 mod profiles;
 mod quarantine;
+mod session;
 mod sign_in;
 mod uploads;
 
@@ -56,7 +58,7 @@ use mailroom_mail::{imap, smtp};
 use crate::autoconfig::SettingsSearch;
 use crate::config::Config;
 use crate::connect_links::ConnectLinks;
-use crate::console::Console;
+use crate::console::{Availability, Console, Guard};
 use crate::flow_schemas::FlowSchemas;
 pub use crate::handler::Api;
 use crate::http::base_path::BasePath;
@@ -68,6 +70,7 @@ use crate::profiles::Profiles;
 use crate::profiles::connection_test::ConnectionTests;
 use crate::profiles::hosts::Hosts;
 use crate::quarantine::Quarantine;
+use crate::session::Sessions;
 use crate::sign_in::SignIns;
 use crate::uploads::Uploads;
 
@@ -91,6 +94,8 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
     let discovery = Discovery::new(Http::new(tls.clone(), allowed.clone()), clock::SYSTEM);
     let tokens = Tokens::new(discovery, GrantStore::new(table(), secrets()));
     let (table, secrets) = (Arc::new(table()), Arc::new(secrets()));
+    let http = Http::new(tls.clone(), allowed.clone());
+    let console = Console::new(guard(config, &clients, http, &table), &config.public_url);
     let polls = PollNow(Arc::new(PollQueue::new(&clients, &config.poll_queue_url)));
     Ok(Api {
         connection_tests: ConnectionTests {
@@ -127,7 +132,24 @@ pub fn assemble(config: &Config) -> Result<Api, StartError> {
         settings_search,
         flow_schemas: FlowSchemas { table, queues: config.job_queues.clone() },
         access: config.access.clone(),
-        console: Console::new(config.console, &config.public_url),
+        console,
         base_path: BasePath::of(&config.public_url),
     })
+}
+
+/// Who is let in to the console.
+fn guard(config: &Config, clients: &Clients, http: Http, table: &Arc<Table>) -> Guard {
+    match &config.console {
+        Availability::Off => Guard::Off,
+        Availability::Open => Guard::Open,
+        Availability::SignIn(registration) => Guard::Sessions(Box::new(Sessions::new(
+            registration.clone(),
+            Discovery::new(http, clock::SYSTEM),
+            clients,
+            &config.secret_prefix,
+            Arc::clone(table),
+            config.access.clone(),
+            config.public_url.clone(),
+        ))),
+    }
 }

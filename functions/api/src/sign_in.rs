@@ -6,7 +6,7 @@
 //! sends another person's browser back with a code of their own completes a sign-in.
 
 mod page;
-mod refusal;
+pub(crate) mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;

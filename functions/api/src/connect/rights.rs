@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use futures_util::future::BoxFuture;
 use mailroom_aws::dynamodb::{ConnectLink, ConnectTarget};
 use mailroom_contract::route::{Operation, Segments};
+use serde_json::Value;
 
 use crate::connect_links::ConnectLinks;
 use crate::console::operations::{Answer, Call, Operations};
@@ -89,9 +90,13 @@ impl<'a> WithLink<'a> {
 }
 
 impl Operations for WithLink<'_> {
-    fn ask<'a>(&'a self, of: &'a Request, call: Call) -> BoxFuture<'a, Answer> {
+    fn allows(&self, _authorizer: &Value, operation: Operation) -> bool {
+        self.may(operation, self.profile().unwrap_or_default())
+    }
+
+    fn ask<'a>(&'a self, of: &'a Request, authorizer: &'a Value, call: Call) -> BoxFuture<'a, Answer> {
         Box::pin(async move {
-            let (operation, segments, request) = call.into_request(of);
+            let (operation, segments, request) = call.into_request(of, authorizer);
             if !self.may(operation, &segments.id) {
                 let refused = ApiError::Forbidden("This link does not give the right to do this.".to_owned());
                 return Answer::of(&refused.response());

@@ -123,7 +123,7 @@ async fn show(visit: &Visit<'_, impl Operations>, status: u16, form: &Form) -> R
             "the provider."
         }
         @if !form.problems.is_empty() { (form.summary()) }
-        (new_link(visit, form))
+        @if visit.may(Operation::CreateConnectLink) { (new_link(visit, form)) }
         @if items.is_empty() {
             p class="card empty" { "No link yet." }
         } @else {

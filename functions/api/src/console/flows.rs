@@ -4,7 +4,7 @@ use mailroom_contract::route::Operation;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use crate::console::layout::{Page, Part, Reply, notice};
+use crate::console::layout::{Page, Part, Reply, notice, only_to_look_at};
 use crate::console::lists::{Wanted, load, schemas};
 use crate::console::operations::{Call, Operations, Refusal, encoded};
 use crate::console::visit::Visit;
@@ -19,7 +19,9 @@ pub(crate) async fn list(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
     let main = html! {
         div class="heading" {
             h1 { "Flow schemas" }
-            a class="button primary" href=(visit.links.to("new-flow-schema")) { "Add a flow schema" }
+            @if visit.may(Operation::CreateFlowSchema) {
+                a class="button primary" href=(visit.links.to("new-flow-schema")) { "Add a flow schema" }
+            }
         }
         (notice(&visit.parameter("done")))
         p class="muted" { "A flow schema says which queue the messages of a mailbox go to. The flow reads them there." }
@@ -51,7 +53,9 @@ pub(crate) async fn list(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
                                 }
                             }
                             td role="cell" data-label="Actions" class="actions" {
-                                a class="button small" href=(visit.links.to(&page_of(id))) { "Edit" span class="hidden" { ": " (name) } }
+                                a class="button small" href=(visit.links.to(&page_of(id))) {
+                                    (if visit.may(Operation::PutFlowSchema) { "Edit" } else { "Details" }) span class="hidden" { ": " (name) }
+                                }
                             }
                         }
                     }
@@ -175,6 +179,7 @@ fn form(
             }
             form method="post" action=(visit.links.to(&action)) class="card" {
                 (visit.proof())
+                fieldset class="bare" disabled[!visit.takes(&action)] {
                 @if let Some(id) = id {
                     p { span class="muted" { "Id" } " " code { (id) } }
                 } @else {
@@ -182,10 +187,13 @@ fn form(
                 }
                 (line("name", schema, problems, "For people."))
                 (line("queue_url", schema, problems, "The address of an SQS queue that this deployment may write to. Empty: the default job queue."))
-                div class="buttons" {
-                    button class="primary" { "Save" }
-                    a class="button" href=(visit.links.to("flow-schemas")) { "Cancel" }
                 }
+                @if visit.takes(&action) {
+                    div class="buttons" {
+                        button class="primary" { "Save" }
+                        a class="button" href=(visit.links.to("flow-schemas")) { "Cancel" }
+                    }
+                } @else { (only_to_look_at()) }
             }
         }
     }

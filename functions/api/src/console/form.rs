@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::console::draft::{Difference, Draft};
 use crate::console::field::{Control, FIELDS, Field, Place, TYPES, of_problem};
+use crate::console::layout::only_to_look_at;
 use crate::console::operations::Operations;
 use crate::console::report::{mailboxes, report};
 use crate::console::visit::Visit;
@@ -61,6 +62,7 @@ impl Form {
         let more = FIELDS.iter().any(|field| {
             matches!(field.place, Place::More | Place::MoreOauth2) && self.problem(field).is_some()
         });
+        let may = visit.takes(&self.action);
         html! {
             (self.conflict())
             @if !problems.is_empty() || !self.detail.is_empty() { (self.summary()) }
@@ -70,33 +72,19 @@ impl Form {
                 input type="hidden" name="base" value=(self.base);
                 input type="hidden" name="once" value=(self.once);
                 input type="hidden" name="tested" value=(if self.tested.is_some() { "yes" } else { "" });
-                div class="card grid" { (self.fields(Place::First)) }
-                fieldset class="card" {
-                    legend { "Auth type" }
-                    div class="choices" {
-                        @for (kind, words) in TYPES {
-                            label { input type="radio" name="auth.type" value=(kind) checked[self.draft.kind() == kind]; " " (words) }
-                        }
-                    }
-                    div class="grid if-plain" { (self.fields(Place::Plain)) }
-                    div class="grid if-oauth2" { (self.fields(Place::Oauth2)) }
-                }
-                div class="card" { (self.fields(Place::Last)) }
-                details class="card" open[more] {
-                    summary { "More" }
-                    div class="grid" { (self.fields(Place::More)) }
-                    div class="grid if-oauth2" { (self.fields(Place::MoreOauth2)) }
-                }
+                fieldset class="bare" disabled[!may] { (self.groups(more)) }
                 @if let Some(tested) = &self.tested { (report(tested, !self.is_new)) }
                 @if !self.unconfirmed.is_empty() { (self.confirmation()) }
-                div class="buttons" {
-                    button name="press" value="save" class="primary" { "Save" }
-                    button name="press" value="test" { "Test" }
-                    p class="hint" {
-                        "The test logs in to both servers and changes nothing. You can save without it: the first poll then "
-                        "says whether the settings work."
+                @if may {
+                    div class="buttons" {
+                        button name="press" value="save" class="primary" { "Save" }
+                        button name="press" value="test" { "Test" }
+                        p class="hint" {
+                            "The test logs in to both servers and changes nothing. You can save without it: the first poll "
+                            "then says whether the settings work."
+                        }
                     }
-                }
+                } @else { (only_to_look_at()) }
                 datalist id="mailboxes" {
                     @if let Some(tested) = &self.tested {
                         @for name in mailboxes(tested) { option value=(name) {} }
@@ -115,6 +103,29 @@ impl Form {
     /// Whether something is wrong with a field.
     pub(crate) fn has_problem(&self, input: &str) -> bool {
         FIELDS.iter().any(|field| field.input == input && self.problem(field).is_some())
+    }
+
+    /// The fields, by what they are about. `more`: those that are seldom changed are shown too.
+    fn groups(&self, more: bool) -> Markup {
+        html! {
+            div class="card grid" { (self.fields(Place::First)) }
+            fieldset class="card" {
+                legend { "Auth type" }
+                div class="choices" {
+                    @for (kind, words) in TYPES {
+                        label { input type="radio" name="auth.type" value=(kind) checked[self.draft.kind() == kind]; " " (words) }
+                    }
+                }
+                div class="grid if-plain" { (self.fields(Place::Plain)) }
+                div class="grid if-oauth2" { (self.fields(Place::Oauth2)) }
+            }
+            div class="card" { (self.fields(Place::Last)) }
+            details class="card" open[more] {
+                summary { "More" }
+                div class="grid" { (self.fields(Place::More)) }
+                div class="grid if-oauth2" { (self.fields(Place::MoreOauth2)) }
+            }
+        }
     }
 
     /// Asks the owner to confirm the hosts outside of the address's domain.

@@ -63,7 +63,9 @@ fn state(visit: &Visit<'_, impl Operations>, profile: &Value) -> Markup {
                 @if is_for_a_person(profile) {
                     (visit.button(&format!("profiles/{id}/connect-link"), "", &html! { "Make a connect link" }))
                 }
-                a class="button danger" href=(visit.links.to(&format!("profiles/{id}/delete"))) { "Delete" }
+                @if visit.may(Operation::DeleteProfile) {
+                    a class="button danger" href=(visit.links.to(&format!("profiles/{id}/delete"))) { "Delete" }
+                }
             }
         }
     }
@@ -81,9 +83,11 @@ fn held_back(visit: &Visit<'_, impl Operations>, id: &str) -> Markup {
         }
     };
     html! {
-        div class="buttons" {
-            (answer("true", "primary", "Hand them over"))
-            (answer("false", "danger", "Drop them"))
+        @if visit.may(Operation::FetchProfile) {
+            div class="buttons" {
+                (answer("true", "primary", "Hand them over"))
+                (answer("false", "danger", "Drop them"))
+            }
         }
     }
 }

@@ -3,7 +3,9 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::console::asset::{SCRIPT, STYLE};
-use crate::console::visit::Links;
+use crate::console::operations::Operations;
+use crate::console::visit::{Links, Visit};
+use crate::http::response::Response;
 
 /// What a request is answered with.
 pub(crate) enum Reply {
@@ -22,6 +24,8 @@ pub(crate) enum Part {
     FlowSchemas,
     /// The connect links.
     ConnectLinks,
+    /// No part: whoever sees the page may not be signed in.
+    Entrance,
 }
 
 /// A page.
@@ -46,16 +50,24 @@ impl Page {
     }
 }
 
-/// The whole document.
-pub(crate) fn document(page: &Page, links: &Links) -> String {
+/// A page, as it is sent.
+pub(crate) fn response(visit: &Visit<'_, impl Operations>, page: &Page) -> Response {
+    Response::console(page.status, document(page, &visit.links, &visit.account()))
+}
+
+/// The whole document. `account` says who is signed in.
+pub(crate) fn document(page: &Page, links: &Links, account: &Markup) -> String {
     let here = |part: Part| (page.part == part).then_some("page");
     let top = html! {
         a class="brand" href=(links.to("")) { span class="mark" aria-hidden="true" {} "Mailroom" }
-        nav aria-label="Main" {
-            a href=(links.to("")) aria-current=[here(Part::Mailboxes)] { "Mailboxes" }
-            a href=(links.to("flow-schemas")) aria-current=[here(Part::FlowSchemas)] { "Flow schemas" }
-            a href=(links.to("connect-links")) aria-current=[here(Part::ConnectLinks)] { "Connect links" }
+        @if page.part != Part::Entrance {
+            nav aria-label="Main" {
+                a href=(links.to("")) aria-current=[here(Part::Mailboxes)] { "Mailboxes" }
+                a href=(links.to("flow-schemas")) aria-current=[here(Part::FlowSchemas)] { "Flow schemas" }
+                a href=(links.to("connect-links")) aria-current=[here(Part::ConnectLinks)] { "Connect links" }
+            }
         }
+        (account)
     };
     framed(&page.title, &top, &page.main, links)
 }
@@ -89,6 +101,11 @@ fn framed(title: &str, top: &Markup, main: &Markup, links: &Links) -> String {
         }
     }
     .into_string()
+}
+
+/// In place of a form's buttons, for those who may not send it.
+pub(crate) fn only_to_look_at() -> Markup {
+    html! { p class="muted" { "You may look at these settings, and not change them." } }
 }
 
 /// What was done, at the top of the page that a change leads to. The address holds its key.

@@ -77,7 +77,9 @@ pub(crate) async fn show(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
     let main = html! {
         div class="heading" {
             h1 { "Mailboxes" }
-            a class="button primary" href=(visit.links.to("profiles/new")) { "Add a mailbox" }
+            @if visit.may(Operation::CreateProfile) {
+                a class="button primary" href=(visit.links.to("profiles/new")) { "Add a mailbox" }
+            }
         }
         (notice(&visit.parameter("done")))
         @if loaded.items.is_empty() && nothing {
@@ -97,8 +99,8 @@ fn beginning(visit: &Visit<'_, impl Operations>, without_schemas: bool) -> Marku
     html! {
         section class="card empty" {
             h2 { "No mailbox yet" }
-            p { "Mailroom looks into the mailboxes that you add here, and starts a flow for each new message." }
-            ol {
+            p { "Mailroom looks into the mailboxes that are added here, and starts a flow for each new message." }
+            @if visit.may(Operation::CreateProfile) { ol {
                 @if without_schemas {
                     li { a href=(visit.links.to("new-flow-schema")) { "Add a flow schema" } ": it says where the messages go." }
                 }
@@ -107,7 +109,7 @@ fn beginning(visit: &Visit<'_, impl Operations>, without_schemas: bool) -> Marku
                     ": you need its mail server, its login and its password. A test tells at once whether they are right."
                 }
                 li { "That is all: from then on each message that arrives starts its flow." }
-            }
+            } }
         }
     }
 }
@@ -259,21 +261,25 @@ fn row(visit: &Visit<'_, impl Operations>, item: &Value, back: &str) -> Markup {
             td role="cell" data-label="Last message" class="nowrap" { (when(item.pointer("/status/last_message_at"))) }
             td role="cell" data-label="Listen" { (listen_switch(visit, id, name, listens, back)) }
             td role="cell" data-label="Actions" class="actions" {
-                @if listens {
+                @if listens && visit.may(Operation::FetchProfile) {
                     form method="post" action=(visit.links.to(&format!("profiles/{id}/fetch"))) class="inline" {
                         (visit.proof())
                         input type="hidden" name="back" value=(back);
                         button class="small" { "Poll now" span class="hidden" { ": " (name) } }
                     }
                 }
-                a class="button small" href=(visit.links.to(&format!("profiles/{id}/general"))) { "Edit" span class="hidden" { ": " (name) } }
-                a class="button small danger" href=(visit.links.to(&format!("profiles/{id}/delete"))) { "Delete" span class="hidden" { ": " (name) } }
+                a class="button small" href=(visit.links.to(&format!("profiles/{id}/general"))) {
+                    (if visit.may(Operation::PatchProfile) { "Edit" } else { "Settings" }) span class="hidden" { ": " (name) }
+                }
+                @if visit.may(Operation::DeleteProfile) {
+                    a class="button small danger" href=(visit.links.to(&format!("profiles/{id}/delete"))) { "Delete" span class="hidden" { ": " (name) } }
+                }
             }
         }
     }
 }
 
-/// The switch that has a mailbox polled, or not.
+/// The switch that has a mailbox polled, or not; for those who may only look, how it stands.
 pub(crate) fn listen_switch(
     visit: &Visit<'_, impl Operations>,
     id: &str,
@@ -281,6 +287,9 @@ pub(crate) fn listen_switch(
     listens: bool,
     back: &str,
 ) -> Markup {
+    if !visit.may(Operation::PatchProfile) {
+        return html! { (if listens { "On" } else { "Off" }) };
+    }
     html! {
         form method="post" action=(visit.links.to(&format!("profiles/{id}/listen"))) class="inline" {
             (visit.proof())

@@ -12,8 +12,11 @@ use crate::http::response::Response;
 
 /// The operations of the API.
 pub(crate) trait Operations: Sync {
-    /// Performs an operation for the caller of this request.
-    fn ask<'a>(&'a self, of: &'a Request, call: Call) -> BoxFuture<'a, Answer>;
+    /// Performs an operation for this caller, as a part of this request.
+    fn ask<'a>(&'a self, of: &'a Request, authorizer: &'a Value, call: Call) -> BoxFuture<'a, Answer>;
+
+    /// Whether this caller may have an operation performed.
+    fn allows(&self, authorizer: &Value, operation: Operation) -> bool;
 }
 
 /// An operation, and what it is told.
@@ -72,11 +75,12 @@ impl Call {
     }
 
     /// The request that says so.
-    pub(crate) fn into_request(self, of: &Request) -> (Operation, Segments, Request) {
+    pub(crate) fn into_request(self, of: &Request, authorizer: &Value) -> (Operation, Segments, Request) {
         let route = ROUTES.iter().find(|route| route.operation == self.operation);
         let method = route.map_or(Method::Get, |route| route.method).as_str();
         let body = self.body.map(|body| body.to_string());
-        (self.operation, self.segments, of.derived(method, self.query, self.headers, body))
+        let request = of.derived(authorizer.clone(), method, self.query, self.headers, body);
+        (self.operation, self.segments, request)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::console::address::{Address, find};
 use crate::console::draft::Draft;
 use crate::console::form::{Form, Stored};
+use crate::console::gate::AGAIN;
 use crate::console::layout::{Page, Part, Reply};
 use crate::console::lists::schema_names;
 use crate::console::operations::{Answer, Call, Operations, Refusal};
@@ -44,6 +45,10 @@ pub(crate) async fn create(visit: &Visit<'_, impl Operations>) -> Result<Reply, 
     let draft = Draft::typed(&visit.fields);
     let settings = draft.settings(true);
     let address = Address::default();
+    if visit.field("press") == AGAIN {
+        let form = with_secrets_to_type(new_form(visit, draft).await?);
+        return Ok(page_of_new(visit, 200, &form, &address));
+    }
     if let Some(host) = unconfirmed_host(visit, &draft) {
         let mut form = new_form(visit, draft).await?;
         form.detail = format!(
@@ -101,6 +106,11 @@ pub(crate) async fn save(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
     let draft = Draft::typed(&visit.fields);
     let patch = draft.settings(false);
     let id = visit.id();
+    if visit.field("press") == AGAIN {
+        let profile = visit.ask(Call::on(Operation::GetProfile, id)).await.ok()?;
+        let form = with_secrets_to_type(typed_form(visit, &profile, draft).await?);
+        return Ok(page_of(visit, 200, &profile, &form));
+    }
     let is_test = visit.field("press") == "test";
     let answer = if is_test {
         visit.ask(Call::on(Operation::TestProfile, id).body(patch)).await
@@ -126,11 +136,7 @@ pub(crate) async fn save(visit: &Visit<'_, impl Operations>) -> Result<Reply, Re
         };
         return Ok(page_of(visit, 409, &profile, &form));
     }
-    let form = Form {
-        version: visit.field("version").to_owned(),
-        base: visit.field("base").to_owned(),
-        ..form_of(visit, &profile, draft).await?
-    };
+    let form = typed_form(visit, &profile, draft).await?;
     let (status, form) =
         if is_test { with_test(form, answer)? } else { with_refusal(form, answer.refusal())? };
     Ok(page_of(visit, status, &profile, &form))
@@ -160,6 +166,25 @@ async fn form_of(visit: &Visit<'_, impl Operations>, profile: &Value, draft: Dra
     let action = format!("profiles/{}/general", visit.id());
     let (retype, draft) = (draft.has_secrets(), draft.without_secrets());
     Ok(Form { action, draft, retype, schemas: schema_names(visit).await?, stored, ..Form::default() })
+}
+
+/// The form of a profile as it was sent, from the version that it began from.
+async fn typed_form(
+    visit: &Visit<'_, impl Operations>,
+    profile: &Value,
+    draft: Draft,
+) -> Result<Form, Refusal> {
+    Ok(Form {
+        version: visit.field("version").to_owned(),
+        base: visit.field("base").to_owned(),
+        ..form_of(visit, profile, draft).await?
+    })
+}
+
+/// The form again, of a person whose session had ended when it was sent.
+fn with_secrets_to_type(form: Form) -> Form {
+    let detail = "Your session had ended. Your other changes are below.".to_owned();
+    Form { detail, retype: true, ..form }
 }
 
 /// The form again, with the result of a test.

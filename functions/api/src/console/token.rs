@@ -44,7 +44,8 @@ impl Token {
     pub(crate) fn cookie(&self) -> Option<String> {
         let secure = if self.secure { "; Secure" } else { "" };
         let cookie =
-            || format!("{}={}; Path=/; HttpOnly; SameSite=Strict{secure}", name(self.secure), self.text);
+            // Lax, because Strict would be left out of the way back from a provider, and a new one would void open forms.
+            || format!("{}={}; Path=/; HttpOnly; SameSite=Lax{secure}", name(self.secure), self.text);
         self.is_new.then(cookie)
     }
 

@@ -106,7 +106,8 @@ impl Request {
         &self.event.raw_path
     }
 
-    fn raw_query(&self) -> &str {
+    /// The query as it was sent.
+    pub(crate) fn raw_query(&self) -> &str {
         self.event.raw_query_string.as_deref().unwrap_or_default()
     }
 
@@ -115,17 +116,22 @@ impl Request {
         &self.event.request_context.request_id
     }
 
-    /// A request of the same caller for an operation of the API. `headers` have names in lower case.
+    /// What API Gateway knows of who asks.
+    pub(crate) const fn authorizer(&self) -> &Value {
+        &self.event.request_context.authorizer
+    }
+
+    /// A request of this caller for an operation of the API. `headers` have names in lower case.
     pub(crate) fn derived(
         &self,
+        authorizer: Value,
         method: &str,
         query: String,
         headers: HashMap<String, String>,
         body: Option<String>,
     ) -> Self {
-        let Context { request_id, authorizer, .. } = &self.event.request_context;
         let http = Http { method: method.to_owned() };
-        let (request_id, authorizer) = (request_id.clone(), authorizer.clone());
+        let request_id = self.event.request_context.request_id.clone();
         let event = Event {
             raw_path: String::new(),
             raw_query_string: Some(query),
