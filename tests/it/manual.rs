@@ -91,6 +91,11 @@ fn the_commands_for_operators_do_what_the_document_says() {
     let printed = shell.run(&block("Messages that were given up", "aws s3 cp"));
     assert!(printed.contains("\"status\":\"queued\"") && !printed.contains(&id), "{printed}");
 
+    shell.set(&[("CLIENT_SECRET", "the-secret-of-the-consoles-client")]);
+    let of_console = document("infra/CONSOLE.md");
+    let store = of_console.iter().find(|commands| commands.section == "Who may use it").unwrap();
+    assert!(shell.run(&store.text).contains("mailroom/console-client-secret"));
+
     let _ = shell.run(&block("Roll back", "aws lambda put-function-concurrency"));
 }
 

@@ -8,12 +8,13 @@ use mailroom_tests::readme::Commands;
 use crate::workspace::{files, read, root};
 
 /// The documents that tell people what to type.
-const WITH_COMMANDS: [&str; 6] = [
+const WITH_COMMANDS: [&str; 7] = [
     "README.md",
     "functions/README.md",
     "functions/api/README.md",
     "functions/audit/README.md",
     "infra/README.md",
+    "infra/CONSOLE.md",
     ".github/CONTRIBUTING.md",
 ];
 
@@ -70,6 +71,7 @@ const CLAIMS: &[Claim] = &[
     claim("infra/README.md", "Deploy to AWS", "rustup target add", Proof::Unproven("needs an AWS account")),
     claim("infra/README.md", "Deploy to AWS", "echo", OPERATORS),
     claim("infra/README.md", "Flows that send by the queue", "aws sqs send-message", OPERATORS),
+    claim("infra/CONSOLE.md", "Who may use it", "aws secretsmanager create-secret", OPERATORS),
     claim("infra/README.md", "Roll back", "aws lambda put-function-concurrency", OPERATORS),
     claim("functions/audit/README.md", "Whether a message is missing", "echo", OPERATORS),
     claim("infra/README.md", "Messages that were given up", "aws s3 cp", OPERATORS),

@@ -24,6 +24,8 @@ const control = {
   refresh_token_seconds: 86400,
   clock_offset_seconds: 0,
   token_delay_ms: 0,
+  // What accounts may do elsewhere, by their addresses.
+  roles: {},
   requests: {},
   issued: [],
 };
@@ -42,8 +44,8 @@ const provider = new Provider(issuer, {
       response_types: [],
     },
   ],
-  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
-  scopes: ['openid', 'email', 'offline_access', 'mail'],
+  claims: { openid: ['sub', 'roles'], email: ['email', 'email_verified'] },
+  scopes: ['openid', 'email', 'profile', 'offline_access', 'mail'],
   // Who has signed in is told in the id token itself.
   conformIdTokenClaims: false,
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
@@ -60,7 +62,7 @@ const provider = new Provider(issuer, {
   },
   findAccount: (ctx, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, email: id, email_verified: true }),
+    claims: () => ({ sub: id, email: id, email_verified: true, roles: control.roles[id] ?? [] }),
   }),
   issueRefreshToken: (ctx, client, code) =>
     client.grantTypeAllowed('refresh_token') && code.scopes.has('offline_access'),

@@ -57,6 +57,20 @@ pub struct Deployment {
     pub auth: ApiAuth,
     /// Where browsers reach the API; `None`: where everybody does.
     pub public_url: Option<String>,
+    /// Where people sign in to the console; `None`: they do not.
+    pub console: Option<ConsoleSignIn>,
+}
+
+/// The OpenID provider that people sign in with to the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleSignIn {
+    /// Its issuer.
+    pub issuer: String,
+    /// The id of the client that the console is there.
+    pub client_id: String,
+    /// The scopes to read, to write and to send, with commas, which are the names of people's roles; empty: everybody may do
+    /// everything.
+    pub rights: String,
 }
 
 /// How the HTTP API knows its callers.
@@ -159,7 +173,12 @@ impl Deployment {
                 ("jwt", issuer.as_str(), audience.as_str(), scopes.as_str())
             }
         };
+        let of_console =
+            |value: fn(&ConsoleSignIn) -> &String| self.console.as_ref().map_or("", |one| value(one));
+        let scopes = if scopes.is_empty() { of_console(|one| &one.rights) } else { scopes };
         Ok(vec![
+            parameter("ConsoleIssuer", of_console(|one| &one.issuer)),
+            parameter("ConsoleClientId", of_console(|one| &one.client_id)),
             parameter("NamePrefix", &self.prefix),
             parameter("Architecture", functions::architecture()?),
             parameter("ApiAuth", auth),

@@ -87,6 +87,7 @@ pub(crate) async fn deploy(
         prefix: Deployment::PREFIX.to_owned(),
         auth: ApiAuth::Open,
         public_url: None,
+        console: None,
         ca: Some(ca),
     };
     let stack = deployment.run(functions).await.map_err(|problem| with_advice(problem, kind))?;
