@@ -6,6 +6,7 @@ mod connecting;
 mod editing;
 mod looks;
 mod many;
+mod people;
 mod quarantine;
 
 use mailroom_tests::browser::Browser;

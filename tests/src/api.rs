@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, SET_COOKIE};
 use hyper::{Method, Request};
 use mailroom_local::http;
 use mailroom_local::stack::Stack;
@@ -31,6 +31,8 @@ pub struct Reply {
     pub status: u16,
     /// The headers, by their names in lower case.
     pub headers: HashMap<String, String>,
+    /// The cookies that a browser would send from now on.
+    pub cookies: Vec<String>,
     /// The body as it came.
     pub text: String,
     /// The body as JSON; null where it is not JSON.
@@ -135,6 +137,8 @@ impl Api {
         }
         let request = request.body(Bytes::copy_from_slice(body.unwrap_or_default())).expect("a request");
         let response = self.handle.block_on(http::send(self.gateway, request)).expect("the gateway answers");
+        let cookies = response.headers().get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+        let cookies = cookies.filter_map(|cookie| cookie.split(';').next()).map(str::to_owned).collect();
         let headers = response.headers().iter();
         let headers = headers
             .map(|(name, value)| {
@@ -144,7 +148,7 @@ impl Api {
         let text = String::from_utf8_lossy(response.body()).into_owned();
         secret_scan::assert_kept(&format!("{method} {path}"), &text);
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Reply { status: response.status().as_u16(), headers, text, body }
+        Reply { status: response.status().as_u16(), headers, cookies, text, body }
     }
 }
 

@@ -117,6 +117,49 @@ impl Browser {
         self.command(&Method::GET, "/source", &Value::Null).as_str().unwrap_or_default().to_owned()
     }
 
+    /// The value of a cookie of the page; `None` where there is none of this name.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        let cookie = self.command(&Method::GET, &format!("/cookie/{name}"), &Value::Null);
+        Some(cookie.get("value")?.as_str()?.to_owned())
+    }
+
+    /// Has the browser forget a cookie, as it does when the cookie's time is over.
+    pub fn forget_cookie(&self, name: &str) {
+        let _ = self.command(&Method::DELETE, &format!("/cookie/{name}"), &Value::Null);
+    }
+
+    /// Gives the page a cookie that only https carries.
+    pub fn set_cookie(&self, name: &str, value: &str) {
+        let cookie = json!({"name": name, "value": value, "path": "/", "secure": true, "httpOnly": true, "sameSite": "Lax"});
+        let _ = self.command(&Method::POST, "/cookie", &json!({"cookie": cookie}));
+    }
+
+    /// Goes on in another tab than before: the first that there is.
+    ///
+    /// # Panics
+    /// When there is no other.
+    pub fn switch_tab(&self) {
+        let begun = Instant::now();
+        let here = self.command(&Method::GET, "/window", &Value::Null);
+        loop {
+            let tabs = self.command(&Method::GET, "/window/handles", &Value::Null);
+            let tabs = tabs.as_array().cloned().unwrap_or_default();
+            if let Some(other) = tabs.iter().find(|tab| **tab != here) {
+                let _ = self.command(&Method::POST, "/window", &json!({"handle": other}));
+                return;
+            }
+            assert!(begun.elapsed() < PAGE_TIMEOUT, "no other tab than {}", self.url());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Closes the tab, and goes on in the one before.
+    pub fn close_tab(&self) {
+        let left = self.command(&Method::DELETE, "/window", &Value::Null);
+        let _ = self.command(&Method::POST, "/window", &json!({"handle": left.get(0)}));
+    }
+
     /// Runs a script of the test's own in the page. Returns what it returns.
     #[must_use]
     pub fn script(&self, script: &str) -> Value {
@@ -137,23 +180,32 @@ impl Browser {
         let _ = self.chromium("Emulation.setDeviceMetricsOverride", &size);
     }
 
-    /// What the browser has complained about since it was last asked: errors, and what a policy has kept from loading.
+    /// What the browser has complained about since it was last asked: errors, and what a policy has kept from loading. That
+    /// an answer is a 4xx is not the fault of a page, nor is what pages of another origin do not find.
     #[must_use]
-    pub fn complaints(&self) -> Vec<String> {
+    pub fn complaints(&self, origin: &str) -> Vec<String> {
         let is_advice =
-            |entry: &&Value| matches!(entry.get("level").and_then(Value::as_str), Some("DEBUG" | "INFO"));
-        self.log("browser").iter().filter(|entry| !is_advice(entry)).map(Value::to_string).collect()
+            |entry: &Value| matches!(entry.get("level").and_then(Value::as_str), Some("DEBUG" | "INFO"));
+        let is_fault = |text: &String| {
+            let missing = text.contains("Failed to load resource");
+            !missing || (text.contains(origin) && !text.contains("status of 4"))
+        };
+        let entries = self.log("browser");
+        let entries = entries.iter().filter(|entry| !is_advice(entry)).map(Value::to_string);
+        entries.filter(is_fault).collect()
     }
 
-    /// The addresses that were asked for since this was last asked.
+    /// The addresses that pages of this origin have asked for since this was last asked.
     #[must_use]
-    pub fn requests(&self) -> Vec<String> {
+    pub fn requests_of(&self, origin: &str) -> Vec<String> {
         let entries = self.log("performance");
         let messages = entries.iter().filter_map(|entry| entry.get("message")?.as_str());
         let messages = messages.filter_map(|text| serde_json::from_str::<Value>(text).ok());
         let url = |message: Value| {
             let sent = message.pointer("/message/method")? == "Network.requestWillBeSent";
-            sent.then(|| Some(message.pointer("/message/params/request/url")?.as_str()?.to_owned()))?
+            let page = message.pointer("/message/params/documentURL")?.as_str()?;
+            (sent && page.starts_with(origin))
+                .then(|| Some(message.pointer("/message/params/request/url")?.as_str()?.to_owned()))?
         };
         messages.filter_map(url).collect()
     }

@@ -12,8 +12,9 @@ use mailroom_local::http;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
-use crate::http::{Reply, serve};
+use crate::http::{Reply, serve, serve_tls};
 
 /// A reverse proxy that adds the account to each request. Stops when dropped.
 #[derive(Debug)]
@@ -21,16 +22,23 @@ pub struct CustomDomain {
     address: SocketAddr,
     base: Arc<Mutex<String>>,
     server: JoinHandle<()>,
+    scheme: &'static str,
 }
 
 impl CustomDomain {
-    /// Starts a proxy to the gateway for this account. It serves once [`Self::route_to`] has named the API.
-    pub(crate) fn start(handle: &Handle, gateway: SocketAddr, account: &str) -> Self {
+    /// Starts a proxy to the gateway for this account, by TLS if it is told how. It serves once [`Self::route_to`] has named
+    /// the API.
+    pub(crate) fn start(
+        handle: &Handle,
+        gateway: SocketAddr,
+        account: &str,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let listener = handle.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let base = Arc::<Mutex<String>>::default();
         let (shared, account) = (Arc::clone(&base), account.to_owned());
-        let server = handle.spawn(serve(listener, move |request: Request<Bytes>| {
+        let pass_on = move |request: Request<Bytes>| {
             let base = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let credential = format!("AWS4-HMAC-SHA256 Credential={account}/execute-api");
             async move {
@@ -45,8 +53,13 @@ impl CustomDomain {
                     Err(_) => Reply::HangUp,
                 }
             }
-        }));
-        Self { address, base, server }
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let server = match tls {
+            Some(tls) => handle.spawn(serve_tls(listener, tls, pass_on)),
+            None => handle.spawn(serve(listener, pass_on)),
+        };
+        Self { address, base, server, scheme }
     }
 
     /// Passes requests on to the API at this path of the gateway.
@@ -57,7 +70,7 @@ impl CustomDomain {
     /// The address that browsers and programs open.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 

@@ -15,7 +15,7 @@
 //! | other readers of messages | packages from PyPI | [`python_parser`], [`reply_readers`], [`winmail`] |
 //! | readers of the documents | a shell that runs the commands that they show | [`readme`], [`shell`] |
 //!
-//! Read first: [`world`], then its modules, which hold what a scenario does (`profiles`, `sending`, `oauth2`) and sees
+//! Read first: [`world`], then its modules, which hold what a scenario does (`profiles`, `sending`, `oauth2`, `people`) and sees
 //! (`inspect`). Servers are shared by all scenarios of the process; each world has an AWS account and a mailbox of its
 //! own. When a world is dropped, it checks that no secret was written anywhere ([`secret_scan`]), that the roles allow every
 //! call that a function made ([`rights`]), that every planned fault has happened, and that no process is left.
@@ -50,5 +50,6 @@ pub mod secret_scan;
 pub mod servers;
 pub mod shell;
 pub mod smtp_server;
+mod tls;
 pub mod winmail;
 pub mod world;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use mailroom_local::certificates::Certificates;
+use mailroom_local::deploy::ConsoleSignIn;
 use mailroom_local::dovecot::{Dovecot, TokenLogins};
 use mailroom_local::http;
 use mailroom_local::openid::OpenIdProvider;
@@ -12,6 +13,9 @@ use tokio::runtime::Runtime;
 
 use crate::or_panic::or_panic;
 use crate::secret_scan;
+
+/// The names of the roles that give people rights in the console: to read, to write, to send.
+pub const RIGHTS: &str = "mailroom/read,mailroom/write,mailroom/send";
 
 /// A way to log in with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +92,17 @@ impl OpenId {
         assert!(!client.id.is_empty(), "{answer}");
         secret_scan::watch([client.secret.clone()]);
         client
+    }
+
+    /// Registers the console that browsers reach at this address.
+    #[must_use]
+    pub fn register_console(&self, public_url: &str) -> ConsoleSignIn {
+        let client = self.register(&json!({
+            "client_name": "Mailroom", "application_type": "web", "token_endpoint_auth_method": "none",
+            "redirect_uris": [format!("{public_url}/console/sign-in/callback")],
+            "grant_types": ["authorization_code"], "response_types": ["code"],
+        }));
+        ConsoleSignIn { issuer: self.provider.issuer(), client_id: client.id, rights: RIGHTS.to_owned() }
     }
 
     /// Changes the provider's behaviour: how long tokens hold, what time it is. Returns what it knows.

@@ -3,24 +3,21 @@
 //! It speaks implicit TLS with the good certificate, takes any login, and holds one mailbox with a few messages in it. A
 //! test states the fault only: on which command, and what bytes are sent instead of the answer.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mailroom_local::certificates::{Certificates, Leaf};
+use mailroom_local::certificates::Certificates;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
 use crate::secret_scan;
+use crate::tls::acceptor;
 
 /// A step of a fault.
 #[derive(Debug, Clone)]
@@ -181,17 +178,6 @@ impl Drop for ScriptedImap {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-fn acceptor(certificates: &Certificates) -> TlsAcceptor {
-    let pem = fs::read(certificates.certificate(Leaf::Good)).expect("a certificate");
-    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().expect("PEM");
-    let key = PrivateKeyDer::from_pem_slice(&fs::read(certificates.key(Leaf::Good)).expect("a key"));
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key.expect("PEM"))
-        .expect("a certificate and its key");
-    TlsAcceptor::from(Arc::new(config))
 }
 
 type Stream = BufReader<TlsStream<TcpStream>>;

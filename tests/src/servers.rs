@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use mailroom_local::certificates::Certificates;
-use mailroom_local::deploy::{ApiAuth, Deployment};
+use mailroom_local::deploy::{ApiAuth, ConsoleSignIn, Deployment};
 use mailroom_local::dovecot::Dovecot;
 use mailroom_local::emulator::Emulator;
 use mailroom_local::functions::{self, Function, Functions};
@@ -127,7 +127,13 @@ impl Servers {
     ///
     /// # Panics
     /// When it cannot be deployed.
-    pub async fn deploy(&self, account: &str, auth: ApiAuth, public_url: Option<String>) -> Stack {
+    pub async fn deploy(
+        &self,
+        account: &str,
+        auth: ApiAuth,
+        public_url: Option<String>,
+        console: Option<ConsoleSignIn>,
+    ) -> Stack {
         let deployment = Deployment {
             endpoint: self.emulator.endpoint().to_owned(),
             account: account.to_owned(),
@@ -135,6 +141,7 @@ impl Servers {
             auth,
             ca: Some(self.certificates.authority()),
             public_url,
+            console,
         };
         or_panic(deployment.run(&self.functions).await)
     }

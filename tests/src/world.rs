@@ -7,6 +7,7 @@
 mod auditing;
 mod inspect;
 mod oauth2;
+mod people;
 mod profiles;
 mod sending;
 
@@ -41,6 +42,7 @@ use crate::openid::OpenId;
 use crate::rights;
 use crate::secret_scan;
 use crate::servers::Servers;
+use crate::tls;
 pub use sending::BATCH_LIMIT;
 
 /// The interval of every profile, unless a scenario says otherwise: the default, whose schedule is always there.
@@ -79,6 +81,17 @@ enum Endpoint {
     Gateway,
     /// At an address of its own too, where no header is needed.
     CustomDomain,
+    /// At an address of its own, by TLS.
+    SecureDomain,
+}
+
+/// Who uses the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum People {
+    /// Everybody, or nobody, as the API's callers are known.
+    Unknown,
+    /// People who sign in at the provider.
+    SignedIn,
 }
 
 impl Default for World {
@@ -107,13 +120,13 @@ impl World {
     /// A world with everything on, whose API identifies its callers in this way.
     #[must_use]
     pub fn deployed_with(auth: ApiAuth) -> Self {
-        Self::deploy(auth, Endpoint::Gateway)
+        Self::deploy(auth, Endpoint::Gateway, People::Unknown)
     }
 
     /// A world whose API has an address of its own, which browsers can reach.
     #[must_use]
     pub fn for_browsers() -> Self {
-        let world = Self::deploy(ApiAuth::Open, Endpoint::CustomDomain);
+        let world = Self::deploy(ApiAuth::Open, Endpoint::CustomDomain, People::Unknown);
         world.aws.forget_event_sources();
         world
     }
@@ -121,10 +134,10 @@ impl World {
     /// A world with everything on, and an API that any program can reach at an address of its own.
     #[must_use]
     pub fn for_programs() -> Self {
-        Self::deploy(ApiAuth::Open, Endpoint::CustomDomain)
+        Self::deploy(ApiAuth::Open, Endpoint::CustomDomain, People::Unknown)
     }
 
-    fn deploy(auth: ApiAuth, endpoint: Endpoint) -> Self {
+    fn deploy(auth: ApiAuth, endpoint: Endpoint, visitors: People) -> Self {
         let servers = Servers::shared();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -132,14 +145,18 @@ impl World {
             .build()
             .expect("a runtime");
         let account = new_account();
+        let domain = |tls| CustomDomain::start(runtime.handle(), servers.endpoint(), &account, tls);
         let domain = match endpoint {
             Endpoint::Gateway => None,
-            Endpoint::CustomDomain => {
-                Some(CustomDomain::start(runtime.handle(), servers.endpoint(), &account))
-            }
+            Endpoint::CustomDomain => Some(domain(None)),
+            Endpoint::SecureDomain => Some(domain(Some(tls::acceptor(servers.certificates())))),
         };
         let public_url = domain.as_ref().map(CustomDomain::url);
-        let stack = runtime.block_on(servers.deploy(&account, auth, public_url));
+        let console = match visitors {
+            People::Unknown => None,
+            People::SignedIn => public_url.as_ref().map(|url| servers.open_id().register_console(url)),
+        };
+        let stack = runtime.block_on(servers.deploy(&account, auth, public_url, console));
         if let Some(domain) = &domain {
             domain.route_to(stack.api.url.trim_start_matches(stack.endpoint.as_str()));
         }

@@ -2,6 +2,7 @@
 
 use mailroom_core::health::ProfileState;
 use mailroom_core::profile::ProfileId;
+use mailroom_local::certificates::Leaf;
 use mailroom_tests::browser::Browser;
 use mailroom_tests::openid::Mechanism;
 use mailroom_tests::scripted_imap::{Script, ScriptedImap};
@@ -41,6 +42,11 @@ fn a_mailbox_is_added_by_the_form_and_every_fault_stands_at_its_field() {
     browser.wait_for("Does not work");
     assert!(browser.text().contains("IMAP host or port: the server cannot be reached"), "{}", browser.text());
     browser.fill("[name=imap_port]", &world.servers().dovecot().ports().imaps.to_string());
+    // A server whose certificate is another host's.
+    browser.fill("[name=imap_host]", &Leaf::OtherHost.address().to_string());
+    browser.click("button[value=test]");
+    browser.wait_for("IMAP host or port: the server has no trusted certificate");
+    browser.fill("[name=imap_host]", "127.0.0.1");
     browser.fill("[name='plain.password']", "not-the-password");
     browser.click("button[value=test]");
     browser.wait_for("Password or the login is not what the server accepts");
@@ -172,8 +178,17 @@ fn without_scripts_everything_works_by_forms_alone() {
     let browser = Browser::without_scripts(world.handle());
     browser.open(&page(&world, "/profiles/new"));
     fill_in(&world, &browser, "Plain");
+    // By STARTTLS, to both servers.
+    let ports = world.servers().dovecot().ports();
+    browser.click("summary");
+    browser.fill("[name=imap_port]", &ports.imap.to_string());
+    browser.click("[name=imap_security] [value=starttls]");
+    browser.fill("[name=smtp_host]", "127.0.0.1");
+    browser.fill("[name=smtp_port]", &ports.submission.to_string());
+    browser.click("[name=smtp_security] [value=starttls]");
     browser.click("button[value=test]");
     browser.wait_for("Logged in.");
+    assert!(!browser.text().contains("Does not work"), "{}", browser.text());
     assert_secret(&browser);
     // No page holds a secret, so without a script it is asked for again.
     browser.click("button[value=save]");
@@ -181,6 +196,9 @@ fn without_scripts_everything_works_by_forms_alone() {
     browser.fill("[name='plain.password']", world.password());
     browser.click("button[value=save]");
     browser.wait_for("State");
+    let stored = &world.api().get("/profiles").expect(200).body["items"][0];
+    assert_eq!(stored["imap_security"], "starttls");
+    assert_eq!(stored["smtp_security"], "starttls");
     browser.click("[role=switch]");
     browser.wait_for("Paused.");
 

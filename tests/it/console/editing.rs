@@ -78,3 +78,35 @@ fn a_flow_schema_is_added_used_and_deleted() {
     browser.wait_for("Deleted.");
     let _ = world.api().get("/flow-schemas/orders").expect(404);
 }
+
+#[test]
+fn general_has_the_fields_of_a_profile_in_their_order() {
+    let world = World::for_browsers();
+    let id = made(&world, &json!({}));
+    let browser = Browser::start(world.handle());
+    browser.open(&page(&world, &format!("/profiles/{id}/general")));
+    let shown = || {
+        browser.script(
+            "const isShown = (element) => element.checkVisibility() && !element.closest('details');
+             return [...document.querySelectorAll('#profile label, #profile legend')].filter(isShown).map(label => label.textContent.trim())",
+        )
+    };
+    let first = [
+        "Name",
+        "Mailbox",
+        "IMAP host",
+        "IMAP port",
+        "SMTP host",
+        "SMTP port",
+        "Flow schema",
+        "Refresh interval",
+        "Description",
+        "Auth type",
+        "Plain",
+        "OAuth2",
+    ];
+    let with = |of_type: &[&str]| json!([&first[..], of_type, &["Listen"]].concat());
+    assert_eq!(shown(), with(&["Login", "Password"]));
+    browser.click("[value=oauth2]");
+    assert_eq!(shown(), with(&["Client id", "Client secret", "Discovery URL", "Login"]));
+}

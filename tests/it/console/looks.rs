@@ -5,10 +5,11 @@ use std::cell::RefCell;
 
 use mailroom_tests::axe::Axe;
 use mailroom_tests::browser::Browser;
+use mailroom_tests::secret_scan;
 use mailroom_tests::world::{World, message};
 use serde_json::json;
 
-use super::{NOBODY, made, page};
+use super::{NOBODY, fill_in, made, page, people};
 
 /// Where pictures of the pages go, for whoever wants to look at them.
 const PICTURES: &str = "MAILROOM_TEST_PICTURES";
@@ -34,10 +35,9 @@ fn check(world: &World, browser: &Browser, axe: &Axe, name: &str) -> Vec<String>
             }
         }
     }
-    // That an answer is a 4xx is no fault of a page.
-    let complaints = browser.complaints().into_iter().filter(|one| !one.contains("status of 4"));
-    wrong.extend(complaints.map(|one| format!("{name}: {one}")));
-    let requests = browser.requests();
+    let complaints = browser.complaints(&world.public_url());
+    wrong.extend(complaints.iter().map(|one| format!("{name}: {one}")));
+    let requests = browser.requests_of(&world.public_url());
     assert!(!requests.is_empty(), "{name} asks nobody for anything");
     for url in requests {
         // The browser's own first page is nobody's.
@@ -154,6 +154,50 @@ fn of_links(world: &World, browser: &Browser, look: &impl Fn(&str)) {
     browser.click("button[value=connect]");
     browser.wait_for("Password is required");
     look("connect-wrong");
+}
+
+#[test]
+fn pages_around_a_sign_in_are_accessible_too() {
+    let world = World::with_people();
+    let axe = Axe::install();
+    let browser = Browser::start(world.handle());
+    let id = people::made(&world, "Support");
+    world.give_roles("reader@example.org", &["mailroom/read"]);
+    let wrong = RefCell::new(Vec::new());
+    let look = |name: &str| wrong.borrow_mut().extend(check(&world, &browser, &axe, name));
+    browser.open(&page(&world, ""));
+    browser.wait_for("These pages are for people whom");
+    look("entrance");
+    people::sign_in(&world, &browser, "stranger@example.org");
+    browser.wait_for("who may not use this Mailroom");
+    look("no-right");
+    browser.click("main a[href*=account]");
+    people::fill_in_sign_in(&browser, "reader@example.org");
+    browser.wait_for("Support");
+    look("reader-mailboxes");
+    for (path, words, name) in [
+        (format!("/profiles/{id}"), "Cursor", "reader-status"),
+        (format!("/profiles/{id}/general"), "and not change them", "reader-general"),
+        ("/flow-schemas/add-to-queue".to_owned(), "and not change them", "reader-flow-schema"),
+        ("/profiles/new".to_owned(), "You may not do this", "forbidden"),
+    ] {
+        browser.open(&page(&world, &path));
+        browser.wait_for(words);
+        look(name);
+    }
+    world.give_roles("writer@example.org", &["mailroom/read", "mailroom/write"]);
+    browser.click("main a[href*=account]");
+    people::fill_in_sign_in(&browser, "writer@example.org");
+    browser.wait_for("Support");
+    browser.open(&page(&world, "/profiles/new"));
+    fill_in(&world, &browser, "Typed");
+    browser.forget_cookie(people::SESSION);
+    browser.click("button[value=save]");
+    browser.wait_for("Your session has ended");
+    look("session-ended");
+    secret_scan::watch(world.open_id().issued());
+    let wrong = wrong.into_inner();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn of_one_profile(world: &World, browser: &Browser, id: &str, look: &impl Fn(&str)) {

@@ -85,11 +85,16 @@ impl World {
     /// unopened.
     #[must_use]
     pub fn consent(&self, agent: &mut Agent, url: &str, account: &str) -> String {
-        let back = self.redirect_uri();
-        let stop = Some(back.as_str());
+        self.consent_until(agent, url, account, &self.redirect_uri())
+    }
+
+    /// The same, where the provider sends the browser back to `back`.
+    #[must_use]
+    pub fn consent_until(&self, agent: &mut Agent, url: &str, account: &str, back: &str) -> String {
+        let stop = Some(back);
         let mut page = agent.open(url, stop);
         for _ in 0..4 {
-            if page.url.as_str().starts_with(&back) {
+            if page.url.as_str().starts_with(back) {
                 return page.url.into();
             }
             assert_eq!(page.status, 200, "{}", page.text);
