@@ -119,7 +119,10 @@ fn refused(visit: &Visit<'_, impl Operations>, refusal: &Refusal) -> Page {
             p { (happened) }
             p { (advice) }
             div class="buttons" {
-                a class="button primary" href=(start_of(visit, "")) { "Sign in again" }
+                // The same account would come back with the same answer.
+                @if !matches!(refusal, Refusal::NoRight { .. }) {
+                    a class="button primary" href=(start_of(visit, "")) { "Sign in again" }
+                }
                 (other_account(visit))
             }
         },
