@@ -19,7 +19,7 @@ use mailroom_core::error_chain::Chain;
 use mailroom_core::ports::PortError;
 use mailroom_core::profile::ProfileId;
 use mailroom_lambda::clock;
-use maud::{Markup, html};
+use maud::html;
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
@@ -259,11 +259,11 @@ impl Connecting<'_> {
         let draft = self.typed();
         let settings = self.settings(&draft);
         if let Some(host) = self.unconfirmed(&settings) {
-            return Ok(self.again(422, draft, |form| form.detail = confirm(host)));
+            return self.again(422, draft, |form| form.detail = confirm(host)).await;
         }
         let tested = self.visit.ask(Call::new(Operation::TestSettings).body(settings.clone())).await;
-        if let Some(again) = self.after_test(&tested, &draft) {
-            return again;
+        if !works(&tested) {
+            return self.after_test(tested, draft).await;
         }
         let once = format!("connect-link-{}", self.link.id);
         let create = Call::new(Operation::CreateProfile).body(settings).header("idempotency-key", once);
@@ -271,26 +271,17 @@ impl Connecting<'_> {
         if created.status == 201 {
             return Ok(Outcome::Connected(text(&created.body, "/auth/login").to_owned()));
         }
-        self.refused(created.refusal(), draft)
+        self.refused(created.refusal(), draft).await
     }
 
-    /// The form again, unless both servers work.
-    fn after_test(&self, tested: &Answer, draft: &Draft) -> Option<Result<Outcome, Refusal>> {
+    /// The form again, with what the test found.
+    async fn after_test(&self, tested: Answer, draft: Draft) -> Result<Outcome, Refusal> {
         if tested.status != 200 {
-            return Some(self.refused(
-                Answer { status: tested.status, body: tested.body.clone() }.refusal(),
-                draft.clone(),
-            ));
+            return self.refused(tested.refusal(), draft).await;
         }
         let problems = faults(&tested.body, draft.kind(), false);
-        let works =
-            |server: &str| tested.body.get(server).is_none_or(|server| server.is_null() || is(server, "/ok"));
-        (!works("imap") || !works("smtp")).then(|| {
-            Ok(self.again(200, draft.clone(), |form| {
-                form.problems = problems;
-                form.tested = Some(tested.body.clone());
-            }))
-        })
+        let change = |form: &mut Form| (form.problems, form.tested) = (problems, Some(tested.body));
+        self.again(200, draft, change).await
     }
 
     async fn connect_known(&self, id: &str) -> Result<Outcome, Refusal> {
@@ -318,7 +309,7 @@ impl Connecting<'_> {
             let draft = self.typed();
             let settings = self.settings(&draft);
             if let Some(host) = self.unconfirmed(&settings) {
-                return Ok(self.again(422, draft, |form| form.detail = confirm(host)));
+                return self.again(422, draft, |form| form.detail = confirm(host)).await;
             }
             let call = match self.rights.profile() {
                 Some(id) => Call::on(Operation::PatchProfile, id),
@@ -327,7 +318,7 @@ impl Connecting<'_> {
             };
             let stored = self.visit.ask(call.body(settings)).await;
             if !matches!(stored.status, 200 | 201) {
-                return self.refused(stored.refusal(), draft);
+                return self.refused(stored.refusal(), draft).await;
             }
         }
         let Some(id) = self.rights.profile() else {
@@ -397,7 +388,12 @@ impl Connecting<'_> {
     }
 
     /// The form again, without the password.
-    fn again(&self, status: u16, draft: Draft, change: impl FnOnce(&mut Form)) -> Outcome {
+    async fn again(
+        &self,
+        status: u16,
+        draft: Draft,
+        change: impl FnOnce(&mut Form),
+    ) -> Result<Outcome, Refusal> {
         let mut form = Form {
             is_new: true,
             retype: draft.has_secrets(),
@@ -407,21 +403,29 @@ impl Connecting<'_> {
             ..Form::default()
         };
         change(&mut form);
-        let nothing: Markup = html! {};
-        Outcome::GoOn(self.pages().access(status, self.visit.field("address"), &nothing, &form))
+        let address = self.visit.field("address");
+        let steps = steps_of(self.visit, address).await?;
+        Ok(Outcome::GoOn(self.pages().access(status, address, &steps, &form)))
     }
 
     /// The form again, with what is wrong with it; an error where nothing that was typed is.
-    fn refused(&self, refusal: Refusal, draft: Draft) -> Result<Outcome, Refusal> {
+    async fn refused(&self, refusal: Refusal, draft: Draft) -> Result<Outcome, Refusal> {
         if refusal.status != 422 {
             return Err(refusal);
         }
-        Ok(self.again(422, draft, |form| form.problems = refusal.problems))
+        self.again(422, draft, |form| form.problems = refusal.problems).await
     }
 }
 
 fn confirm(host: &str) -> String {
     format!("Nothing proves that {host} is this mailbox's server. Confirm it before anything is sent there.")
+}
+
+/// Whether both servers take the login, as far as there are two.
+fn works(tested: &Answer) -> bool {
+    let works =
+        |server: &str| tested.body.get(server).is_none_or(|server| server.is_null() || is(server, "/ok"));
+    tested.status == 200 && works("imap") && works("smtp")
 }
 
 /// Whether the profile's servers take the login. That its SMTP server is down is nothing that its owner can change.

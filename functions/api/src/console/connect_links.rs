@@ -105,7 +105,7 @@ fn made_page(visit: &Visit<'_, impl Operations>, link: &Value) -> Reply {
                     }
                 }
             }
-            p { "It counts once, until " (when(link.get("expires_at"))) ". A try that fails does not use it up." }
+            p { "It counts once, and ends " (when(link.get("expires_at"))) ". A try that fails does not use it up." }
             p { a class="button" href=(visit.links.to(PAGE)) { "All connect links" } }
         }
     };
@@ -196,7 +196,7 @@ fn row(visit: &Visit<'_, impl Operations>, link: &Value) -> Markup {
             th scope="row" role="rowheader" class="nowrap" { (when(link.get("created_at"))) }
             td role="cell" data-label="State" {
                 span class={ "badge " (tone) } { (words) }
-                @if state == "open" { span class="small muted" { " until " (when(link.get("expires_at"))) } }
+                @if state == "open" { span class="small muted" { " ends " (when(link.get("expires_at"))) } }
             }
             td role="cell" data-label="For" {
                 @if profile.is_empty() { (if name.is_empty() { "a new mailbox" } else { name }) }
