@@ -49,6 +49,12 @@ include-operation-id = "testProfile"
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
 
+# What a connect link presets may be any part of a profile, but for what its owner brings; the rest decides what is needed.
+[[operations]]
+include-operation-id = "createConnectLink"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 422]
+
 # A ticket and a state are given out, and cannot be made up: everything else ends on a page that says so.
 [[operations]]
 include-operation-id = ["startSignIn", "finishSignIn"]
