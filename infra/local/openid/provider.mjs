@@ -134,8 +134,10 @@ async function body(request) {
 
 async function control_route(request, response) {
   if (request.method === 'POST') {
-    const { forget, ...change } = JSON.parse(await body(request));
+    const { forget, roles, ...change } = JSON.parse(await body(request));
     Object.assign(control, change);
+    // Many scenarios give roles at once, each to people of its own.
+    Object.assign(control.roles, roles);
     // An access token that ends before its time, and nothing else with it: revocation ends the whole sign-in.
     if (forget) await (await provider.AccessToken.find(forget))?.destroy();
   }

@@ -268,10 +268,10 @@ fn no_way_back_but_ones_own_lets_in_and_once() {
 #[test]
 fn no_session_but_one_of_ours_is_one_and_no_form_of_another_site_is_taken() {
     let world = World::with_people();
-    world.give_roles("eve@example.com", &["mailroom/read", "mailroom/write"]);
+    world.give_roles("mallory@example.com", &["mailroom/read", "mailroom/write"]);
     let signed_in = |world: &World| {
         let (url, ticket) = begin(world);
-        let way = way_back(world, &url, "eve@example.com");
+        let way = way_back(world, &url, "mallory@example.com");
         cookie_of(&world.api().call("GET", &way, &[("cookie", &ticket)], None).expect(303), SESSION)
     };
     let session = signed_in(&world);

@@ -29,12 +29,7 @@ impl World {
 
     /// Gives a person at the provider these roles, in place of those before.
     pub fn give_roles(&self, person: &str, roles: &[&str]) {
-        let known = self.open_id().control(&json!({}));
-        let mut all = known.get("roles").cloned().unwrap_or_default();
-        if let Some(all) = all.as_object_mut() {
-            let _ = all.insert(person.to_owned(), json!(roles));
-        }
-        let _ = self.open_id().control(&json!({"roles": all}));
+        let _ = self.open_id().control(&json!({"roles": {(person): roles}}));
     }
 
     /// What the API answers to the bearer of a token with all rights: the status, and the body.
