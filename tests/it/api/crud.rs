@@ -33,7 +33,7 @@ fn a_profile_is_made_with_defaults_and_read_back() {
             "state": "pending", "last_success_at": null, "last_message_at": null, "not_before": null,
             "error": null, "uid_validity": null, "last_uid": null, "authorized": true, "warnings": [],
             "skipped_seen": {"count": 0, "last_at": null},
-            "signed_in": null,
+            "signed_in": null, "audit": null,
         },
     });
     assert_eq!(made.body, expected);
