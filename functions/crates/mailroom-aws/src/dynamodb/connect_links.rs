@@ -15,7 +15,7 @@ use crate::error::unavailable;
 /// The partition of the links.
 const CONNECT_LINKS: &str = "CONNECT_LINKS";
 
-/// How long a link is kept after its end, so that its page can say what became of it.
+/// How long a link is kept after its end, so that its page can say how it ended.
 const KEPT: Duration = Duration::days(30);
 
 /// How often a link can be tried: more than a person needs, and too few to guess passwords with.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::autoconfig::AutoconfigBody;
+use crate::connect_link::ConnectLinkBody;
 use crate::flow_schema::{FlowBody, NewFlowBody};
 use crate::message::MessageBody;
 use crate::patch;
@@ -50,6 +51,7 @@ fn read_all(input: &[u8]) {
     check(read::<FlowBody>(value.clone()).map(drop));
     check(read::<UploadBody>(value.clone()).map(drop));
     check(read::<AutoconfigBody>(value.clone()).map(drop));
+    check(read::<ConnectLinkBody>(value.clone()).map(drop));
     let mut target = serde_json::json!({"name": "a", "auth": {"type": "plain"}});
     patch::merge(&mut target, value);
 }
