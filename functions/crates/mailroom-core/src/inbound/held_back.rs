@@ -50,8 +50,9 @@ pub enum HeldChange<'a> {
 }
 
 impl HeldBack {
-    /// What is held back of the messages that a poll would hand over from `start` on: all that was there before the renumbering, if too many messages of it
-    /// arrived later than anything that was handled. What arrived earlier is in the ledger, and does not count.
+    /// What is held back of the messages that a poll would hand over from `start` on: all that was there before the
+    /// renumbering, if too many messages of it arrived later than anything that was handled. What arrived earlier is in the
+    /// ledger, and does not count.
     #[must_use]
     pub fn of(start: &Cursor, pending: &[PendingMessage], more: bool, now: OffsetDateTime) -> Option<Self> {
         let floor = start.floor.filter(|floor| floor.renumbered)?;
