@@ -111,7 +111,9 @@ pub(crate) fn only_to_look_at() -> Markup {
 /// What was done, at the top of the page that a change leads to. The address holds its key.
 pub(crate) fn notice(done: &str) -> Markup {
     let words = match done {
-        "saved" => "Saved. Mailroom uses the settings from the next poll on, which is due now.",
+        "saved" => {
+            "Saved. The next poll uses the settings and is due now. Reload the page to see its result."
+        }
         "untested" => "Saved untested. The next poll is due now; this page then says whether it worked.",
         "poll" => "The poll starts in a moment. Reload the page to see its result.",
         "listens" => "The mailbox is polled from now on.",
