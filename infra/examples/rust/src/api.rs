@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -24,6 +24,8 @@ const MAX_REPLY_BYTES: usize = 64 * 1024;
 /// The API, and what it is called with.
 pub struct Api {
     url: String,
+    /// The `Host` of its requests, where that is not the URL's own.
+    host: Option<String>,
     token: Option<String>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
@@ -90,7 +92,12 @@ impl Api {
             .enable_http1()
             .build();
         let client = Client::builder(TokioExecutor::new()).build(https);
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, client })
+        let url = url.trim_end_matches('/');
+        let (url, host) = match on_this_machine(url) {
+            Some((url, host)) => (url, Some(host)),
+            None => (url.to_owned(), None),
+        };
+        Ok(Self { url, host, token, client })
     }
 
     /// Posts a message once, however often: the key is the job's id.
@@ -101,6 +108,9 @@ impl Api {
         let mut request = Request::post(format!("{}{path}", self.url))
             .header(CONTENT_TYPE, "application/json")
             .header("idempotency-key", key);
+        if let Some(host) = &self.host {
+            request = request.header(HOST, host);
+        }
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -122,5 +132,31 @@ impl Api {
         let body = Limited::new(body, MAX_REPLY_BYTES).collect().await;
         let reply = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
         Ok((head.status, reply.unwrap_or_default()))
+    }
+}
+
+/// The URL to connect to and the `Host`, if the name is one within `localhost`: those are this machine (RFC 6761 §6.3), which
+/// not every resolver knows. Emulators serve each function at such a name.
+fn on_this_machine(url: &str) -> Option<(String, String)> {
+    let rest = url.strip_prefix("http://")?;
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
+    name.ends_with(".localhost").then(|| (format!("http://127.0.0.1:{port}{path}"), host.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_within_localhost_are_this_machine() {
+        let found = on_this_machine("http://a.lambda-url.us-east-1.localhost:4566/v1");
+        assert_eq!(
+            found,
+            Some(("http://127.0.0.1:4566/v1".to_owned(), "a.lambda-url.us-east-1.localhost:4566".to_owned()))
+        );
+        for other in ["https://a.localhost", "http://localhost:4566", "http://a.localhost.example.com"] {
+            assert_eq!(on_this_machine(other), None, "{other}");
+        }
     }
 }
