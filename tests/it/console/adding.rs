@@ -63,7 +63,7 @@ fn a_mailbox_is_added_by_the_form_and_every_fault_stands_at_its_field() {
         browser.script("return [...document.querySelectorAll('#mailboxes option')].map(o => o.value)");
     assert!(offered.as_array().unwrap().contains(&json!("INBOX")), "{offered}");
     browser.click("button[value=save]");
-    browser.wait_for("Saved. Mailroom uses the settings");
+    browser.wait_for("Saved. The next poll uses the settings");
     assert_secret(&browser);
     let id = browser.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
 
@@ -227,7 +227,7 @@ fn a_server_on_starttls_is_added_by_the_form() {
     browser.click("button[value=test]");
     browser.wait_for("Logged in.");
     browser.click("button[value=save]");
-    browser.wait_for("Saved. Mailroom uses the settings");
+    browser.wait_for("Saved. The next poll uses the settings");
     let id = browser.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
     world.deliver(&message("After STARTTLS"));
     world.poll();

@@ -74,7 +74,7 @@ fn a_person_signs_in_at_the_provider_works_and_signs_out() {
     browser.click("button[value=test]");
     browser.wait_for("Logged in.");
     browser.click("button[value=save]");
-    browser.wait_for("Saved. Mailroom uses the settings");
+    browser.wait_for("Saved. The next poll uses the settings");
     let id = browser.url().rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
     assert_eq!(stored(&world, &id)["name"], "Support");
 
