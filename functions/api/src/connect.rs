@@ -1,4 +1,4 @@
-//! *Connect your mailbox*: the page behind a connect link. Whoever has the link sees this page alone, and may do what it
+//! *Connect your mailbox*: the page behind a connect link. A person with the link sees this page alone, and may do what it
 //! takes to connect one mailbox, once.
 //!
 //! The link's address holds the token in its query, which no access log has. It is exchanged for a cookie at once: the
@@ -43,7 +43,7 @@ use crate::http::response::Response;
 /// The page's name in links between pages.
 const PAGE: &str = "connect";
 
-/// The settings that whoever has the link types.
+/// The settings that the owner of the mailbox types.
 const TYPED: [&str; 7] =
     ["auth", "imap_host", "imap_port", "imap_security", "smtp_host", "smtp_port", "smtp_security"];
 

@@ -70,11 +70,11 @@ impl Availability {
 
 /// Who is let in.
 pub(crate) enum Guard {
-    /// Nobody: there is no console.
+    /// Nobody: the deployment has no console.
     Off,
     /// Everybody, as by the API.
     Open,
-    /// Whoever has a session.
+    /// People with a session.
     Sessions(Box<Sessions>),
 }
 

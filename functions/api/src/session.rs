@@ -96,7 +96,7 @@ impl Sessions {
         Ok(None)
     }
 
-    /// Ends a session, also for whoever has a copy of its cookie. Returns the cookie that takes it from the browser.
+    /// Ends a session, and with it every copy of its cookie. Returns the cookie that takes it from the browser.
     pub(crate) async fn end(&self, session: &Session) -> Result<String, PortError> {
         self.table.end_session(session.id(), session.ends_at()).await?;
         Ok(format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"))

@@ -1,4 +1,4 @@
-//! What whoever has a connect link sees: *Connect your mailbox*, and nothing else of the deployment.
+//! The screens behind a connect link: *Connect your mailbox*, and nothing else of the deployment.
 
 use mailroom_aws::dynamodb::ConnectLink;
 use maud::{Markup, html};
@@ -32,7 +32,7 @@ const SERVERS: [(&str, [&str; 3]); 2] = [
 pub(super) enum Closed {
     /// The browser has no link, or the address holds none.
     NoLink,
-    /// There is no such link, or it was withdrawn.
+    /// The link does not exist, or was withdrawn.
     Unknown,
     /// A mailbox was connected with it.
     Used,
@@ -46,7 +46,7 @@ pub(super) enum Closed {
 
 /// Who can be asked.
 fn whom(contact: Option<&str>) -> &str {
-    contact.unwrap_or("whoever sent you the link")
+    contact.unwrap_or("the person who sent you the link")
 }
 
 /// The page that says why a link does not count, and whom to ask.

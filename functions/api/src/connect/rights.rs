@@ -29,7 +29,7 @@ pub(crate) trait Linked: Sync {
     ) -> BoxFuture<'a, Result<Response, ApiError>>;
 }
 
-/// The API as whoever has a link may use it.
+/// The API with the rights of a link.
 pub(super) struct WithLink<'a> {
     api: &'a dyn Linked,
     link: &'a ConnectLink,

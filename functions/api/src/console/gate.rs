@@ -210,7 +210,7 @@ pub(crate) fn forbidden(visit: &Visit<'_, impl Operations>, operation: Operation
             p {
                 "Nothing was changed. "
                 @if let Some(person) = &visit.person { "You are signed in as " strong { (person) } ", who" } @else { "You" }
-                " may not " (what) " here. Whoever runs this Mailroom can give you the right to."
+                " may not " (what) " here. The operator of this Mailroom can give you the right to."
             }
             div class="buttons" {
                 @if visit.may(Operation::ListProfiles) { a class="button primary" href=(visit.links.to("")) { "To the mailboxes" } }

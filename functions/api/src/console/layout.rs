@@ -24,7 +24,7 @@ pub(crate) enum Part {
     FlowSchemas,
     /// The connect links.
     ConnectLinks,
-    /// No part: whoever sees the page may not be signed in.
+    /// No part: its reader may not be signed in.
     Entrance,
 }
 

@@ -34,12 +34,12 @@ impl<O: Operations> Visit<'_, O> {
         self.api.ask(self.request, &self.authorizer, call).await
     }
 
-    /// Whether whoever asks may have the API perform this operation.
+    /// Whether the caller may have the API perform this operation.
     pub(crate) fn may(&self, operation: Operation) -> bool {
         self.api.allows(&self.authorizer, operation)
     }
 
-    /// Whether whoever asks may see this page, or send its form.
+    /// Whether the caller may see this page, or send its form.
     pub(crate) fn admits(&self, page: Page) -> bool {
         match page.admission() {
             Admission::Everybody => true,
@@ -47,7 +47,7 @@ impl<O: Operations> Visit<'_, O> {
         }
     }
 
-    /// Whether whoever asks may send a form to this page.
+    /// Whether the caller may send a form to this page.
     pub(crate) fn takes(&self, to: &str) -> bool {
         match find_page("POST", &format!("/console/{to}")) {
             Found::Operation(page, _) => self.admits(page),

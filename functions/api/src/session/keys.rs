@@ -1,5 +1,5 @@
 //! The keys of sessions, in one secret: the newest seals, and the one before it still opens, so that a new key signs
-//! nobody out. The secret is made when the first person signs in. Whoever deletes it signs everybody out.
+//! nobody out. The secret is made when the first person signs in. To delete it signs everybody out.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const KEY_LIFETIME: time::Duration = time::Duration::days(30);
 /// How long keys are kept in memory, so that a deleted secret is noticed.
 const CACHE_LIFETIME: Duration = Duration::from_secs(60);
 
-/// How soon the secret is read again for a key that is not known: whoever makes cookies up may not have it read at each.
+/// How soon the secret is read again for a key that is not known: a forged cookie must not cost a read each time.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A key as it is stored.

@@ -45,7 +45,7 @@ impl Refusal {
             (
                 status,
                 happened,
-                format!("Try again. If it stays so, whoever runs this Mailroom checks {what}."),
+                format!("Try again. If it stays so, the operator of this Mailroom checks {what}."),
             )
         };
         match self {
@@ -63,7 +63,7 @@ impl Refusal {
             Self::Denied { error, said } if error == "access_denied" => (
                 403,
                 format!("The provider did not let you in ({}).", words(error, said)),
-                "Start the sign-in again, and allow it there; or ask whoever runs the provider for access."
+                "Start the sign-in again, and allow it there; or ask the operator of the provider for access."
                     .to_owned(),
             ),
             Self::Denied { error, said } => administrator(
@@ -75,7 +75,7 @@ impl Refusal {
             Self::NoRight { name } => (
                 403,
                 format!("You are signed in at the provider as {name}, who may not use this Mailroom."),
-                "Sign in with another account, or ask whoever runs this Mailroom for access.".to_owned(),
+                "Sign in with another account, or ask the operator of this Mailroom for access.".to_owned(),
             ),
             Self::Port(error) => {
                 warn!(error = %Chain(error), "a sign-in to the console failed: storage is unavailable");
@@ -91,7 +91,7 @@ impl Refusal {
 
 fn of_provider(error: &SignInError) -> (u16, String, String) {
     let again = "Start the sign-in again in a moment.".to_owned();
-    let check = "Start the sign-in again. If it stays so, whoever runs this Mailroom checks ConsoleIssuer, ConsoleClientId and \
+    let check = "Start the sign-in again. If it stays so, the operator of this Mailroom checks ConsoleIssuer, ConsoleClientId and \
                  the client's secret."
         .to_owned();
     match error {

@@ -63,7 +63,7 @@ pub(crate) fn refused(refusal: &Refusal, back: Option<&str>) -> Response {
         Refusal::LinkUsed => (
             "The link that this sign-in began with does not count any more: it was used or withdrawn."
                 .to_owned(),
-            "Ask whoever gave it to you for another one.",
+            "Ask the person who gave it to you for another one.",
         ),
         Refusal::Denied(words) if words.starts_with("access_denied") => (
             format!("Access was not granted ({words})."),

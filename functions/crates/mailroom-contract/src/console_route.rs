@@ -77,7 +77,7 @@ pub enum Page {
 pub enum Admission {
     /// Everybody who can reach the console.
     Everybody,
-    /// Whoever may have the API perform this operation.
+    /// People who may have the API perform this operation.
     CallersOf(Operation),
 }
 

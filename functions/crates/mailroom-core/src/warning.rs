@@ -139,7 +139,7 @@ fn messages_missing(profile: &Profile) -> Option<Warning> {
         count => format!("{count} messages are"),
     };
     let message = format!(
-        "{messages} in the mailbox that should have started a flow, and have not. Whoever runs Mailroom is told; the log of \
+        "{messages} in the mailbox that should have started a flow, and have not. The operator of Mailroom is told; the log of \
          the audit names their UIDs."
     );
     Some(Warning { code: WarningCode::MessagesMissing, message, due: audit.at.date() })
