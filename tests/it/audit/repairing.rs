@@ -48,11 +48,7 @@ fn a_repair_hands_missing_messages_over_once_and_new_ones_go_on() {
 #[test]
 fn a_repair_waits_for_a_poll_that_is_under_way() {
     let world = World::new();
-    let id = world.profile(|_| {});
-    world.deliver(&message("first"));
-    world.poll();
-    world.deliver(&message("lost"));
-    world.push_cursor(id, 2);
+    let id = world.profile_with_a_lost_message();
     // Another run has the profile, and crashes with it.
     world.hold_lease(id, Duration::from_secs(8));
     let auditor = world.repairing_audit_function();

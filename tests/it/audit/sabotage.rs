@@ -16,11 +16,7 @@ fn assert_missing(audited: &Value, missing: u64) {
 #[test]
 fn a_message_that_the_cursor_has_passed_without_a_job_is_missing() {
     let world = World::new();
-    let id = world.profile(|_| {});
-    world.deliver(&message("first"));
-    world.poll();
-    world.deliver(&message("lost"));
-    world.push_cursor(id, 2);
+    let id = world.profile_with_a_lost_message();
     world.poll();
     assert_eq!(world.subjects(), ["first"]);
 
@@ -53,11 +49,7 @@ fn a_message_that_the_ledger_has_lost_is_missing() {
 #[test]
 fn a_message_that_is_lost_and_then_read_is_not_fine() {
     let world = World::new();
-    let id = world.profile(|_| {});
-    world.deliver(&message("first"));
-    world.poll();
-    world.deliver(&message("lost"));
-    world.push_cursor(id, 2);
+    let id = world.profile_with_a_lost_message();
     let mut client = world.other_client();
     client.select("INBOX");
     client.flag("2", "\\Seen");

@@ -9,7 +9,7 @@ use mailroom_local::stack::Function as DeployedFunction;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::World;
+use super::{World, message};
 use crate::lambda::{Lambda, Outcome};
 
 /// How long an audit has.
@@ -51,6 +51,17 @@ impl World {
             assert_eq!(answer.get("missing"), Some(&json!(missing)), "the status has the answer: {answer}");
         }
         answer
+    }
+
+    /// A profile whose cursor has passed its second message, `lost`, without a job; the first one has its job.
+    #[must_use]
+    pub fn profile_with_a_lost_message(&self) -> ProfileId {
+        let id = self.profile(|_| {});
+        self.deliver(&message("first"));
+        self.poll();
+        self.deliver(&message("lost"));
+        self.push_cursor(id, 2);
+        id
     }
 
     /// Has the profile's cursor stand behind a UID that no poll has read.
